@@ -1,0 +1,1 @@
+"""The dataset: its text, its records, the rules, and the manager that changes and saves it."""

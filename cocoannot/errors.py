@@ -1,0 +1,81 @@
+"""What can go wrong, as one small tree. HTTP status codes are the business of `cocoannot.api`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class CocoannotError(Exception):
+    """Base of every error that cocoannot raises on purpose; its text says what, where and what to do."""
+
+
+class ConfigError(CocoannotError):
+    """A setting has a value that is not allowed."""
+
+
+class DatasetError(CocoannotError):
+    """The dataset can't be read, or a text that should replace it can't be."""
+
+
+class NotLoaded(CocoannotError):
+    """The dataset is not loaded (yet)."""
+
+
+class OwnedElsewhere(CocoannotError):
+    """Another process owns the dataset."""
+
+
+class SaveError(CocoannotError):
+    """The dataset could not be written; nothing is lost, and the change stays pending."""
+
+    def __init__(self, message: str, *, disk_full: bool = False) -> None:
+        super().__init__(message)
+        self.disk_full = disk_full
+
+
+class FileChanged(SaveError):
+    """Something else changed the dataset's file since it was read; it is not written over."""
+
+
+class UnknownId(CocoannotError):
+    """No record has this id."""
+
+
+class AmbiguousId(CocoannotError):
+    """More than one record has this id."""
+
+
+class Conflict(CocoannotError):
+    """The change contradicts what the dataset holds (id or name taken, category in use, read-only)."""
+
+    def __init__(self, message: str, details: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.details = dict(details or {})
+
+
+class VersionMismatch(CocoannotError):
+    """The record or the dataset is not at the version that the caller expected.
+
+    `current` is the version that it is at: an ETag for a record, a revision for the dataset.
+    """
+
+    def __init__(self, message: str, current: str) -> None:
+        super().__init__(message)
+        self.current = current
+
+
+class InvalidRecord(CocoannotError):
+    """A record breaks the rules; `errors` maps each field to what is wrong with it."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        super().__init__("; ".join(f"{field}: {' '.join(texts)}" for field, texts in errors.items()))
+        self.errors: dict[str, list[str]] = {field: list(texts) for field, texts in errors.items()}
+
+
+class BadOperation(CocoannotError):
+    """One operation of a batch can't be done, so none was; `index` counts from 0, `cause` says why."""
+
+    def __init__(self, index: int, cause: CocoannotError) -> None:
+        super().__init__(f"operation {index}: {cause}")
+        self.index = index
+        self.cause = cause
