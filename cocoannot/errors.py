@@ -73,9 +73,13 @@ class InvalidRecord(CocoannotError):
 
 
 class BadOperation(CocoannotError):
-    """One operation of a batch can't be done, so none was; `index` counts from 0, `cause` says why."""
+    """One operation of a batch can't be done, so none was; `index` counts from 0, `cause` says why.
 
-    def __init__(self, index: int, cause: CocoannotError) -> None:
+    `part` is the key of the operation that the cause's fields are in, `None` where it is the operation itself.
+    """
+
+    def __init__(self, index: int, cause: CocoannotError, part: str | None = None) -> None:
         super().__init__(f"operation {index}: {cause}")
         self.index = index
         self.cause = cause
+        self.part = part

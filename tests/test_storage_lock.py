@@ -1,0 +1,167 @@
+"""One owner of a dataset: waiting for the lock, being refused, and its end with the process that held it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cocoannot
+from cocoannot.errors import OwnedElsewhere
+from cocoannot.storage.lock import Owner, OwnerLock, describe, find_owner, read_owner
+
+FIRST = Owner(4711, "http://127.0.0.1:8000", "/data/dataset.json")
+SECOND = Owner(4712, "http://127.0.0.1:8001", "/data/dataset.json")
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from cocoannot.storage.lock import Owner, OwnerLock
+OwnerLock(Path(sys.argv[1])).acquire(Owner(4711, "", "/data/dataset.json"), 0, lambda seconds: None)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "dataset.json.cocoannot" / "lock"
+
+
+@pytest.fixture
+def take(path):
+    """Takes the lock for an owner, and lets go of all that were taken at the end of the test."""
+    taken = []
+
+    def take(owner, timeout=0.0, wait=None):
+        lock = OwnerLock(path)
+        lock.acquire(owner, timeout, wait or never)
+        taken.append(lock)
+        return lock
+
+    yield take
+    for lock in taken:
+        lock.release()
+
+
+@pytest.fixture
+def holder(path):
+    """A process that holds the lock until it ends."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(cocoannot.__file__).parent.parent)}
+    command = [sys.executable, "-c", _HOLDER, str(path)]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def never(seconds):
+    raise AssertionError("nothing to wait for")
+
+
+def test_the_first_owner_gets_the_lock_without_waiting(path, take):
+    assert take(FIRST).held
+    assert find_owner(path) == read_owner(path) == FIRST
+
+
+def test_a_second_owner_is_refused_and_told_who_the_first_is(path, take):
+    take(FIRST)
+    with pytest.raises(
+        OwnedElsewhere, match=r"^/data/dataset\.json is in use by process 4711 at http://127\.0\.0\.1:80"
+    ):
+        take(SECOND)
+    assert find_owner(path) == FIRST
+
+
+def test_a_second_owner_waits_as_long_as_it_was_told_to(take):
+    waits = []
+    take(FIRST)
+    with pytest.raises(OwnedElsewhere):
+        take(SECOND, 2.0, waits.append)
+    assert 2.0 <= sum(waits) < 2.5
+    assert max(waits) <= 0.2
+
+
+def test_a_second_owner_gets_the_lock_while_it_waits_for_it(path, take):
+    first = take(FIRST)
+    waits = []
+
+    def wait(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            first.release()
+
+    assert take(SECOND, 10.0, wait).held
+    assert len(waits) == 3
+    assert find_owner(path) == SECOND
+
+
+def test_a_shorter_text_leaves_nothing_of_a_longer_one(path, take):
+    take(FIRST).release()
+    take(Owner(1, "", "d"))
+    assert read_owner(path) == Owner(1, "", "d")
+
+
+def test_releasing_lets_the_next_one_in_and_may_be_done_twice(path, take):
+    first = take(FIRST)
+    first.release()
+    first.release()
+    assert not first.held
+    assert find_owner(path) is None
+    assert take(SECOND).held
+
+
+def test_a_release_by_the_one_that_was_refused_changes_nothing(path, take):
+    take(FIRST)
+    second = OwnerLock(path)
+    with pytest.raises(OwnedElsewhere):
+        second.acquire(SECOND, 0, never)
+    second.release()
+    assert find_owner(path) == FIRST
+
+
+def test_another_process_holds_the_lock_until_it_is_killed(path, holder, take):
+    assert find_owner(path) == Owner(4711, "", "/data/dataset.json")
+    with pytest.raises(OwnedElsewhere, match="is in use by process 4711; stop it first"):
+        take(SECOND)
+    holder.kill()
+    holder.wait(10)
+    assert find_owner(path) is None
+    assert read_owner(path).pid == 4711
+    assert take(SECOND).held
+
+
+def test_a_program_that_was_started_meanwhile_does_not_keep_the_lock(take):
+    first = take(FIRST)
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False) as program:
+        first.release()
+        assert take(SECOND).held
+        program.stdin.close()
+
+
+def test_nobody_owns_what_has_no_lock_file(path):
+    assert find_owner(path) is None
+    assert read_owner(path) is None
+
+
+def test_looking_for_the_owner_makes_no_file_and_takes_no_lock(path, take):
+    find_owner(path)
+    assert not path.parent.exists()
+    take(FIRST).release()
+    find_owner(path)
+    assert take(SECOND).held
+
+
+@pytest.mark.parametrize("text", [b"", b'{"pid": 47', b'{"pid": "x"}'])
+def test_a_lock_file_that_does_not_say_who_holds_it_still_counts_as_held(path, take, text):
+    take(FIRST)
+    path.write_bytes(text)
+    assert read_owner(path) is None
+    assert describe(find_owner(path)) == "another process"
+    with pytest.raises(OwnedElsewhere, match="in use by another process"):
+        take(SECOND)
