@@ -1,0 +1,196 @@
+"""What an annotation must be before it is stored, and what is computed for it. Nothing is stored here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from cocoannot.dataset.geometry import count_keypoints, measure_bbox, measure_segmentation
+from cocoannot.dataset.records import Record
+from cocoannot.dataset.rules import (
+    MAX_SIDE,
+    Errors,
+    Fields,
+    collect,
+    id_errors,
+    is_integer,
+    is_number,
+    plain_errors,
+    refuse,
+)
+
+_GEOMETRY = ("segmentation", "bbox", "keypoints")
+
+
+class Lookup(Protocol):
+    """What the rules need to know of the rest of the dataset."""
+
+    def image(self, image_id: int) -> Record | None: ...
+
+    def category(self, category_id: int) -> Record | None: ...
+
+
+def new_annotation(fields: Mapping[str, Any], lookup: Lookup) -> Fields:
+    """The fields of a new annotation: checked, `area`, `bbox` and `num_keypoints` computed, `iscrowd` 0 if not given.
+
+    `id` is passed through. Raises `InvalidRecord`.
+    """
+    given = {key: value for key, value in fields.items() if value is not None and key != "num_keypoints"}
+    errors = plain_errors(fields)
+    image = _reference(errors, "image_id", given.get("image_id"), lookup.image, required=True)
+    category = _reference(
+        errors, "category_id", given.get("category_id"), lookup.category, required="caption" not in given
+    )
+    errors |= _caption_errors(given)
+    measured: Fields = {}
+    if given.get("segmentation"):
+        collect(errors, lambda: measured.update(_measured(given["segmentation"], image)))
+    elif "bbox" in given:
+        collect(errors, lambda: measured.update(_boxed(given["bbox"])))
+    elif "segmentation" in given and "keypoints" not in given and "caption" not in given:
+        errors["segmentation"] = ["is empty; give a polygon or an RLE, or a bbox"]
+    elif "keypoints" not in given and "caption" not in given:
+        errors["segmentation"] = ["an annotation needs a segmentation, a bbox, keypoints or a caption"]
+    elif "area" in given:
+        errors |= _area_errors(given["area"])
+    if "keypoints" in given:
+        collect(errors, lambda: measured.update(_counted(given["keypoints"], category)))
+    refuse(errors)
+    return _whole({"iscrowd": 0, **given, **measured})
+
+
+def restored_annotation(fields: Mapping[str, Any], lookup: Lookup) -> Fields:
+    """The fields of an annotation that is put back as it was: nothing is computed. Raises `InvalidRecord`."""
+    errors = plain_errors(fields, geometry=True)
+    image = _reference(errors, "image_id", fields.get("image_id"), lookup.image, required=True)
+    _reference(errors, "category_id", fields.get("category_id"), lookup.category, required=False)
+    if fields.get("segmentation"):
+        collect(errors, lambda: measure_segmentation(fields["segmentation"], *_size(image)))
+    if not _is_box(fields.get("bbox", [0, 0, 0, 0])):
+        errors["bbox"] = ["must be [x, y, width, height], in pixels"]
+    errors |= _area_errors(fields.get("area", 0)) | _caption_errors(fields)
+    refuse(errors)
+    return dict(fields)
+
+
+def changed_annotation(record: Record, changes: Mapping[str, Any], lookup: Lookup) -> Fields:
+    """What to merge into an annotation: `changes`, checked, with what follows from them. Raises `InvalidRecord`."""
+    merged = {key: value for key, value in {**record, **changes}.items() if value is not None}
+    given = {key: value for key, value in changes.items() if value is not None}
+    errors = plain_errors(changes) | id_errors(changes)
+    image = _reference(
+        errors,
+        "image_id",
+        merged.get("image_id"),
+        lookup.image,
+        required="image_id" in changes,
+        known="image_id" in changes,
+    )
+    category = _reference(
+        errors,
+        "category_id",
+        merged.get("category_id"),
+        lookup.category,
+        required="category_id" in changes and "caption" not in merged,
+        known="category_id" in changes,
+    )
+    errors |= _caption_errors(given)
+    result: Fields = {key: value for key, value in changes.items() if key != "num_keypoints"}
+    _check_geometry(errors, result, merged, given, image)
+    if "keypoints" in given:
+        collect(errors, lambda: result.update(_counted(given["keypoints"], category)))
+    elif "keypoints" in changes:
+        result["num_keypoints"] = None
+    if not any(merged.get(field) for field in _GEOMETRY) and "caption" not in merged:
+        errors.setdefault("segmentation", ["nothing would be left of the geometry; delete the annotation instead"])
+    refuse(errors)
+    return _whole(result)
+
+
+def _check_geometry(errors: Errors, result: Fields, merged: Fields, given: Fields, image: Record | None) -> None:
+    if given.get("segmentation"):
+        result.pop("area", None)
+        result.pop("bbox", None)
+        collect(errors, lambda: result.update(_measured(given["segmentation"], image)))
+        return
+    if merged.get("segmentation"):
+        for field in ("bbox", "area"):
+            if field in result:
+                errors[field] = ["is computed from the segmentation; change the segmentation instead"]
+        if "image_id" in given and isinstance(merged["segmentation"], dict):
+            collect(errors, lambda: measure_segmentation(merged["segmentation"], *_size(image)))
+        return
+    if "bbox" in given:
+        result.pop("area", None)
+        collect(errors, lambda: result.update(_boxed(given["bbox"])))
+    elif "area" in given:
+        errors |= _area_errors(given["area"])
+
+
+def _measured(segmentation: object, image: Record | None) -> Fields:
+    area, bbox = measure_segmentation(segmentation, *_size(image))
+    return {"area": area, "bbox": bbox}
+
+
+def _boxed(bbox: object) -> Fields:
+    area, box = measure_bbox(bbox)
+    return {"segmentation": [], "area": area, "bbox": box}
+
+
+def _counted(keypoints: object, category: Record | None) -> Fields:
+    names = category.get("keypoints") if category else None
+    return {"num_keypoints": count_keypoints(keypoints, len(names) if isinstance(names, list) and names else None)}
+
+
+def _size(image: Record | None) -> tuple[int | None, int | None]:
+    height, width = (image.get(side) if image else None for side in ("height", "width"))
+    if is_integer(height) and is_integer(width) and 0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE:
+        return int(height), int(width)
+    return None, None
+
+
+def _reference(
+    errors: Errors,
+    field: str,
+    value: object,
+    find: Callable[[int], Record | None],
+    *,
+    required: bool,
+    known: bool = True,
+) -> Record | None:
+    """The record that `field` points to; `known` tells whether it has to be there."""
+    if value is None:
+        if required:
+            errors[field] = ["is required"]
+        return None
+    if not is_integer(value):
+        errors[field] = ["must be an integer"]
+        return None
+    record = find(int(value))
+    if record is None and known:
+        errors[field] = [f"there is no {field.removesuffix('_id')} with id {int(value)}"]
+    return record
+
+
+def _whole(fields: Fields) -> Fields:
+    """`fields` with `7.0` for an id as the integer that it is."""
+    return {
+        key: int(value) if key in ("image_id", "category_id", "iscrowd") and value is not None else value
+        for key, value in fields.items()
+    }
+
+
+def _is_box(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(is_number(n) and abs(n) <= 2**53 for n in value)
+
+
+def _area_errors(area: object) -> Errors:
+    if is_number(area) and 0 <= area <= 2**53:
+        return {}
+    return {"area": ["must be a number of square pixels, not negative"]}
+
+
+def _caption_errors(fields: Mapping[str, Any]) -> Errors:
+    if "caption" in fields and not isinstance(fields["caption"], str):
+        return {"caption": ["must be a text"]}
+    return {}

@@ -1,0 +1,197 @@
+"""The dataset in memory: three tables, tied together. Applies what was decided elsewhere; no locks, no disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from cocoannot.dataset.columns import Ints
+from cocoannot.dataset.document import MAX_ID, SECTIONS, Document
+from cocoannot.dataset.records import Record
+from cocoannot.dataset.table import AnnotationTable, NamedTable, Piece, Table
+from cocoannot.errors import Conflict
+
+NextIds = dict[str, int]
+
+
+class Put(NamedTuple):
+    """`section` holds `text` under `record_id` from now on: in place where the id is there, else at the end."""
+
+    section: str
+    record_id: int
+    text: bytes
+
+
+class Drop(NamedTuple):
+    """`section` holds no `record_id` any more. An image takes its annotations along."""
+
+    section: str
+    record_id: int
+
+
+Change = list[Put | Drop]
+"""One change: made as a whole or not at all."""
+
+
+class Store:
+    """Memory's state of the dataset. Not safe for threads: the manager's lock guards it."""
+
+    def __init__(self, document: Document, next_ids: NextIds | None = None) -> None:
+        self.images = NamedTable(document, "images")
+        self.categories = NamedTable(document, "categories")
+        self.annotations = AnnotationTable(document)
+        self.tables: dict[str, Table] = {
+            "images": self.images,
+            "annotations": self.annotations,
+            "categories": self.categories,
+        }
+        self.next_ids: NextIds = {
+            name: max(self.tables[name].largest_id() + 1, 1, (next_ids or {}).get(name, 1)) for name in SECTIONS
+        }
+        """The id that the next new record of each section gets, unless a client brings one."""
+        self._buffer = document.buffer
+        self._values = document.values
+
+    def image(self, image_id: int) -> Record | None:
+        return self._record(self.images, image_id)
+
+    def category(self, category_id: int) -> Record | None:
+        return self._record(self.categories, category_id)
+
+    def annotation(self, annotation_id: int) -> Record | None:
+        return self._record(self.annotations, annotation_id)
+
+    def top_level(self, key: str) -> bytes | None:
+        """The text of a top-level value that is no section, `None` where it is not there."""
+        span = self._values.get(key)
+        return None if span is None else self._buffer[span[0] : span[1]]
+
+    def new_id(self, section: str, at_least: int = 0) -> int:
+        """The next id of `section`; every call gives the same until a change takes it. Raises `Conflict`."""
+        new_id = max(self.next_ids[section], at_least)
+        if new_id > MAX_ID:
+            raise Conflict(f"{section} have used the largest id there is, {MAX_ID}; bring an id that is free")
+        return new_id
+
+    def apply(self, change: Change) -> None:
+        """Make a change that was checked before."""
+        for table in self.tables.values():
+            if table.wasteful():
+                table.keep()
+        for operation in change:
+            table = self.tables[operation.section]
+            slot = table.find(operation.record_id)
+            if isinstance(operation, Drop):
+                assert slot is not None
+                if table is self.images:
+                    self._drop_annotations(operation.record_id)
+                table.remove(slot)
+            elif slot is None:
+                table.append(operation.text)
+                self._use_id(operation.section, operation.record_id)
+            else:
+                table.replace(slot, operation.text)
+
+    def counts(self) -> dict[str, int]:
+        """How many records each section has."""
+        return {name: self.tables[name].live for name in SECTIONS}
+
+    def warnings(self) -> list[str]:
+        """What is wrong with the dataset and kept as it is: repeated ids, records that point nowhere."""
+        found = [
+            f"{_count(len(ids), table.noun + ' id')} there more than once: {_few(ids)}"
+            for table in self.tables.values()
+            if (ids := table.repeated_ids)
+        ]
+        for table, column in ((self.images, "image"), (self.categories, "category")):
+            ours = self.annotations
+            references = ours.image_ids if table is self.images else ours.category_ids
+            slots = ours.slots()
+            known = np.isin(references[slots], table.ids(table.slots()))
+            if table is self.categories:
+                known |= references[slots] < -MAX_ID
+            if lost := slots[~known].tolist():
+                ids = [ours.record_id(slot) for slot in lost[:6]]
+                found.append(f"{_count(len(lost), 'annotation')} of no {column} that is there: {_few(ids)}")
+        return found
+
+    def pieces(self, replaced: dict[str, bytes] | None = None) -> list[Piece]:
+        """The file's whole text as immutable pieces in order; `replaced` gives other texts for top-level values.
+
+        Everything that nobody touched is there byte for byte. A value that the file does not have yet goes to
+        the end of the object.
+        """
+        texts: dict[str, list[Piece]] = {key: [text] for key, text in (replaced or {}).items()}
+        for name, table in self.tables.items():
+            if name in self._values or table.live:
+                texts.setdefault(name, table.pieces())
+        buffer = memoryview(self._buffer)
+        pieces: list[Piece] = []
+        position = 0
+        for key, (start, end) in self._values.items():
+            if key in texts:
+                pieces += [buffer[position:start], *texts.pop(key)]
+                position = end
+        if texts:
+            # The closing brace is the last one of the file, and nothing but white space comes before it.
+            close = self._buffer.rindex(b"}")
+            body_end = max((end for _, end in self._values.values()), default=self._buffer.index(b"{") + 1)
+            pieces.append(buffer[position:body_end])
+            for i, (key, value) in enumerate(texts.items()):
+                comma = b", " if i or self._values else b""
+                pieces += [comma + b'"' + key.encode() + b'": ', *value]
+            position = close if not self._values else body_end
+        return [*pieces, buffer[position:]]
+
+    def annotation_counts(self, image_ids: Ints) -> Ints:
+        """How many annotations each of `image_ids` has, shape (images,)."""
+        ours = self.annotations
+        ids, counts = np.unique(ours.image_ids[ours.slots()], return_counts=True)
+        if not len(ids):
+            return np.zeros(len(image_ids), np.int64)
+        found = np.minimum(ids.searchsorted(image_ids), len(ids) - 1)
+        result: Ints = np.where(ids[found] == image_ids, counts[found], 0)
+        return result
+
+    def _record(self, table: Table, record_id: int) -> Record | None:
+        slot = table.find(record_id)
+        return None if slot is None else Record(table.text(slot))
+
+    def _drop_annotations(self, image_id: int) -> None:
+        for slot in self.annotations.by_image.slots(image_id):
+            self.annotations.remove(slot)
+
+    def _use_id(self, section: str, record_id: int) -> None:
+        self.next_ids[section] = max(self.next_ids[section], record_id + 1)
+
+
+def split(pieces: Iterable[Piece], size: int = 1 << 20) -> Iterator[Piece]:
+    """`pieces` in blocks of about `size` bytes: small ones joined, long ones cut, so that neither dominates."""
+    waiting: list[Piece] = []
+    length = 0
+    for piece in pieces:
+        if len(piece) >= size:
+            if waiting:
+                yield b"".join(waiting)
+                waiting, length = [], 0
+            view = memoryview(piece)
+            for start in range(0, len(view), size):
+                yield view[start : start + size]
+            continue
+        waiting.append(piece)
+        length += len(piece)
+        if length >= size:
+            yield b"".join(waiting)
+            waiting, length = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number > 1 else ''}"
+
+
+def _few(ids: list[int]) -> str:
+    return ", ".join(map(str, ids[:5])) + (", ..." if len(ids) > 5 else "")

@@ -1,0 +1,106 @@
+"""When to save. What saving means is the manager's business.
+
+level --first change--> waiting --interval since that change--> saving --> level, or waiting again
+                           ^                                      |
+                           +---- failed: a pause that grows ------+
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from cocoannot.errors import SaveError
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 1.0
+
+
+class Saver:
+    """Calls `save` `interval` seconds after the oldest unsaved change, in a daemon thread of its own.
+
+    `unsaved_since` tells when that change was made, on `clock`, and `None` where there is none. The thread is
+    started by the first `notify`, so that it lives in the process that serves. `stop` replaces `save` once
+    `hurry` was called.
+    """
+
+    def __init__(
+        self,
+        interval: float,
+        unsaved_since: Callable[[], float | None],
+        save: Callable[[], object],
+        stop: Callable[[], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._interval = interval
+        self._unsaved_since = unsaved_since
+        self._save = save
+        self._stop = stop
+        self._clock = clock
+        self._dirty = threading.Event()
+        self._hurried = False
+        self._failures = 0
+        self._retry_at = 0.0
+        # Guards the starting of the thread.
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def notify(self) -> None:
+        """There is something to save that was not there before."""
+        log.debug("Auto-save timer scheduled (%gs)", self._interval)
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="saver", daemon=True)
+                self._thread.start()
+        self._dirty.set()
+
+    def hurry(self) -> None:
+        """Save at once from now on: the process is about to end, and requests may still be draining.
+
+        For signal handlers: it takes only the event's lock, which the main thread of a server never holds.
+        """
+        self._hurried = True
+        self._dirty.set()
+
+    def next_save_in(self) -> float | None:
+        """Seconds until the next save, 0 where it is due, `None` where there is nothing to save."""
+        since = self._unsaved_since()
+        if since is None:
+            return None
+        due = since if self._hurried else since + self._interval
+        if self._failures:
+            due = max(due, self._retry_at)
+        return max(0.0, due - self._clock())
+
+    def step(self) -> float | None:
+        """Save if it is time to; returns the seconds to wait until the next look, `None` for "until notified"."""
+        pause = self.next_save_in()
+        if pause != 0:
+            return pause
+        try:
+            (self._stop if self._hurried else self._save)()
+        except SaveError:
+            self._back_off()
+        except Exception:
+            log.exception("Saving failed in an unforeseen way; it is tried again")
+            self._back_off()
+        else:
+            self._failures = 0
+            if self._hurried and self._unsaved_since() is not None:
+                self._back_off()
+        return self.next_save_in()
+
+    def _back_off(self) -> None:
+        self._retry_at = self._clock() + min(self._interval, _FIRST_PAUSE * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+
+    def _run(self) -> None:
+        pause: float | None = 0.0
+        while True:
+            self._dirty.wait(pause)
+            # Before looking: a change made after the look must wake the next wait.
+            self._dirty.clear()
+            pause = self.step()

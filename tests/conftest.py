@@ -1,0 +1,127 @@
+"""Fixtures that more than one module needs: a small dataset, a manager on a real file, a clock that stands still."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from cocoannot.dataset.manager import DatasetManager
+
+_SMALL: dict[str, Any] = {
+    "info": {"description": "a small dataset", "year": 2024},
+    "licenses": [{"id": 1, "name": "CC BY 4.0"}],
+    "images": [
+        {"id": 1, "file_name": "one.jpg", "width": 640, "height": 480},
+        {"id": 2, "file_name": "two.jpg", "width": 320, "height": 240},
+        {"id": 4, "file_name": "empty.jpg", "width": 100, "height": 50},
+    ],
+    "annotations": [
+        {
+            "id": 1,
+            "image_id": 1,
+            "category_id": 1,
+            "segmentation": [[10, 10, 20, 10, 20, 20, 10, 20]],
+            "area": 100.0,
+            "bbox": [10, 10, 10, 10],
+            "iscrowd": 0,
+        },
+        {
+            "id": 2,
+            "image_id": 1,
+            "category_id": 2,
+            "segmentation": [],
+            "area": 12,
+            "bbox": [1, 2, 3, 4],
+            "iscrowd": 0,
+        },
+        {
+            "id": 7,
+            "image_id": 2,
+            "category_id": 1,
+            "segmentation": [[0, 0, 4, 0, 0, 4]],
+            "area": 8.0,
+            "bbox": [0, 0, 4, 4],
+            "iscrowd": 0,
+        },
+    ],
+    "categories": [
+        {"id": 1, "name": "cat", "supercategory": "animal"},
+        {"id": 2, "name": "dog", "supercategory": "animal"},
+        {"id": 5, "name": "person", "supercategory": "none", "keypoints": ["head", "hand"], "skeleton": [[1, 2]]},
+    ],
+}
+
+
+class FakeClock:
+    """A clock that moves only when told to. `on_next_time` makes a race certain: its action runs in the next look
+    at the time, which a save takes after its snapshot and before it writes."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._action: Callable[[], object] | None = None
+
+    def time(self) -> float:
+        action, self._action = self._action, None
+        if action:
+            action()
+        return 1_700_000_000.0 + self._seconds
+
+    def monotonic(self) -> float:
+        return self._seconds
+
+    def advance(self, seconds: float) -> None:
+        self._seconds += seconds
+
+    def on_next_time(self, action: Callable[[], object]) -> None:
+        self._action = action
+
+
+class OpenDataset(Protocol):
+    """Loads the test's file into a new manager; with `content` (a dataset or a text) writes it there before."""
+
+    def __call__(
+        self, content: dict[str, Any] | str | bytes | None = None, *, on_dirty: Callable[[], object] = ...
+    ) -> DatasetManager: ...
+
+
+@pytest.fixture
+def small() -> dict[str, Any]:
+    """Three images (1, 2, 4), annotations 1 and 2 on image 1 and 7 on image 2, categories 1, 2 and 5."""
+    return copy.deepcopy(_SMALL)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def dataset_path(tmp_path: Path) -> Path:
+    return tmp_path / "dataset.json"
+
+
+@pytest.fixture
+def open_dataset(dataset_path: Path, clock: FakeClock) -> OpenDataset:
+    def open_dataset(
+        content: dict[str, Any] | str | bytes | None = None, *, on_dirty: Callable[[], object] = lambda: None
+    ) -> DatasetManager:
+        if isinstance(content, dict):
+            content = json.dumps(content)
+        if content is not None:
+            dataset_path.write_bytes(content.encode() if isinstance(content, str) else content)
+        manager = DatasetManager(on_dirty, clock)
+        manager.load(dataset_path)
+        return manager
+
+    return open_dataset
+
+
+@pytest.fixture
+def manager(open_dataset: OpenDataset, small: dict[str, Any]) -> DatasetManager:
+    """A manager of the small dataset, with nothing pending."""
+    return open_dataset(small)
