@@ -1,3 +1,6 @@
 """cocoannot: a server for editing one COCO dataset, held in memory and saved behind."""
 
-__version__ = "0.1.0"
+from cocoannot.app import create_app
+from cocoannot.version import __version__
+
+__all__ = ["__version__", "create_app"]

@@ -1,0 +1,57 @@
+# `make run` and `make test` do all the set-up on a fresh machine that has Python 3.11 with venv, and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+INSTALLED_DEV := $(VENV)/installed-dev
+SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
+
+.PHONY: install run test check format bench clean
+
+install: $(INSTALLED)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cocoannot needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(INSTALLED_DEV): requirements.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo/annotations.json: | $(INSTALLED)
+	$(BIN)/python -m cocoannot.demo demo
+
+# Serves COCOANNOT_DATASET, or a demo dataset where it is not set.
+ifeq ($(COCOANNOT_DATASET),)
+run: export COCOANNOT_DATASET := demo/annotations.json
+run: demo/annotations.json
+endif
+run: $(INSTALLED)
+	@exec $(BIN)/gunicorn wsgi:app
+
+# Tests that break the disk need strace; those that can't have what they need skip, and say why.
+test: $(INSTALLED_DEV)
+	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && apt-get install -y -qq strace >/dev/null; } || echo "strace is missing: some tests skip"
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(INSTALLED_DEV)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED_DEV)
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+bench: $(INSTALLED_DEV)
+	$(BIN)/python -m bench.manager
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

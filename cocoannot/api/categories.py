@@ -1,0 +1,73 @@
+"""Categories: all of them, one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, url_for
+
+from cocoannot.api import schemas
+from cocoannot.api.blueprint import CREATED, ETAG, IF_MATCH, Blueprint, manager
+from cocoannot.api.parsing import if_match
+from cocoannot.api.responses import found, list_response, no_content, record_response
+
+blueprint = Blueprint("categories", __name__, url_prefix="/api/categories", description="What annotations show")
+
+
+@blueprint.route("")
+@blueprint.arguments(schemas.CategoryListQuery, location="query")
+@blueprint.response(200, schemas.ListedCategory(many=True))
+def list_categories(query: dict[str, Any]) -> Response:
+    """List all categories, not paged"""
+    return list_response(manager().find_categories(query["derived"]).texts)
+
+
+@blueprint.route("", methods=["POST"])
+@blueprint.arguments(schemas.NewCategory)
+@blueprint.response(201, schemas.Category, headers=CREATED)
+@blueprint.errors(400, 409, 413, 415)
+def add_category(category: dict[str, Any]) -> Response:
+    """Add a category
+
+    Its `name` must be free; `supercategory` is "none" if it is not given.
+    """
+    record = manager().add_category(category)
+    return record_response(record, 201, url_for("categories.get_category", category_id=record["id"]))
+
+
+@blueprint.route("/<id:category_id>")
+@blueprint.response(200, schemas.Category, headers=ETAG)
+@blueprint.errors(404, 409)
+@blueprint.unchanged
+def get_category(category_id: int) -> Response:
+    """Get one category, as stored"""
+    return record_response(found(manager().get_category(category_id), "category", category_id))
+
+
+@blueprint.route("/<id:category_id>", methods=["PATCH"])
+@blueprint.arguments(schemas.CategoryChanges)
+@blueprint.response(200, schemas.Category, headers=ETAG)
+@blueprint.errors(400, 404, 409, 412, 413, 415)
+@blueprint.doc(parameters=[IF_MATCH])
+def update_category(changes: dict[str, Any], category_id: int) -> Response:
+    """Change fields of a category
+
+    A field that is given replaces the stored one, `null` removes an optional one.
+    """
+    record = manager().update_category(category_id, changes, if_match())
+    return record_response(found(record, "category", category_id))
+
+
+@blueprint.route("/<id:category_id>", methods=["DELETE"])
+@blueprint.arguments(schemas.ReassignQuery, location="query")
+@blueprint.response(204)
+@blueprint.errors(404, 409, 412)
+@blueprint.doc(parameters=[IF_MATCH])
+def delete_category(query: dict[str, Any], category_id: int) -> Response:
+    """Delete a category
+
+    409 with the count while annotations use it; with `reassign_to` they are moved there first, as one change.
+    """
+    deleted = manager().delete_category(category_id, query.get("reassign_to"), if_match())
+    found(deleted, "category", category_id)
+    return no_content()

@@ -1,0 +1,150 @@
+"""The dataset as a whole: head, replacement, export, status, flush."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from flask import Response, request
+from webargs.flaskparser import abort
+from werkzeug.exceptions import BadRequest
+
+from cocoannot.api import schemas
+from cocoannot.api.blueprint import ETAG, IF_MATCH, Blueprint, manager
+from cocoannot.api.parsing import decode, if_match, json_body
+from cocoannot.api.responses import json_response
+from cocoannot.errors import VersionMismatch
+from cocoannot.extension import runtime
+from cocoannot.version import __version__
+
+blueprint = Blueprint("dataset", __name__, url_prefix="/api", description="The dataset as a whole")
+
+
+class _Replacement(msgspec.Struct, forbid_unknown_fields=True):
+    images: msgspec.Raw
+    annotations: msgspec.Raw
+    categories: msgspec.Raw = msgspec.Raw()
+    info: msgspec.Raw = msgspec.Raw()
+    licenses: msgspec.Raw = msgspec.Raw()
+
+
+@blueprint.route("/dataset")
+@blueprint.response(200, schemas.DatasetHead)
+def get_dataset() -> Response:
+    """Get what the dataset is, without its images and annotations"""
+    return _head()
+
+
+@blueprint.route("/dataset", methods=["PUT"])
+@blueprint.response(200, schemas.DatasetHead)
+@blueprint.errors(400, 409, 412, 413, 415, 422, 428, 503, 507)
+@blueprint.doc(
+    requestBody={"required": True, "content": {"application/json": {"schema": schemas.Replacement}}},
+    parameters=[{**IF_MATCH, "required": True, "description": "the current revision in quotes"}],
+)
+def replace_dataset() -> Response:
+    """Replace the dataset's records in one step
+
+    `images` and `annotations`, and `categories`, `info` and `licenses` where given, read by the same rules as a
+    file and saved to disk before memory changes. Needs `If-Match: "REVISION"`.
+    """
+    expected = _expected_revision()
+    request.max_content_length = runtime().settings.max_dataset_bytes
+    manager().replace(_replacement_texts(), expected)
+    return _head()
+
+
+@blueprint.route("/dataset/export")
+@blueprint.response(200, {"type": "object"}, description="The whole dataset, as the file would be", headers=ETAG)
+def export_dataset() -> Response:
+    """Download the whole dataset as it is now"""
+    snapshot = manager().snapshot()
+    response = Response(map(bytes, snapshot.blocks), mimetype="application/json")
+    response.content_length = snapshot.size
+    response.headers.set("Content-Disposition", "attachment", filename=snapshot.name)
+    response.set_etag(str(snapshot.revision))
+    return response
+
+
+@blueprint.route("/status")
+@blueprint.response(200, schemas.Status)
+def get_status() -> dict[str, Any]:
+    """Get what is saved and what is not"""
+    status, saver = manager().status(), runtime().saver
+    return {
+        "version": __version__,
+        "dataset": {
+            "uri": status.name,
+            "path": str(status.path),
+            "loaded_at": _moment(status.loaded_at),
+            "bytes": status.size,
+            "counts": status.counts,
+            "warnings": status.warnings,
+        },
+        "revision": {"memory": status.revision, "journal": None, "file": status.file_revision, "s3": None},
+        "pending": {
+            **vars(status.pending),
+            "summary": status.pending.summary(),
+            "since": _moment(status.pending_since),
+        },
+        "saver": {
+            "interval": runtime().settings.auto_save_interval,
+            "next_save_in": saver.next_save_in(),
+            "last_saved_at": _moment(status.last_saved_at),
+            "last_save_seconds": status.last_save_seconds,
+            "last_error": status.last_error,
+        },
+        "s3": None,
+    }
+
+
+@blueprint.route("/flush", methods=["POST"])
+@blueprint.arguments(schemas.OnConflict, required=False)
+@blueprint.response(200, schemas.Flushed)
+@blueprint.errors(400, 409, 413, 415, 503, 507)
+def flush(options: dict[str, Any]) -> dict[str, Any]:
+    """Save now
+
+    `saved` is false where there was nothing to save. 409 where something else changed the file; `{"on_conflict":
+    "overwrite"}` keeps the other version beside it and saves.
+    """
+    saved = manager().save_now(overwrite=options.get("on_conflict") == "overwrite")
+    if saved is None:
+        return {"saved": False, "summary": "no changes", "revision": manager().revision}
+    return {"saved": True, "summary": saved.summary, "revision": saved.revision}
+
+
+def _head() -> Response:
+    head = manager().head()
+    texts = {key: msgspec.Raw(text) for key, text in head.texts.items()}
+    return json_response({**texts, "counts": head.counts, "revision": head.revision})
+
+
+def _expected_revision() -> int:
+    tags = if_match()
+    if tags is None:
+        abort(428, message='If-Match: "REVISION" is missing; send the revision that you read (GET /api/dataset)')
+    tag = " or ".join(sorted(tags))
+    if not (tag.isascii() and tag.isdecimal() and len(tag) < 20):
+        current = str(manager().revision)
+        raise VersionMismatch(f'If-Match must name one revision; the dataset is at "{current}"', current)
+    return int(tag)
+
+
+def _replacement_texts() -> dict[str, bytes]:
+    data = json_body(request)
+    if data is None:
+        raise BadRequest("The body is empty; send images and annotations as JSON")
+    try:
+        texts: _Replacement = decode(data, _Replacement)
+    except msgspec.ValidationError as exc:
+        abort(
+            422, message="The body does not fit; `errors` says where and why", errors={"json": {"_schema": [str(exc)]}}
+        )
+    found = {field: bytes(getattr(texts, field)) for field in texts.__struct_fields__}
+    return {field: text for field, text in found.items() if text}
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,116 @@
+"""Errors as answers: which error has which status, and one body for all of them."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import flask_smorest
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from cocoannot import errors
+from cocoannot.api.responses import json_response
+
+_STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
+    errors.UnknownId: HTTPStatus.NOT_FOUND,
+    errors.AmbiguousId: HTTPStatus.CONFLICT,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.FileChanged: HTTPStatus.CONFLICT,
+    errors.VersionMismatch: HTTPStatus.PRECONDITION_FAILED,
+    errors.InvalidRecord: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.DatasetError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.SaveError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NotLoaded: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+_WHAT_TO_DO = {
+    HTTPStatus.NOT_FOUND: "There is nothing at this address; /api/openapi.json lists what there is",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large; send less at a time, or raise the limit "
+    "(COCOANNOT_MAX_BODY_BYTES, for PUT /api/dataset COCOANNOT_MAX_DATASET_BYTES)",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "The server failed in an unforeseen way; nothing was changed by this request. "
+    "The server's log has the details",
+}
+
+
+class Api(flask_smorest.Api):
+    """flask-smorest's API with every error, its own included, in one shape."""
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        """Any HTTP error as `{"code", "status", "message", "errors"}`."""
+        data: dict[str, Any] = getattr(error, "data", None) or {}
+        status = HTTPStatus(error.code or 500)
+        details = data.get("errors") or data.get("messages")
+        if details and "message" not in data:
+            data = {**data, "message": "The request does not fit; `errors` says where and why"}
+        message = data.get("message") or _WHAT_TO_DO.get(status) or error.description or status.phrase
+        if isinstance(error, MethodNotAllowed):
+            message = f"This address takes {', '.join(sorted(error.valid_methods or []))}"
+        response = error_response(status, str(message), details)
+        for name, value in [*error.get_headers(), *(data.get("headers") or {}).items()]:
+            if name.lower() not in ("content-type", "content-length"):
+                response.headers[name] = value
+        return response
+
+
+def register_errors(app: Flask) -> None:
+    """Turn the errors of the layers below into answers."""
+    app.register_error_handler(errors.CocoannotError, _handle)
+
+
+def error_response(status: HTTPStatus, message: str, details: object = None) -> Response:
+    """An error's body: what happened and what to do, and `details` by field where there are any."""
+    body: dict[str, object] = {"code": int(status), "status": status.phrase, "message": message}
+    if details:
+        body["errors"] = details
+    return json_response(body, int(status))
+
+
+def _handle(error: errors.CocoannotError) -> Response:
+    cause = error.cause if isinstance(error, errors.BadOperation) else error
+    response = error_response(_status(cause), str(error), _details(error))
+    if isinstance(error, errors.VersionMismatch):
+        response.set_etag(error.current)
+    return response
+
+
+def _status(error: errors.CocoannotError) -> HTTPStatus:
+    if type(error) is errors.SaveError and error.disk_full:
+        return HTTPStatus.INSUFFICIENT_STORAGE
+    for kind in type(error).__mro__:
+        if kind in _STATUS:
+            return _STATUS[kind]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _details(error: errors.CocoannotError) -> object:
+    if isinstance(error, errors.BadOperation):
+        cause = error.cause
+        if isinstance(cause, errors.InvalidRecord):
+            fields = _nested(cause.errors)
+            return {"json": {"operations": {str(error.index): {error.part: fields} if error.part else fields}}}
+        return {"operation": error.index, **(_plain(cause))}
+    if isinstance(error, errors.InvalidRecord):
+        # A DELETE has no body: what is wrong with it came in the query.
+        return {"query" if request.method == "DELETE" else "json": _nested(error.errors)}
+    if isinstance(error, errors.DatasetError):
+        return {"json": {"_schema": [str(error)]}}
+    return _plain(error)
+
+
+def _plain(error: errors.CocoannotError) -> dict[str, object]:
+    if isinstance(error, errors.VersionMismatch):
+        return {"current": error.current}
+    return error.details if isinstance(error, errors.Conflict) else {}
+
+
+def _nested(by_path: dict[str, list[str]]) -> dict[str, Any]:
+    """`{"segmentation.0": [...]}` as `{"segmentation": {"0": [...]}}`, as marshmallow has it."""
+    result: dict[str, Any] = {}
+    for path, texts in by_path.items():
+        *parents, last = path.split(".") if path.startswith("segmentation.") else [path]
+        place = result
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = texts
+    return result

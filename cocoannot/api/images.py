@@ -1,0 +1,112 @@
+"""Images: list, one, its annotations, its picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, send_file, url_for
+from flask_smorest.pagination import PaginationParameters
+
+from cocoannot.api import schemas
+from cocoannot.api.blueprint import CREATED, ETAG, IF_MATCH, RANGE, Blueprint, manager
+from cocoannot.api.parsing import if_match
+from cocoannot.api.responses import found, json_response, list_response, record_response, versioned_list_response
+from cocoannot.dataset.queries import AnnotationQuery, ImageQuery
+from cocoannot.extension import runtime
+
+_BYTES = {"type": "string", "format": "binary"}
+
+blueprint = Blueprint("images", __name__, url_prefix="/api/images", description="Images and their pictures")
+
+
+@blueprint.route("")
+@blueprint.arguments(schemas.ImageListQuery, location="query")
+@blueprint.response(200, schemas.ListedImage(many=True))
+@blueprint.paginate()
+def list_images(query: dict[str, Any], pagination_parameters: PaginationParameters) -> Response:
+    """List images
+
+    In the file's own order, or sorted by `sort` (`-` in front for descending).
+    """
+    page = manager().find_images(
+        ImageQuery(query["file_name"], query["category_id"], query.get("annotated"), query["sort"]),
+        pagination_parameters.first_item,
+        pagination_parameters.page_size,
+        query["derived"],
+    )
+    pagination_parameters.item_count = page.total
+    return list_response(page.texts)
+
+
+@blueprint.route("", methods=["POST"])
+@blueprint.arguments(schemas.NewImage)
+@blueprint.response(201, schemas.Image, headers=CREATED)
+@blueprint.errors(400, 409, 413, 415)
+def add_image(image: dict[str, Any]) -> Response:
+    """Add an image's record"""
+    record = manager().add_image(image)
+    return record_response(record, 201, url_for("images.get_image", image_id=record["id"]))
+
+
+@blueprint.route("/<id:image_id>")
+@blueprint.response(200, schemas.Image, headers=ETAG)
+@blueprint.errors(404, 409)
+@blueprint.unchanged
+def get_image(image_id: int) -> Response:
+    """Get one image's record, as stored"""
+    return record_response(found(manager().get_image(image_id), "image", image_id))
+
+
+@blueprint.route("/<id:image_id>", methods=["PATCH"])
+@blueprint.arguments(schemas.ImageChanges)
+@blueprint.response(200, schemas.Image, headers=ETAG)
+@blueprint.errors(400, 404, 409, 412, 413, 415)
+@blueprint.doc(parameters=[IF_MATCH])
+def update_image(changes: dict[str, Any], image_id: int) -> Response:
+    """Change fields of an image's record
+
+    A field that is given replaces the stored one, `null` removes an optional one.
+    """
+    return record_response(found(manager().update_image(image_id, changes, if_match()), "image", image_id))
+
+
+@blueprint.route("/<id:image_id>", methods=["DELETE"])
+@blueprint.response(200, schemas.DeletedImage)
+@blueprint.errors(404, 409, 412)
+@blueprint.doc(parameters=[IF_MATCH])
+def delete_image(image_id: int) -> Response:
+    """Delete an image's record and its annotations, as one change
+
+    The picture itself is left alone.
+    """
+    deleted = found(manager().delete_image(image_id, if_match()), "image", image_id)
+    return json_response({"annotations_deleted": deleted.annotations_deleted})
+
+
+@blueprint.route("/<id:image_id>/annotations")
+@blueprint.arguments(schemas.WithEtag, location="query")
+@blueprint.response(200, schemas.ListedAnnotation(many=True), headers=ETAG)
+@blueprint.errors(404, 409)
+@blueprint.unchanged
+def list_annotations_of_image(query: dict[str, Any], image_id: int) -> Response:
+    """List the annotations of an image, as stored, in file order, not paged"""
+    found(manager().get_image(image_id), "image", image_id)
+    page = manager().find_annotations(AnnotationQuery(image_id=image_id), derived=query["derived"])
+    return versioned_list_response(page.texts)
+
+
+@blueprint.route("/<id:image_id>/file")
+@blueprint.response(200, _BYTES, content_type="image/*", headers=ETAG)
+@blueprint.alt_response(206, schema=_BYTES, content_type="image/*", description="The bytes of the range")
+@blueprint.errors(404, 409, 416)
+@blueprint.doc(parameters=[RANGE])
+@blueprint.unchanged
+def get_picture(image_id: int) -> Response:
+    """Get the picture of an image
+
+    Conditional, and by `Range`.
+    """
+    picture = runtime().picture(found(manager().get_image(image_id), "image", image_id))
+    response = send_file(picture.path, mimetype=picture.media_type, conditional=True)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

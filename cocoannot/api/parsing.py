@@ -1,0 +1,101 @@
+"""Bodies and versions of requests, read strictly. What they mean is the schemas' business."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Any
+
+import msgspec
+import numpy as np
+from flask import Request, request
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.http import parse_etags
+
+MAX_DEPTH = 100
+"""How deep lists and objects may be nested in a body."""
+
+_BLOCK = 1 << 20
+_STEPS = np.zeros(256, np.int8)
+_STEPS[[ord("["), ord("{")]] = 1
+_STEPS[[ord("]"), ord("}")]] = -1
+
+
+class StrictParser(FlaskParser):
+    """webargs' parser with msgspec for JSON: 415 for another type, 400 for what is not JSON or nested too deep."""
+
+    def load_json(self, req: Request, schema: Any) -> Any:
+        """The body's JSON value; nothing at all counts as `{}` where `schema` says `optional`, else as a 400."""
+        data = json_body(req)
+        if data is None and not getattr(schema, "optional", False):
+            raise BadRequest("The body is empty; send JSON")
+        return {} if data is None else decode(data)
+
+
+def json_body(req: Request) -> bytes | None:
+    """The body's bytes, `None` where there is none. Raises 415, 413."""
+    data = req.get_data()
+    if not data:
+        return None
+    if not req.is_json:
+        raise UnsupportedMediaType(f"The body's type is {req.mimetype or 'not given'}; send application/json")
+    if (charset := req.mimetype_params.get("charset", "utf-8")).lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaType(f"The body's charset is {charset}; send UTF-8, as JSON is")
+    return data
+
+
+def decode(data: bytes, type: Any = Any) -> Any:
+    """The JSON value in `data`. Raises 400."""
+    try:
+        check_utf8(data)
+        check_depth(data)
+        return msgspec.json.decode(data, type=type)
+    except msgspec.ValidationError:
+        if type is not Any:
+            raise
+        raise BadRequest("The body holds a number that is out of range") from None
+    except UnicodeDecodeError as exc:
+        raise BadRequest("The body is not UTF-8, as JSON is") from exc
+    except msgspec.DecodeError as exc:
+        reason = "text is cut off, or half of a surrogate pair" if "truncated" in str(exc) else str(exc)
+        raise BadRequest(f"The body is not JSON: {reason}") from exc
+    except RecursionError as exc:
+        raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep") from exc
+
+
+def check_utf8(data: bytes) -> None:
+    """Raise `UnicodeDecodeError` where `data` is not UTF-8; msgspec does not look into what it leaves undecoded."""
+    if not data.isascii():
+        blocks = (data[start : start + _BLOCK] for start in range(0, len(data), _BLOCK))
+        for _ in codecs.iterdecode(blocks, "utf-8"):
+            pass
+
+
+def check_depth(data: bytes) -> None:
+    """Raise `RecursionError` where lists and objects are nested deeper than `MAX_DEPTH`."""
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return
+    text = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    quotes = depth = 0
+    for start in range(0, len(text), _BLOCK):
+        block = np.frombuffer(text, np.uint8, min(_BLOCK, len(text) - start), start)
+        quotes_so_far = np.cumsum(block == ord('"'), dtype=np.int64) + quotes
+        depths = np.cumsum(_STEPS[block] * (quotes_so_far % 2 == 0), dtype=np.int64) + depth
+        if int(depths.max()) > MAX_DEPTH:
+            raise RecursionError
+        quotes, depth = int(quotes_so_far[-1]), int(depths[-1])
+
+
+def if_match() -> frozenset[str] | None:
+    """The ETags of the request's `If-Match`, without quotes, `*` for any; `None` where it has none."""
+    return etags(request.headers["If-Match"]) if "If-Match" in request.headers else None
+
+
+def etags(text: str) -> frozenset[str]:
+    """The ETags in the text of an `If-Match`, without quotes; `*` for any.
+
+    Weak ones count too: proxies that compress make them of ours.
+    """
+    if text.strip() == "*":
+        return frozenset("*")
+    return frozenset(parse_etags(text).as_set(include_weak=True)) - {"*"}

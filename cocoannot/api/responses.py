@@ -1,0 +1,61 @@
+"""Answers: stored texts go out as they are, with their ETag. Nothing is decoded here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+from flask import Response, request
+
+from cocoannot.dataset.records import Record, etag
+from cocoannot.errors import UnknownId
+
+Result = TypeVar("Result")
+
+
+def json_response(value: object, status: int = 200) -> Response:
+    """`value` as JSON; `msgspec.Raw` in it keeps its text."""
+    return Response(msgspec.json.encode(value), status, mimetype="application/json")
+
+
+def record_response(record: Record, status: int = 200, location: str | None = None) -> Response:
+    """One record as stored, with its ETag; 304 where the client has it already."""
+    response = _with_etag(record.text, status)
+    if location is not None:
+        response.headers["Location"] = location
+    return response
+
+
+def list_response(texts: Iterable[bytes]) -> Response:
+    """Records as a JSON array of their texts."""
+    return Response(_array(texts), mimetype="application/json")
+
+
+def versioned_list_response(texts: Iterable[bytes]) -> Response:
+    """Records as a JSON array of their texts, with an ETag over all of them; 304 where the client has it already."""
+    return _with_etag(_array(texts), 200)
+
+
+def found(result: Result | None, noun: str, record_id: int) -> Result:
+    """What the manager gave for an id; `None` or false from it is a 404 that says what is not there."""
+    if result is None or result is False:
+        raise UnknownId(f"there is no {noun} with id {record_id}")
+    return result
+
+
+def no_content() -> Response:
+    """204."""
+    return Response(status=204)
+
+
+def _array(texts: Iterable[bytes]) -> bytes:
+    return b"[%b]" % b",".join(texts)
+
+
+def _with_etag(text: bytes, status: int) -> Response:
+    response = Response(text, status, mimetype="application/json")
+    response.set_etag(etag(text))
+    if request.method in ("GET", "HEAD"):
+        response.make_conditional(request)
+    return response

@@ -1,0 +1,175 @@
+"""Tying the parts together for one Flask application: settings, lock, manager, saver, pictures.
+
+created --start()--> serving --stop()--> stopped        start() in the process that serves, before its first
+                                                        answer; stop() at its exit, and for good
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from flask import Flask, current_app
+
+from cocoannot.config import Settings
+from cocoannot.dataset.manager import DatasetManager
+from cocoannot.errors import CocoannotError, ConfigError, DatasetError, NotLoaded, UnknownId
+from cocoannot.pictures import Picture, Pictures, choose_folder
+from cocoannot.saver import Saver
+from cocoannot.storage.dataset_file import DatasetFile
+from cocoannot.storage.lock import Owner
+
+_NAME = "cocoannot"
+
+log = logging.getLogger(__name__)
+
+
+class Runtime:
+    """What one application has: `settings`, `manager`, `saver`, and once it serves, `pictures`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.manager = DatasetManager(on_dirty=lambda: self.saver.notify())
+        self.saver = Saver(settings.auto_save_interval, self.manager.unsaved_since, self.manager.save, self._save_last)
+        self.pictures: Pictures | None = None
+        # Guards starting and stopping.
+        self._lock = threading.Lock()
+        self._file: DatasetFile | None = None
+        self._stopped = False
+
+    def dataset_path(self) -> Path:
+        """The dataset that the settings name. Raises `ConfigError` where they name none."""
+        if self.settings.dataset is None:
+            raise ConfigError("COCOANNOT_DATASET is not set; give the path of a COCO JSON file on this machine")
+        return self.settings.dataset
+
+    def start(self, url: str, wait: Callable[[float], object] = time.sleep, patience: float | None = None) -> None:
+        """Own the dataset and load it, if that was not done yet; `url` is where this server answers.
+
+        Waits, in steps by `wait(seconds)`, for another process to let go of the dataset, for `patience` seconds at
+        most (default: the setting `lock_timeout`). Raises `ConfigError`, `OwnedElsewhere`, `DatasetError`, and the
+        dataset is then nobody's; `NotLoaded` where this was stopped.
+        """
+        patience = self.settings.lock_timeout if patience is None else patience
+        with self._lock:
+            if self._stopped:
+                raise NotLoaded("the server is ending; try again in a moment")
+            if self._file is not None:
+                return
+            file = DatasetFile(self.dataset_path())
+            self._check_place(file)
+            try:
+                file.lock.acquire(Owner(os.getpid(), url, str(file.path)), patience, wait)
+            except OSError as exc:
+                raise DatasetError(f"can't write beside {file.name}, so it can't be saved: {exc.strerror}") from exc
+            try:
+                self.manager.load(self.dataset_path(), create=self.settings.create)
+                self.pictures = self._find_pictures(file)
+            except BaseException:
+                file.lock.release()
+                raise
+            self._file = file
+            atexit.register(self.end)
+
+    def start_once(self, url: str) -> None:
+        """Like `start`, for a request that finds nothing loaded. Raises `NotLoaded`, which says why."""
+        if self._file is not None:
+            return
+        try:
+            self.start(url)
+        except CocoannotError as exc:
+            log.error("%s", exc)
+            raise NotLoaded(str(exc)) from exc
+
+    def picture(self, image: Mapping[str, Any]) -> Picture:
+        """The picture of an image's record. Raises `UnknownId`, `NotLoaded`."""
+        if self.pictures is None:
+            raise NotLoaded("the dataset is not loaded yet; try again in a moment")
+        name = image.get("file_name")
+        if not isinstance(name, str):
+            raise UnknownId("the image's record has no file_name, so there is no picture")
+        return self.pictures.find(name)
+
+    def stop(self) -> None:
+        """Save what is pending and let go of the dataset; nothing happens where it was not started."""
+        with self._lock:
+            if self._file is None:
+                return
+            # First of all: a request that comes now would change what nobody saves any more.
+            file, self._file, self._stopped = self._file, None, True
+            self.manager.shutdown()
+            file.lock.release()
+            atexit.unregister(self.end)
+
+    def end(self) -> None:
+        """`stop`, in the main thread of a process that ends; signals don't break off its last save."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGABRT, signal.SIGALRM):
+            signal.signal(number, signal.SIG_IGN)
+        self.stop()
+
+    def _save_last(self) -> None:
+        # Under the lock: the process must not end before the saver's log lines are out.
+        with self._lock:
+            self.manager.shutdown()
+
+    def _check_place(self, file: DatasetFile) -> None:
+        if file.path.is_file():
+            return
+        if file.path.exists():
+            raise DatasetError(f"{file.name} is not a file; COCOANNOT_DATASET must name a COCO JSON file")
+        if not self.settings.create:
+            raise DatasetError(
+                f"{file.name} does not exist; correct COCOANNOT_DATASET, or set COCOANNOT_CREATE=1 to make an "
+                "empty dataset there"
+            )
+        if not file.path.parent.is_dir():
+            raise DatasetError(f"can't create {file.name}: there is no folder {file.path.parent}")
+
+    def _find_pictures(self, file: DatasetFile) -> Pictures:
+        follow = self.settings.images_follow_links
+        names = self.manager.file_names()
+        if self.settings.images is None:
+            return choose_folder(file.path, names, follow_links=follow)
+        if not self.settings.images.is_dir():
+            raise ConfigError(f"COCOANNOT_IMAGES={str(self.settings.images)!r} is not a folder")
+        pictures = Pictures(self.settings.images, follow_links=follow)
+        pictures.report(names)
+        return pictures
+
+
+class Cocoannot:
+    """The Flask extension; it keeps nothing itself, the application has all state."""
+
+    def init_app(self, app: Flask) -> None:
+        """Give `app` a `Runtime`, in `app.extensions["cocoannot"]`, without loading anything.
+
+        Reads, from `app.config` and then the environment: COCOANNOT_DATASET, COCOANNOT_CREATE, COCOANNOT_IMAGES,
+        COCOANNOT_IMAGES_FOLLOW_LINKS, DATASET_AUTO_SAVE_INTERVAL, COCOANNOT_THREADS, COCOANNOT_LOCK_TIMEOUT,
+        COCOANNOT_MAX_BODY_BYTES, COCOANNOT_MAX_DATASET_BYTES, COCOANNOT_LOG_LEVEL. Raises `ConfigError`.
+        """
+        settings = Settings.read(app.config)
+        _set_up_logging(settings.log_level)
+        app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+        app.extensions[_NAME] = Runtime(settings)
+
+
+def runtime(app: Flask | None = None) -> Runtime:
+    """The `Runtime` of `app`, of the current application if that is not given."""
+    return cast(Runtime, (app or current_app).extensions[_NAME])
+
+
+def _set_up_logging(level: str) -> None:
+    logger = logging.getLogger(_NAME)
+    logger.setLevel(level)
+    if not logger.hasHandlers():
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s: %(message)s"))
+        logger.addHandler(handler)

@@ -1,0 +1,100 @@
+"""Finding an image's picture on disk, and what kind of file it is. Never outside the image folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, UnidentifiedImageError
+
+from cocoannot.errors import UnknownId
+
+log = logging.getLogger(__name__)
+
+TYPES = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+}
+"""Media type by Pillow's name of the format; nothing else is served."""
+
+FOLDERS = ("images", "train2017", "val2017", "test2017", "train2014", "val2014", "JPEGImages", "data", "imgs")
+"""Names of folders that datasets keep their pictures in."""
+
+
+class Picture(NamedTuple):
+    """A file that is a picture, and its media type."""
+
+    path: Path
+    media_type: str
+
+
+class Pictures:
+    """The pictures under one folder; `follow_links` allows links that lead out of it."""
+
+    def __init__(self, folder: Path, *, follow_links: bool = False) -> None:
+        self.folder = folder
+        self._root = Path(os.path.realpath(folder))
+        self._follow_links = follow_links
+
+    def find(self, file_name: str) -> Picture:
+        """The picture that a record's `file_name` names. Raises `UnknownId`, which says why there is none."""
+        path = self._contained(file_name)
+        try:
+            if not path.is_file():
+                raise UnknownId(f"there is no picture {file_name!r} in the image folder")
+            with Image.open(path, formats=list(TYPES)) as image:
+                return Picture(path, TYPES[image.format or ""])
+        except (UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError, KeyError) as exc:
+            raise UnknownId(f"{file_name!r} is not a picture (JPEG, PNG, WebP, GIF, BMP or TIFF)") from exc
+        except OSError as exc:
+            raise UnknownId(f"the picture {file_name!r} can't be read: {exc.strerror or 'it is damaged'}") from exc
+
+    def report(self, file_names: Sequence[str]) -> None:
+        """Log how many of the dataset's `file_names` are there."""
+        log.info("%d of %d pictures found under %s", self.count(file_names), len(file_names), self.folder)
+
+    def count(self, file_names: Iterable[str]) -> int:
+        """How many of `file_names` are files in the folder."""
+        return sum(self._exists(name) for name in file_names)
+
+    def _exists(self, file_name: str) -> bool:
+        try:
+            return self._contained(file_name).is_file()
+        except (UnknownId, OSError):
+            return False
+
+    def _contained(self, file_name: str) -> Path:
+        outside = UnknownId(f"{file_name!r} leads out of the image folder, so it is not served")
+        if not file_name or "\0" in file_name or os.path.isabs(file_name):
+            raise outside
+        joined = Path(os.path.normpath(self._root / file_name))
+        if self._root not in joined.parents:
+            raise outside
+        real = Path(os.path.realpath(joined))
+        if not self._follow_links and self._root not in real.parents:
+            raise outside
+        return real
+
+
+def choose_folder(dataset: Path, file_names: Sequence[str], *, follow_links: bool = False) -> Pictures:
+    """The folder that holds the first pictures of a dataset, of those where pictures usually are.
+
+    Tried in order: the dataset's own folder, its parent, and the usual names (`FOLDERS`) below both; the first
+    that holds any of `file_names` is taken, the dataset's own folder where none does.
+    """
+    near = [dataset.parent, dataset.parent.parent]
+    candidates = near + [place / name for place in near for name in FOLDERS]
+    best = Pictures(dataset.parent, follow_links=follow_links)
+    for folder in candidates:
+        if folder.is_dir() and (pictures := Pictures(folder, follow_links=follow_links)).count(file_names[:3]):
+            best = pictures
+            break
+    best.report(file_names)
+    return best
