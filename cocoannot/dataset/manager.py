@@ -156,6 +156,8 @@ class DatasetManager(DatasetChanges):
             with self._lock:
                 self._pending.done()
                 self._file_revision = revision
+            if store.hoards():
+                self._read_anew(pieces, revision, next_ids)
             log.info("Auto-saved dataset to %s (%s)", self._dataset_file.name, summary)
             return Saved(summary, revision, kept)
 
@@ -277,6 +279,13 @@ class DatasetManager(DatasetChanges):
         self._last_saved_at, self._last_save_seconds = ended.wall, ended.monotonic - started.monotonic
         self._last_error = None
         return kept
+
+    def _read_anew(self, pieces: list[Piece], revision: int, next_ids: Mapping[str, int]) -> None:
+        """Let memory stand on the text that was saved, so that the older one can go; not where it changed since."""
+        store = Store(read_document(b"".join(pieces), self._dataset_file.name), next_ids)
+        with self._lock:
+            if self._revision == revision:
+                self._loaded = store
 
     def _keep_unsaved(self, error: FileChanged) -> FileChanged:
         """Keep a copy of what is pending; returns `error`, with the reason added where that failed too."""

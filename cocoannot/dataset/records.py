@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
@@ -50,8 +51,16 @@ class Record(Mapping[str, Any]):
 
     def _decoded(self) -> dict[str, Any]:
         if self._fields is None:
-            self._fields = _VALUE.decode(self.text)
+            try:
+                self._fields = _VALUE.decode(self.text)
+            except msgspec.ValidationError:
+                # A number that no double and no 64-bit integer holds: JSON all the same, and kept as it is.
+                self._fields = json.loads(self.text, parse_int=_integer)
         return self._fields
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < 20 else float(digits)
 
 
 def etag(text: bytes) -> str:

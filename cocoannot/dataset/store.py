@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,9 @@ from cocoannot.dataset.table import AnnotationTable, NamedTable, Piece, Table
 from cocoannot.errors import Conflict
 
 NextIds = dict[str, int]
+
+HOARD = 1 << 20
+"""Bytes of text that are of no use and yet not worth reading a dataset anew for."""
 
 
 class Put(NamedTuple):
@@ -38,7 +41,7 @@ Change = list[Put | Drop]
 class Store:
     """Memory's state of the dataset. Not safe for threads: the manager's lock guards it."""
 
-    def __init__(self, document: Document, next_ids: NextIds | None = None) -> None:
+    def __init__(self, document: Document, next_ids: Mapping[str, int] | None = None) -> None:
         self.images = NamedTable(document, "images")
         self.categories = NamedTable(document, "categories")
         self.annotations = AnnotationTable(document)
@@ -97,6 +100,10 @@ class Store:
     def counts(self) -> dict[str, int]:
         """How many records each section has."""
         return {name: self.tables[name].live for name in SECTIONS}
+
+    def hoards(self) -> bool:
+        """Whether most of the file's text in memory is of no use any more, so that reading it anew would pay."""
+        return sum(table.dead_bytes for table in self.tables.values()) > max(HOARD, len(self._buffer) // 2)
 
     def warnings(self) -> list[str]:
         """What is wrong with the dataset and kept as it is: repeated ids, records that point nowhere."""

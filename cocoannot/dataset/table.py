@@ -31,6 +31,8 @@ class Table:
         self._buffer = document.buffer
         self._section = section._replace(keys={}, names=[])
         self._texts: dict[int, bytes] = {}
+        self.dead_bytes = 0
+        """How much of the file's text in memory belongs to records that were changed or deleted, in bytes."""
         self._starts = Column(section.starts)
         self._ends = Column(section.ends)
         # Where the gap before each record begins; with it a record's neighbours in the file need not be its slots'.
@@ -99,11 +101,13 @@ class Table:
     def replace(self, slot: int, text: bytes) -> None:
         """Give a record another text with the same id."""
         self._leave(slot)
+        self._abandon(slot)
         self._texts[slot] = text
         self._enter(slot, read_keys(self.name, text), new=False)
 
     def remove(self, slot: int) -> None:
         self._leave(slot)
+        self._abandon(slot)
         self._texts.pop(slot, None)
         self._alive[slot] = 0
         self._index.remove(self._ids[slot], slot)
@@ -140,6 +144,11 @@ class Table:
             pieces.append(self._texts[slot])
         pieces.append(self._tail())
         return pieces
+
+    def _abandon(self, slot: int) -> None:
+        """Count the file's text of a record that is about to get another one, or none."""
+        if slot not in self._texts:
+            self.dead_bytes += self._ends[slot] - self._starts[slot]
 
     def _runs(self) -> Iterator[tuple[int, int, int | None]]:
         """Slots in order: (first, last, None) for untouched neighbours in the file, else (slot, slot, slot)."""
