@@ -297,6 +297,7 @@ def test_choosing_ours_puts_it_in_place_and_keeps_theirs(conflict, open_dataset,
     assert kept == dataset_path.with_name("dataset.json.theirs-1")
     assert kept.read_text() == THEIRS
     assert not unsaved.exists()
+    assert DatasetFile(dataset_path).known().revision == 1
     again = open_dataset()
     assert category_names(again) == category_names(conflict)
     assert again.revision == conflict.revision == 1

@@ -265,6 +265,6 @@ def _identify(state: State, content: Content) -> Version:
     return Version(content.size, content.sha256, matches[-1] if matches else newest, next_ids)
 
 
-def _save_error(name: str, exc: OSError, then: str = "nothing is lost, it is tried again") -> SaveError:
+def _save_error(name: str, exc: OSError, then: str = "nothing is lost, what is pending is tried again") -> SaveError:
     full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
     return SaveError(f"can't save {name}: {exc.strerror or exc}; {then}", disk_full=full)
