@@ -381,3 +381,14 @@ def test_unsaved_json_of_a_process_that_died_before_clearing_up_is_cleared(
     assert category_names(again)[-1] == "ours"
     assert again.revision == 1
     assert not unsaved.exists()
+
+
+def test_overwrite_settles_a_conflict_that_only_a_replacement_met(manager, dataset_path):
+    dataset_path.write_text(THEIRS)
+    with pytest.raises(FileChanged):
+        manager.set_annotations([])
+    assert not manager.save()
+    saved = manager.save_now(overwrite=True)
+    assert saved.kept.read_text() == THEIRS
+    assert names_in(dataset_path) == category_names(manager)
+    assert manager.status().last_error is None

@@ -143,9 +143,10 @@ class DatasetManager(DatasetChanges):
         With `overwrite`, a version that something else wrote is kept beside the file, and replaced.
         """
         with self._saving:
+            conflict = overwrite and self._dataset_file.changed()
             with self._lock:
                 store, revision = self._store, self._revision
-                if revision == self._file_revision:
+                if revision == self._file_revision and not conflict:
                     return None
                 pieces, next_ids, summary = store.pieces(), dict(store.next_ids), self._pending.take().summary()
             try:

@@ -111,13 +111,13 @@ class DatasetFile:
         try:
             self.folder.mkdir(exist_ok=True)
             # Looked at twice: before all is written for nothing, and at the last moment.
-            if keep_theirs is None and self.changed():
+            if keep_theirs is None and self._changed():
                 raise self._file_changed()
             with NewFile(self.path) as new:
                 content = new.write(blocks)
                 version = Version(content.size, content.sha256, revision, dict(next_ids))
                 write_state(self._state_path, State([*self._known, version], self._unsaved_version))
-                theirs = self.changed()
+                theirs = self._changed()
                 if theirs and keep_theirs is None:
                     raise self._file_changed()
                 with self._kept_aside(keep_theirs if theirs else None) as kept:
@@ -159,10 +159,16 @@ class DatasetFile:
         return versions[-1] if versions else None
 
     def changed(self) -> bool:
-        """Whether something else changed the file since it was read or saved. Raises `OSError`.
+        """Whether something else changed the file since it was read or saved. Raises `SaveError`.
 
         A file that is gone is not one that could be written over. One that was only touched is hashed.
         """
+        try:
+            return self._changed()
+        except OSError as exc:
+            raise _save_error(self.name, exc) from exc
+
+    def _changed(self) -> bool:
         try:
             stamp = Stamp.of(self.path.stat())
             if stamp == self._stamp:
