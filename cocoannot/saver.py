@@ -60,10 +60,12 @@ class Saver:
     def hurry(self) -> None:
         """Save at once from now on: the process is about to end, and requests may still be draining.
 
-        For signal handlers: it takes only the event's lock, which the main thread of a server never holds.
+        For signal handlers: it takes only the event's lock, which the main thread of a server never holds; and but
+        once, since a second signal may come while the first one is at it.
         """
-        self._hurried = True
-        self._dirty.set()
+        if not self._hurried:
+            self._hurried = True
+            self._dirty.set()
 
     def next_save_in(self) -> float | None:
         """Seconds until the next save, 0 where it is due, `None` where there is nothing to save."""

@@ -205,6 +205,10 @@ def test_labelled_keypoints_are_counted(manager: DatasetManager) -> None:
     assert (record["num_keypoints"], "segmentation" in record) == (1, False)
 
 
+def test_count_of_keypoints_without_keypoints_is_ignored(manager: DatasetManager) -> None:
+    assert "num_keypoints" not in manager.add_annotation({**BOX, "num_keypoints": 17})
+
+
 def test_caption_needs_neither_category_nor_geometry(manager: DatasetManager) -> None:
     record = manager.add_annotation({"image_id": 1, "caption": "a cat"})
     assert dict(record) == {"id": 8, "iscrowd": 0, "image_id": 1, "caption": "a cat"}
@@ -385,7 +389,9 @@ def test_keypoints_are_counted_again_and_go_with_their_count(manager: DatasetMan
 
 
 def test_annotation_moves_to_another_image_and_back_to_its_place(manager: DatasetManager) -> None:
-    manager.update_annotation(1, {"image_id": 4.0})
+    moved = manager.update_annotation(1, {"image_id": 4.0})
+    assert moved is not None
+    assert b'"image_id":4,' in moved.text
     assert [ids(manager.get_annotations_by_image(i)) for i in (1, 2, 4)] == [[2], [7], [1]]
     manager.update_annotation(1, {"image_id": 1})
     assert [ids(manager.get_annotations_by_image(i)) for i in (1, 2, 4)] == [[1, 2], [7], []]
@@ -490,6 +496,10 @@ BAD_OPERATIONS: dict[str, tuple[Operation, type[CocoannotError]]] = {
     ),
     "restore of a bad box": ({"op": "restore", "annotation": {**BOX, "id": 7, "bbox": "x"}}, InvalidRecord),
     "restore of a bad area": ({"op": "restore", "annotation": {**BOX, "id": 7, "area": math.inf}}, InvalidRecord),
+    "restore of keypoints that are not finite": (
+        {"op": "restore", "annotation": {**BOX, "id": 7, "keypoints": [math.nan, 0, 0]}},
+        InvalidRecord,
+    ),
     "restore with an underscore": ({"op": "restore", "annotation": {**BOX, "id": 7, "_x": 1}}, InvalidRecord),
     "unknown operation": ({"op": "move", "id": 1}, InvalidRecord),
 }
@@ -834,6 +844,7 @@ def test_orphans_are_kept_reported_and_can_be_repaired(open_dataset: OpenDataset
     ]
     assert ids(manager.get_annotations_by_image(99)) == [8]
     assert manager.update_annotation(8, {"note": "an orphan still"}) is not None
+    assert manager.update_annotation(9, {"note": "an orphan still"}) is not None
     assert manager.update_annotation(9, {"category_id": 1}) is not None
     assert manager.update_annotation(10, {"note": "an orphan still"}) is not None
     assert manager.update_annotation(10, {"image_id": 2}) is not None
@@ -841,6 +852,15 @@ def test_orphans_are_kept_reported_and_can_be_repaired(open_dataset: OpenDataset
     assert manager.delete_annotation(11) is True
     assert ids(manager.get_annotations()) == [1, 2, 7, 9, 10]
     assert ids(manager.get_annotations_by_image(2)) == [7, 10]
+
+
+def test_id_that_only_an_orphan_points_to_is_not_given_to_a_new_record(
+    open_dataset: OpenDataset, small: Fields
+) -> None:
+    small["annotations"].append({"id": 8, "image_id": 99, "category_id": 98, "bbox": [0, 0, 1, 1]})
+    manager = open_dataset(small)
+    assert manager.add_image({"file_name": "new.jpg", "width": 5, "height": 5})["id"] == 100
+    assert manager.add_category({"name": "new"})["id"] == 99
 
 
 def test_panoptic_annotations_are_read_only(open_dataset: OpenDataset, dataset_path: Path) -> None:

@@ -56,7 +56,7 @@ def new_annotation(fields: Mapping[str, Any], lookup: Lookup) -> Fields:
     if "keypoints" in given:
         collect(errors, lambda: measured.update(_counted(given["keypoints"], category)))
     refuse(errors)
-    return _whole({"iscrowd": 0, **given, **measured})
+    return _whole({**given, **measured, "iscrowd": given.get("iscrowd", 0)})
 
 
 def restored_annotation(fields: Mapping[str, Any], lookup: Lookup) -> Fields:

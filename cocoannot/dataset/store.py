@@ -51,7 +51,7 @@ class Store:
             "categories": self.categories,
         }
         self.next_ids: NextIds = {
-            name: max(self.tables[name].largest_id() + 1, 1, (next_ids or {}).get(name, 1)) for name in SECTIONS
+            name: max(self._largest_id(name) + 1, 1, (next_ids or {}).get(name, 1)) for name in SECTIONS
         }
         """The id that the next new record of each section gets, unless a client brings one."""
         self._buffer = document.buffer
@@ -165,6 +165,12 @@ class Store:
     def _record(self, table: Table, record_id: int) -> Record | None:
         slot = table.find(record_id)
         return None if slot is None else Record(table.text(slot))
+
+    def _largest_id(self, section: str) -> int:
+        """The largest id that `section` has used: one that an orphan points to was once given to another record."""
+        ours = self.annotations
+        references = {"images": ours.image_ids, "categories": ours.category_ids}.get(section, ours.image_ids[:0])
+        return max(self.tables[section].largest_id(), int(references.max(initial=-1)))
 
     def _drop_annotations(self, image_id: int) -> None:
         for slot in self.annotations.by_image.slots(image_id):
