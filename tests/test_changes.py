@@ -885,3 +885,17 @@ def test_panoptic_annotations_are_read_only(open_dataset: OpenDataset, dataset_p
     manager.save()
     saved = json.loads(dataset_path.read_bytes())
     assert saved["annotations"][0]["segments_info"] == [{"id": 3, "category_id": 1}]
+
+
+def test_fields_that_a_change_leaves_alone_may_be_odd(open_dataset: OpenDataset, small: Fields) -> None:
+    small["images"].append({"id": 4, "file_name": "again.jpg", "width": 1, "height": 1})
+    small["annotations"].append({"id": 8, "image_id": 4, "category_id": 99})
+    manager = open_dataset(small)
+    record = manager.update_annotation(8, {"checked": True})
+    assert record == {"id": 8, "image_id": 4, "category_id": 99, "checked": True}
+
+
+def test_restored_keypoints_must_be_keypoints(manager: DatasetManager) -> None:
+    annotation = {**BOX, "id": 70, "keypoints": ["hand"]}
+    with pytest.raises(BadOperation, match="keypoints"):
+        manager.change_annotations([{"op": "restore", "annotation": annotation}])

@@ -66,6 +66,8 @@ def restored_annotation(fields: Mapping[str, Any], lookup: Lookup) -> Fields:
     _reference(errors, "category_id", fields.get("category_id"), lookup.category, required=False)
     if fields.get("segmentation"):
         collect(errors, lambda: measure_segmentation(fields["segmentation"], *_size(image)))
+    if fields.get("keypoints"):
+        collect(errors, lambda: count_keypoints(fields["keypoints"], None))
     if not _is_box(fields.get("bbox", [0, 0, 0, 0])):
         errors["bbox"] = ["must be [x, y, width, height], in pixels"]
     errors |= _area_errors(fields.get("area", 0)) | _caption_errors(fields)
@@ -78,22 +80,17 @@ def changed_annotation(record: Record, changes: Mapping[str, Any], lookup: Looku
     merged = {key: value for key, value in {**record, **changes}.items() if value is not None}
     given = {key: value for key, value in changes.items() if value is not None}
     errors = plain_errors(changes) | id_errors(changes)
-    image = _reference(
-        errors,
-        "image_id",
-        merged.get("image_id"),
-        lookup.image,
-        required="image_id" in changes,
-        known="image_id" in changes,
-    )
-    category = _reference(
-        errors,
-        "category_id",
-        merged.get("category_id"),
-        lookup.category,
-        required="category_id" in changes and "caption" not in merged,
-        known="category_id" in changes,
-    )
+    # Only what the change needs is looked up: the record may point to an id that is missing or ambiguous.
+    image = category = None
+    if "image_id" in changes or given.get("segmentation"):
+        required = "image_id" in changes
+        image = _reference(errors, "image_id", merged.get("image_id"), lookup.image, required=required, known=required)
+    if "category_id" in changes or "keypoints" in given:
+        known = "category_id" in changes
+        required = known and "caption" not in merged
+        category = _reference(
+            errors, "category_id", merged.get("category_id"), lookup.category, required=required, known=known
+        )
     errors |= _caption_errors(given)
     result: Fields = {key: value for key, value in changes.items() if key != "num_keypoints"}
     _check_geometry(errors, result, merged, given, image)
@@ -101,7 +98,8 @@ def changed_annotation(record: Record, changes: Mapping[str, Any], lookup: Looku
         collect(errors, lambda: result.update(_counted(given["keypoints"], category)))
     elif "keypoints" in changes:
         result["num_keypoints"] = None
-    if not any(merged.get(field) for field in _GEOMETRY) and "caption" not in merged:
+    removed = any(field in changes for field in (*_GEOMETRY, "caption"))
+    if removed and not any(merged.get(field) for field in _GEOMETRY) and "caption" not in merged:
         errors.setdefault("segmentation", ["nothing would be left of the geometry; delete the annotation instead"])
     refuse(errors)
     return _whole(result)
