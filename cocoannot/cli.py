@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 from flask import Flask
+from flask.cli import with_appcontext
 
 from cocoannot.errors import CocoannotError, DatasetError, OwnedElsewhere
 from cocoannot.extension import runtime
@@ -61,6 +62,7 @@ def _as_one_line(command: Callable[..., None]) -> Callable[..., None]:
     "`theirs` (with the server stopped) takes theirs and keeps ours beside it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_appcontext
 @_as_one_line
 def flush(on_conflict: str | None, as_json: bool) -> None:
     """Save pending changes now.
@@ -85,6 +87,7 @@ def flush(on_conflict: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_appcontext
 @_as_one_line
 def status(as_json: bool) -> None:
     """Show what is saved and what is not."""

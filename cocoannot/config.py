@@ -49,7 +49,12 @@ def _level(text: str) -> str:
 
 
 SETTINGS = {
-    "dataset": Setting("COCOANNOT_DATASET", "", "the path of a COCO JSON file on this machine", _path),
+    "dataset": Setting(
+        "COCOANNOT_DATASET",
+        "",
+        "the path of a COCO JSON file on this machine; s3:// is not supported in this version",
+        _path,
+    ),
     "create": Setting("COCOANNOT_CREATE", "0", "0 or 1", _flag),
     "images": Setting("COCOANNOT_IMAGES", "", "the path of a folder on this machine", _path),
     "images_follow_links": Setting("COCOANNOT_IMAGES_FOLLOW_LINKS", "0", "0 or 1", _flag),
@@ -102,7 +107,7 @@ class Settings:
             text = environ.get(setting.name, setting.default) if given is None else _text(given)
             try:
                 values[field] = setting.parse(text.strip())
-            except (ValueError, KeyError, OverflowError) as exc:
+            except (ValueError, KeyError, OverflowError, RuntimeError) as exc:
                 raise ConfigError(f"{setting.name}={text!r} is not allowed; give {setting.allowed}") from exc
         return cls(**values)
 

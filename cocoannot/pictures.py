@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from cocoannot.errors import UnknownId
 
@@ -16,16 +16,22 @@ log = logging.getLogger(__name__)
 
 TYPES = {
     "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
     "PNG": "image/png",
     "WEBP": "image/webp",
     "GIF": "image/gif",
     "BMP": "image/bmp",
     "TIFF": "image/tiff",
 }
-"""Media type by Pillow's name of the format; nothing else is served."""
+"""Media type by Pillow's name of the format; nothing else is served. MPO is how it calls the JPEG of many phones."""
+
+_FORMATS = [name for name in TYPES if name != "MPO"]
 
 FOLDERS = ("images", "train2017", "val2017", "test2017", "train2014", "val2014", "JPEGImages", "data", "imgs")
 """Names of folders that datasets keep their pictures in."""
+
+SAMPLE = 100
+"""How many pictures are looked for at the start: each may take a network's time."""
 
 
 class Picture(NamedTuple):
@@ -45,29 +51,38 @@ class Pictures:
 
     def find(self, file_name: str) -> Picture:
         """The picture that a record's `file_name` names. Raises `UnknownId`, which says why there is none."""
-        path = self._contained(file_name)
         try:
+            path = self._contained(file_name)
             if not path.is_file():
                 raise UnknownId(f"there is no picture {file_name!r} in the image folder")
-            with Image.open(path, formats=list(TYPES)) as image:
+            with Image.open(path, formats=_FORMATS) as image:
                 return Picture(path, TYPES[image.format or ""])
-        except (UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError, KeyError) as exc:
-            raise UnknownId(f"{file_name!r} is not a picture (JPEG, PNG, WebP, GIF, BMP or TIFF)") from exc
+        except UnknownId:
+            raise
         except OSError as exc:
-            raise UnknownId(f"the picture {file_name!r} can't be read: {exc.strerror or 'it is damaged'}") from exc
+            if exc.strerror:
+                raise UnknownId(f"the picture {file_name!r} can't be read: {exc.strerror}") from exc
+            raise self._no_picture(file_name) from exc
+        except Exception as exc:
+            # A file that is made to be hostile may raise anything in Pillow.
+            raise self._no_picture(file_name) from exc
 
     def report(self, file_names: Sequence[str]) -> None:
-        """Log how many of the dataset's `file_names` are there."""
-        log.info("%d of %d pictures found under %s", self.count(file_names), len(file_names), self.folder)
+        """Log how many of the first `SAMPLE` of the dataset's `file_names` are there."""
+        sample = file_names[:SAMPLE]
+        log.info("%d of %d pictures found under %s", self.count(sample), len(sample), self.folder)
 
     def count(self, file_names: Iterable[str]) -> int:
         """How many of `file_names` are files in the folder."""
         return sum(self._exists(name) for name in file_names)
 
+    def _no_picture(self, file_name: str) -> UnknownId:
+        return UnknownId(f"{file_name!r} is not a picture (JPEG, PNG, WebP, GIF, BMP or TIFF)")
+
     def _exists(self, file_name: str) -> bool:
         try:
             return self._contained(file_name).is_file()
-        except (UnknownId, OSError):
+        except (UnknownId, OSError, ValueError):
             return False
 
     def _contained(self, file_name: str) -> Path:
@@ -87,13 +102,13 @@ def choose_folder(dataset: Path, file_names: Sequence[str], *, follow_links: boo
     """The folder that holds the first pictures of a dataset, of those where pictures usually are.
 
     Tried in order: the dataset's own folder, its parent, and the usual names (`FOLDERS`) below both; the first
-    that holds any of `file_names` is taken, the dataset's own folder where none does.
+    that holds any of the first `SAMPLE` of `file_names` is taken, the dataset's own folder where none does.
     """
     near = [dataset.parent, dataset.parent.parent]
     candidates = near + [place / name for place in near for name in FOLDERS]
     best = Pictures(dataset.parent, follow_links=follow_links)
     for folder in candidates:
-        if folder.is_dir() and (pictures := Pictures(folder, follow_links=follow_links)).count(file_names[:3]):
+        if folder.is_dir() and (pictures := Pictures(folder, follow_links=follow_links)).count(file_names[:SAMPLE]):
             best = pictures
             break
     best.report(file_names)

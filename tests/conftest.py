@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from api_client import api as api
+from api_client import serve as serve
 
 from cocoannot.dataset.manager import DatasetManager
 
@@ -55,6 +57,19 @@ _SMALL: dict[str, Any] = {
         {"id": 5, "name": "person", "supercategory": "none", "keypoints": ["head", "hand"], "skeleton": [[1, 2]]},
     ],
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="a test that skips fails, saying why it would have")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and item.config.getoption("--no-skips"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, where no test may be: {report.longrepr}"
+    return report
 
 
 class FakeClock:

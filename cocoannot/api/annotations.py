@@ -49,7 +49,7 @@ def add_annotation(annotation: dict[str, Any]) -> Response:
 @blueprint.route("/<id:annotation_id>")
 @blueprint.response(200, schemas.Annotation, headers=ETAG)
 @blueprint.errors(404, 409)
-@blueprint.unchanged
+@blueprint.unchanged()
 def get_annotation(annotation_id: int) -> Response:
     """Get one annotation, as stored"""
     return record_response(found(manager().get_annotation(annotation_id), "annotation", annotation_id))
@@ -59,7 +59,7 @@ def get_annotation(annotation_id: int) -> Response:
 @blueprint.arguments(schemas.AnnotationChanges)
 @blueprint.response(200, schemas.Annotation, headers=ETAG)
 @blueprint.errors(400, 404, 409, 412, 413, 415)
-@blueprint.doc(parameters=[IF_MATCH])
+@blueprint.takes(IF_MATCH)
 def update_annotation(changes: dict[str, Any], annotation_id: int) -> Response:
     """Change fields of an annotation
 
@@ -73,7 +73,7 @@ def update_annotation(changes: dict[str, Any], annotation_id: int) -> Response:
 @blueprint.route("/<id:annotation_id>", methods=["DELETE"])
 @blueprint.response(204)
 @blueprint.errors(404, 409, 412)
-@blueprint.doc(parameters=[IF_MATCH])
+@blueprint.takes(IF_MATCH)
 def delete_annotation(annotation_id: int) -> Response:
     """Delete an annotation"""
     found(manager().delete_annotation(annotation_id, if_match()), "annotation", annotation_id)

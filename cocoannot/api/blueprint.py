@@ -28,6 +28,7 @@ IF_NONE_MATCH = {
     "schema": {"type": "string"},
 }
 
+RANGES = {**ETAG, "Content-Range": {"description": "which bytes these are", "schema": {"type": "string"}}}
 RANGE = {
     "in": "header",
     "name": "Range",
@@ -67,8 +68,8 @@ _ERRORS = {
     413: "The body is too large",
     415: "The body is of another type",
     422: "A field or parameter does not fit",
-    428: "If-Match is missing",
     416: "There is nothing at this range",
+    428: "If-Match is missing",
     503: "Not possible at the moment: not loaded yet, or the disk fails",
     507: "The disk is full",
 }
@@ -81,17 +82,35 @@ class Blueprint(flask_smorest.Blueprint):
     PAGINATION_ARGUMENTS_PARSER = StrictParser()
     DEFAULT_PAGINATION_PARAMETERS = {"page": 1, "page_size": 100, "max_page_size": 1000}  # noqa: RUF012
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._prepare_doc_cbks.append(_document_headers)
+
     def response(self, status_code: int, schema: Any = None, **options: Any) -> Callable[[View], View]:
         """Like flask-smorest's, with the header that every answer has."""
         options["headers"] = {**(options.get("headers") or {}), **_REVISION}
         decorator: Callable[[View], View] = super().response(status_code, schema, **options)
         return decorator
 
-    def unchanged(self, view: View) -> View:
-        """Document that a view may answer 304: the client has this version already."""
-        view = self.alt_response(304, description="The client has this version", headers={**ETAG, **_REVISION})(view)
-        decorated: View = self.doc(parameters=[IF_NONE_MATCH])(view)
-        return decorated
+    def unchanged(self, *headers: dict[str, Any]) -> Callable[[View], View]:
+        """Document that a view takes `If-None-Match`, and may answer 304; `headers` are others that it takes."""
+
+        def decorate(view: View) -> View:
+            view = self.alt_response(304, description="The client has this version", headers={**ETAG, **_REVISION})(
+                view
+            )
+            return self.takes(IF_NONE_MATCH, *headers)(view)
+
+        return decorate
+
+    def takes(self, *headers: dict[str, Any]) -> Callable[[View], View]:
+        """Document headers that a view honours, beside its other parameters (which `doc` would replace)."""
+
+        def decorate(view: View) -> View:
+            view._apidoc = {**getattr(view, "_apidoc", {}), "headers": headers}  # type: ignore[attr-defined]
+            return view
+
+        return decorate
 
     def errors(self, *statuses: int) -> Callable[[View], View]:
         """Document these error statuses for a view, each with the one body that errors have."""
@@ -110,6 +129,12 @@ class Blueprint(flask_smorest.Blueprint):
 
     def _document_pagination_metadata(self, spec: Any, resp_doc: dict[str, Any]) -> None:
         resp_doc["headers"] = {**resp_doc.get("headers", {}), **_PAGES}
+
+
+def _document_headers(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
+    if headers := doc_info.get("headers"):
+        doc["parameters"] = [*doc.get("parameters", []), *headers]
+    return doc
 
 
 def manager() -> DatasetManager:

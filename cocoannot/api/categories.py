@@ -38,7 +38,7 @@ def add_category(category: dict[str, Any]) -> Response:
 @blueprint.route("/<id:category_id>")
 @blueprint.response(200, schemas.Category, headers=ETAG)
 @blueprint.errors(404, 409)
-@blueprint.unchanged
+@blueprint.unchanged()
 def get_category(category_id: int) -> Response:
     """Get one category, as stored"""
     return record_response(found(manager().get_category(category_id), "category", category_id))
@@ -48,7 +48,7 @@ def get_category(category_id: int) -> Response:
 @blueprint.arguments(schemas.CategoryChanges)
 @blueprint.response(200, schemas.Category, headers=ETAG)
 @blueprint.errors(400, 404, 409, 412, 413, 415)
-@blueprint.doc(parameters=[IF_MATCH])
+@blueprint.takes(IF_MATCH)
 def update_category(changes: dict[str, Any], category_id: int) -> Response:
     """Change fields of a category
 
@@ -62,7 +62,7 @@ def update_category(changes: dict[str, Any], category_id: int) -> Response:
 @blueprint.arguments(schemas.ReassignQuery, location="query")
 @blueprint.response(204)
 @blueprint.errors(404, 409, 412)
-@blueprint.doc(parameters=[IF_MATCH])
+@blueprint.takes(IF_MATCH)
 def delete_category(query: dict[str, Any], category_id: int) -> Response:
     """Delete a category
 

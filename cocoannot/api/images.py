@@ -6,9 +6,10 @@ from typing import Any
 
 from flask import Response, send_file, url_for
 from flask_smorest.pagination import PaginationParameters
+from webargs.flaskparser import abort
 
 from cocoannot.api import schemas
-from cocoannot.api.blueprint import CREATED, ETAG, IF_MATCH, RANGE, Blueprint, manager
+from cocoannot.api.blueprint import CREATED, ETAG, IF_MATCH, RANGE, RANGES, Blueprint, manager
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import found, json_response, list_response, record_response, versioned_list_response
 from cocoannot.dataset.queries import AnnotationQuery, ImageQuery
@@ -51,7 +52,7 @@ def add_image(image: dict[str, Any]) -> Response:
 @blueprint.route("/<id:image_id>")
 @blueprint.response(200, schemas.Image, headers=ETAG)
 @blueprint.errors(404, 409)
-@blueprint.unchanged
+@blueprint.unchanged()
 def get_image(image_id: int) -> Response:
     """Get one image's record, as stored"""
     return record_response(found(manager().get_image(image_id), "image", image_id))
@@ -61,7 +62,7 @@ def get_image(image_id: int) -> Response:
 @blueprint.arguments(schemas.ImageChanges)
 @blueprint.response(200, schemas.Image, headers=ETAG)
 @blueprint.errors(400, 404, 409, 412, 413, 415)
-@blueprint.doc(parameters=[IF_MATCH])
+@blueprint.takes(IF_MATCH)
 def update_image(changes: dict[str, Any], image_id: int) -> Response:
     """Change fields of an image's record
 
@@ -73,7 +74,7 @@ def update_image(changes: dict[str, Any], image_id: int) -> Response:
 @blueprint.route("/<id:image_id>", methods=["DELETE"])
 @blueprint.response(200, schemas.DeletedImage)
 @blueprint.errors(404, 409, 412)
-@blueprint.doc(parameters=[IF_MATCH])
+@blueprint.takes(IF_MATCH)
 def delete_image(image_id: int) -> Response:
     """Delete an image's record and its annotations, as one change
 
@@ -87,7 +88,7 @@ def delete_image(image_id: int) -> Response:
 @blueprint.arguments(schemas.WithEtag, location="query")
 @blueprint.response(200, schemas.ListedAnnotation(many=True), headers=ETAG)
 @blueprint.errors(404, 409)
-@blueprint.unchanged
+@blueprint.unchanged()
 def list_annotations_of_image(query: dict[str, Any], image_id: int) -> Response:
     """List the annotations of an image, as stored, in file order, not paged"""
     found(manager().get_image(image_id), "image", image_id)
@@ -97,10 +98,9 @@ def list_annotations_of_image(query: dict[str, Any], image_id: int) -> Response:
 
 @blueprint.route("/<id:image_id>/file")
 @blueprint.response(200, _BYTES, content_type="image/*", headers=ETAG)
-@blueprint.alt_response(206, schema=_BYTES, content_type="image/*", description="The bytes of the range")
-@blueprint.errors(404, 409, 416)
-@blueprint.doc(parameters=[RANGE])
-@blueprint.unchanged
+@blueprint.response(206, _BYTES, content_type="image/*", headers=RANGES)
+@blueprint.errors(404, 409, 412, 416)
+@blueprint.unchanged(RANGE)
 def get_picture(image_id: int) -> Response:
     """Get the picture of an image
 
@@ -108,5 +108,8 @@ def get_picture(image_id: int) -> Response:
     """
     picture = runtime().picture(found(manager().get_image(image_id), "image", image_id))
     response = send_file(picture.path, mimetype=picture.media_type, conditional=True)
+    if response.status_code == 412:
+        response.close()
+        abort(412, message="the picture has changed since you read it; read it again")
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -30,6 +30,7 @@ _SEGMENTATION = {
                 "counts": {"oneOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "string"}]},
             },
         },
+        {"type": "null"},
     ]
 }
 
@@ -45,16 +46,10 @@ class Whole(fields.Integer):
 
 
 class Open(ma.Schema):
-    """A record: the fields named here, and any other, kept as they are. None begins with an underscore."""
+    """A record: the fields named here, and any other, kept as they are."""
 
     class Meta:
         unknown = ma.INCLUDE
-
-    @ma.validates_schema
-    def _no_derived_fields(self, data: dict[str, Any], **_: Any) -> None:
-        wrong = {key: ["is for derived fields; leave it out"] for key in data if key.startswith("_")}
-        if wrong:
-            raise ma.ValidationError(wrong)
 
     @ma.post_load(pass_original=True)
     def _as_sent(self, data: dict[str, Any], original: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -112,7 +107,8 @@ AnnotationChanges = Open.from_dict(
     {"image_id": _reference(), "category_id": _reference(allow_none=True), **_geometry()}, name="AnnotationChanges"
 )
 Annotation = Open.from_dict(
-    {"id": _reference(), "image_id": _reference(), "category_id": _reference(), **_geometry()}, name="Annotation"
+    {"id": _reference(), "image_id": _reference(), "category_id": _reference(allow_none=True), **_geometry()},
+    name="Annotation",
 )
 ListedAnnotation = Annotation.from_dict({"_etag": fields.String()}, name="ListedAnnotation")
 NewImage = Open.from_dict(
@@ -138,7 +134,8 @@ CategoryChanges = Open.from_dict(
     {"name": _name(), "supercategory": fields.String(allow_none=True)}, name="CategoryChanges"
 )
 Category = Open.from_dict(
-    {"id": _reference(required=True), "name": fields.String(), "supercategory": fields.String()}, name="Category"
+    {"id": _reference(required=True), "name": fields.String(), "supercategory": fields.String(allow_none=True)},
+    name="Category",
 )
 ListedCategory = Category.from_dict({"_annotation_count": fields.Integer()}, name="ListedCategory")
 
@@ -147,7 +144,7 @@ class Operation(Closed):
     """One operation of a batch."""
 
     op = fields.String(required=True, validate=validate.OneOf(["add", "update", "delete", "restore"]))
-    id = _id(metadata={"description": "of the annotation, for update and delete"})
+    id = _reference(metadata={"description": "of the annotation, for update and delete"})
     annotation = fields.Nested(NewAnnotation, metadata={"description": "for add and restore"})
     changes = fields.Nested(AnnotationChanges, metadata={"description": "for update"})
     if_match = fields.String(metadata={"description": "the ETag that the annotation must have, for update and delete"})

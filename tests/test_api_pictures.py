@@ -1,0 +1,235 @@
+"""`GET /api/images/{id}/file`: what is served, and how."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_client import Serve, Server
+from PIL import Image
+
+URL = "/api/images/1/file"
+
+
+def picture(kind: str = "JPEG", **options: Any) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(data, kind, **options)
+    return data.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    return folder
+
+
+class Gallery:
+    """Serves one image's record, with `folder` as the image folder."""
+
+    def __init__(self, serve: Serve, folder: Path) -> None:
+        self._serve = serve
+        self.folder = folder
+
+    def show(self, file_name: object, content: bytes | None = None, **settings: Any) -> Server:
+        if content is not None:
+            (self.folder / str(file_name)).write_bytes(content)
+        record = {"id": 1, "file_name": file_name, "width": 64, "height": 48}
+        return self._serve({"images": [record]}, COCOANNOT_IMAGES=self.folder, **settings)
+
+
+@pytest.fixture
+def gallery(serve: Serve, folder: Path) -> Gallery:
+    return Gallery(serve, folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [
+        ("JPEG", "image/jpeg"),
+        ("PNG", "image/png"),
+        ("WEBP", "image/webp"),
+        ("GIF", "image/gif"),
+        ("BMP", "image/bmp"),
+        ("TIFF", "image/tiff"),
+    ],
+)
+def test_picture_is_served_byte_for_byte_with_the_type_found(gallery: Gallery, kind: str, media_type: str) -> None:
+    answer = gallery.show("misnamed.dat", picture(kind)).get(URL)
+    assert answer.data == picture(kind)
+    assert answer.mimetype == media_type
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_jpeg_of_a_phone_with_a_second_picture_in_it_is_a_jpeg(gallery: Gallery) -> None:
+    content = picture("MPO", save_all=True, append_images=[Image.new("RGB", (64, 48))])
+    answer = gallery.show("phone.jpg", content).get(URL)
+    assert (answer.data, answer.mimetype) == (content, "image/jpeg")
+
+
+def test_picture_in_a_folder_below_is_served(gallery: Gallery) -> None:
+    (gallery.folder / "day 1" / "ü").mkdir(parents=True)
+    assert gallery.show("day 1/ü/a.jpg", picture()).get(URL).status_code == 200
+
+
+def test_part_of_a_picture_is_served_by_range(gallery: Gallery) -> None:
+    answer = gallery.show("a.jpg", picture()).get(URL, headers={"Range": "bytes=10-19"})
+    assert answer.status_code == 206
+    assert answer.data == picture()[10:20]
+    assert answer.headers["Content-Range"] == f"bytes 10-19/{len(picture())}"
+
+
+def test_range_beyond_the_picture_is_a_416_with_its_size(gallery: Gallery) -> None:
+    answer = gallery.show("a.jpg", picture()).get(URL, headers={"Range": "bytes=999999-"})
+    assert answer.status_code == 416
+    assert answer.headers["Content-Range"] == f"bytes */{len(picture())}"
+
+
+def test_picture_that_the_client_has_is_an_empty_304(gallery: Gallery) -> None:
+    api = gallery.show("a.jpg", picture())
+    first = api.get(URL)
+    for headers in (
+        {"If-None-Match": first.headers["ETag"]},
+        {"If-Modified-Since": first.headers["Last-Modified"]},
+    ):
+        answer = api.get(URL, headers=headers)
+        assert (answer.status_code, answer.data) == (304, b"")
+        assert "X-Dataset-Revision" in answer.headers
+
+
+def test_picture_at_another_version_is_a_412(gallery: Gallery) -> None:
+    assert gallery.show("a.jpg", picture()).get(URL, headers={"If-Match": '"other"'}).status_code == 412
+
+
+def test_head_has_the_size_and_no_body(gallery: Gallery) -> None:
+    answer = gallery.show("a.jpg", picture()).ask("HEAD", URL)
+    assert (answer.data, answer.content_length) == (b"", len(picture()))
+
+
+def test_changed_file_name_serves_the_other_picture(gallery: Gallery) -> None:
+    (gallery.folder / "b.png").write_bytes(picture("PNG"))
+    api = gallery.show("a.jpg", picture())
+    api.patch("/api/images/1", {"file_name": "b.png"})
+    assert api.get(URL).mimetype == "image/png"
+
+
+def test_missing_picture_is_a_404(gallery: Gallery) -> None:
+    assert "no picture 'a.jpg'" in gallery.show("a.jpg").get(URL).json["message"]
+
+
+@pytest.mark.parametrize("file_name", ["../secret.jpg", "x/../../secret.jpg", "ABSOLUTE", "..", ".", "/", ""])
+def test_file_name_that_leads_out_of_the_folder_is_a_404_that_says_so(gallery: Gallery, file_name: str) -> None:
+    secret = gallery.folder.parent / "secret.jpg"
+    secret.write_bytes(picture())
+    for settings in ({}, {"COCOANNOT_IMAGES_FOLLOW_LINKS": "1"}):
+        answer = gallery.show(file_name.replace("ABSOLUTE", str(secret)), **settings).get(URL)
+        assert answer.status_code == 404
+        assert "leads out of the image folder" in answer.json["message"]
+
+
+def test_absolute_path_into_the_folder_is_a_404_too(gallery: Gallery) -> None:
+    gallery.show("a.jpg", picture())
+    assert "leads out" in gallery.show(str(gallery.folder / "a.jpg")).get(URL).json["message"]
+
+
+def test_name_that_begins_like_the_folder_leads_out_of_it(gallery: Gallery) -> None:
+    neighbour = gallery.folder.with_name("pictures-private")
+    neighbour.mkdir()
+    (neighbour / "a.jpg").write_bytes(picture())
+    assert "leads out" in gallery.show("../pictures-private/a.jpg").get(URL).json["message"]
+
+
+@pytest.mark.parametrize("where", ["file", "folder"])
+def test_link_out_of_the_folder_is_followed_only_where_that_is_allowed(gallery: Gallery, where: str) -> None:
+    outside = gallery.folder.parent / "outside"
+    outside.mkdir()
+    (outside / "a.jpg").write_bytes(picture())
+    if where == "file":
+        (gallery.folder / "a.jpg").symlink_to(outside / "a.jpg")
+    else:
+        (gallery.folder / "sub").symlink_to(outside)
+    file_name = "a.jpg" if where == "file" else "sub/a.jpg"
+    assert "leads out" in gallery.show(file_name).get(URL).json["message"]
+    assert gallery.show(file_name, COCOANNOT_IMAGES_FOLLOW_LINKS="1").get(URL).data == picture()
+
+
+def test_link_inside_the_folder_is_followed(gallery: Gallery) -> None:
+    (gallery.folder / "link.jpg").symlink_to("a.jpg")
+    gallery.show("a.jpg", picture())
+    assert gallery.show("link.jpg").get(URL).data == picture()
+
+
+def test_image_folder_may_be_a_link_itself(gallery: Gallery) -> None:
+    gallery.show("a.jpg", picture())
+    link = gallery.folder.with_name("link")
+    link.symlink_to(gallery.folder)
+    gallery.folder = link
+    assert gallery.show("a.jpg").get(URL).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
+        b"<!doctype html><script>alert(1)</script>",
+        b"%PDF-1.7",
+        b"P6 1 1 255 abc",
+        b"8BPS" + bytes(100),
+        b"%!PS-Adobe-3.0 EPSF-3.0",
+        b"\xff\xd8\xff",
+        b"\x89PNG\r\n\x1a\n",
+        b"II*\x00" + b"\xff" * 100,
+        b"RIFF\xff\xff\xff\xffWEBPVP8 ",
+    ],
+)
+def test_what_is_no_picture_is_a_404_whatever_its_name(gallery: Gallery, content: bytes) -> None:
+    assert gallery.show("a.jpg", content).get(URL).status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_truncated_picture_is_served_or_a_404(gallery: Gallery, kind: str) -> None:
+    content = picture(kind)
+    api = gallery.show("a.jpg", content)
+    for length in (*range(0, 60, 3), len(content) // 2, len(content) - 1):
+        (gallery.folder / "a.jpg").write_bytes(content[:length])
+        answer = api.get(URL)
+        assert (answer.status_code, answer.data) == (200, content[:length]) or answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "file_name", ["dataset.json", "dataset.json.cocoannot/state.json", "dataset.json.cocoannot/lock"]
+)
+def test_dataset_and_what_is_kept_beside_it_are_404s(serve: Serve, tmp_path: Path, file_name: str) -> None:
+    api = serve({"images": [{"id": 1, "file_name": file_name}]}, COCOANNOT_IMAGES=tmp_path)
+    api.patch("/api/images/1", {"note": "x"})
+    api.post("/api/flush")
+    assert (tmp_path / file_name).is_file()
+    assert api.get(URL).status_code == 404
+
+
+@pytest.mark.parametrize("file_name", ["a\0.jpg", "\0", "x" * 300, "x/" * 5000 + "a.jpg", "folder", "folder/a.jpg/b"])
+def test_name_of_no_file_is_a_404(gallery: Gallery, file_name: str) -> None:
+    (gallery.folder / "folder").mkdir()
+    (gallery.folder / "folder" / "a.jpg").write_bytes(picture())
+    assert gallery.show(file_name).get(URL).status_code == 404
+
+
+def test_link_to_itself_is_a_404(gallery: Gallery) -> None:
+    (gallery.folder / "a.jpg").symlink_to("a.jpg")
+    assert gallery.show("a.jpg").get(URL).status_code == 404
+
+
+def test_fifo_is_a_404_and_not_waited_for(gallery: Gallery) -> None:
+    os.mkfifo(gallery.folder / "a.jpg")
+    assert gallery.show("a.jpg").get(URL).status_code == 404
+
+
+@pytest.mark.parametrize("file_name", [None, 7, ["a.jpg"]])
+def test_record_without_a_usable_file_name_has_no_picture(gallery: Gallery, file_name: object) -> None:
+    api = gallery.show("a.jpg", picture())
+    api = gallery.show(file_name)
+    assert "no file_name" in api.get(URL).json["message"]
