@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cocoannot.errors import ConfigError
 
 _MEBIBYTE = 1024 * 1024
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]")
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 
 
 class Setting(NamedTuple):
-    """One setting: its name in the environment and in `app.config`, its default as text, what is allowed."""
+    """One setting: its name in the environment and in `app.config`, its default as text, what is allowed.
+
+    The value of a `secret` one is never shown.
+    """
 
     name: str
     default: str
     allowed: str
     parse: Callable[[str], Any]
+    secret: bool = False
 
 
 def _path(text: str) -> Path | None:
@@ -48,6 +57,35 @@ def _level(text: str) -> str:
     return text.upper()
 
 
+def _token(text: str) -> str | None:
+    if text and (len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text):
+        raise ValueError
+    return text or None
+
+
+def _hosts(text: str) -> frozenset[str]:
+    hosts = [name.strip().lower() for name in text.split(",") if name.strip()]
+    if not all(_HOST.fullmatch(name) for name in hosts):
+        raise ValueError(text)
+    return frozenset([*hosts, *_LOOPBACK_NAMES])
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError(text)
+    return origins
+
+
+def _one_of(*values: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in values:
+            raise ValueError(text)
+        return text
+
+    return parse
+
+
 SETTINGS = {
     "dataset": Setting(
         "COCOANNOT_DATASET",
@@ -69,7 +107,21 @@ SETTINGS = {
     "max_dataset_bytes": Setting(
         "COCOANNOT_MAX_DATASET_BYTES", str(2048 * _MEBIBYTE), "bytes, from 1024 to 2^40", _within(1024, 2**40, int)
     ),
+    "token": Setting(
+        "COCOANNOT_TOKEN", "", "at least 16 printable ASCII characters without a space", _token, secret=True
+    ),
+    "insecure": Setting("COCOANNOT_INSECURE", "0", "0 or 1", _flag),
+    "hosts": Setting("COCOANNOT_HOSTS", "", "names without ports, separated by commas", _hosts),
+    "cors_origins": Setting(
+        "COCOANNOT_CORS_ORIGINS", "", "origins such as https://annotate.example.org, separated by commas", _origins
+    ),
+    "proxies": Setting("COCOANNOT_PROXIES", "0", "an integer from 0 to 10", _within(0, 10, int)),
+    "cache": Setting("COCOANNOT_CACHE", "", "the path of a folder on this machine", _path),
+    "cache_bytes": Setting(
+        "COCOANNOT_CACHE_BYTES", str(1024 * _MEBIBYTE), "bytes, from 1048576 to 2^50", _within(_MEBIBYTE, 2**50, int)
+    ),
     "log_level": Setting("COCOANNOT_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR", _level),
+    "log_format": Setting("COCOANNOT_LOG", "text", "text or json", _one_of("text", "json")),
 }
 """Every setting by its field in `Settings`."""
 
@@ -78,8 +130,9 @@ SETTINGS = {
 class Settings:
     """The settings of one application, checked.
 
-    `auto_save_interval` and `lock_timeout` are seconds, `max_body_bytes` and `max_dataset_bytes` bytes;
-    `dataset` and `images` are `None` where they are not set.
+    `auto_save_interval` and `lock_timeout` are seconds; `max_body_bytes`, `max_dataset_bytes` and `cache_bytes`
+    bytes. `dataset`, `images`, `cache` and `token` are `None` where they are not set. `hosts` are in lower case,
+    without ports, and hold the loopback names always.
     """
 
     dataset: Path | None
@@ -91,7 +144,15 @@ class Settings:
     lock_timeout: float
     max_body_bytes: int
     max_dataset_bytes: int
+    token: str | None = field(repr=False)
+    insecure: bool
+    hosts: frozenset[str]
+    cors_origins: tuple[str, ...]
+    proxies: int
+    cache: Path | None
+    cache_bytes: int
     log_level: str
+    log_format: str
 
     @classmethod
     def read(cls, config: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -102,14 +163,31 @@ class Settings:
         config = config or {}
         environ = os.environ if environ is None else environ
         values = {}
-        for field, setting in SETTINGS.items():
+        for name, setting in SETTINGS.items():
             given = config.get(setting.name)
             text = environ.get(setting.name, setting.default) if given is None else _text(given)
             try:
-                values[field] = setting.parse(text.strip())
+                values[name] = setting.parse(text.strip())
             except (ValueError, KeyError, OverflowError, RuntimeError) as exc:
-                raise ConfigError(f"{setting.name}={text!r} is not allowed; give {setting.allowed}") from exc
+                shown = "..." if setting.secret else repr(text)
+                raise ConfigError(f"{setting.name}={shown} is not allowed; give {setting.allowed}") from exc
         return cls(**values)
+
+    def check_address(self, host: str) -> None:
+        """Raise `ConfigError` where listening at `host` (an IP address, a name, a socket's path) needs a token."""
+        if not (is_loopback(host) or self.token or self.insecure):
+            raise ConfigError(
+                f"listening at {host!r} lets others in: set COCOANNOT_TOKEN, or COCOANNOT_INSECURE=1 if everybody who "
+                "reaches it may change the dataset, or give a loopback address such as 127.0.0.1:8000"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`, an IP address or a name."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _text(value: object) -> str:

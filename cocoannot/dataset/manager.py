@@ -13,6 +13,7 @@ It knows no HTTP and starts no thread. Locks are always taken in this order:
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from cocoannot.dataset.records import encode
 from cocoannot.dataset.store import Change, Store, split
 from cocoannot.dataset.table import Piece
 from cocoannot.dataset.tracker import ChangeTracker
-from cocoannot.errors import FileChanged, NotLoaded, SaveError, VersionMismatch
+from cocoannot.errors import DatasetError, FileChanged, NotLoaded, SaveError, VersionMismatch
 from cocoannot.storage.dataset_file import DatasetFile
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,13 @@ class DatasetManager(DatasetChanges):
         if create and not file.path.exists():
             file.create(_EMPTY)
         data, version = file.read()
-        store = Store(read_document(data, file.name), version.next_ids)
+        try:
+            document = read_document(data, file.name)
+        except DatasetError as exc:
+            raise DatasetError(
+                f"{exc}. `flask check {shlex.quote(file.name)} --fix OUT` writes a repaired copy, where one can be made"
+            ) from exc
+        store = Store(document, version.next_ids)
         file.remember(store.next_ids)
         with self._changing, self._saving, self._lock:
             self._file, self._loaded, self._pending = file, store, Pending()

@@ -1,12 +1,9 @@
-"""The operator's commands. With a server running they ask it; they never load the dataset themselves."""
+"""`flask flush` and `flask status`: they ask the running server, and never load the dataset themselves."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
-import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +13,6 @@ from http.client import HTTPException
 from typing import Any
 
 import click
-from flask import Flask
 from flask.cli import with_appcontext
 
 from cocoannot.errors import CocoannotError, DatasetError, OwnedElsewhere
@@ -32,13 +28,6 @@ _LOCK_TIMEOUT = 1
 
 # The server is on this machine, whatever proxy the environment names.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
-
-
-def register(app: Flask) -> None:
-    """Put the commands onto `app`, for `flask`."""
-    app.cli.add_command(flush)
-    app.cli.add_command(status)
-    _end_on_term()
 
 
 def _as_one_line(command: Callable[..., None]) -> Callable[..., None]:
@@ -146,6 +135,8 @@ def _ask_status(owner: Owner, file: DatasetFile) -> dict[str, Any]:
 def _call(owner: Owner, method: str, path: str, body: object = None) -> dict[str, Any]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(owner.url + path, data, {"Content-Type": "application/json"}, method=method)
+    if token := runtime().settings.token:
+        request.add_header("Authorization", f"Bearer {token}")
     try:
         with _open(request, timeout=_STATUS_TIMEOUT if method == "GET" else _SAVE_TIMEOUT) as response:
             answer: dict[str, Any] = json.load(response)
@@ -188,11 +179,3 @@ def _stopped_text(answer: dict[str, Any]) -> str:
 
 def _print(answer: object, text: str, as_json: bool) -> None:
     click.echo(json.dumps(answer) if as_json else text)
-
-
-def _end_on_term() -> None:
-    """Let `flask run` end by its exit handlers on TERM, which save; by default it dies without a word."""
-    in_flask_command = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if in_flask_command and in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

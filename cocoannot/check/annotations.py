@@ -1,0 +1,164 @@
+"""What is wrong with a file's annotations, and with what they refer to. Images and categories are known by now."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from cocoannot.check.checked import Checked, Section
+from cocoannot.check.findings import Findings
+from cocoannot.check.identity import is_id
+from cocoannot.check.scan import Bools, scan
+from cocoannot.check.text import INFINITE
+from cocoannot.dataset.columns import NONE
+from cocoannot.dataset.rules import Fields
+
+_PIECE = 4096
+
+
+def look_at_annotations(checked: Checked, findings: Findings, progress: Callable[[int], object]) -> None:
+    """Look at all of them in pieces, at odd ones one by one; then at their ids and references together."""
+    annotations = checked.annotations
+    references = _References(checked)
+    infinite = _with_infinite(checked)
+    starts, ends = annotations.rows.starts, annotations.rows.ends
+    for first in range(0, len(annotations), _PIECE):
+        after = min(first + _PIECE, len(annotations))
+        at = slice(first, after)
+        text = checked.readable.buffer[starts[first] : ends[after - 1]]
+        seen = scan(text, partial(_texts, annotations, first, after), checked.known)
+        right = ~(seen.odd | infinite[at])
+        annotations.ids[at] = np.where(right, seen.ids, NONE)
+        checked.image_ids[at] = np.where(right, seen.image_ids, NONE)
+        checked.category_ids[at] = np.where(right, seen.category_ids, NONE)
+        for kind, marked in (("stale_area", seen.stale_area & right), ("stale_bbox", seen.stale_bbox & right)):
+            annotations.problems[kind] += (first + np.flatnonzero(marked)).tolist()
+            checked.geometry[at] |= marked
+        for i in np.flatnonzero(~right).tolist():
+            _look_closely(checked, first + i, references)
+        progress(len(text))
+    annotations.settle_ids(findings)
+    references.settle(findings)
+
+
+def _texts(annotations: Section, first: int, after: int) -> list[bytes]:
+    return [annotations.text(i) for i in range(first, after)]
+
+
+def _with_infinite(checked: Checked) -> Bools:
+    """Which annotations may hold numbers that are not finite in any field."""
+    rows, buffer = checked.annotations.rows, checked.readable.buffer
+    marked = np.zeros(len(rows.starts), np.bool_)
+    if checked.readable.infinite and len(rows.starts):
+        at = buffer.find(INFINITE, rows.start, rows.end)
+        while at >= 0:
+            marked[max(0, int(rows.starts.searchsorted(at, "right")) - 1)] = True
+            at = buffer.find(INFINITE, at + 1, rows.end)
+    return marked
+
+
+def _look_closely(checked: Checked, i: int, references: _References) -> None:
+    annotations = checked.annotations
+    if (record := annotations.read(i)) is None:
+        return
+    references.read(i, record)
+    try:
+        mended = checked.mend_annotation(i, record)
+    except RecursionError:
+        annotations.drop(i, "too_deep")
+        return
+    annotations.note(i, mended)
+    checked.geometry[i] = bool(mended.kinds)
+
+
+class _References:
+    """What annotations refer to, where that is no integer, and what is not there."""
+
+    def __init__(self, checked: Checked) -> None:
+        self._checked = checked
+        self._columns = (
+            ("image_id", checked.images, checked.image_ids),
+            ("category_id", checked.categories, checked.category_ids),
+        )
+        self._odd: dict[str, dict[int, object]] = {"image_id": {}, "category_id": {}}
+        # Annotations that need no category.
+        self._free: set[int] = set()
+
+    def read(self, i: int, record: Fields) -> None:
+        """Note the references of an odd annotation."""
+        for field, section, column in self._columns:
+            value = record.get(field)
+            if is_id(value):
+                column[i] = int(value)
+            elif value is not None:
+                self._odd[field][i] = value
+                if (resolved := section.identity.resolve(value)) is not None:
+                    column[i] = self._checked.annotations.changes[i][field] = resolved
+        if record.get("category_id") is None and (
+            "caption" in record or "segments_info" in record or "categories" not in self._checked.readable.values
+        ):
+            self._free.add(i)
+
+    def settle(self, findings: Findings) -> None:
+        """Find what points nowhere, once all annotations were read."""
+        annotations = self._checked.annotations
+        for odd in self._odd.values():
+            for i in odd:
+                annotations.problems["bad_reference"].append(i)
+        annotations.problems["bad_reference"] = sorted(set(annotations.problems["bad_reference"]))
+        kept = np.ones(len(annotations), np.bool_)
+        kept[list(annotations.dropped)] = False
+        self._settle_images(findings, kept)
+        kept[list(self._free)] = False
+        self._settle_categories(kept)
+
+    def _settle_images(self, findings: Findings, kept: Bools) -> None:
+        annotations, images = self._checked.annotations, self._checked.images.present()
+        lost = np.flatnonzero(kept & ~np.isin(self._checked.image_ids, images))
+        annotations.problems["missing_image"] += lost.tolist()
+        # Without any image, what is missing is the section, not the images of some annotations.
+        useless = lost if len(images) else lost[self._checked.image_ids[lost] == NONE]
+        annotations.dropped |= dict.fromkeys(useless.tolist(), "missing_image")
+        kept[useless] = False
+        if len(lost) > len(useless):
+            findings.unrepairable("missing_image", "annotations", len(lost) - len(useless))
+
+    def _settle_categories(self, kept: Bools) -> None:
+        annotations, categories = self._checked.annotations, self._checked.categories
+        column = self._checked.category_ids
+        lost = np.flatnonzero(kept & ~np.isin(column, categories.present()))
+        annotations.problems["missing_category"] += lost.tolist()
+        missing = set(column[lost].tolist()) - {NONE}
+        groups: defaultdict[str, list[int]] = defaultdict(list)
+        for i in lost[column[lost] == NONE].tolist():
+            groups[json.dumps(self._odd["category_id"].get(i))].append(i)
+        free: Iterator[int] = (each for each in categories.identity.free if each not in missing)
+        names = _Names(self._checked)
+        categories.added += [names.category(each, str(each)) for each in sorted(missing)]
+        for value, positions in groups.items():
+            record_id = next(free)
+            categories.added.append(names.category(record_id, "missing" if value == "null" else value.strip('"')))
+            for i in positions:
+                annotations.changes[i]["category_id"] = record_id
+
+
+class _Names:
+    """Gives categories that are added names that no other has."""
+
+    def __init__(self, checked: Checked) -> None:
+        self._taken = set()
+        for i in range(len(checked.categories)):
+            if i not in checked.categories.dropped:
+                record = checked.categories.read(i) or {}
+                self._taken.add({**record, **checked.categories.changes[i]}.get("name"))
+
+    def category(self, record_id: int, label: str) -> Fields:
+        name = f"category {label}"[:200]
+        while name in self._taken:
+            name += "'"
+        self._taken.add(name)
+        return {"id": record_id, "name": name, "supercategory": "none"}

@@ -1,0 +1,98 @@
+"""Which id each record of a section should have, and what references follow. Other fields are not known here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from typing import NamedTuple, TypeGuard
+
+import numpy as np
+
+from cocoannot.dataset.columns import NONE, Ints
+from cocoannot.dataset.document import MAX_ID
+from cocoannot.dataset.rules import is_integer
+
+_WHOLE = re.compile(r"-?\d{1,16}(?:\.0*)?")
+
+
+class Identity(NamedTuple):
+    """Ids as they should be. `ids` has one a record, `NONE` where a record may do without.
+
+    `changed` are the records (by position) whose id is another one now, `copies` those that repeat an earlier one
+    byte for byte; `repeated` names both by the id that they came with. `renamed` gives the new id of what was no id.
+    """
+
+    ids: Ints
+    changed: dict[int, int]
+    copies: frozenset[int]
+    repeated: list[int]
+    renamed: dict[str, int]
+    free: Iterator[int]
+
+    def resolve(self, reference: object) -> int | None:
+        """The id that a reference which is no integer means, `None` where it means none."""
+        found = self.renamed.get(_key(reference))
+        return as_id(reference) if found is None else found
+
+
+def is_id(value: object) -> TypeGuard[int | float]:
+    """Whether the server takes a JSON value for an id."""
+    return is_integer(value) and abs(value) <= MAX_ID
+
+
+def as_id(value: object) -> int | None:
+    """The id that a JSON value is or writes out ("7", 7.0), `None` where it does not."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        value = int(value.strip().partition(".")[0])
+    return int(value) if is_id(value) else None
+
+
+def identify(ids: Ints, odd: Mapping[int, object], text_of: Callable[[int], bytes]) -> Identity:
+    """Give every record an id of its own. `odd` has, by position, what stands where an id should be.
+
+    The first record with an integer keeps it; `text_of` gives the text of a record.
+    """
+    ids = ids.copy()
+    written = {position: written for position, value in odd.items() if (written := as_id(value)) is not None}
+    soft = np.zeros(len(ids), np.bool_)
+    for position, record_id in written.items():
+        ids[position] = record_id
+        soft[position] = True
+    order = np.lexsort((soft, ids))
+    again = np.zeros(len(ids), np.bool_)
+    again[1:] = (ids[order][1:] == ids[order][:-1]) & (ids[order][1:] != NONE)
+    firsts = np.flatnonzero(~again)
+    positions = np.flatnonzero(again)
+    keepers = order[firsts[np.searchsorted(firsts, positions, "right") - 1]] if len(positions) else positions
+    later = sorted(zip(order[positions].tolist(), keepers.tolist(), strict=True))
+    free = _free_ids(ids)
+    changed = {position: int(ids[position]) for position in written}
+    repeated, copies = [], set()
+    for position, keeper in later:
+        repeated.append(int(ids[position]))
+        if text_of(position) == text_of(keeper):
+            copies.add(position)
+        else:
+            changed[position] = next(free)
+    changed |= {position: next(free) for position in sorted(odd) if position not in written}
+    for position, record_id in changed.items():
+        ids[position] = record_id
+    renamed: dict[str, int] = {}
+    for position in sorted(odd):
+        if odd[position] is not None:
+            renamed.setdefault(_key(odd[position]), int(ids[position]))
+    return Identity(ids, changed, frozenset(copies), repeated, renamed, free)
+
+
+def _free_ids(ids: Ints) -> Iterator[int]:
+    """Ids that no record has: above the largest, and below it where there is no room above."""
+    largest = max(0, int(ids.max())) if len(ids) else 0
+    yield from range(largest + 1, MAX_ID + 1)
+    taken = set(ids.tolist())
+    yield from (record_id for record_id in count(1) if record_id not in taken)
+
+
+def _key(value: object) -> str:
+    return json.dumps(value, sort_keys=True)

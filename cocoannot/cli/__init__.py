@@ -1,0 +1,28 @@
+"""The operator's commands, for `flask`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from flask import Flask
+
+from cocoannot.cli.check import check
+from cocoannot.cli.server import flush, status
+
+
+def register(app: Flask) -> None:
+    """Put the commands onto `app`."""
+    for command in (flush, status, check):
+        app.cli.add_command(command)
+    _end_on_term()
+
+
+def _end_on_term() -> None:
+    """Let `flask run` end by its exit handlers on TERM, which save; by default it dies without a word."""
+    in_flask_command = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_flask_command and in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
