@@ -1,12 +1,5 @@
-"""The application for `gunicorn` and `flask`."""
+"""What `gunicorn wsgi:app` and `flask` find in the checkout."""
 
-from flask.cli import NoAppException
+from cocoannot.wsgi import app
 
-from cocoannot.app import create_app
-from cocoannot.errors import ConfigError
-
-try:
-    app = create_app()
-except ConfigError as exc:
-    # One line from the `flask` command; gunicorn's configuration file has checked the settings before.
-    raise NoAppException(str(exc)) from exc
+__all__ = ["app"]

@@ -15,7 +15,7 @@ from cocoannot.errors import ConfigError
 _MEBIBYTE = 1024 * 1024
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]")
-_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 class Setting(NamedTuple):
@@ -64,17 +64,18 @@ def _token(text: str) -> str | None:
 
 
 def _hosts(text: str) -> frozenset[str]:
-    hosts = [name.strip().lower() for name in text.split(",") if name.strip()]
+    hosts = [name.strip().lower().rstrip(".") for name in text.split(",") if name.strip()]
     if not all(_HOST.fullmatch(name) for name in hosts):
         raise ValueError(text)
     return frozenset([*hosts, *_LOOPBACK_NAMES])
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    origins = [origin.strip().lower() for origin in text.split(",") if origin.strip()]
     if not all(_ORIGIN.fullmatch(origin) for origin in origins):
         raise ValueError(text)
-    return origins
+    # Browsers leave the usual port out.
+    return tuple(origin.removesuffix(":443" if origin.startswith("https:") else ":80") for origin in origins)
 
 
 def _one_of(*values: str) -> Callable[[str], str]:
@@ -101,6 +102,7 @@ SETTINGS = {
     ),
     "threads": Setting("COCOANNOT_THREADS", "16", "an integer from 2 to 1024", _within(2, 1024, int)),
     "lock_timeout": Setting("COCOANNOT_LOCK_TIMEOUT", "40", "seconds, from 0 to 3600", _within(0, 3600, float)),
+    "client_timeout": Setting("COCOANNOT_CLIENT_TIMEOUT", "20", "seconds, from 1 to 3600", _within(1, 3600, float)),
     "max_body_bytes": Setting(
         "COCOANNOT_MAX_BODY_BYTES", str(64 * _MEBIBYTE), "bytes, from 1024 to 2^40", _within(1024, 2**40, int)
     ),
@@ -111,7 +113,7 @@ SETTINGS = {
         "COCOANNOT_TOKEN", "", "at least 16 printable ASCII characters without a space", _token, secret=True
     ),
     "insecure": Setting("COCOANNOT_INSECURE", "0", "0 or 1", _flag),
-    "hosts": Setting("COCOANNOT_HOSTS", "", "names without ports, separated by commas", _hosts),
+    "hosts": Setting("COCOANNOT_HOSTS", "", "names or addresses without ports, separated by commas", _hosts),
     "cors_origins": Setting(
         "COCOANNOT_CORS_ORIGINS", "", "origins such as https://annotate.example.org, separated by commas", _origins
     ),
@@ -130,9 +132,10 @@ SETTINGS = {
 class Settings:
     """The settings of one application, checked.
 
-    `auto_save_interval` and `lock_timeout` are seconds; `max_body_bytes`, `max_dataset_bytes` and `cache_bytes`
-    bytes. `dataset`, `images`, `cache` and `token` are `None` where they are not set. `hosts` are in lower case,
-    without ports, and hold the loopback names always.
+    `auto_save_interval`, `lock_timeout` and `client_timeout` are seconds; `max_body_bytes`, `max_dataset_bytes` and
+    `cache_bytes` bytes. `dataset`, `images`, `cache` and `token` are `None` where they are not set. `hosts` are in
+    lower case, without ports and a dot at the end, and hold the loopback names always; `cors_origins` are as browsers
+    send them.
     """
 
     dataset: Path | None
@@ -142,6 +145,7 @@ class Settings:
     auto_save_interval: float
     threads: int
     lock_timeout: float
+    client_timeout: float
     max_body_bytes: int
     max_dataset_bytes: int
     token: str | None = field(repr=False)
@@ -180,6 +184,16 @@ class Settings:
                 f"listening at {host!r} lets others in: set COCOANNOT_TOKEN, or COCOANNOT_INSECURE=1 if everybody who "
                 "reaches it may change the dataset, or give a loopback address such as 127.0.0.1:8000"
             )
+
+    def warning(self, host: str) -> str | None:
+        """What the log should say of listening at `host`, which `check_address` allows; `None` for nothing."""
+        if self.token:
+            return None
+        if not is_loopback(host):
+            return f"COCOANNOT_INSECURE=1, listening at {host!r}: everybody who reaches it may change the dataset"
+        if self.proxies:
+            return "COCOANNOT_TOKEN is not set: everybody whom the proxy lets through may change the dataset"
+        return None
 
 
 def is_loopback(host: str) -> bool:

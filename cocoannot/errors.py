@@ -72,6 +72,10 @@ class InvalidRecord(CocoannotError):
         self.errors: dict[str, list[str]] = {field: list(texts) for field, texts in errors.items()}
 
 
+class BadPicture(CocoannotError):
+    """A picture is damaged, or too large to be decoded."""
+
+
 class BadOperation(CocoannotError):
     """One operation of a batch can't be done, so none was; `index` counts from 0, `cause` says why.
 

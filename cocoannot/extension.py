@@ -10,19 +10,21 @@ import atexit
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import platformdirs
 from flask import Flask, current_app
 
+from cocoannot import logs
 from cocoannot.config import Settings
 from cocoannot.dataset.manager import DatasetManager
 from cocoannot.errors import CocoannotError, ConfigError, DatasetError, NotLoaded, UnknownId
-from cocoannot.pictures import Picture, Pictures, choose_folder
+from cocoannot.pictures.folder import Picture, Pictures, choose_folder
+from cocoannot.pictures.thumbnails import Thumbnail, Thumbnails
 from cocoannot.saver import Saver
 from cocoannot.storage.dataset_file import DatasetFile
 from cocoannot.storage.lock import Owner
@@ -40,6 +42,8 @@ class Runtime:
         self.manager = DatasetManager(on_dirty=lambda: self.saver.notify())
         self.saver = Saver(settings.auto_save_interval, self.manager.unsaved_since, self.manager.save, self._save_last)
         self.pictures: Pictures | None = None
+        cache = settings.cache or platformdirs.user_cache_path("cocoannot")
+        self._thumbnails = Thumbnails(cache / "thumbnails", settings.cache_bytes)
         # Guards starting and stopping.
         self._lock = threading.Lock()
         self._file: DatasetFile | None = None
@@ -71,7 +75,7 @@ class Runtime:
             except OSError as exc:
                 raise DatasetError(f"can't write beside {file.name}, so it can't be saved: {exc.strerror}") from exc
             try:
-                self.manager.load(self.dataset_path(), create=self.settings.create)
+                self.manager.load(file, create=self.settings.create)
                 self.pictures = self._find_pictures(file)
             except BaseException:
                 file.lock.release()
@@ -79,15 +83,25 @@ class Runtime:
             self._file = file
             atexit.register(self.end)
 
-    def start_once(self, url: str) -> None:
-        """Like `start`, for a request that finds nothing loaded. Raises `NotLoaded`, which says why."""
+    def start_once(self, host: str, port: int) -> None:
+        """Like `start`, for a request that finds nothing loaded, at the address where the server listens.
+
+        Raises `NotLoaded`, which says why.
+        """
         if self._file is not None:
             return
         try:
-            self.start(url)
+            self.settings.check_address(host)
+            if warning := self.settings.warning(host):
+                log.warning("%s", warning)
+            self.start(server_url(host, port))
         except CocoannotError as exc:
             log.error("%s", exc)
             raise NotLoaded(str(exc)) from exc
+
+    def thumbnail(self, image: Mapping[str, Any], size: int) -> Thumbnail:
+        """A JPEG of an image's picture, at most `size` pixels long. Raises as `picture` does, and `BadPicture`."""
+        return self._thumbnails.get(self.picture(image).path, size)
 
     def picture(self, image: Mapping[str, Any]) -> Picture:
         """The picture of an image's record. Raises `UnknownId`, `NotLoaded`."""
@@ -153,10 +167,12 @@ class Cocoannot:
 
         Reads, from `app.config` and then the environment: COCOANNOT_DATASET, COCOANNOT_CREATE, COCOANNOT_IMAGES,
         COCOANNOT_IMAGES_FOLLOW_LINKS, DATASET_AUTO_SAVE_INTERVAL, COCOANNOT_THREADS, COCOANNOT_LOCK_TIMEOUT,
-        COCOANNOT_MAX_BODY_BYTES, COCOANNOT_MAX_DATASET_BYTES, COCOANNOT_LOG_LEVEL. Raises `ConfigError`.
+        COCOANNOT_CLIENT_TIMEOUT, COCOANNOT_MAX_BODY_BYTES, COCOANNOT_MAX_DATASET_BYTES, COCOANNOT_TOKEN,
+        COCOANNOT_INSECURE, COCOANNOT_HOSTS, COCOANNOT_CORS_ORIGINS, COCOANNOT_PROXIES, COCOANNOT_CACHE,
+        COCOANNOT_CACHE_BYTES, COCOANNOT_LOG_LEVEL, COCOANNOT_LOG. Raises `ConfigError`.
         """
         settings = Settings.read(app.config)
-        _set_up_logging(settings.log_level)
+        logs.set_up(settings.log_level, settings.log_format)
         app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
         app.extensions[_NAME] = Runtime(settings)
 
@@ -166,10 +182,7 @@ def runtime(app: Flask | None = None) -> Runtime:
     return cast(Runtime, (app or current_app).extensions[_NAME])
 
 
-def _set_up_logging(level: str) -> None:
-    logger = logging.getLogger(_NAME)
-    logger.setLevel(level)
-    if not logger.hasHandlers():
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s: %(message)s"))
-        logger.addHandler(handler)
+def server_url(host: str, port: int) -> str:
+    """The address at which this machine reaches a server that listens at `host`, all of its addresses included."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

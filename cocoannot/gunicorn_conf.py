@@ -3,37 +3,49 @@
     arbiter: the settings, the number of workers and the address are checked before anything is loaded
     worker:  post_worker_init owns and loads the dataset; TERM, INT and QUIT save at once, while requests drain;
              worker_exit cuts off requests that hang, so that the next owner need not wait for them
+    client:  one that neither sends nor reads for COCOANNOT_CLIENT_TIMEOUT seconds gives its thread back
 
 A gunicorn configuration file: `gunicorn -c python:cocoannot.gunicorn_conf 'cocoannot:create_app()'`.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
+from cocoannot import logs
 from cocoannot.config import Settings
 from cocoannot.errors import CocoannotError, ConfigError
-from cocoannot.extension import Runtime, runtime
+from cocoannot.extension import Runtime, runtime, server_url
+from cocoannot.slow_clients import limit_waiting
 
 _WORKER_BOOT_ERROR = 3
 """The exit status of a worker after which gunicorn ends instead of starting another one."""
 
 _LAST_CALL = 1
-"""Seconds that a request may still run after the worker has ended its loop."""
+"""Seconds that a request may still run after INT or QUIT, and after the worker has ended its loop."""
 
 
-def _threads() -> int:
+class JsonLogger(Logger):  # type: ignore[misc]
+    """gunicorn's own events in the form of ours, one JSON line each."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set up the handlers that gunicorn's settings ask for, with our formatter."""
+        super().setup(cfg)
+        for handler in [*self.error_log.handlers, *self.access_log.handlers]:
+            handler.setFormatter(logs.formatter("json"))
+
+
+def _settings() -> Settings:
     try:
-        return Settings.read().threads
+        return Settings.read()
     except ConfigError as exc:
         # Here and not later: with --preload the application is made before any hook is called.
         sys.exit(f"Error: {exc}")
@@ -42,12 +54,18 @@ def _threads() -> int:
 bind = "127.0.0.1:8000"
 workers = 1
 worker_class = "gthread"
-threads = _threads()
+threads = _settings().threads
 # Waiting for the lock tells the arbiter that the worker is alive; loading may take this long.
 timeout = 120
 graceful_timeout = 30
 # It is one socket for all gunicorns of a user, so that a command to one would reach another.
 control_socket_disable = True
+# COCOANNOT_PROXIES alone tells whether a proxy is believed.
+secure_scheme_headers: dict[str, str] = {}
+# It waits without a limit for a client that does not read.
+sendfile = False
+if _settings().log_format == "json":
+    logger_class = JsonLogger
 
 
 def on_starting(server: Any) -> None:
@@ -62,6 +80,9 @@ def on_starting(server: Any) -> None:
 def when_ready(server: Any) -> None:
     """Sockets that systemd handed over are known only now."""
     on_starting(server)
+    settings = Settings.read()
+    for warning in sorted({text for host in _hosts(server) if (text := settings.warning(host))}):
+        server.log.warning("%s", warning)
 
 
 def on_reload(server: Any) -> None:
@@ -96,16 +117,37 @@ def post_worker_init(worker: Any) -> None:
     except CocoannotError as exc:
         worker.log.error("%s", exc)
         sys.exit(_WORKER_BOOT_ERROR)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT):
-        _chain(number, state)
+    limit_waiting(worker, state.settings.client_timeout)
+    for number in (signal.SIGTERM, signal.SIGABRT):
+        _hurry_at(number, state, signal.getsignal(number))
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        _hurry_at(number, state, lambda signum, frame: _end_quickly(worker, signum, frame))
 
 
 def worker_exit(server: Any, worker: Any) -> None:
     """The interpreter waits for threads that run requests, for ever if a client keeps them; so end it by an alarm."""
     # The arbiter calls this too, for a worker that is gone.
-    if not worker.booted or worker.pid != os.getpid():
-        return
+    if worker.booted and worker.pid == os.getpid():
+        _cut_off_soon(worker)
 
+
+def _hurry_at(number: signal.Signals, state: Runtime, then: Any) -> None:
+    def handle(signum: int, frame: FrameType | None) -> None:
+        # A slow request may keep the process from its exit handlers until the arbiter kills it.
+        state.saver.hurry()
+        then(signum, frame)
+
+    signal.signal(number, handle)
+
+
+def _end_quickly(worker: Any, signum: int, frame: FrameType | None) -> None:
+    # Not by gunicorn's handler: it takes the lock of the thread pool, which the main thread that it interrupts may
+    # hold, and then hangs until the arbiter kills it.
+    worker.handle_exit(signum, frame)
+    _cut_off_soon(worker)
+
+
+def _cut_off_soon(worker: Any) -> None:
     def cut_off(signum: int, frame: FrameType | None) -> None:
         worker.log.warning("Ending with requests unanswered, they took too long")
         runtime(worker.wsgi).end()
@@ -115,38 +157,24 @@ def worker_exit(server: Any, worker: Any) -> None:
     signal.alarm(_LAST_CALL)
 
 
-def _chain(number: signal.Signals, state: Runtime) -> None:
-    before = signal.getsignal(number)
-    assert callable(before)
-    gunicorns: Callable[[int, FrameType | None], Any] = before
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        # A slow request may keep the process from its exit handlers until the arbiter kills it.
-        state.saver.hurry()
-        gunicorns(signum, frame)
-
-    signal.signal(number, handle)
-
-
 def _url(worker: Any) -> str:
-    address = worker.sockets[0].getsockname()
-    host = f"[{address[0]}]" if ":" in address[0] else address[0]
-    return f"http://{host}:{address[1]}"
+    """Where the operator's commands reach this server; "" where it listens at Unix sockets alone."""
+    addresses = [listener.getsockname() for listener in worker.sockets]
+    return next((server_url(address[0], address[1]) for address in addresses if isinstance(address, tuple)), "")
 
 
 def _check(server: Any) -> None:
-    Runtime(Settings.read()).dataset_path()
+    settings = Settings.read()
+    Runtime(settings).dataset_path()
     if server.cfg.workers != 1:
         raise ConfigError(f"workers={server.cfg.workers} is not allowed; one worker owns the dataset, threads share it")
     if server.cfg.worker_class_str != "gthread":
         raise ConfigError(f"worker_class={server.cfg.worker_class_str!r} is not allowed; give gthread")
-    for address in [*server.cfg.address, *(listener.getsockname() for listener in server.LISTENERS)]:
-        if not isinstance(address, tuple) or not _is_loopback(address[0]):
-            raise ConfigError(f"bind={address!r} is not allowed; give a loopback address, such as 127.0.0.1:8000")
+    for host in _hosts(server):
+        settings.check_address(host)
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+def _hosts(server: Any) -> list[str]:
+    """Where gunicorn listens or is to listen: IP addresses, names, paths of sockets."""
+    addresses = [*server.cfg.address, *(listener.getsockname() for listener in server.LISTENERS)]
+    return [address[0] if isinstance(address, tuple) else str(address) for address in addresses]

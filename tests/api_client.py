@@ -37,7 +37,8 @@ class Server:
         self._open()
 
     def _open(self) -> None:
-        self.app = create_app({"COCOANNOT_DATASET": self.path, "DATASET_AUTO_SAVE_INTERVAL": 86400, **self.settings})
+        own = {"COCOANNOT_DATASET": self.path, "COCOANNOT_CACHE": self.path.with_name("cache")}
+        self.app = create_app({**own, "DATASET_AUTO_SAVE_INTERVAL": 86400, **self.settings})
         self._client = self.app.test_client()
 
     def ask(self, method: str, url: str, **options: Any) -> TestResponse:
@@ -100,7 +101,10 @@ class Server:
         if operation is None:
             return
         assert str(answer.status_code) in operation["responses"], f"{method} {address} {answer.status_code}"
-        content = operation["responses"][str(answer.status_code)].get("content", {})
+        response = operation["responses"][str(answer.status_code)]
+        if "$ref" in response:
+            response = openapi()["components"]["responses"][response["$ref"].rpartition("/")[2]]
+        content = response.get("content", {})
         if answer.is_json and answer.data and "application/json" in content:
             schema = {**content["application/json"]["schema"], "components": openapi()["components"]}
             body = json.loads(answer.data, parse_int=lambda digits: int(digits[:1000]))

@@ -43,13 +43,25 @@ class Answer(NamedTuple):
     body: Any
 
 
-def until(look: Callable[[], Fact], what: str, limit: float = _LIMIT, every: float = 0.02) -> Fact:
-    """What `look`, called `every` so many seconds, returns once that is true; fails when it is not within `limit`."""
+class Reply(NamedTuple):
+    """What a server answered, as it came."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def until(look: Callable[[], Fact], what: str, limit: float = _LIMIT) -> Fact:
+    """What `look` returns once that is true; fails when it is not within `limit` seconds."""
     deadline = time.monotonic() + limit
     pause = threading.Event()
     while not (found := look()):
         assert time.monotonic() < deadline, f"not within {limit:g} s: {what}"
-        pause.wait(every)
+        pause.wait(0.02)
     return found
 
 
@@ -186,6 +198,29 @@ def send(url: str, method: str, path: str, body: object = None) -> Answer:
         return Answer(response.status, json.loads(text) if text else None)
 
 
+def connect(url: str) -> socket.socket:
+    """A connection to the server at `url`, to send to and read from with a time limit."""
+    target = urlsplit(url)
+    return socket.create_connection((target.hostname, target.port), _LIMIT)
+
+
+def read_reply(connection: socket.socket) -> Reply:
+    """The next answer on `connection`. Raises `OSError`, `HTTPException`."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return Reply(response.status, response.headers, response.read())
+
+
+def exchange(url: str, head: str, body: bytes = b"") -> Reply:
+    """Send `head`, whose lines are ended here, and `body` as they are; returns the answer. `HOST` is the server's."""
+    text = head.replace("HOST", urlsplit(url).netloc).replace("\n", "\r\n") + "\r\n\r\n"
+    with closing(connect(url)) as connection:
+        # A server that refuses early may close before it has all.
+        with suppress(ConnectionError):
+            connection.sendall(text.encode("latin-1") + body)
+        return read_reply(connection)
+
+
 @contextmanager
 def half_sent(server: Server) -> Iterator[HalfSent]:
     """A request that hangs in `server`."""
@@ -198,6 +233,7 @@ def environment(dataset: Path | None, env: Mapping[str, str] | None = None) -> d
     settings = {"DATASET_AUTO_SAVE_INTERVAL": str(LONG), "PYTHONUNBUFFERED": "1"}
     if dataset is not None:
         settings["COCOANNOT_DATASET"] = str(dataset)
+        settings["COCOANNOT_CACHE"] = str(dataset.with_name("cache"))
     kept = {name: value for name, value in os.environ.items() if not _OWN_SETTINGS.match(name)}
     return {**kept, **settings, **(env or {})}
 

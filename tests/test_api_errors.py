@@ -404,3 +404,24 @@ def test_dataset_that_can_t_be_loaded_is_a_503_that_says_why(serve: Serve, datas
         assert answer.status_code == 503
     assert str(dataset_path) in api.get("/readyz").json["message"]
     assert api.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("tag", ['""', 'W/""', '"', "W/", ",", ""])
+def test_if_match_that_names_no_version_is_a_412(api: Server, tag: str) -> None:
+    headers = {"If-Match": tag}
+    assert api.delete("/api/annotations/1", headers=headers).status_code == 412
+    assert api.ask("PUT", "/api/dataset", json={"images": [], "annotations": []}, headers=headers).status_code == 412
+    assert api.get("/api/annotations/1", headers={"If-None-Match": tag}).status_code == 200
+
+
+@pytest.mark.parametrize("number", ["1_0", " 1", "+1", "\u0661", "1.0", ""])
+def test_number_in_a_query_is_made_of_digits(api: Server, number: str) -> None:
+    assert api.get("/api/annotations", query_string={"image_id": number}).status_code == 422
+    assert api.get("/api/images", query_string={"category_id": number}).status_code == 422
+
+
+def test_operation_of_no_kind_is_a_422(api: Server) -> None:
+    for operation in ({}, {"op": "upsert"}, {"op": ["add"]}, [], None, 7):
+        answer = api.post("/api/annotations/batch", {"operations": [operation]})
+        assert answer.status_code == 422
+        assert "0" in answer.json["errors"]["json"]["operations"]

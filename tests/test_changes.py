@@ -899,3 +899,24 @@ def test_restored_keypoints_must_be_keypoints(manager: DatasetManager) -> None:
     annotation = {**BOX, "id": 70, "keypoints": ["hand"]}
     with pytest.raises(BadOperation, match="keypoints"):
         manager.change_annotations([{"op": "restore", "annotation": annotation}])
+
+
+def test_an_annotation_with_a_negative_id_can_be_put_back(open_dataset: OpenDataset, small: Fields) -> None:
+    small["annotations"].append({**BOX, "id": -3, "area": 1})
+    manager = open_dataset(small)
+    record = dict(manager.get_annotation(-3) or {})
+    manager.delete_annotation(-3)
+    restore = [{"op": "restore", "annotation": record}]
+    manager.change_annotations(restore)
+    assert manager.get_annotation(-3) == record
+    with pytest.raises(BadOperation, match="id -3 is taken; there is nothing to restore"):
+        manager.change_annotations(restore)
+
+
+def test_a_caption_that_is_null_is_put_back_as_it_was(open_dataset: OpenDataset, small: Fields) -> None:
+    small["annotations"].append({**BOX, "id": 8, "area": 1, "caption": None})
+    manager = open_dataset(small)
+    record = dict(manager.get_annotation(8) or {})
+    manager.delete_annotation(8)
+    manager.change_annotations([{"op": "restore", "annotation": record}])
+    assert manager.get_annotation(8) == record

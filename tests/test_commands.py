@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from servers import ANNOTATION, FLASK, LONG, Server, annotation_ids, refused, run_flask, send, serve, start, until
+from tracing import needs_strace
 
 from cocoannot.app import create_app
 from cocoannot.extension import runtime
@@ -385,6 +387,25 @@ def test_flask_run_loads_at_the_first_request_and_saves_at_the_end(dataset: Path
         server.signal(number)
         assert server.wait() == 0
         assert server.log.count("Dataset loaded") == server.log.count("Dataset saved on shutdown") == 1
+    assert annotation_ids(dataset) == [1, 2, 7, added]
+
+
+@needs_strace
+def test_more_signals_do_not_break_off_the_last_save(dataset: Path) -> None:
+    unfinished = dataset.parent / ".dataset.json.unfinished"
+    slow = ["--trace=fsync", "--inject=fsync:delay_enter=200000"]
+    with develop(dataset) as development:
+        server = development.server
+        added = development.add()
+        attach = ["strace", "-f", "-o", os.devnull, *slow, "-p", str(server.pid)]
+        with subprocess.Popen(attach, stderr=subprocess.PIPE) as tracer:
+            assert tracer.stderr is not None
+            assert b"attached" in tracer.stderr.readline()
+            server.signal(signal.SIGINT)
+            until(unfinished.exists, "the last save is under way")
+            server.signal(signal.SIGINT)
+            server.signal(signal.SIGTERM)
+            assert server.wait() == 0
     assert annotation_ids(dataset) == [1, 2, 7, added]
 
 

@@ -6,14 +6,12 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from servers import GUNICORN, Server, annotation_ids, half_sent, refused, serve, start, until
-from tracing import needs_strace
 
 from cocoannot.storage.files import Stamp
 from cocoannot.storage.lock import find_owner
@@ -103,31 +101,6 @@ def test_quick_end_does_not_wait_for_a_request_that_hangs(dataset: Path) -> None
     assert annotation_ids(dataset) == [1, 2, 7, added]
 
 
-@needs_strace
-def test_more_signals_do_not_break_off_the_last_save(dataset: Path) -> None:
-    unfinished = dataset.parent / ".dataset.json.unfinished"
-    with serve(dataset) as server:
-        added, worker = server.add(), server.worker
-        slow = ["--trace=fsync", "--inject=fsync:delay_enter=200000"]
-        tracer = subprocess.Popen(["strace", "-f", "-o", os.devnull, *slow, "-p", str(worker)], stderr=subprocess.PIPE)
-        assert tracer.stderr is not None
-        assert b"attached" in tracer.stderr.readline()
-        os.kill(worker, signal.SIGINT)
-        until(unfinished.exists, "the last save is under way")
-        server.wait_for_log("Worker exiting")
-
-        def interrupt() -> bool:
-            os.kill(worker, signal.SIGINT)
-            return not unfinished.exists()
-
-        # gunicorn's handler takes 0.1 s; another signal within that would only put it off.
-        until(interrupt, "the save is done, whatever the signals", every=0.15)
-        server.wait_until_ready(but=worker)
-        tracer.communicate(timeout=10)
-        assert server.log.count(SAVED_LAST) == 1
-    assert annotation_ids(dataset) == [1, 2, 7, added]
-
-
 # Replacing the worker
 
 
@@ -192,7 +165,7 @@ def test_reload_with_an_address_that_is_refused_saves_and_ends(dataset: Path, tm
         config.write_text("from cocoannot.gunicorn_conf import *\nbind = '0.0.0.0:0'\n")
         server.signal(signal.SIGHUP)
         assert server.wait() != 0
-        assert "give a loopback address" in one_line(server.log, "bind=")
+        assert "ERROR" in one_line(server.log, "listening at '0.0.0.0' lets others in")
     assert annotation_ids(dataset) == [1, 2, 7, added]
 
 
@@ -335,9 +308,9 @@ def test_second_server_can_be_ended_while_it_waits(dataset: Path) -> None:
     [
         (["--workers", "2"], "workers=2 is not allowed"),
         (["--worker-class", "sync", "--threads", "1"], "worker_class='sync' is not allowed"),
-        (["--bind", "0.0.0.0:0"], "bind=('0.0.0.0', 0) is not allowed"),
-        (["--bind", "[::]:0"], "is not allowed; give a loopback address"),
-        (["--bind", "unix:FOLDER/socket"], "/socket' is not allowed; give a loopback address"),
+        (["--bind", "0.0.0.0:0"], "listening at '0.0.0.0' lets others in"),
+        (["--bind", "[::]:0"], "listening at '::' lets others in"),
+        (["--bind", "unix:FOLDER/socket"], "/socket' lets others in"),
     ],
 )
 def test_gunicorn_that_can_not_work_is_refused(dataset: Path, args: list[str], message: str) -> None:
@@ -355,7 +328,7 @@ def test_socket_of_systemd_that_is_open_to_all_is_refused(dataset: Path) -> None
         command = ["bash", "-c", script, "bash", *GUNICORN, "wsgi:app"]
         with start(dataset, command, pass_fds=[listener.fileno()]) as server:
             assert server.wait() == 1
-            assert "bind=('0.0.0.0'," in one_line(server.log, "is not allowed")
+            assert "ERROR" in one_line(server.log, "listening at '0.0.0.0' lets others in")
             assert "Booting worker" not in server.log
 
 

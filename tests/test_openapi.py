@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 from api_client import openapi
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from cocoannot import create_app
 
 Operation = dict[str, Any]
+
+UNDESCRIBED = {"api-docs.openapi_json", "docs.page", "docs.file"}
+"""The document itself, and the page that shows it."""
 
 
 def operations() -> Iterator[tuple[str, str, Operation]]:
@@ -25,6 +29,13 @@ def operations() -> Iterator[tuple[str, str, Operation]]:
 def operation(method: str, path: str) -> Operation:
     found: Operation = openapi()["paths"][path][method]
     return found
+
+
+def responses(operation: Operation) -> Iterator[tuple[str, Operation]]:
+    """The answers of an operation by status, those included that it refers to."""
+    for status, response in operation["responses"].items():
+        name = response.get("$ref", "").rpartition("/")[2]
+        yield status, openapi()["components"]["responses"][name] if name else response
 
 
 def parameters(method: str, path: str) -> dict[str, Operation]:
@@ -46,7 +57,7 @@ def test_every_route_under_api_is_in_it() -> None:
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in create_app({}).url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-        if rule.rule.startswith("/api/") and rule.rule != "/api/openapi.json"
+        if rule.rule.startswith("/api/") and rule.endpoint not in UNDESCRIBED
     }
     assert {(method, path) for path, method, _ in operations()} == rules
 
@@ -57,21 +68,92 @@ def test_every_operation_has_a_summary_of_its_own() -> None:
     assert len(set(summaries)) == len(summaries)
 
 
-def test_every_error_has_the_one_body() -> None:
-    for path, method, operation in operations():
-        for status, response in operation["responses"].items():
-            if "$ref" in response:
-                response = openapi()["components"]["responses"][response["$ref"].rpartition("/")[2]]
-            if status == "default" or int(status) >= 400:
-                schema = response["content"]["application/json"]["schema"]
-                assert schema == {"$ref": "#/components/schemas/Error"}, (method, path, status)
+def test_every_operation_has_the_name_of_its_view_as_id() -> None:
+    ids = [operation["operationId"] for _, _, operation in operations()]
+    assert len(set(ids)) == len(ids)
+    views = {rule.endpoint.rpartition(".")[2] for rule in create_app({}).url_map.iter_rules()}
+    assert set(ids) <= views
 
 
-def test_every_answer_that_works_has_the_revision() -> None:
+def test_every_error_is_told_by_its_status_and_has_the_one_body() -> None:
     for path, method, operation in operations():
-        for status, response in operation["responses"].items():
-            if status.isdecimal() and int(status) < 400:
-                assert "X-Dataset-Revision" in response["headers"], (method, path, status)
+        assert "default" not in operation["responses"]
+        for status, response in responses(operation):
+            if int(status) >= 400:
+                content = response["content"]["application/json"]
+                assert content["schema"] == {"$ref": "#/components/schemas/Error"}, (method, path, status)
+                assert content["example"]["code"] == int(status)
+
+
+def test_every_answer_has_the_revision() -> None:
+    for path, method, operation in operations():
+        for status, response in responses(operation):
+            assert "X-Dataset-Revision" in response["headers"], (method, path, status)
+
+
+def test_errors_that_come_before_a_view_are_told_everywhere() -> None:
+    for path, method, operation in operations():
+        needed = {"403"} if path == "/api/login" else {"401", "403", "503"}
+        assert needed <= operation["responses"].keys(), (method, path)
+
+
+def test_errors_of_a_body_are_told_where_one_is_read() -> None:
+    for path, method, operation in operations():
+        told = {"400", "413", "415", "422"} & operation["responses"].keys()
+        assert told >= {"400", "413", "415", "422"} if "requestBody" in operation else "413" not in told, (method, path)
+
+
+def test_ways_to_send_the_token_are_told() -> None:
+    schemes = openapi()["components"]["securitySchemes"]
+    assert (schemes["bearer"]["type"], schemes["bearer"]["scheme"]) == ("http", "bearer")
+    assert (schemes["cookie"]["in"], schemes["cookie"]["name"]) == ("cookie", "cocoannot")
+    assert openapi()["security"] == [{"bearer": []}, {"cookie": []}, {}]
+    assert operation("post", "/api/login")["security"] == []
+
+
+def test_token_is_told_to_be_needed_where_one_is_set() -> None:
+    token = "token-of-this-test"
+    client = create_app({"COCOANNOT_TOKEN": token}).test_client()
+    headers = {"Authorization": f"Bearer {token}"}
+    assert client.get("/api/openapi.json", headers=headers).get_json()["security"] == [{"bearer": []}, {"cookie": []}]
+
+
+def test_every_body_and_every_answer_in_json_has_examples_that_fit() -> None:
+    for path, method, operation in operations():
+        contents = [("request", operation["requestBody"])] if "requestBody" in operation else []
+        for name, described in contents + list(responses(operation)):
+            content = described.get("content", {}).get("application/json")
+            if content is None or content["schema"] == {"type": "object"}:
+                continue
+            examples = (
+                [content["example"]] if "example" in content else [e["value"] for e in content["examples"].values()]
+            )
+            assert examples
+            for example in examples:
+                OAS31Validator({**content["schema"], "components": openapi()["components"]}).validate(example)
+                assert known(example, content["schema"]), (method, path, name)
+
+
+def known(example: Any, schema: Any) -> bool:
+    """Whether all fields of an answer's example are in its schema, but for other fields of a record."""
+    if "$ref" in schema:
+        schema = openapi()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if isinstance(example, list):
+        return all(known(item, schema.get("items", {})) for item in example)
+    fields = schema.get("properties") if isinstance(example, dict) else None
+    if fields is None:
+        return True
+    open_ended = schema.get("additionalProperties", False) is not False
+    return all(known(value, fields[key]) if key in fields else open_ended for key, value in example.items())
+
+
+def test_added_record_links_to_what_reads_changes_and_deletes_it() -> None:
+    for section, noun in (("images", "image"), ("annotations", "annotation"), ("categories", "category")):
+        links = operation("post", f"/api/{section}")["responses"]["201"]["links"]
+        for verb, method in (("get", "get"), ("update", "patch"), ("delete", "delete")):
+            link = links[f"{verb}_{noun}"]
+            assert link["operationId"] == operation(method, f"/api/{section}/{{{noun}_id}}")["operationId"]
+            assert link["parameters"] == {f"{noun}_id": "$response.body#/id"}
 
 
 def test_pagination_header_is_a_text_that_holds_json() -> None:
@@ -105,6 +187,13 @@ def test_single_parameters_are_never_null() -> None:
 
 def test_parameters_of_the_query_are_told_beside_headers() -> None:
     assert {"reassign_to", "If-Match"} <= parameters("delete", "/api/categories/{category_id}").keys()
+
+
+def test_every_parameter_is_described() -> None:
+    for path, method, operation in operations():
+        for parameter in operation.get("parameters", []):
+            if parameter["name"] not in ("page", "page_size"):
+                assert parameter.get("description"), (method, path, parameter["name"])
 
 
 def test_page_sizes_are_told() -> None:

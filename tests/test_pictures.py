@@ -10,7 +10,7 @@ import pytest
 from api_client import Serve
 from PIL import Image
 
-from cocoannot.pictures import Pictures, choose_folder
+from cocoannot.pictures.folder import Pictures, choose_folder
 
 
 def place(folder: Path, *names: str) -> Path:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from conftest import FakeClock, OpenDataset
 
-from cocoannot.dataset.manager import DatasetManager, Saved
+from cocoannot.dataset.manager import DatasetManager
+from cocoannot.dataset.saves import Saved
 from cocoannot.errors import SaveError
 from cocoannot.saver import Saver
 
@@ -247,6 +248,7 @@ def test_first_change_schedules_and_the_next_does_not_schedule_a_second(
 ) -> None:
     manager = open_dataset(small, on_dirty=lambda: saver.notify())
     saver = Saver(INTERVAL, manager.unsaved_since, manager.save, manager.shutdown, clock.monotonic)
+    caplog.clear()
     with caplog.at_level(logging.DEBUG, logger="cocoannot.saver"):
         manager.delete_annotation(1)
         manager.delete_annotation(2)

@@ -14,6 +14,8 @@ from cocoannot.errors import ConfigError
 from cocoannot.extension import runtime
 
 MEBIBYTE = 1024 * 1024
+LOOPBACK = frozenset(["localhost", "127.0.0.1", "[::1]"])
+TOKEN = "a-token-of-16-ch"
 
 
 def test_defaults() -> None:
@@ -25,9 +27,18 @@ def test_defaults() -> None:
         auto_save_interval=30,
         threads=16,
         lock_timeout=40,
+        client_timeout=20,
         max_body_bytes=64 * MEBIBYTE,
         max_dataset_bytes=2048 * MEBIBYTE,
+        token=None,
+        insecure=False,
+        hosts=LOOPBACK,
+        cors_origins=(),
+        proxies=0,
+        cache=None,
+        cache_bytes=1024 * MEBIBYTE,
         log_level="INFO",
+        log_format="text",
     )
 
 
@@ -58,6 +69,29 @@ def test_every_field_has_a_setting() -> None:
         ("COCOANNOT_MAX_BODY_BYTES", "1024", 1024),
         ("COCOANNOT_MAX_BODY_BYTES", str(2**40), 2**40),
         ("COCOANNOT_MAX_DATASET_BYTES", "1024", 1024),
+        ("COCOANNOT_CLIENT_TIMEOUT", "1", 1),
+        ("COCOANNOT_CLIENT_TIMEOUT", "3600", 3600),
+        ("COCOANNOT_TOKEN", TOKEN, TOKEN),
+        ("COCOANNOT_TOKEN", f" {TOKEN}\n", TOKEN),
+        ("COCOANNOT_TOKEN", "!~=+/" * 20, "!~=+/" * 20),
+        ("COCOANNOT_TOKEN", "", None),
+        ("COCOANNOT_INSECURE", "1", True),
+        ("COCOANNOT_HOSTS", "", LOOPBACK),
+        (
+            "COCOANNOT_HOSTS",
+            "A.example.org., 10.0.0.7,[FE80::1] ,",
+            LOOPBACK | {"a.example.org", "10.0.0.7", "[fe80::1]"},
+        ),
+        ("COCOANNOT_CORS_ORIGINS", "", ()),
+        ("COCOANNOT_CORS_ORIGINS", "https://a.org, http://[::1]:3000", ("https://a.org", "http://[::1]:3000")),
+        ("COCOANNOT_CORS_ORIGINS", "HTTPS://A.org:443,http://a.org:80", ("https://a.org", "http://a.org")),
+        ("COCOANNOT_CORS_ORIGINS", "https://a.org:80,http://a.org:443", ("https://a.org:80", "http://a.org:443")),
+        ("COCOANNOT_PROXIES", "0", 0),
+        ("COCOANNOT_PROXIES", "10", 10),
+        ("COCOANNOT_CACHE", "~/cache", Path.home() / "cache"),
+        ("COCOANNOT_CACHE_BYTES", str(MEBIBYTE), MEBIBYTE),
+        ("COCOANNOT_CACHE_BYTES", str(2**50), 2**50),
+        ("COCOANNOT_LOG", "json", "json"),
         ("COCOANNOT_LOG_LEVEL", "debug", "DEBUG"),
         ("COCOANNOT_LOG_LEVEL", "ERROR", "ERROR"),
     ],
@@ -95,6 +129,26 @@ def test_value_that_is_allowed_is_read(name: str, text: str, value: object) -> N
         ("COCOANNOT_MAX_BODY_BYTES", "64MB"),
         ("COCOANNOT_MAX_BODY_BYTES", "9" * 5000),
         ("COCOANNOT_MAX_DATASET_BYTES", "0"),
+        ("COCOANNOT_CLIENT_TIMEOUT", "0"),
+        ("COCOANNOT_CLIENT_TIMEOUT", "3601"),
+        ("COCOANNOT_INSECURE", "maybe"),
+        ("COCOANNOT_HOSTS", "a.example.org:8000"),
+        ("COCOANNOT_HOSTS", "https://a.example.org"),
+        ("COCOANNOT_HOSTS", "a.example.org b.example.org"),
+        ("COCOANNOT_HOSTS", "*"),
+        ("COCOANNOT_HOSTS", "::1"),
+        ("COCOANNOT_CORS_ORIGINS", "*"),
+        ("COCOANNOT_CORS_ORIGINS", "null"),
+        ("COCOANNOT_CORS_ORIGINS", "a.example.org"),
+        ("COCOANNOT_CORS_ORIGINS", "https://a.example.org/"),
+        ("COCOANNOT_CORS_ORIGINS", "https://.*"),
+        ("COCOANNOT_PROXIES", "-1"),
+        ("COCOANNOT_PROXIES", "11"),
+        ("COCOANNOT_PROXIES", "127.0.0.1"),
+        ("COCOANNOT_CACHE", "s3://bucket/cache"),
+        ("COCOANNOT_CACHE_BYTES", "1000"),
+        ("COCOANNOT_CACHE_BYTES", "1GB"),
+        ("COCOANNOT_LOG", "xml"),
         ("COCOANNOT_LOG_LEVEL", "LOUD"),
         ("COCOANNOT_LOG_LEVEL", ""),
     ],
@@ -104,6 +158,47 @@ def test_value_that_is_refused_is_named_with_what_is_allowed(name: str, text: st
     with pytest.raises(ConfigError) as error:
         Settings.read({}, {name: text})
     assert str(error.value) == f"{name}={text!r} is not allowed; give {setting.allowed}"
+
+
+@pytest.mark.parametrize("token", ["x" * 15, "pass phrase of many words", "geheim-ä-geheim-ä", "tab\tin-a-long-token"])
+def test_token_that_is_refused_is_not_shown(token: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Settings.read({}, {"COCOANNOT_TOKEN": token})
+    allowed = SETTINGS["token"].allowed
+    assert str(error.value) == f"COCOANNOT_TOKEN=... is not allowed; give {allowed}"
+    assert token not in repr(error.value.__cause__)
+
+
+def test_token_is_not_shown_with_the_settings() -> None:
+    assert TOKEN not in repr(Settings.read({"COCOANNOT_TOKEN": TOKEN}, {}))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "[::1]", "localhost"])
+def test_loopback_address_needs_no_token(host: str) -> None:
+    settings = Settings.read({}, {})
+    settings.check_address(host)
+    assert settings.warning(host) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["0.0.0.0", "::", "", "192.168.1.5", "::ffff:10.0.0.7", "annotate.example.org", "localhost.org", "/run/socket"],
+)
+def test_any_other_address_needs_a_token_or_an_explicit_word(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"set COCOANNOT_TOKEN, or COCOANNOT_INSECURE=1") as error:
+        Settings.read({}, {}).check_address(host)
+    assert repr(host) in str(error.value)
+    guarded = Settings.read({"COCOANNOT_TOKEN": TOKEN}, {})
+    guarded.check_address(host)
+    assert guarded.warning(host) is None
+    insecure = Settings.read({"COCOANNOT_INSECURE": True}, {})
+    insecure.check_address(host)
+    assert "everybody who reaches it may change the dataset" in str(insecure.warning(host))
+
+
+def test_proxy_without_a_token_is_warned_of() -> None:
+    assert "the proxy lets through" in str(Settings.read({"COCOANNOT_PROXIES": 1}, {}).warning("127.0.0.1"))
+    assert Settings.read({"COCOANNOT_PROXIES": 1, "COCOANNOT_TOKEN": TOKEN}, {}).warning("127.0.0.1") is None
 
 
 def test_s3_is_refused_with_what_to_give_instead() -> None:

@@ -5,16 +5,23 @@ from __future__ import annotations
 from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
+from cocoannot.api import document
+from cocoannot.api.access import COOKIE, register_access
+from cocoannot.api.access import blueprint as access_blueprint
 from cocoannot.api.annotations import blueprint as annotations_blueprint
 from cocoannot.api.categories import blueprint as categories_blueprint
 from cocoannot.api.dataset import blueprint as dataset_blueprint
+from cocoannot.api.docs import blueprint as docs_blueprint
 from cocoannot.api.errors import Api, register_errors
 from cocoannot.api.health import blueprint as health_blueprint
 from cocoannot.api.images import blueprint as images_blueprint
+from cocoannot.api.metrics import blueprint as metrics_blueprint
+from cocoannot.api.metrics import register_metrics
+from cocoannot.dataset.document import MAX_ID
 from cocoannot.extension import runtime
 from cocoannot.version import __version__
 
-_OPEN = {"health.healthz", "api-docs.openapi_json"}
+_UNLOADED = {"health.healthz", "metrics.metrics", "api-docs.openapi_json", "access.login", "docs.page", "docs.file"}
 
 
 class IdConverter(BaseConverter):
@@ -28,6 +35,7 @@ class IdConverter(BaseConverter):
 
 def register(app: Flask) -> None:
     """Put the API onto `app`."""
+    settings = runtime(app).settings
     app.url_map.converters["id"] = IdConverter
     app.url_map.merge_slashes = False
     app.config.update(
@@ -36,13 +44,26 @@ def register(app: Flask) -> None:
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX="/api",
         OPENAPI_JSON_PATH="openapi.json",
+        API_SPEC_OPTIONS=document.options(token=settings.token is not None),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    api = Api(app)
-    api.register_converter(IdConverter, lambda _: {"type": "integer"})
-    for blueprint in (dataset_blueprint, images_blueprint, annotations_blueprint, categories_blueprint):
+    register_metrics(app)
+    register_access(app, settings)
+    api = Api(app, spec_kwargs={"extra_plugins": [document.More()]})
+    api.register_converter(IdConverter, lambda _: {"type": "integer", "minimum": -MAX_ID, "maximum": MAX_ID})
+    document.add_operations(api.ma_plugin.converter)
+    document.add_security(api.spec, COOKIE)
+    for blueprint in (
+        dataset_blueprint,
+        images_blueprint,
+        annotations_blueprint,
+        categories_blueprint,
+        access_blueprint,
+    ):
         api.register_blueprint(blueprint)
+    app.register_blueprint(docs_blueprint)
     app.register_blueprint(health_blueprint)
+    app.register_blueprint(metrics_blueprint)
     register_errors(app)
     app.before_request(_load_first)
     app.after_request(_tell_revision)
@@ -50,9 +71,10 @@ def register(app: Flask) -> None:
 
 def _load_first() -> None:
     """Under `flask run` nobody starts the dataset before the first request; under gunicorn this does nothing."""
-    if request.endpoint not in _OPEN:
-        host, port = request.environ["SERVER_NAME"], request.environ["SERVER_PORT"]
-        runtime().start_once(f"http://{host}:{port}")
+    if request.endpoint not in _UNLOADED:
+        # Where this server listens, not the name that a proxy has.
+        listens = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
+        runtime().start_once(listens["SERVER_NAME"], int(listens["SERVER_PORT"]))
 
 
 def _tell_revision(response: Response) -> Response:

@@ -7,8 +7,9 @@ from typing import Any
 from flask import Response, url_for
 from flask_smorest.pagination import PaginationParameters
 
-from cocoannot.api import schemas
-from cocoannot.api.blueprint import CREATED, ETAG, IF_MATCH, Blueprint, manager
+from cocoannot.api import answers, parameters, schemas
+from cocoannot.api.blueprint import Blueprint, manager
+from cocoannot.api.document import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import found, json_response, list_response, no_content, record_response
 from cocoannot.dataset.queries import AnnotationQuery
@@ -17,7 +18,7 @@ blueprint = Blueprint("annotations", __name__, url_prefix="/api/annotations", de
 
 
 @blueprint.route("")
-@blueprint.arguments(schemas.AnnotationListQuery, location="query")
+@blueprint.arguments(parameters.AnnotationListQuery, location="query")
 @blueprint.response(200, schemas.ListedAnnotation(many=True))
 @blueprint.paginate()
 def list_annotations(query: dict[str, Any], pagination_parameters: PaginationParameters) -> Response:
@@ -34,7 +35,7 @@ def list_annotations(query: dict[str, Any], pagination_parameters: PaginationPar
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(schemas.NewAnnotation)
-@blueprint.response(201, schemas.Annotation, headers=CREATED)
+@blueprint.created(schemas.Annotation, "annotation")
 @blueprint.errors(400, 409, 413, 415)
 def add_annotation(annotation: dict[str, Any]) -> Response:
     """Add an annotation
@@ -82,7 +83,7 @@ def delete_annotation(annotation_id: int) -> Response:
 
 @blueprint.route("/batch", methods=["POST"])
 @blueprint.arguments(schemas.Batch)
-@blueprint.response(200, schemas.BatchResults)
+@blueprint.response(200, answers.BatchResults)
 @blueprint.errors(400, 404, 409, 412, 413, 415)
 def change_annotations(batch: dict[str, Any]) -> Response:
     """Make many changes as one: all or none

@@ -1,82 +1,25 @@
-"""What every blueprint of the API has in common: strict parsing, page sizes, how errors are documented."""
+"""What every blueprint of the API has in common: strict parsing, page sizes, how its routes are documented."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import flask_smorest
+import marshmallow as ma
 
+from cocoannot.api.document import ANY_CALL, CREATED, ETAG, GUARDED_CALL, IF_NONE_MATCH, PAGES, REVISION
+from cocoannot.api.examples import ANSWERS, REQUESTS
 from cocoannot.api.parsing import StrictParser
 from cocoannot.dataset.manager import DatasetManager
 from cocoannot.extension import runtime
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-ETAG = {"ETag": {"description": "the version", "schema": {"type": "string"}}}
-CREATED = {**ETAG, "Location": {"description": "where the record is", "schema": {"type": "string"}}}
-IF_MATCH = {
-    "in": "header",
-    "name": "If-Match",
-    "description": "ETag that the record must have, else 412",
-    "schema": {"type": "string"},
-}
-IF_NONE_MATCH = {
-    "in": "header",
-    "name": "If-None-Match",
-    "description": "ETag that the client has, for a 304",
-    "schema": {"type": "string"},
-}
-
-RANGES = {**ETAG, "Content-Range": {"description": "which bytes these are", "schema": {"type": "string"}}}
-RANGE = {
-    "in": "header",
-    "name": "Range",
-    "description": "bytes of the file, such as `bytes=0-1023`, for a 206",
-    "schema": {"type": "string"},
-}
-
-_REVISION = {
-    "X-Dataset-Revision": {"description": "how many changes were accepted so far", "schema": {"type": "integer"}}
-}
-_PAGES = {
-    "X-Pagination": {
-        "description": "where this page stands, as JSON",
-        "schema": {
-            "type": "string",
-            "contentMediaType": "application/json",
-            "contentSchema": {
-                "type": "object",
-                "required": ["total", "total_pages"],
-                "properties": {
-                    name: {"type": "integer"}
-                    for name in (
-                        *("total", "total_pages", "first_page", "last_page"),
-                        *("page", "previous_page", "next_page"),
-                    )
-                },
-            },
-        },
-    }
-}
-
-_ERRORS = {
-    400: "The body is not JSON",
-    404: "There is no such record",
-    409: "The change contradicts what the dataset holds",
-    412: "The version is another one by now",
-    413: "The body is too large",
-    415: "The body is of another type",
-    422: "A field or parameter does not fit",
-    416: "There is nothing at this range",
-    428: "If-Match is missing",
-    503: "Not possible at the moment: not loaded yet, or the disk fails",
-    507: "The disk is full",
-}
-
 
 class Blueprint(flask_smorest.Blueprint):
-    """A blueprint under `/api`."""
+    """A blueprint under `/api`. An operation's id is the name of its view."""
 
     ARGUMENTS_PARSER = StrictParser()
     PAGINATION_ARGUMENTS_PARSER = StrictParser()
@@ -84,21 +27,46 @@ class Blueprint(flask_smorest.Blueprint):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._prepare_doc_cbks.append(_document_headers)
+        self._prepare_doc_cbks += [_document_headers, _document_errors]
+
+    def add_url_rule(self, rule: str, endpoint: Any = None, view_func: Any = None, *args: Any, **options: Any) -> None:
+        """Like flask-smorest's, with the view's name as the operation's id."""
+        view_func = self.doc(operationId=view_func.__name__)(view_func)
+        super().add_url_rule(rule, endpoint, view_func, *args, **options)
+
+    def arguments(self, schema: Any, **options: Any) -> Callable[[View], View]:
+        """Like flask-smorest's, with the examples of a body's schema."""
+        if options.get("location", "json") == "json":
+            options["examples"] = titled_examples(schema)
+        decorator: Callable[[View], View] = super().arguments(schema, **options)
+        return decorator
 
     def response(self, status_code: int, schema: Any = None, **options: Any) -> Callable[[View], View]:
-        """Like flask-smorest's, with the header that every answer has."""
-        options["headers"] = {**(options.get("headers") or {}), **_REVISION}
+        """Like flask-smorest's, with the header that every answer has, and an example of its schema."""
+        options["headers"] = {**(options.get("headers") or {}), **REVISION}
+        if isinstance(schema, ma.Schema):
+            options["example"] = [ANSWERS[_name(type(schema))]]
+        elif isinstance(schema, type):
+            options["example"] = ANSWERS[_name(schema)]
         decorator: Callable[[View], View] = super().response(status_code, schema, **options)
         return decorator
+
+    def created(self, schema: type[ma.Schema], noun: str) -> Callable[[View], View]:
+        """Document a 201 with a record, and links to what reads, changes and deletes it: `get_NOUN` and so on."""
+        links = {f"{verb}_{noun}": _link(f"{verb}_{noun}", noun) for verb in ("get", "update", "delete")}
+
+        def decorate(view: View) -> View:
+            view = self.response(201, schema, headers=CREATED)(view)
+            documented: View = self.doc(responses={201: {"links": links}})(view)
+            return documented
+
+        return decorate
 
     def unchanged(self, *headers: dict[str, Any]) -> Callable[[View], View]:
         """Document that a view takes `If-None-Match`, and may answer 304; `headers` are others that it takes."""
 
         def decorate(view: View) -> View:
-            view = self.alt_response(304, description="The client has this version", headers={**ETAG, **_REVISION})(
-                view
-            )
+            view = self.alt_response(304, description="The client has this version", headers={**ETAG, **REVISION})(view)
             return self.takes(IF_NONE_MATCH, *headers)(view)
 
         return decorate
@@ -113,22 +81,35 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def errors(self, *statuses: int) -> Callable[[View], View]:
-        """Document these error statuses for a view, each with the one body that errors have."""
+        """Document these error statuses for a view, beside those that follow from its arguments and from who calls."""
 
         def decorate(view: View) -> View:
             for status in statuses:
-                view = self.alt_response(
-                    status,
-                    schema=flask_smorest.error_handler.ErrorSchema,
-                    description=_ERRORS[status],
-                    headers=_REVISION,
-                )(view)
+                view = self.alt_response(status, HTTPStatus(status).name)(view)
             return view
 
         return decorate
 
     def _document_pagination_metadata(self, spec: Any, resp_doc: dict[str, Any]) -> None:
-        resp_doc["headers"] = {**resp_doc.get("headers", {}), **_PAGES}
+        resp_doc["headers"] = {**resp_doc.get("headers", {}), **PAGES}
+
+
+def titled_examples(schema: type[ma.Schema]) -> dict[str, Any]:
+    """The examples of requests with a body of `schema`, as OpenAPI has them."""
+    return {title: {"value": value} for title, value in REQUESTS[_name(schema)].items()}
+
+
+def manager() -> DatasetManager:
+    """The dataset of the current application."""
+    return runtime().manager
+
+
+def _name(schema: type[ma.Schema]) -> str:
+    return schema.__name__
+
+
+def _link(operation_id: str, noun: str) -> dict[str, Any]:
+    return {"operationId": operation_id, "parameters": {f"{noun}_id": "$response.body#/id"}}
 
 
 def _document_headers(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -137,6 +118,9 @@ def _document_headers(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -
     return doc
 
 
-def manager() -> DatasetManager:
-    """The dataset of the current application."""
-    return runtime().manager
+def _document_errors(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """The errors that no view tells of, because they come before it; and all of its answers by status."""
+    is_open = doc_info.get("manual_doc", {}).get("security") == []
+    before = {status.value: status.name for status in (ANY_CALL if is_open else ANY_CALL | GUARDED_CALL)}
+    doc["responses"] = dict(sorted({**before, **doc["responses"]}.items()))
+    return doc

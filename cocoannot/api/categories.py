@@ -6,8 +6,9 @@ from typing import Any
 
 from flask import Response, url_for
 
-from cocoannot.api import schemas
-from cocoannot.api.blueprint import CREATED, ETAG, IF_MATCH, Blueprint, manager
+from cocoannot.api import parameters, schemas
+from cocoannot.api.blueprint import Blueprint, manager
+from cocoannot.api.document import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import found, list_response, no_content, record_response
 
@@ -15,7 +16,7 @@ blueprint = Blueprint("categories", __name__, url_prefix="/api/categories", desc
 
 
 @blueprint.route("")
-@blueprint.arguments(schemas.CategoryListQuery, location="query")
+@blueprint.arguments(parameters.CategoryListQuery, location="query")
 @blueprint.response(200, schemas.ListedCategory(many=True))
 def list_categories(query: dict[str, Any]) -> Response:
     """List all categories, not paged"""
@@ -24,7 +25,7 @@ def list_categories(query: dict[str, Any]) -> Response:
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(schemas.NewCategory)
-@blueprint.response(201, schemas.Category, headers=CREATED)
+@blueprint.created(schemas.Category, "category")
 @blueprint.errors(400, 409, 413, 415)
 def add_category(category: dict[str, Any]) -> Response:
     """Add a category
@@ -59,7 +60,7 @@ def update_category(changes: dict[str, Any], category_id: int) -> Response:
 
 
 @blueprint.route("/<id:category_id>", methods=["DELETE"])
-@blueprint.arguments(schemas.ReassignQuery, location="query")
+@blueprint.arguments(parameters.ReassignQuery, location="query")
 @blueprint.response(204)
 @blueprint.errors(404, 409, 412)
 @blueprint.takes(IF_MATCH)

@@ -10,8 +10,9 @@ from flask import Response, request
 from webargs.flaskparser import abort
 from werkzeug.exceptions import BadRequest
 
-from cocoannot.api import schemas
-from cocoannot.api.blueprint import ETAG, IF_MATCH, Blueprint, manager
+from cocoannot.api import answers, schemas
+from cocoannot.api.blueprint import Blueprint, manager, titled_examples
+from cocoannot.api.document import ETAG, IF_MATCH
 from cocoannot.api.parsing import decode, if_match, json_body
 from cocoannot.api.responses import json_response
 from cocoannot.errors import VersionMismatch
@@ -29,18 +30,33 @@ class _Replacement(msgspec.Struct, forbid_unknown_fields=True):
     licenses: msgspec.Raw = msgspec.Raw()
 
 
+_REPLACE = {
+    "replace_dataset": {
+        "operationId": "replace_dataset",
+        "parameters": {"If-Match": '"{$response.body#/revision}"'},
+        "description": "the revision, in quotes",
+    }
+}
+
+
 @blueprint.route("/dataset")
-@blueprint.response(200, schemas.DatasetHead)
+@blueprint.response(200, answers.DatasetHead)
+@blueprint.doc(responses={200: {"links": _REPLACE}})
 def get_dataset() -> Response:
     """Get what the dataset is, without its images and annotations"""
     return _head()
 
 
 @blueprint.route("/dataset", methods=["PUT"])
-@blueprint.response(200, schemas.DatasetHead)
+@blueprint.response(200, answers.DatasetHead)
 @blueprint.errors(400, 409, 412, 413, 415, 422, 428, 503, 507)
 @blueprint.doc(
-    requestBody={"required": True, "content": {"application/json": {"schema": schemas.Replacement}}},
+    requestBody={
+        "required": True,
+        "content": {
+            "application/json": {"schema": schemas.Replacement, "examples": titled_examples(schemas.Replacement)}
+        },
+    },
     parameters=[{**IF_MATCH, "required": True, "description": "the current revision in quotes"}],
 )
 def replace_dataset() -> Response:
@@ -68,7 +84,7 @@ def export_dataset() -> Response:
 
 
 @blueprint.route("/status")
-@blueprint.response(200, schemas.Status)
+@blueprint.response(200, answers.Status)
 def get_status() -> dict[str, Any]:
     """Get what is saved and what is not"""
     status, saver = manager().status(), runtime().saver
@@ -101,7 +117,7 @@ def get_status() -> dict[str, Any]:
 
 @blueprint.route("/flush", methods=["POST"])
 @blueprint.arguments(schemas.OnConflict, required=False)
-@blueprint.response(200, schemas.Flushed)
+@blueprint.response(200, answers.Flushed)
 @blueprint.errors(400, 409, 413, 415, 503, 507)
 def flush(options: dict[str, Any]) -> dict[str, Any]:
     """Save now

@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from cocoannot import errors
+from cocoannot.api.document import add_errors
 from cocoannot.api.responses import json_response
 
 _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
@@ -19,6 +20,7 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
     errors.FileChanged: HTTPStatus.CONFLICT,
     errors.VersionMismatch: HTTPStatus.PRECONDITION_FAILED,
     errors.InvalidRecord: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.BadPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.DatasetError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SaveError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotLoaded: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -34,7 +36,12 @@ _WHAT_TO_DO = {
 
 
 class Api(flask_smorest.Api):
-    """flask-smorest's API with every error, its own included, in one shape."""
+    """flask-smorest's API with every error, its own included, in one shape, and each documented by itself."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_responses(self) -> None:
+        add_errors(self.spec)
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         """Any HTTP error as `{"code", "status", "message", "errors"}`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from cocoannot.api.blueprint import manager
 from cocoannot.api.responses import json_response
-from cocoannot.extension import runtime
+from cocoannot.errors import NotLoaded
 
 blueprint = Blueprint("health", __name__)
 
@@ -18,9 +19,10 @@ def healthz() -> Response:
 
 @blueprint.route("/readyz")
 def readyz() -> Response:
-    """200 once the dataset is loaded and changes are accepted, else 503 with the reason."""
-    reason = None if runtime().manager.is_loaded else "the dataset is not loaded yet"
-    return json_response(
-        {"status": "ready"} if reason is None else {"status": "not ready", "reason": reason},
-        200 if reason is None else 503,
-    )
+    """200 once the dataset is loaded and changes are accepted, else 503 with the reason.
+
+    A failed save does not count: changes are accepted all the same, and the metrics tell of it.
+    """
+    if not manager().is_loaded:
+        raise NotLoaded("the dataset is not loaded yet; try again in a moment")
+    return json_response({"status": "ready"})

@@ -8,10 +8,18 @@ from flask import Response, send_file, url_for
 from flask_smorest.pagination import PaginationParameters
 from webargs.flaskparser import abort
 
-from cocoannot.api import schemas
-from cocoannot.api.blueprint import CREATED, ETAG, IF_MATCH, RANGE, RANGES, Blueprint, manager
+from cocoannot.api import answers, parameters, schemas
+from cocoannot.api.blueprint import Blueprint, manager
+from cocoannot.api.document import ETAG, IF_MATCH, RANGE, RANGES
 from cocoannot.api.parsing import if_match
-from cocoannot.api.responses import found, json_response, list_response, record_response, versioned_list_response
+from cocoannot.api.responses import (
+    found,
+    json_response,
+    list_response,
+    picture_response,
+    record_response,
+    versioned_list_response,
+)
 from cocoannot.dataset.queries import AnnotationQuery, ImageQuery
 from cocoannot.extension import runtime
 
@@ -21,7 +29,7 @@ blueprint = Blueprint("images", __name__, url_prefix="/api/images", description=
 
 
 @blueprint.route("")
-@blueprint.arguments(schemas.ImageListQuery, location="query")
+@blueprint.arguments(parameters.ImageListQuery, location="query")
 @blueprint.response(200, schemas.ListedImage(many=True))
 @blueprint.paginate()
 def list_images(query: dict[str, Any], pagination_parameters: PaginationParameters) -> Response:
@@ -41,7 +49,7 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
 
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(schemas.NewImage)
-@blueprint.response(201, schemas.Image, headers=CREATED)
+@blueprint.created(schemas.Image, "image")
 @blueprint.errors(400, 409, 413, 415)
 def add_image(image: dict[str, Any]) -> Response:
     """Add an image's record"""
@@ -72,7 +80,7 @@ def update_image(changes: dict[str, Any], image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>", methods=["DELETE"])
-@blueprint.response(200, schemas.DeletedImage)
+@blueprint.response(200, answers.DeletedImage)
 @blueprint.errors(404, 409, 412)
 @blueprint.takes(IF_MATCH)
 def delete_image(image_id: int) -> Response:
@@ -85,7 +93,7 @@ def delete_image(image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>/annotations")
-@blueprint.arguments(schemas.WithEtag, location="query")
+@blueprint.arguments(parameters.WithEtag, location="query")
 @blueprint.response(200, schemas.ListedAnnotation(many=True), headers=ETAG)
 @blueprint.errors(404, 409)
 @blueprint.unchanged()
@@ -99,7 +107,7 @@ def list_annotations_of_image(query: dict[str, Any], image_id: int) -> Response:
 @blueprint.route("/<id:image_id>/file")
 @blueprint.response(200, _BYTES, content_type="image/*", headers=ETAG)
 @blueprint.response(206, _BYTES, content_type="image/*", headers=RANGES)
-@blueprint.errors(404, 409, 412, 416)
+@blueprint.errors(404, 409, 412, 416, 422)
 @blueprint.unchanged(RANGE)
 def get_picture(image_id: int) -> Response:
     """Get the picture of an image
@@ -113,3 +121,18 @@ def get_picture(image_id: int) -> Response:
         abort(412, message="the picture has changed since you read it; read it again")
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+@blueprint.route("/<id:image_id>/thumbnail")
+@blueprint.arguments(parameters.ThumbnailQuery, location="query")
+@blueprint.response(200, _BYTES, content_type="image/jpeg", headers=ETAG)
+@blueprint.errors(404, 409)
+@blueprint.unchanged()
+def get_thumbnail(query: dict[str, Any], image_id: int) -> Response:
+    """Get a small JPEG of the picture of an image
+
+    Never larger than the picture, turned as its EXIF says, on white where it is transparent. 422 for a picture that
+    is damaged or too large.
+    """
+    thumbnail = runtime().thumbnail(found(manager().get_image(image_id), "image", image_id), query["size"])
+    return picture_response(thumbnail.data, thumbnail.key)

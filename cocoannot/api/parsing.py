@@ -9,7 +9,13 @@ import msgspec
 import numpy as np
 from flask import Request, request
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import (
+    BadRequest,
+    HTTPException,
+    RequestEntityTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
 from werkzeug.http import parse_etags
 
 MAX_DEPTH = 100
@@ -33,14 +39,34 @@ class StrictParser(FlaskParser):
 
 
 def json_body(req: Request) -> bytes | None:
-    """The body's bytes, `None` where there is none. Raises 415, 413."""
-    data = req.get_data()
+    """The body's bytes, `None` where there is none. Raises 415, 413, 408."""
+    data = _read(req)
     if not data:
         return None
     if not req.is_json:
         raise UnsupportedMediaType(f"The body's type is {req.mimetype or 'not given'}; send application/json")
     if (charset := req.mimetype_params.get("charset", "utf-8")).lower() not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType(f"The body's charset is {charset}; send UTF-8, as JSON is")
+    return data
+
+
+def _read(req: Request) -> bytes:
+    """The body, whole: a server that undoes chunks does not tell werkzeug whether it ended, or was cut off."""
+    try:
+        data = req.get_data()
+        announced, most = req.content_length, req.max_content_length
+        if announced is None and most is not None and len(data) >= most and req.environ["wsgi.input"].read(1):
+            raise RequestEntityTooLarge
+    except (HTTPException, MemoryError) as exc:
+        # Under gunicorn, sockets that block have a time limit.
+        if not isinstance(exc.__context__, BlockingIOError):
+            raise
+        raise RequestTimeout("The body stopped coming; send it again, without a pause") from exc
+    except Exception as exc:
+        # Every server has errors of its own for chunks that are none.
+        raise BadRequest("The body's chunks can't be read") from exc
+    if announced is not None and len(data) < announced:
+        raise BadRequest("The body ends before the length that was announced")
     return data
 
 
@@ -98,4 +124,5 @@ def etags(text: str) -> frozenset[str]:
     """
     if text.strip() == "*":
         return frozenset("*")
-    return frozenset(parse_etags(text).as_set(include_weak=True)) - {"*"}
+    # werkzeug gives None for the empty tag `""`.
+    return frozenset(tag or "" for tag in parse_etags(text).as_set(include_weak=True)) - {"*"}

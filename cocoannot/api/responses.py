@@ -37,6 +37,14 @@ def versioned_list_response(texts: Iterable[bytes]) -> Response:
     return _with_etag(_array(texts), 200)
 
 
+def picture_response(data: bytes, tag: str) -> Response:
+    """A JPEG with its ETag, to be asked for again before each use; 304 where the client has it already."""
+    response = _conditional(data, "image/jpeg", 200, tag)
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
 def found(result: Result | None, noun: str, record_id: int) -> Result:
     """What the manager gave for an id; `None` or false from it is a 404 that says what is not there."""
     if result is None or result is False:
@@ -54,8 +62,11 @@ def _array(texts: Iterable[bytes]) -> bytes:
 
 
 def _with_etag(text: bytes, status: int) -> Response:
-    response = Response(text, status, mimetype="application/json")
-    tag = etag(text)
+    return _conditional(text, "application/json", status, etag(text))
+
+
+def _conditional(data: bytes, media_type: str, status: int, tag: str) -> Response:
+    response = Response(data, status, mimetype=media_type)
     # Not by `make_conditional`: it answers an `If-Match` too, by a 412 with the record as its body.
     if request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(tag):
         response = Response(status=304)

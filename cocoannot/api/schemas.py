@@ -1,38 +1,46 @@
-"""What requests may hold and answers do hold, for validation and for the OpenAPI document. Made once, at import.
+"""Records and bodies of requests, for validation and for the OpenAPI document. Made once, at import.
 
 Types and ranges are checked here; geometry, references and uniqueness by the dataset layer.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow as ma
 from marshmallow import fields, validate
 
 from cocoannot.api.parsing import etags
 from cocoannot.dataset.document import MAX_ID
-from cocoannot.dataset.queries import SORTS
-from cocoannot.dataset.rules import MAX_SIDE
+from cocoannot.dataset.geometry import COORDINATE_LIMIT
+from cocoannot.dataset.rules import MAX_FILE_NAME, MAX_NAME, MAX_SIDE
 
 MAX_OPERATIONS = 10_000
 
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
-_SEGMENTATION = {
-    "oneOf": [
-        {"type": "array", "description": "polygons, each [x, y, x, y, ...] in pixels", "items": _NUMBERS},
-        {
-            "type": "object",
-            "description": "RLE of the image's size",
-            "required": ["size", "counts"],
-            "properties": {
-                "size": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
-                "counts": {"oneOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "string"}]},
-            },
-        },
-        {"type": "null"},
-    ]
+_COORDINATES = {
+    "type": "array",
+    "items": {"type": "number", "minimum": -COORDINATE_LIMIT, "maximum": COORDINATE_LIMIT},
 }
+
+
+def _segmentation(polygon: dict[str, Any], side: dict[str, Any], count: dict[str, Any]) -> dict[str, Any]:
+    counts = [{"type": "array", "items": {"type": "integer", **count}}, {"type": "string"}]
+    return {
+        "oneOf": [
+            {"type": "array", "description": "polygons, each [x, y, x, y, ...] in pixels", "items": polygon},
+            {
+                "type": "object",
+                "description": "RLE of the image's size, [height, width]",
+                "required": ["size", "counts"],
+                "properties": {
+                    "size": {"type": "array", "items": {"type": "integer", **side}, "minItems": 2, "maxItems": 2},
+                    "counts": {"oneOf": counts},
+                },
+            },
+            {"type": "null"},
+        ]
+    }
 
 
 class Whole(fields.Integer):
@@ -56,6 +64,13 @@ class Open(ma.Schema):
         return original
 
 
+class Sent(Open):
+    """A record in a request."""
+
+    more: ClassVar[dict[str, Any]] = {"propertyNames": {"pattern": "^([^_]|$)"}}
+    """What OpenAPI tells of it beside its fields."""
+
+
 class Closed(ma.Schema):
     """An object that has the fields named here and no others."""
 
@@ -76,46 +91,92 @@ def _side(**options: Any) -> Whole:
 
 
 def _flag(**options: Any) -> Whole:
-    return Whole(validate=validate.OneOf([0, 1]), **options)
+    return Whole(validate=validate.Range(0, 1), **options)
 
 
-def _name(**options: Any) -> fields.String:
-    return fields.String(validate=validate.Length(1), **options)
+def _name(longest: int, **options: Any) -> fields.String:
+    not_blank = {"pattern": r"[^\s\x1c-\x1f\x85]"}
+    return fields.String(validate=validate.Length(1, longest), metadata=not_blank, **options)
 
 
-def _geometry() -> dict[str, fields.Field[Any]]:
+def _supercategory() -> fields.String:
+    return fields.String(allow_none=True, validate=validate.Length(max=MAX_NAME))
+
+
+class Kind(fields.String):
+    """What tells the operations of a batch apart: always the same text, which `Operation` has looked at before."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(required=True)
+        self.text = text
+
+
+class Version(fields.String):
+    """The ETag that an annotation must have, as the set that `If-Match` would give."""
+
+    def __init__(self) -> None:
+        super().__init__(metadata={"description": "the ETag that the annotation must have, else 412"})
+
+    def _deserialize(self, *args: Any, **options: Any) -> Any:
+        return etags(super()._deserialize(*args, **options))
+
+
+def _geometry(numbers: dict[str, Any], segmentation: dict[str, Any]) -> dict[str, fields.Field[Any]]:
+    box = {**numbers, "minItems": 4, "maxItems": 4, "description": "[x, y, width, height] in pixels"}
+    points = {**numbers, "description": "[x, y, v, ...] in pixels, v is 0, 1 or 2"}
     return {
-        "segmentation": fields.Raw(allow_none=True, metadata=_SEGMENTATION),
-        "bbox": fields.Raw(
-            allow_none=True,
-            metadata={**_NUMBERS, "minItems": 4, "maxItems": 4, "description": "[x, y, width, height] in pixels"},
-        ),
+        "segmentation": fields.Raw(allow_none=True, metadata=segmentation),
+        "bbox": fields.Raw(allow_none=True, metadata=box),
         "area": fields.Raw(allow_none=True, metadata={"type": "number", "description": "square pixels"}),
-        "keypoints": fields.Raw(
-            allow_none=True, metadata={**_NUMBERS, "description": "[x, y, v, ...] in pixels, v is 0, 1 or 2"}
-        ),
+        "keypoints": fields.Raw(allow_none=True, metadata=points),
         "caption": fields.String(allow_none=True),
         "iscrowd": _flag(allow_none=True),
     }
 
 
-NewAnnotation = Open.from_dict(
-    {"id": _id(), "image_id": _reference(required=True), "category_id": _reference(allow_none=True), **_geometry()},
+_SENT = _geometry(
+    _COORDINATES, _segmentation({**_COORDINATES, "minItems": 6}, {"minimum": 1, "maximum": MAX_SIDE}, {"minimum": 0})
+)
+_STORED = _geometry(_NUMBERS, _segmentation(_NUMBERS, {}, {}))
+
+NewAnnotation = Sent.from_dict(
+    {"id": _id(), "image_id": _reference(required=True), "category_id": _reference(allow_none=True), **_SENT},
     name="NewAnnotation",
 )
-AnnotationChanges = Open.from_dict(
-    {"image_id": _reference(), "category_id": _reference(allow_none=True), **_geometry()}, name="AnnotationChanges"
+AnnotationChanges = Sent.from_dict(
+    {"image_id": _reference(), "category_id": _reference(allow_none=True), **_SENT}, name="AnnotationChanges"
+)
+RestoredAnnotation = Sent.from_dict(
+    {
+        "id": _reference(required=True),
+        "image_id": _reference(required=True),
+        "category_id": _reference(allow_none=True),
+        **_SENT,
+        "bbox": fields.Raw(
+            metadata={**_SENT["bbox"].metadata, "items": {"type": "number", "minimum": -(2**53), "maximum": 2**53}}
+        ),
+        "area": fields.Raw(metadata={**_SENT["area"].metadata, "minimum": 0, "maximum": 2**53}),
+        "caption": fields.String(),
+    },
+    name="RestoredAnnotation",
 )
 Annotation = Open.from_dict(
-    {"id": _reference(), "image_id": _reference(), "category_id": _reference(allow_none=True), **_geometry()},
+    {"id": _reference(), "image_id": _reference(), "category_id": _reference(allow_none=True), **_STORED},
     name="Annotation",
 )
 ListedAnnotation = Annotation.from_dict({"_etag": fields.String()}, name="ListedAnnotation")
-NewImage = Open.from_dict(
-    {"id": _id(), "file_name": _name(required=True), "width": _side(required=True), "height": _side(required=True)},
+NewImage = Sent.from_dict(
+    {
+        "id": _id(),
+        "file_name": _name(MAX_FILE_NAME, required=True),
+        "width": _side(required=True),
+        "height": _side(required=True),
+    },
     name="NewImage",
 )
-ImageChanges = Open.from_dict({"file_name": _name(), "width": _side(), "height": _side()}, name="ImageChanges")
+ImageChanges = Sent.from_dict(
+    {"file_name": _name(MAX_FILE_NAME), "width": _side(), "height": _side()}, name="ImageChanges"
+)
 Image = Open.from_dict(
     {"id": _reference(required=True), "file_name": fields.String(), "width": Whole(), "height": Whole()}, name="Image"
 )
@@ -127,12 +188,10 @@ ListedImage = Image.from_dict(
     },
     name="ListedImage",
 )
-NewCategory = Open.from_dict(
-    {"id": _id(), "name": _name(required=True), "supercategory": fields.String(allow_none=True)}, name="NewCategory"
+NewCategory = Sent.from_dict(
+    {"id": _id(), "name": _name(MAX_NAME, required=True), "supercategory": _supercategory()}, name="NewCategory"
 )
-CategoryChanges = Open.from_dict(
-    {"name": _name(), "supercategory": fields.String(allow_none=True)}, name="CategoryChanges"
-)
+CategoryChanges = Sent.from_dict({"name": _name(MAX_NAME), "supercategory": _supercategory()}, name="CategoryChanges")
 Category = Open.from_dict(
     {"id": _reference(required=True), "name": fields.String(), "supercategory": fields.String(allow_none=True)},
     name="Category",
@@ -140,35 +199,67 @@ Category = Open.from_dict(
 ListedCategory = Category.from_dict({"_annotation_count": fields.Integer()}, name="ListedCategory")
 
 
-class Operation(Closed):
-    """One operation of a batch."""
+class AddOperation(Closed):
+    """Add an annotation."""
 
-    op = fields.String(required=True, validate=validate.OneOf(["add", "update", "delete", "restore"]))
-    id = _reference(metadata={"description": "of the annotation, for update and delete"})
-    annotation = fields.Nested(NewAnnotation, metadata={"description": "for add and restore"})
-    changes = fields.Nested(AnnotationChanges, metadata={"description": "for update"})
-    if_match = fields.String(metadata={"description": "the ETag that the annotation must have, for update and delete"})
+    op = Kind("add")
+    annotation = fields.Nested(NewAnnotation, required=True)
 
-    @ma.validates_schema
-    def _complete(self, data: dict[str, Any], **_: Any) -> None:
-        needed = {"add": {"annotation"}, "restore": {"annotation"}, "update": {"id", "changes"}, "delete": {"id"}}
-        allowed = {"update": {"if_match"}, "delete": {"if_match"}}
-        op = data["op"]
-        wrong = {field: [f"is required for {op}"] for field in needed[op] - data.keys()}
-        extra = data.keys() - needed[op] - allowed.get(op, set()) - {"op"}
-        wrong |= {field: [f"is not for {op}"] for field in extra}
-        if wrong:
-            raise ma.ValidationError(wrong)
 
-    @ma.post_load
-    def _versions(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {**data, "if_match": etags(data["if_match"])} if "if_match" in data else data
+class UpdateOperation(Closed):
+    """Change fields of an annotation."""
+
+    op = Kind("update")
+    id = _reference(required=True)
+    changes = fields.Nested(AnnotationChanges, required=True)
+    if_match = Version()
+
+
+class DeleteOperation(Closed):
+    """Delete an annotation."""
+
+    op = Kind("delete")
+    id = _reference(required=True)
+    if_match = Version()
+
+
+class RestoreOperation(Closed):
+    """Put a deleted annotation back as it was, id, area and all."""
+
+    op = Kind("restore")
+    annotation = fields.Nested(RestoredAnnotation, required=True)
+
+
+class Operation(fields.Field[dict[str, Any]]):
+    """One operation of a batch; `op` tells which of `KINDS` it is."""
+
+    KINDS: ClassVar[dict[str, ma.Schema]] = {
+        "add": AddOperation(),
+        "update": UpdateOperation(),
+        "delete": DeleteOperation(),
+        "restore": RestoreOperation(),
+    }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ma.ValidationError({"_schema": ["Invalid input type."]})
+        op = value.get("op")
+        if not isinstance(op, str) or op not in self.KINDS:
+            raise ma.ValidationError({"op": [f"Must be one of: {', '.join(self.KINDS)}."]})
+        loaded: dict[str, Any] = self.KINDS[op].load(value)
+        return loaded
 
 
 class Batch(Closed):
     """Operations that are done together, or not at all."""
 
-    operations = fields.List(fields.Nested(Operation), required=True, validate=validate.Length(max=MAX_OPERATIONS))
+    operations = fields.List(Operation(), required=True, validate=validate.Length(max=MAX_OPERATIONS))
+
+
+class Login(Closed):
+    """The token, to be traded for a cookie."""
+
+    token = fields.String(required=True, validate=validate.Length(1, 4096))
 
 
 class OnConflict(Closed):
@@ -187,124 +278,3 @@ class Replacement(Closed):
     categories = fields.List(fields.Nested(Category))
     info = fields.Raw()
     licenses = fields.Raw()
-
-
-class Query(ma.Schema):
-    """Query parameters; those that are not known are ignored."""
-
-    class Meta:
-        unknown = ma.EXCLUDE
-
-
-class ImageListQuery(Query):
-    file_name = fields.String(load_default="", metadata={"description": "part of the file name"})
-    category_id = fields.List(
-        fields.Integer(), load_default=list, metadata={"description": "images with any of these categories"}
-    )
-    annotated = fields.Boolean(truthy={"true"}, falsy={"false"})
-    sort = fields.String(load_default="position", validate=validate.OneOf(SORTS))
-    derived = fields.List(
-        fields.String(validate=validate.OneOf(["annotation_count", "annotations", "etag"])),
-        data_key="with",
-        load_default=list,
-    )
-
-
-class WithEtag(Query):
-    derived = fields.List(fields.String(validate=validate.OneOf(["etag"])), data_key="with", load_default=list)
-
-
-class AnnotationListQuery(WithEtag):
-    image_id = fields.Integer()
-    category_id = fields.Integer()
-    iscrowd = fields.Integer(validate=validate.OneOf([0, 1]))
-
-
-class CategoryListQuery(Query):
-    derived = fields.List(
-        fields.String(validate=validate.OneOf(["annotation_count"])), data_key="with", load_default=list
-    )
-
-
-class ReassignQuery(Query):
-    reassign_to = fields.Integer(metadata={"description": "category that takes the annotations"})
-
-
-class Counts(ma.Schema):
-    images = fields.Integer()
-    annotations = fields.Integer()
-    categories = fields.Integer()
-
-
-class DatasetHead(ma.Schema):
-    info = fields.Raw(allow_none=True)
-    licenses = fields.Raw(allow_none=True)
-    categories = fields.List(fields.Nested(Category))
-    counts = fields.Nested(Counts)
-    revision = fields.Integer()
-
-
-class Flushed(ma.Schema):
-    saved = fields.Boolean()
-    summary = fields.String(metadata={"example": "3 annotation(s) added"})
-    revision = fields.Integer()
-
-
-class DeletedImage(ma.Schema):
-    annotations_deleted = fields.Integer()
-
-
-class BatchResult(ma.Schema):
-    annotation = fields.Nested(Annotation, allow_none=True)
-    etag = fields.String(allow_none=True)
-
-
-class BatchResults(ma.Schema):
-    results = fields.List(fields.Nested(BatchResult))
-
-
-class DatasetStatus(ma.Schema):
-    uri = fields.String()
-    path = fields.String()
-    loaded_at = fields.DateTime()
-    bytes = fields.Integer()
-    counts = fields.Nested(Counts)
-    warnings = fields.List(fields.String())
-
-
-class RevisionStatus(ma.Schema):
-    memory = fields.Integer()
-    journal = fields.Integer(allow_none=True)
-    file = fields.Integer()
-    s3 = fields.Integer(allow_none=True)
-
-
-PendingStatus = ma.Schema.from_dict(
-    {
-        **{
-            f"{section}_{action}": fields.Integer()
-            for section in ("annotations", "categories", "images")
-            for action in ("added", "updated", "deleted")
-        },
-        "summary": fields.String(),
-        "since": fields.DateTime(allow_none=True),
-    },
-    name="PendingStatus",
-)
-
-
-class SaverStatus(ma.Schema):
-    interval = fields.Float(metadata={"description": "seconds"})
-    next_save_in = fields.Float(allow_none=True, metadata={"description": "seconds"})
-    last_saved_at = fields.DateTime(allow_none=True)
-    last_save_seconds = fields.Float(allow_none=True)
-    last_error = fields.String(allow_none=True)
-
-
-class Status(ma.Schema):
-    version = fields.String()
-    dataset = fields.Nested(DatasetStatus)
-    revision = fields.Nested(RevisionStatus)
-    pending = fields.Nested(PendingStatus)
-    saver = fields.Nested(SaverStatus)
-    s3 = fields.Raw(allow_none=True)

@@ -20,7 +20,7 @@ from cocoannot.check.repair import check_place, removed_path, write_repaired
 from cocoannot.check.whole import check_dataset
 from cocoannot.errors import CocoannotError, UnknownId
 from cocoannot.extension import runtime
-from cocoannot.pictures import Pictures, choose_folder
+from cocoannot.pictures.folder import Pictures, choose_folder
 
 # Bytes: below it there is nothing to wait for.
 _LARGE = 20_000_000

@@ -134,7 +134,9 @@ def _ask_status(owner: Owner, file: DatasetFile) -> dict[str, Any]:
 
 def _call(owner: Owner, method: str, path: str, body: object = None) -> dict[str, Any]:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(owner.url + path, data, {"Content-Type": "application/json"}, method=method)
+    # By a name that is served whatever address this is.
+    headers = {"Content-Type": "application/json", "Host": "localhost"}
+    request = urllib.request.Request(owner.url + path, data, headers, method=method)
     if token := runtime().settings.token:
         request.add_header("Authorization", f"Bearer {token}")
     try:

@@ -189,6 +189,6 @@ def _area_errors(area: object) -> Errors:
 
 
 def _caption_errors(fields: Mapping[str, Any]) -> Errors:
-    if "caption" in fields and not isinstance(fields["caption"], str):
+    if not isinstance(fields.get("caption"), str | None):
         return {"caption": ["must be a text"]}
     return {}

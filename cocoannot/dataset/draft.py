@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from cocoannot.dataset import annotation_rules, rules
+from cocoannot.dataset.document import MAX_ID
 from cocoannot.dataset.records import Record, check_version, encode, merge
 from cocoannot.dataset.store import Change, Drop, Put, Store
 from cocoannot.dataset.tracker import ChangeTracker
@@ -45,7 +46,7 @@ class Draft:
         checked = (annotation_rules.restored_annotation if restore else annotation_rules.new_annotation)(fields, self)
         if restore and fields.get("id") is None:
             raise InvalidRecord({"id": ["is required: the one that the annotation had"]})
-        record_id = self._free_id("annotations", fields.get("id"))
+        record_id = self._free_id("annotations", fields.get("id"), restore=restore)
         return self._put("annotations", record_id, checked)
 
     def update_annotation(self, annotation_id: int, changes: Mapping[str, Any], if_match: IfMatch = None) -> Record:
@@ -129,17 +130,18 @@ class Draft:
             if categories.names[slot] == name and categories.record_id(slot) != own_id:
                 raise Conflict(f"there is a category named {name!r} already: id {categories.record_id(slot)}")
 
-    def _free_id(self, section: str, wanted: object) -> int:
+    def _free_id(self, section: str, wanted: object, *, restore: bool = False) -> int:
         if wanted is None:
             return self._next_annotation_id if section == "annotations" else self._store.new_id(section)
-        record_id = rules.check_new_id(wanted)
+        record_id = rules.check_new_id(wanted, -MAX_ID if restore else 0)
         table = self._store.tables[section]
         if section == "annotations" and record_id in self._annotations:
             taken = self._annotations[record_id] is not None
         else:
             taken = table.taken(record_id)
         if taken:
-            raise Conflict(f"{table.noun} id {record_id} is taken; leave `id` out to get a free one")
+            what_to_do = "there is nothing to restore" if restore else "leave `id` out to get a free one"
+            raise Conflict(f"{table.noun} id {record_id} is taken; {what_to_do}")
         return record_id
 
     @property

@@ -12,6 +12,12 @@ from cocoannot.errors import InvalidRecord
 MAX_SIDE = 65_535
 """Largest width or height of an image, in pixels."""
 
+MAX_NAME = 1_000
+"""Longest name or supercategory of a category, in characters."""
+
+MAX_FILE_NAME = 4_096
+"""Longest `file_name` of an image, in characters: a path on Linux has no more bytes."""
+
 Fields = dict[str, Any]
 Errors = dict[str, list[str]]
 
@@ -42,9 +48,9 @@ def changed_category(changes: Mapping[str, Any]) -> Fields:
     return _checked(changes, changes, required, id_errors)
 
 
-def check_new_id(record_id: object) -> int:
-    """An id that a client brings, as an integer. Raises `InvalidRecord`."""
-    if not is_integer(record_id) or not 0 <= record_id <= MAX_ID:
+def check_new_id(record_id: object, lowest: int = 0) -> int:
+    """An id that a client brings, as an integer; files may hold negative ones. Raises `InvalidRecord`."""
+    if not is_integer(record_id) or not lowest <= record_id <= MAX_ID:
         raise InvalidRecord({"id": ["must be an integer from 0 to 2^53 - 1"]})
     return int(record_id)
 
@@ -88,16 +94,22 @@ def _side(value: object) -> str | None:
     return f"must be an integer from 1 to {MAX_SIDE:,}, in pixels"
 
 
-def _text(value: object) -> str | None:
-    return None if isinstance(value, str) and value.strip() else "must be a text that is not empty"
+def _text(longest: int, *, required: bool = True) -> Callable[[object], str | None]:
+    def check(value: object) -> str | None:
+        if value is None and not required:
+            return None
+        if not isinstance(value, str):
+            return "must be a text"
+        if required and not value.strip():
+            return "must be a text that is not empty"
+        return None if len(value) <= longest else f"must have at most {longest:,} characters"
+
+    return check
 
 
 _Checks = Mapping[str, Callable[[object], str | None]]
-_IMAGE: _Checks = {"file_name": _text, "width": _side, "height": _side}
-_CATEGORY: _Checks = {
-    "name": _text,
-    "supercategory": lambda value: None if value is None or isinstance(value, str) else "must be a text",
-}
+_IMAGE: _Checks = {"file_name": _text(MAX_FILE_NAME), "width": _side, "height": _side}
+_CATEGORY: _Checks = {"name": _text(MAX_NAME), "supercategory": _text(MAX_NAME, required=False)}
 
 
 def _checked(

@@ -149,6 +149,11 @@ class DatasetFile:
             raise _save_error(str(self.unsaved), exc) from exc
 
     @property
+    def size(self) -> int:
+        """Bytes of the file, as it was read or saved last."""
+        return self._known[-1].size
+
+    @property
     def newest_revision(self) -> int:
         """The newest revision whose content may be in place."""
         return self._known[-1].revision

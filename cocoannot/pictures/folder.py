@@ -10,22 +10,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from cocoannot.errors import UnknownId
+from cocoannot.errors import BadPicture, UnknownId
+from cocoannot.pictures.formats import FORMATS, TYPES
 
 log = logging.getLogger(__name__)
-
-TYPES = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "GIF": "image/gif",
-    "BMP": "image/bmp",
-    "TIFF": "image/tiff",
-}
-"""Media type by Pillow's name of the format; nothing else is served. MPO is how it calls the JPEG of many phones."""
-
-_FORMATS = [name for name in TYPES if name != "MPO"]
 
 FOLDERS = ("images", "train2017", "val2017", "test2017", "train2014", "val2014", "JPEGImages", "data", "imgs")
 """Names of folders that datasets keep their pictures in."""
@@ -50,15 +38,20 @@ class Pictures:
         self._follow_links = follow_links
 
     def find(self, file_name: str) -> Picture:
-        """The picture that a record's `file_name` names. Raises `UnknownId`, which says why there is none."""
+        """The picture that a record's `file_name` names.
+
+        Raises `UnknownId`, which says why there is none, and `BadPicture` for one beyond Pillow's limit.
+        """
         try:
             path = self._contained(file_name)
             if not path.is_file():
                 raise UnknownId(f"there is no picture {file_name!r} in the image folder")
-            with Image.open(path, formats=_FORMATS) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 return Picture(path, TYPES[image.format or ""])
         except UnknownId:
             raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
+            raise BadPicture(f"the picture {file_name!r} has too many pixels, so it is not served") from exc
         except OSError as exc:
             if exc.strerror:
                 raise UnknownId(f"the picture {file_name!r} can't be read: {exc.strerror}") from exc

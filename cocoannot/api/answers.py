@@ -1,0 +1,97 @@
+"""What answers hold beside records, for the OpenAPI document; the status is written by it. Made once, at import."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+from marshmallow import fields
+
+from cocoannot.api.schemas import Annotation, Category
+
+
+class Error(ma.Schema):
+    """What every error answers."""
+
+    code = fields.Integer(required=True, metadata={"description": "the status"})
+    status = fields.String(required=True, metadata={"description": "its name"})
+    message = fields.String(required=True, metadata={"description": "what happened and what to do"})
+    errors = fields.Dict(metadata={"description": "what is wrong, by place and field, or what is there instead"})
+
+
+class Counts(ma.Schema):
+    images = fields.Integer()
+    annotations = fields.Integer()
+    categories = fields.Integer()
+
+
+class DatasetHead(ma.Schema):
+    info = fields.Raw(allow_none=True)
+    licenses = fields.Raw(allow_none=True)
+    categories = fields.List(fields.Nested(Category))
+    counts = fields.Nested(Counts)
+    revision = fields.Integer()
+
+
+class Flushed(ma.Schema):
+    saved = fields.Boolean()
+    summary = fields.String(metadata={"example": "3 annotation(s) added"})
+    revision = fields.Integer()
+
+
+class DeletedImage(ma.Schema):
+    annotations_deleted = fields.Integer()
+
+
+class BatchResult(ma.Schema):
+    annotation = fields.Nested(Annotation, allow_none=True)
+    etag = fields.String(allow_none=True)
+
+
+class BatchResults(ma.Schema):
+    results = fields.List(fields.Nested(BatchResult))
+
+
+class DatasetStatus(ma.Schema):
+    uri = fields.String()
+    path = fields.String()
+    loaded_at = fields.DateTime()
+    bytes = fields.Integer()
+    counts = fields.Nested(Counts)
+    warnings = fields.List(fields.String())
+
+
+class RevisionStatus(ma.Schema):
+    memory = fields.Integer()
+    journal = fields.Integer(allow_none=True)
+    file = fields.Integer()
+    s3 = fields.Integer(allow_none=True)
+
+
+PendingStatus = ma.Schema.from_dict(
+    {
+        **{
+            f"{section}_{action}": fields.Integer()
+            for section in ("annotations", "categories", "images")
+            for action in ("added", "updated", "deleted")
+        },
+        "summary": fields.String(),
+        "since": fields.DateTime(allow_none=True),
+    },
+    name="PendingStatus",
+)
+
+
+class SaverStatus(ma.Schema):
+    interval = fields.Float(metadata={"description": "seconds"})
+    next_save_in = fields.Float(allow_none=True, metadata={"description": "seconds"})
+    last_saved_at = fields.DateTime(allow_none=True)
+    last_save_seconds = fields.Float(allow_none=True)
+    last_error = fields.String(allow_none=True)
+
+
+class Status(ma.Schema):
+    version = fields.String()
+    dataset = fields.Nested(DatasetStatus)
+    revision = fields.Nested(RevisionStatus)
+    pending = fields.Nested(PendingStatus)
+    saver = fields.Nested(SaverStatus)
+    s3 = fields.Raw(allow_none=True)

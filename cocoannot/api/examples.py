@@ -1,0 +1,100 @@
+"""What requests and answers look like, by schema, for the OpenAPI document. They go together: one small dataset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_POLYGON = [[10, 10, 20, 10, 20, 20, 10, 20]]
+_IMAGE = {"id": 1, "file_name": "one.jpg", "width": 640, "height": 480}
+_ANNOTATION = {
+    "id": 1,
+    "image_id": 1,
+    "category_id": 1,
+    "segmentation": _POLYGON,
+    "area": 100.0,
+    "bbox": [10, 10, 10, 10],
+    "iscrowd": 0,
+}
+_CATEGORY = {"id": 1, "name": "cat", "supercategory": "animal"}
+_COUNTS = {"images": 1, "annotations": 1, "categories": 1}
+_PENDING = {
+    f"{section}_{action}": 0
+    for section in ("annotations", "categories", "images")
+    for action in ("added", "updated", "deleted")
+}
+_LOADED, _SAVED, _CHANGED = "2026-01-05T09:00:00Z", "2026-01-05T09:30:00Z", "2026-01-05T09:30:12Z"
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "NewAnnotation": {
+        "polygon": {"image_id": 1, "category_id": 1, "segmentation": _POLYGON},
+        "RLE": {
+            "image_id": 1,
+            "category_id": 1,
+            "segmentation": {"size": [480, 640], "counts": [4810, 10, 302380]},
+            "iscrowd": 1,
+        },
+        "box": {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.9},
+        "keypoints": {"image_id": 1, "category_id": 1, "keypoints": [15, 12, 2, 0, 0, 0]},
+        "caption": {"image_id": 1, "caption": "A cat looks out of a window."},
+    },
+    "AnnotationChanges": {
+        "other shape": {"segmentation": [[10, 10, 30, 10, 30, 20]]},
+        "other category": {"category_id": 1},
+        "without a field": {"score": None},
+    },
+    "Batch": {
+        "one of each": {
+            "operations": [
+                {"op": "add", "annotation": {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}},
+                {"op": "update", "id": 1, "changes": {"category_id": 1}},
+                {"op": "delete", "id": 1},
+                {"op": "restore", "annotation": _ANNOTATION},
+            ]
+        }
+    },
+    "NewImage": {"image": {"file_name": "two.jpg", "width": 320, "height": 240, "license": 1}},
+    "ImageChanges": {"other field": {"license": 2}, "without a field": {"license": None}},
+    "NewCategory": {"category": {"name": "dog", "supercategory": "animal"}},
+    "CategoryChanges": {"other name": {"name": "kitten"}},
+    "Login": {"token": {"token": "the server's COCOANNOT_TOKEN"}},
+    "OnConflict": {"save": {}, "save over what another program wrote": {"on_conflict": "overwrite"}},
+    "Replacement": {"records": {"images": [_IMAGE], "annotations": [_ANNOTATION], "categories": [_CATEGORY]}},
+}
+"""Bodies of requests: by the schema's name, a title for each."""
+
+ANSWERS: dict[str, Any] = {
+    "Annotation": _ANNOTATION,
+    "ListedAnnotation": {**_ANNOTATION, "_etag": "1e7ccb1b5e0a"},
+    "BatchResults": {
+        "results": [{"annotation": _ANNOTATION, "etag": "1e7ccb1b5e0a"}, {"annotation": None, "etag": None}]
+    },
+    "Image": _IMAGE,
+    "ListedImage": {**_IMAGE, "_annotation_count": 1},
+    "DeletedImage": {"annotations_deleted": 7},
+    "Category": _CATEGORY,
+    "ListedCategory": {**_CATEGORY, "_annotation_count": 1},
+    "DatasetHead": {"info": {}, "licenses": [], "categories": [_CATEGORY], "counts": _COUNTS, "revision": 42},
+    "Flushed": {"saved": True, "summary": "3 annotation(s) added", "revision": 42},
+    "Status": {
+        "version": "0.1.0",
+        "dataset": {
+            "uri": "annotations.json",
+            "path": "/data/annotations.json",
+            "loaded_at": _LOADED,
+            "bytes": 4711,
+            "counts": _COUNTS,
+            "warnings": [],
+        },
+        "revision": {"memory": 42, "journal": None, "file": 39, "s3": None},
+        "pending": {**_PENDING, "annotations_added": 3, "summary": "3 annotation(s) added", "since": _CHANGED},
+        "saver": {
+            "interval": 30.0,
+            "next_save_in": 18.0,
+            "last_saved_at": _SAVED,
+            "last_save_seconds": 0.02,
+            "last_error": None,
+        },
+        "s3": None,
+    },
+}
+"""Bodies of answers, by the schema's name."""

@@ -1,0 +1,157 @@
+"""What is measured, in Prometheus' text format, and the access log: both are told of each request by `watch`.
+
+A registry belongs to one application. Labels have few values, whatever clients send.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import cast
+from urllib.parse import quote
+
+from flask import Blueprint, Flask, Response, current_app
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from cocoannot.api.watch import Call, watch
+from cocoannot.dataset.manager import DatasetManager
+from cocoannot.errors import NotLoaded
+from cocoannot.extension import runtime
+from cocoannot.version import __version__
+
+_NAME = "cocoannot.metrics"
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+_PROBES = {"/healthz", "/readyz", "/metrics"}
+
+blueprint = Blueprint("metrics", __name__)
+access_log = logging.getLogger("cocoannot.access")
+
+
+@blueprint.route("/metrics")
+def metrics() -> Response:
+    """Everything that is measured, in Prometheus' text format; without the dataset's part until it is loaded."""
+    measured = cast(_Metrics, current_app.extensions[_NAME])
+    return Response(generate_latest(measured.registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def register_metrics(app: Flask) -> None:
+    """Measure and log every request to `app` from now on; to be called before other checks of requests are added."""
+    manager = runtime(app).manager
+    measured = app.extensions[_NAME] = _Metrics(manager)
+
+    def ended(call: Call) -> None:
+        measured.count(call)
+        _log(call)
+
+    watch(app, lambda: manager.revision, measured.in_progress.inc, ended)
+
+
+class _Metrics:
+    """The registry of one application, and what is counted as it happens."""
+
+    def __init__(self, manager: DatasetManager) -> None:
+        self.registry = _Registry()
+        self._requests = Counter(
+            "cocoannot_http_requests",
+            "Requests that were answered",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self._durations = Histogram(
+            "cocoannot_http_request_duration_seconds",
+            "From the head of a request to the end of its answer",
+            ["method", "route"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.in_progress = Gauge(
+            "cocoannot_http_requests_in_progress", "Requests that are being answered", registry=self.registry
+        )
+        build = Info("cocoannot_build", "What is running", registry=self.registry)
+        build.info({"version": __version__, "python": platform.python_version()})
+        self.registry.register(_DatasetCollector(manager))
+        ProcessCollector(registry=self.registry)
+
+    def count(self, call: Call) -> None:
+        method = call.method if call.method in _METHODS else "other"
+        self._requests.labels(method, call.route, str(call.status)).inc()
+        self._durations.labels(method, call.route).observe(call.seconds)
+        self.in_progress.dec()
+
+
+class _Registry(CollectorRegistry):
+    """Without the time at which each series was made: nobody asks for it, and it would be a series of its own."""
+
+    def collect(self) -> Iterable[Metric]:
+        for family in super().collect():
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family
+
+
+class _DatasetCollector(Collector):
+    """Where the dataset stands, looked up when it is asked for."""
+
+    def __init__(self, manager: DatasetManager) -> None:
+        self._manager = manager
+
+    def collect(self) -> Iterable[Metric]:
+        try:
+            status = self._manager.status()
+        except NotLoaded:
+            return
+        revision = GaugeMetricFamily("cocoannot_revision", "Changes accepted so far, over restarts", labels=["stage"])
+        revision.add_metric(["memory"], status.revision)
+        revision.add_metric(["file"], status.file_revision)
+        pending = GaugeMetricFamily(
+            "cocoannot_pending_changes", "Changes that are not in the file", labels=["records", "change"]
+        )
+        for name, count in vars(status.pending).items():
+            pending.add_metric(name.split("_"), count)
+        records = GaugeMetricFamily("cocoannot_records", "Records in memory", labels=["records"])
+        for name, count in status.counts.items():
+            records.add_metric([name], count)
+        yield from (revision, pending, records)
+        saves = status.saves
+        yield _gauge("unsaved_age_seconds", "Age of the oldest change not in the file", status.pending_seconds or 0)
+        yield CounterMetricFamily("cocoannot_saves", "Saves that worked", saves.done)
+        yield CounterMetricFamily("cocoannot_failed_saves", "Saves that failed; nothing is lost", saves.failed)
+        yield CounterMetricFamily("cocoannot_save_seconds", "Time that saves took which worked", saves.seconds)
+        yield _gauge("last_save_failed", "1 where the last save failed, else 0", status.last_error is not None)
+        if status.last_saved_at is not None and status.last_save_seconds is not None:
+            yield _gauge("last_save_seconds", "Time that the last save took which worked", status.last_save_seconds)
+            yield _gauge("last_save_timestamp_seconds", "When it ended, since 1970", status.last_saved_at)
+        yield _gauge("dataset_bytes", "Size of the dataset's file, as it was read or saved last", status.size)
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"cocoannot_{name}", documentation, value)
+
+
+def _log(call: Call) -> None:
+    """One line of the access log; what clients choose can't end it or look like another field of it."""
+    if call.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        level = logging.WARNING
+    elif call.route in _PROBES and call.status < HTTPStatus.BAD_REQUEST:
+        level = logging.DEBUG
+    else:
+        level = logging.INFO
+    if not access_log.isEnabledFor(level):
+        return
+    fields = {
+        "remote": quote(call.remote, ":"),
+        "method": quote(call.method),
+        "path": quote(call.path.encode("latin-1", "replace"), "/:@!$&'()*+,;="),
+        "status": call.status,
+        "bytes": call.sent,
+        "duration_ms": round(call.seconds * 1000, 1),
+        "revision": call.revision,
+    }
+    line = "%(remote)s %(method)s %(path)s %(status)d %(bytes)d bytes %(duration_ms).1f ms revision %(revision)d"
+    access_log.log(level, line, fields, extra={"fields": {**fields, "route": call.route}})

@@ -1,0 +1,199 @@
+"""Saving the dataset when told to: a snapshot under the lock, everything slow outside it. Changes are not made here."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from cocoannot.dataset.changes import DatasetChanges
+from cocoannot.dataset.document import read_document
+from cocoannot.dataset.pending import Moment, Pending
+from cocoannot.dataset.store import Change, Store, split
+from cocoannot.dataset.table import Piece
+from cocoannot.dataset.tracker import ChangeTracker
+from cocoannot.errors import FileChanged, NotLoaded, SaveError
+from cocoannot.storage.dataset_file import DatasetFile
+
+log = logging.getLogger(__name__)
+
+
+class Clock(Protocol):
+    """The time in seconds; the module `time` is one."""
+
+    def time(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+
+class Saved(NamedTuple):
+    """A save that worked: what was in it, its revision, and where another version was kept, if there was one."""
+
+    summary: str
+    revision: int
+    kept: Path | None
+
+
+class Saves(NamedTuple):
+    """Saves since the start, replacements included: how many worked and how many failed, and what they took.
+
+    `seconds` is the time of those that worked, all together.
+    """
+
+    done: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+class DatasetSaves(DatasetChanges):
+    """The saving half of the manager: what is pending, and which revision the file has."""
+
+    def __init__(self, on_dirty: Callable[[], object] = lambda: None, clock: Clock = time) -> None:
+        super().__init__()
+        # Guards the file: one save at a time.
+        self._saving = threading.RLock()
+        self._on_dirty = on_dirty
+        self._clock = clock
+        self._file: DatasetFile | None = None
+        self._pending = Pending()
+        self._file_revision = 0
+        self._last_saved_at: float | None = None
+        self._last_save_seconds: float | None = None
+        self._last_error: str | None = None
+        self._saves = Saves()
+
+    def save(self) -> bool:
+        """Write the dataset to its file if it has changed; returns whether it had. Raises `SaveError`, `FileChanged`.
+
+        Where that fails nothing is lost: the changes stay in memory, and pending.
+        """
+        return self.save_now() is not None
+
+    def flush(self) -> bool:
+        """Save now, so that the saver has nothing left to do; returns whether there was anything to save."""
+        return self.save()
+
+    def shutdown(self) -> None:
+        """Save what is pending before the process ends; safe to call more than once. Failures are logged."""
+        try:
+            if self.is_loaded and self.save():
+                log.info("Dataset saved on shutdown")
+        except SaveError:
+            log.critical("Dataset not saved on shutdown (%s)", self.changes.summary())
+
+    def save_now(self, *, overwrite: bool = False) -> Saved | None:
+        """Like `save`, and says what was saved; `None` for nothing.
+
+        With `overwrite`, a version that something else wrote is kept beside the file, and replaced.
+        """
+        with self._saving:
+            with self._failure_told():
+                conflict = overwrite and self._dataset_file.changed()
+            with self._lock:
+                store, revision = self._store, self._revision
+                if revision == self._file_revision and not conflict:
+                    return None
+                pieces, next_ids, summary = store.pieces(), dict(store.next_ids), self._pending.take().summary()
+            try:
+                kept = self._write(pieces, revision, next_ids, overwrite=overwrite)
+            except BaseException:
+                self._put_back()
+                raise
+            with self._lock:
+                self._pending.done()
+                self._file_revision = revision
+            if store.hoards():
+                self._read_anew(pieces, revision, next_ids)
+            log.info("Auto-saved dataset to %s (%s)", self._dataset_file.name, summary)
+            return Saved(summary, revision, kept)
+
+    @property
+    def changes(self) -> ChangeTracker:
+        """What changed since the last save, as a copy."""
+        with self._lock:
+            return self._pending.tracker
+
+    def unsaved_since(self) -> float | None:
+        """When the oldest change was made that no save has taken yet, in the clock's monotonic seconds."""
+        with self._lock:
+            since = self._pending.since
+            return None if since is None else since.monotonic
+
+    @property
+    def _dataset_file(self) -> DatasetFile:
+        if self._file is None:
+            raise NotLoaded("the dataset is not loaded yet; try again in a moment")
+        return self._file
+
+    def _commit(self, change: Change, tracker: ChangeTracker) -> bool:
+        now = self._now()
+        with self._lock:
+            self._store.apply(change)
+            self._revision += 1
+            return self._pending.add(tracker, now)
+
+    def _changed_first(self) -> None:
+        self._on_dirty()
+
+    def _write(
+        self, pieces: list[Piece], revision: int, next_ids: Mapping[str, int], *, overwrite: bool
+    ) -> Path | None:
+        with self._failure_told():
+            started = self._now()
+            suffix = time.strftime("theirs-%Y%m%dT%H%M%SZ", time.gmtime(started.wall))
+            kept = self._dataset_file.save(split(pieces), revision, next_ids, keep_theirs=suffix if overwrite else None)
+        ended = self._now()
+        seconds = ended.monotonic - started.monotonic
+        self._last_saved_at, self._last_save_seconds, self._last_error = ended.wall, seconds, None
+        self._saves = Saves(self._saves.done + 1, self._saves.failed, self._saves.seconds + seconds)
+        return kept
+
+    @contextmanager
+    def _failure_told(self) -> Iterator[None]:
+        """A failure of what is done meanwhile counts as one of a save; it is logged, once, and shown in the status."""
+        try:
+            yield
+        except SaveError as exc:
+            error = self._keep_unsaved(exc) if isinstance(exc, FileChanged) else exc
+            if str(error) != self._last_error:
+                log.error("%s", error)
+            self._count_failure(str(error))
+            raise error from exc.__cause__
+        except Exception as exc:
+            self._count_failure(f"saving failed in an unforeseen way: {exc!r}")
+            raise
+
+    def _count_failure(self, error: str) -> None:
+        self._last_error = error
+        self._saves = self._saves._replace(failed=self._saves.failed + 1)
+
+    def _read_anew(self, pieces: list[Piece], revision: int, next_ids: Mapping[str, int]) -> None:
+        """Let memory stand on the text that was saved, so that the older one can go; not where it changed since."""
+        store = Store(read_document(b"".join(pieces), self._dataset_file.name), next_ids)
+        with self._lock:
+            if self._revision == revision:
+                self._loaded = store
+
+    def _keep_unsaved(self, error: FileChanged) -> FileChanged:
+        """Keep a copy of what is pending; returns `error`, with the reason added where that failed too."""
+        with self._lock:
+            store, revision = self._store, self._revision
+            if revision == self._file_revision:
+                return error
+            pieces, next_ids = store.pieces(), dict(store.next_ids)
+        try:
+            self._dataset_file.keep_unsaved(split(pieces), revision, next_ids)
+        except SaveError as exc:
+            return FileChanged(f"{error} (this failed too: {exc})", disk_full=exc.disk_full)
+        return error
+
+    def _put_back(self) -> None:
+        with self._lock:
+            self._pending.put_back()
+
+    def _now(self) -> Moment:
+        return Moment(self._clock.time(), self._clock.monotonic())

@@ -1,0 +1,139 @@
+"""schemathesis against a real server: what the OpenAPI document says, and nothing that is sent gives a 5xx.
+
+Exceptions are in schemathesis.toml and schemathesis_hooks.py, each with its reason. Stateful runs are many short ones,
+each on a fresh dataset: schemathesis ends one when a replay finds the dataset changed. Run as a program, this fuzzes
+for longer, with the number of cases for each operation as the one argument, and seeds that are printed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from api_client import openapi
+from PIL import Image
+from servers import serve
+
+TESTS = Path(__file__).parent
+SINGLE = ["examples", "coverage", "fuzzing"]
+STATEFUL = ["stateful"]
+CASES = 15
+"""For each operation, and of scenarios."""
+
+DATASET = {
+    "info": {"description": "to be fuzzed"},
+    "images": [
+        {"id": 1, "file_name": "one.jpg", "width": 640, "height": 480},
+        {"id": 2, "file_name": "missing.png", "width": 32, "height": 24},
+    ],
+    "annotations": [
+        {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [], "area": 12, "bbox": [1, 2, 3, 4], "iscrowd": 0},
+        {"id": 2, "image_id": 2, "category_id": 2, "segmentation": [], "area": 12, "bbox": [1, 2, 3, 4], "iscrowd": 0},
+    ],
+    "categories": [
+        {"id": 1, "name": "cat", "supercategory": "none"},
+        {"id": 2, "name": "owl", "supercategory": "none"},
+    ],
+}
+"""What the examples of the OpenAPI document ask for, and a picture that is missing."""
+
+
+class Run(NamedTuple):
+    """What schemathesis found: its exit status, what it printed, its report, and the log of the server."""
+
+    status: int
+    output: str
+    report: dict[str, Any]
+    log: str
+
+
+def fuzz(folder: Path, phases: Sequence[str], cases: int, seed: int, settings: Mapping[str, str] | None = None) -> Run:
+    """Run phases of schemathesis against a server with a dataset in `folder`, which gets `settings`."""
+    settings = settings or {}
+    folder.mkdir(exist_ok=True)
+    dataset = folder / "annotations.json"
+    dataset.write_text(json.dumps(DATASET))
+    Image.new("RGB", (640, 480), "teal").save(folder / "one.jpg")
+    report = folder / "report.json"
+    token = settings.get("COCOANNOT_TOKEN")
+    with serve(dataset, env={"COCOANNOT_CACHE": str(folder / "cache"), **settings}) as server:
+        done = subprocess.run(
+            [
+                *(Path(sys.executable).with_name("schemathesis"), "--config-file", TESTS / "schemathesis.toml", "run"),
+                *(f"{server.url}/api/openapi.json", "--phases", ",".join(phases), "--max-examples", str(cases)),
+                *("--seed", str(seed), "--no-color", "--report", "json", "--report-json-path", report),
+                *(["--header", f"Authorization: Bearer {token}"] if token else []),
+            ],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(TESTS), "PYTHONWARNINGS": "default"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert server.request("GET", "/readyz").status == 200
+        return Run(done.returncode, done.stdout, json.loads(report.read_text()), server.log)
+
+
+@pytest.mark.parametrize("settings", [{}, {"COCOANNOT_TOKEN": "token-of-this-test"}], ids=["open", "with a token"])
+def test_no_request_has_an_answer_that_the_document_does_not_describe(tmp_path: Path, settings: dict[str, str]) -> None:
+    run = fuzz(tmp_path, SINGLE, CASES, 1, settings)
+    check(run, SINGLE)
+    assert run.report["operations"]["tested"] == run.report["operations"]["total"] == operations()
+    assert run.report["test_cases"]["generated"] > 1000
+    assert accepted(run.report) > 150, "most of what was sent was refused, so it tells little"
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_sequence_of_requests_has_one_either(tmp_path: Path, seed: int) -> None:
+    run = fuzz(tmp_path, STATEFUL, CASES, seed)
+    check(run, STATEFUL)
+    assert run.report["test_cases"]["generated"] > 50
+
+
+def check(run: Run, phases: Sequence[str]) -> None:
+    """It found nothing, and it did what it was told to, all of it."""
+    assert run.status == 0, run.output
+    assert "Traceback" not in run.log
+    assert {name: run.report["phases"][name]["status"] for name in phases} == dict.fromkeys(phases, "success")
+
+
+def operations() -> int:
+    """How many there are in the document."""
+    return sum(len(path.keys() - {"parameters"}) for path in openapi()["paths"].values())
+
+
+def accepted(report: dict[str, Any]) -> int:
+    """How many requests were meant to be accepted, and were."""
+    rates = [phase for phases in report["valid_rates"].values() for phase in phases.values()]
+    return sum(rate["accepted"] for rate in rates)
+
+
+def main() -> int:
+    """Fuzz for longer; returns 1 where something was found."""
+    cases, found = int(sys.argv[1]), 0
+    with tempfile.TemporaryDirectory() as folder:
+        for number, phases in enumerate([SINGLE, *[STATEFUL] * 20]):
+            run = fuzz(Path(folder, str(number)), phases, cases, secrets.randbelow(2**32))
+            figures = run.report["test_cases"]
+            print(
+                f"{'+'.join(phases)}: seed {run.report['seed']}, {figures['generated']} cases, "
+                f"{figures['unique_failures']} failures",
+                flush=True,
+            )
+            if run.status or "Traceback" in run.log:
+                print(run.output, run.log)
+                found = 1
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
