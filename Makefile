@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 
-.PHONY: install run test check format bench clean
+.PHONY: install run test coverage fuzz check format bench clean
 
 install: $(INSTALLED)
 
@@ -40,6 +40,13 @@ test: $(INSTALLED_DEV)
 		&& apt-get update -qq && apt-get install -y -qq strace >/dev/null; } || echo "strace is missing: some tests skip"
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+coverage: $(INSTALLED_DEV)
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+# Longer than the tests do: CASES for each operation, then 20 stateful runs.
+fuzz: $(INSTALLED_DEV)
+	PYTHONPATH=. $(BIN)/python tests/test_schemathesis.py $(or $(CASES),500)
+
 check: $(INSTALLED_DEV)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
@@ -54,4 +61,4 @@ bench: $(INSTALLED_DEV)
 	$(BIN)/python -m bench.manager
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
