@@ -19,12 +19,10 @@ from cocoannot.check.tolerant import Lost
 from cocoannot.dataset.document import SECTIONS
 from cocoannot.dataset.records import encode, merge
 from cocoannot.dataset.rules import Fields
+from cocoannot.dataset.store import split
+from cocoannot.dataset.table import Piece
 from cocoannot.errors import DatasetError, SaveError
 from cocoannot.storage.files import NewFile, sync_folder
-
-Piece = bytes | memoryview
-
-_BLOCK = 1 << 20
 
 
 def removed_path(out: Path) -> Path:
@@ -52,11 +50,11 @@ def write_repaired(
     repair = _Repair(checked, progress)
     try:
         with NewFile(out, like=path) as new:
-            new.write(_in_blocks(repair.pieces()))
+            new.write(split(repair.pieces()))
             check_place(out)
             if repair.lost:
                 with NewFile(removed_path(out), like=path) as removed:
-                    removed.write(_in_blocks(_removed(path, repair.lost)))
+                    removed.write(split(_removed(path, repair.lost)))
                     removed.replace()
             new.replace()
         sync_folder(out.parent)
@@ -149,16 +147,3 @@ def _removed(path: Path, lost: list[Lost]) -> Iterator[bytes]:
         about = {key: value for key, value in about.items() if value not in ("", -1)}
         yield b"%b%b" % (b",\n" if number else b"\n", encode({**about, "was": msgspec.Raw(each.text)}))
     yield b"\n]}\n"
-
-
-def _in_blocks(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Join short pieces, so that writing takes few calls."""
-    waiting: list[Piece] = []
-    size = 0
-    for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        if size >= _BLOCK:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    yield b"".join(waiting)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,22 +19,10 @@ from cocoannot.check.findings import Findings
 from cocoannot.check.mend import without_infinite
 from cocoannot.check.text import INFINITE, Shifts, in_utf8, with_characters, with_numbers
 from cocoannot.dataset.columns import Ints
-from cocoannot.dataset.document import SECTIONS, read_document
+from cocoannot.dataset.document import SECTIONS, find_records, find_values, read_document
 from cocoannot.errors import DatasetError
 
-_PIECE = 4096
-
-
-class _Key:
-    """A top-level key that equals no other, so that a dict keeps a repeated one."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
-_TOP = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=lambda _, text: _Key(text))
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Rows(NamedTuple):
@@ -115,11 +102,7 @@ def _reason(buffer: bytes, name: str, shifts: Shifts) -> str:
 
 
 def _entries(buffer: bytes) -> list[_Entry]:
-    skip = len(codecs.BOM_UTF8) if buffer.startswith(codecs.BOM_UTF8) else 0
-    raws: dict[_Key, msgspec.Raw] = _TOP.decode(memoryview(buffer)[skip:])
-    address = _address(buffer)
-    starts = [_address(raw) - address for raw in raws.values()]
-    return [_Entry(key.text, at, at + len(raw)) for (key, raw), at in zip(raws.items(), starts, strict=True)]
+    return [_Entry(*value) for value in find_values(buffer)]
 
 
 def _settle(buffer: bytes, entries: list[_Entry], infinite: bool, findings: Findings, lost: list[Lost]) -> bytes | None:
@@ -196,24 +179,5 @@ def _finite_value(key: str, text: bytes, findings: Findings, lost: list[Lost]) -
 
 
 def _rows(buffer: bytes, start: int, end: int) -> Rows:
-    raws = _LIST.decode(memoryview(buffer)[start:end]) if end else []
-    lengths = np.fromiter(map(len, raws), np.int64, len(raws))
-    starts = np.empty_like(lengths)
-    address = _address(buffer)
-    gap = buffer[_address(raws[0]) - address + len(raws[0]) : _address(raws[1]) - address] if len(raws) > 1 else b""
-    for first in range(0, len(raws), _PIECE):
-        piece: Sequence[msgspec.Raw] = raws[first : first + _PIECE]
-        at = slice(first, first + len(piece))
-        position = _address(piece[0]) - address
-        # Where all gaps are alike, as they nearly always are, the lengths say it.
-        if buffer.startswith(gap.join(map(memoryview, piece)), position):
-            steps = lengths[at] + len(gap)
-            starts[at] = position + np.cumsum(steps) - steps
-        else:
-            starts[at] = np.fromiter(map(_address, piece), np.int64, len(piece)) - address
-    return Rows(start, end, starts, starts + lengths)
-
-
-def _address(data: bytes | msgspec.Raw) -> int:
-    address: int = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
-    return address
+    nowhere = np.zeros(0, np.int64)
+    return Rows(start, end, *(find_records(buffer, start, end) if end else (nowhere, nowhere)))

@@ -108,17 +108,32 @@ def read_document(buffer: bytes, source: str) -> Document:
     top-level key, a section that is no list, a record that is no object, an id that is no integer.
     """
     _check_utf8(buffer, source)
-    skip = len(_BOM) if buffer.startswith(_BOM) else 0
-    view = memoryview(buffer)[skip:]
-    raws: dict[_Key, msgspec.Raw] = _decode(_TOP.decode, view, source, skip)
-    address = _address(buffer)
+    skip = _skipped(buffer)
     values: dict[str, tuple[int, int]] = {}
-    for key, raw in raws.items():
-        if key.text in values:
-            raise DatasetError(f"{source}: the top-level key {key.text!r} is there twice; keep one of them")
-        start = _address(raw) - address
-        values[key.text] = (start, start + len(raw))
+    for key, start, end in _decode(lambda _: find_values(buffer), memoryview(buffer)[skip:], source, skip):
+        if key in values:
+            raise DatasetError(f"{source}: the top-level key {key!r} is there twice; keep one of them")
+        values[key] = (start, end)
     return Document(buffer, values, {name: _read_section(buffer, values.get(name), name, source) for name in SECTIONS})
+
+
+def find_values(buffer: bytes) -> list[tuple[str, int, int]]:
+    """The top-level values of a JSON object, in order: key, and byte range. A repeated key is there each time.
+
+    Raises msgspec's errors, with positions that do not count a byte order mark, and `RecursionError`.
+    """
+    raws: dict[_Key, msgspec.Raw] = _TOP.decode(memoryview(buffer)[_skipped(buffer) :])
+    address = _address(buffer)
+    starts = [_address(raw) - address for raw in raws.values()]
+    return [(key.text, at, at + len(raw)) for (key, raw), at in zip(raws.items(), starts, strict=True)]
+
+
+def find_records(buffer: bytes, start: int, end: int) -> tuple[Ints, Ints]:
+    """Where each value of the list in this byte range of `buffer` begins and ends, two arrays of shape (values,).
+
+    Raises msgspec's errors, with positions counted from `start`, and `RecursionError`.
+    """
+    return _locate(buffer, _RAWS.decode(memoryview(buffer)[start:end]))
 
 
 def read_keys(section: str, text: bytes) -> Keys:
@@ -169,6 +184,11 @@ def _lone_surrogate(text: bytes) -> int | None:
     return next((found.start() for found in _ESCAPES.finditer(text) if found["lone"]), None)
 
 
+def _skipped(buffer: bytes) -> int:
+    """Bytes of the byte order mark that `buffer` begins with."""
+    return len(_BOM) if buffer.startswith(_BOM) else 0
+
+
 def _address(data: bytes | msgspec.Raw) -> int:
     address: int = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
     return address
@@ -182,11 +202,10 @@ def _read_section(buffer: bytes, span: tuple[int, int] | None, name: str, source
         return Section(start, end, empty, empty, dict.fromkeys(_COLUMNS[name], empty), [])
     if bytes(text[:1]) != b"[":
         raise DatasetError(f"{source}: {name!r} must be a list of records")
-    raws: list[msgspec.Raw] = _decode(_RAWS.decode, text, source, start)
-    starts, ends = _locate(buffer, raws, start, name, source)
+    starts, ends = _decode(lambda _: find_records(buffer, start, end), text, source, start)
     columns: dict[str, list[Ints]] = {column: [] for column in _COLUMNS[name]}
     names: list[str] = []
-    for first in range(0, len(raws), _PIECE):
+    for first in range(0, len(starts), _PIECE):
         at = slice(first, first + _PIECE)
         keys, arrays = _read_piece(buffer, starts[at], ends[at], name, f"{source}: {name}", first)
         for column, parts in columns.items():
@@ -197,7 +216,7 @@ def _read_section(buffer: bytes, span: tuple[int, int] | None, name: str, source
     return Section(start, end, starts, ends, joined, names)
 
 
-def _locate(buffer: bytes, raws: Sequence[msgspec.Raw], start: int, name: str, source: str) -> tuple[Ints, Ints]:
+def _locate(buffer: bytes, raws: Sequence[msgspec.Raw]) -> tuple[Ints, Ints]:
     """Where each record stands: the sum of lengths where all gaps are alike, else each record's own address."""
     lengths = np.fromiter(map(len, raws), np.int64, len(raws))
     starts = np.empty_like(lengths)
