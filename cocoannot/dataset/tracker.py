@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Literal
 
 Action = Literal["added", "updated", "deleted"]
@@ -31,7 +31,7 @@ class ChangeTracker:
 
     def merge(self, other: ChangeTracker) -> ChangeTracker:
         """The changes of both, as a new tracker."""
-        return ChangeTracker(**{name: count + getattr(other, name) for name, count in asdict(self).items()})
+        return ChangeTracker(**{name: count + getattr(other, name) for name, count in vars(self).items()})
 
     def reset(self) -> None:
         """Set every count to zero."""
@@ -40,12 +40,12 @@ class ChangeTracker:
 
     def has_changes(self) -> bool:
         """Whether anything was counted."""
-        return any(asdict(self).values())
+        return any(vars(self).values())
 
     def summary(self) -> str:
         """What was counted, such as `3 annotation(s) added, 1 category(ies) deleted`; `no changes` for nothing."""
         parts = []
-        for name, count in asdict(self).items():
+        for name, count in vars(self).items():
             section, action = name.split("_")
             if count:
                 parts.append(f"{count} {_NOUNS[section]} {action}")
