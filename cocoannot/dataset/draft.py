@@ -11,7 +11,7 @@ from cocoannot.dataset import annotation_rules, rules
 from cocoannot.dataset.document import MAX_ID
 from cocoannot.dataset.records import Record, check_version, encode, merge
 from cocoannot.dataset.store import Change, Drop, Put, Store
-from cocoannot.dataset.tracker import ChangeTracker
+from cocoannot.dataset.tracker import Action, ChangeTracker
 from cocoannot.errors import Conflict, InvalidRecord, UnknownId
 
 IfMatch = frozenset[str] | None
@@ -132,7 +132,7 @@ class Draft:
 
     def _free_id(self, section: str, wanted: object, *, restore: bool = False) -> int:
         if wanted is None:
-            return self._next_annotation_id if section == "annotations" else self._store.new_id(section)
+            return self._store.new_id(section, self._next_id if section == "annotations" else 0)
         record_id = rules.check_new_id(wanted, -MAX_ID if restore else 0)
         table = self._store.tables[section]
         if section == "annotations" and record_id in self._annotations:
@@ -143,10 +143,6 @@ class Draft:
             what_to_do = "there is nothing to restore" if restore else "leave `id` out to get a free one"
             raise Conflict(f"{table.noun} id {record_id} is taken; {what_to_do}")
         return record_id
-
-    @property
-    def _next_annotation_id(self) -> int:
-        return self._store.new_id("annotations", self._next_id)
 
     def _existing(self, noun: str, record_id: int, record: Record | None, if_match: IfMatch) -> Record:
         if record is None:
@@ -167,7 +163,7 @@ class Draft:
         self._store_text(section, record_id, merged, "updated")
         return merged
 
-    def _store_text(self, section: str, record_id: int, record: Record, action: Any) -> None:
+    def _store_text(self, section: str, record_id: int, record: Record, action: Action) -> None:
         if section == "annotations":
             self._annotations[record_id] = record
             self._next_id = max(self._next_id, record_id + 1)

@@ -70,9 +70,6 @@ class Table:
         """The slots of all records, in file order."""
         return np.flatnonzero(self._alive.values)
 
-    def is_live(self, slot: int) -> bool:
-        return bool(self._alive[slot])
-
     def record_id(self, slot: int) -> int:
         return self._ids[slot]
 
