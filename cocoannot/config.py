@@ -177,6 +177,12 @@ class Settings:
                 raise ConfigError(f"{setting.name}={shown} is not allowed; give {setting.allowed}") from exc
         return cls(**values)
 
+    def dataset_path(self) -> Path:
+        """The dataset that is named. Raises `ConfigError` where none is."""
+        if self.dataset is None:
+            raise ConfigError("COCOANNOT_DATASET is not set; give the path of a COCO JSON file on this machine")
+        return self.dataset
+
     def check_address(self, host: str) -> None:
         """Raise `ConfigError` where listening at `host` (an IP address, a name, a socket's path) needs a token."""
         if not (is_loopback(host) or self.token or self.insecure):

@@ -13,7 +13,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import platformdirs
@@ -49,12 +48,6 @@ class Runtime:
         self._file: DatasetFile | None = None
         self._stopped = False
 
-    def dataset_path(self) -> Path:
-        """The dataset that the settings name. Raises `ConfigError` where they name none."""
-        if self.settings.dataset is None:
-            raise ConfigError("COCOANNOT_DATASET is not set; give the path of a COCO JSON file on this machine")
-        return self.settings.dataset
-
     def start(self, url: str, wait: Callable[[float], object] = time.sleep, patience: float | None = None) -> None:
         """Own the dataset and load it, if that was not done yet; `url` is where this server answers.
 
@@ -68,7 +61,7 @@ class Runtime:
                 raise NotLoaded("the server is ending; try again in a moment")
             if self._file is not None:
                 return
-            file = DatasetFile(self.dataset_path())
+            file = DatasetFile(self.settings.dataset_path())
             self._check_place(file)
             try:
                 file.lock.acquire(Owner(os.getpid(), url, str(file.path)), patience, wait)

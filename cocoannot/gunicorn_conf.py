@@ -165,7 +165,7 @@ def _url(worker: Any) -> str:
 
 def _check(server: Any) -> None:
     settings = Settings.read()
-    Runtime(settings).dataset_path()
+    settings.dataset_path()
     if server.cfg.workers != 1:
         raise ConfigError(f"workers={server.cfg.workers} is not allowed; one worker owns the dataset, threads share it")
     if server.cfg.worker_class_str != "gthread":

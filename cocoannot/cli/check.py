@@ -41,7 +41,7 @@ def check(file: Path | None, out: Path | None, as_json: bool) -> None:
     a copy can't keep is in OUT.removed.json then.
     """
     try:
-        path = file or runtime().dataset_path()
+        path = file or runtime().settings.dataset_path()
         if out is not None:
             check_place(out)
         answer, text, fine = _run(path, out)

@@ -59,7 +59,7 @@ def flush(on_conflict: str | None, as_json: bool) -> None:
     Asks the server that owns the dataset; where none runs there is nothing in memory to save, and only a conflict
     that it left behind can be settled.
     """
-    file = DatasetFile(runtime().dataset_path())
+    file = DatasetFile(runtime().settings.dataset_path())
     owner = find_owner(file.lock.path)
     if owner is None:
         _flush_stopped(file, on_conflict, as_json)
@@ -80,7 +80,7 @@ def flush(on_conflict: str | None, as_json: bool) -> None:
 @_as_one_line
 def status(as_json: bool) -> None:
     """Show what is saved and what is not."""
-    file = DatasetFile(runtime().dataset_path())
+    file = DatasetFile(runtime().settings.dataset_path())
     owner = find_owner(file.lock.path)
     if owner is None:
         known = file.known()
