@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 
-.PHONY: install run test coverage fuzz check format bench clean
+.PHONY: install run tools test torture coverage fuzz check format bench clean
 
 install: $(INSTALLED)
 
@@ -34,14 +34,23 @@ endif
 run: $(INSTALLED)
 	@exec $(BIN)/gunicorn wsgi:app
 
-# Tests that break the disk need strace; those that can't have what they need skip, and say why.
-test: $(INSTALLED_DEV)
-	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-		&& apt-get update -qq && apt-get install -y -qq strace >/dev/null; } || echo "strace is missing: some tests skip"
+# What tests need that break the disk; those that can't have it skip, and say why.
+TOOLS := strace eatmydata mkfs.ext4
+tools:
+	@command -v $(TOOLS) >/dev/null 2>&1 && [ "$$(command -v $(TOOLS) | wc -l)" = "$(words $(TOOLS))" ] || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+		&& apt-get install -y -qq strace eatmydata e2fsprogs mount >/dev/null; } \
+		|| echo "one of $(TOOLS) is missing: some tests skip"
+
+test: $(INSTALLED_DEV) tools
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 coverage: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+# The tests that break things on purpose, as long as it takes to believe them; they print what they did.
+torture: $(INSTALLED_DEV) tools
+	$(BIN)/python -m pytest --torture --no-skips -rP -m torture $(PYTEST_ARGS)
 
 # Longer than the tests do: CASES for each operation, then 20 stateful runs.
 fuzz: $(INSTALLED_DEV)

@@ -100,6 +100,10 @@ SETTINGS = {
     "auto_save_interval": Setting(
         "DATASET_AUTO_SAVE_INTERVAL", "30", "seconds, from 0.1 to 86400", _within(0.1, 86400, float)
     ),
+    "journal_fsync": Setting(
+        "COCOANNOT_JOURNAL_FSYNC", "everysec", "everysec or always", _one_of("everysec", "always")
+    ),
+    "backups": Setting("COCOANNOT_BACKUPS", "7", "an integer from 0 to 1000", _within(0, 1000, int)),
     "threads": Setting("COCOANNOT_THREADS", "16", "an integer from 2 to 1024", _within(2, 1024, int)),
     "lock_timeout": Setting("COCOANNOT_LOCK_TIMEOUT", "40", "seconds, from 0 to 3600", _within(0, 3600, float)),
     "client_timeout": Setting("COCOANNOT_CLIENT_TIMEOUT", "20", "seconds, from 1 to 3600", _within(1, 3600, float)),
@@ -143,6 +147,8 @@ class Settings:
     images: Path | None
     images_follow_links: bool
     auto_save_interval: float
+    journal_fsync: str
+    backups: int
     threads: int
     lock_timeout: float
     client_timeout: float

@@ -37,6 +37,34 @@ class FileChanged(SaveError):
     """Something else changed the dataset's file since it was read; it is not written over."""
 
 
+class JournalError(CocoannotError):
+    """A change could not be written down, so it was not made; or, as `NotDurable`, it was made all the same."""
+
+    def __init__(self, message: str, *, disk_full: bool = False) -> None:
+        super().__init__(message)
+        self.disk_full = disk_full
+
+
+class NotDurable(JournalError):
+    """The change was made, but it is not known whether it would survive a power cut."""
+
+
+class JournalConflict(DatasetError):
+    """The journal holds changes, and it is not certain what they belong to; the operator decides."""
+
+
+class S3Error(CocoannotError):
+    """S3 refused, could not be reached, or sent something broken; nothing was changed here."""
+
+
+class S3Changed(CocoannotError):
+    """An object is not what a condition said."""
+
+
+class NotInS3(CocoannotError):
+    """The dataset has no object in S3."""
+
+
 class UnknownId(CocoannotError):
     """No record has this id."""
 
@@ -51,6 +79,10 @@ class Conflict(CocoannotError):
     def __init__(self, message: str, details: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
         self.details = dict(details or {})
+
+
+class S3Conflict(Conflict):
+    """S3 has a version of somebody else, which is not written over."""
 
 
 class VersionMismatch(CocoannotError):

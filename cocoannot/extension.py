@@ -1,4 +1,4 @@
-"""Tying the parts together for one Flask application: settings, lock, manager, saver, pictures.
+"""Tying the parts together for one Flask application: settings, lock, manager, saver, syncer, pictures.
 
 created --start()--> serving --stop()--> stopped        start() in the process that serves, before its first
                                                         answer; stop() at its exit, and for good
@@ -27,6 +27,7 @@ from cocoannot.pictures.thumbnails import Thumbnail, Thumbnails
 from cocoannot.saver import Saver
 from cocoannot.storage.dataset_file import DatasetFile
 from cocoannot.storage.lock import Owner
+from cocoannot.syncer import Syncer
 
 _NAME = "cocoannot"
 
@@ -34,12 +35,20 @@ log = logging.getLogger(__name__)
 
 
 class Runtime:
-    """What one application has: `settings`, `manager`, `saver`, and once it serves, `pictures`."""
+    """What one application has: `settings`, `manager`, `saver`, `syncer`, and once it serves, `pictures`."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.manager = DatasetManager(on_dirty=lambda: self.saver.notify())
-        self.saver = Saver(settings.auto_save_interval, self.manager.unsaved_since, self.manager.save, self._save_last)
+        at_once = settings.journal_fsync == "always"
+        self.manager = DatasetManager(lambda: self.saver.notify(), None if at_once else lambda: self.syncer.notify())
+        self.syncer = Syncer(self.manager.sync_journal)
+        self.saver = Saver(
+            settings.auto_save_interval,
+            self.manager.unsaved_since,
+            self.manager.save,
+            self._save_last,
+            urgent=self.manager.save_is_urgent,
+        )
         self.pictures: Pictures | None = None
         cache = settings.cache or platformdirs.user_cache_path("cocoannot")
         self._thumbnails = Thumbnails(cache / "thumbnails", settings.cache_bytes)
@@ -61,7 +70,7 @@ class Runtime:
                 raise NotLoaded("the server is ending; try again in a moment")
             if self._file is not None:
                 return
-            file = DatasetFile(self.settings.dataset_path())
+            file = DatasetFile(self.settings.dataset_path(), self.settings.backups)
             self._check_place(file)
             try:
                 file.lock.acquire(Owner(os.getpid(), url, str(file.path)), patience, wait)
@@ -113,6 +122,8 @@ class Runtime:
             # First of all: a request that comes now would change what nobody saves any more.
             file, self._file, self._stopped = self._file, None, True
             self.manager.shutdown()
+            # A request that came before may still be at it.
+            self.manager.close()
             file.lock.release()
             atexit.unregister(self.end)
 
@@ -159,7 +170,8 @@ class Cocoannot:
         """Give `app` a `Runtime`, in `app.extensions["cocoannot"]`, without loading anything.
 
         Reads, from `app.config` and then the environment: COCOANNOT_DATASET, COCOANNOT_CREATE, COCOANNOT_IMAGES,
-        COCOANNOT_IMAGES_FOLLOW_LINKS, DATASET_AUTO_SAVE_INTERVAL, COCOANNOT_THREADS, COCOANNOT_LOCK_TIMEOUT,
+        COCOANNOT_IMAGES_FOLLOW_LINKS, DATASET_AUTO_SAVE_INTERVAL, COCOANNOT_JOURNAL_FSYNC,
+        COCOANNOT_BACKUPS, COCOANNOT_THREADS, COCOANNOT_LOCK_TIMEOUT,
         COCOANNOT_CLIENT_TIMEOUT, COCOANNOT_MAX_BODY_BYTES, COCOANNOT_MAX_DATASET_BYTES, COCOANNOT_TOKEN,
         COCOANNOT_INSECURE, COCOANNOT_HOSTS, COCOANNOT_CORS_ORIGINS, COCOANNOT_PROXIES, COCOANNOT_CACHE,
         COCOANNOT_CACHE_BYTES, COCOANNOT_LOG_LEVEL, COCOANNOT_LOG. Raises `ConfigError`.

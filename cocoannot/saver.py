@@ -24,7 +24,7 @@ class Saver:
 
     `unsaved_since` tells when that change was made, on `clock`, and `None` where there is none. The thread is
     started by the first `notify`, so that it lives in the process that serves. `stop` replaces `save` once
-    `hurry` was called.
+    `hurry` was called. Where `urgent` is true, the interval is not waited for.
     """
 
     def __init__(
@@ -34,12 +34,14 @@ class Saver:
         save: Callable[[], object],
         stop: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
+        urgent: Callable[[], bool] = lambda: False,
     ) -> None:
         self._interval = interval
         self._unsaved_since = unsaved_since
         self._save = save
         self._stop = stop
         self._clock = clock
+        self._urgent = urgent
         self._dirty = threading.Event()
         self._hurried = False
         self._failures = 0
@@ -72,7 +74,7 @@ class Saver:
         since = self._unsaved_since()
         if since is None:
             return None
-        due = since if self._hurried else since + self._interval
+        due = since if self._hurried or self._urgent() else since + self._interval
         if self._failures:
             due = max(due, self._retry_at)
         return max(0.0, due - self._clock())

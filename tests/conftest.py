@@ -62,6 +62,7 @@ _SMALL: dict[str, Any] = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a test that skips fails, saying why it would have")
+    parser.addoption("--torture", action="store_true", help="the long versions of the tests that break things")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -81,6 +82,12 @@ def _logging_as_it_was() -> Iterator[None]:
     yield
     logger.setLevel(level)
     logger.handlers[:] = handlers
+
+
+@pytest.fixture
+def torture(request: pytest.FixtureRequest) -> bool:
+    """Whether the long version of a test is asked for (`make torture`)."""
+    return bool(request.config.getoption("--torture"))
 
 
 class FakeClock:
@@ -140,7 +147,7 @@ def open_dataset(dataset_path: Path, clock: FakeClock) -> OpenDataset:
             content = json.dumps(content)
         if content is not None:
             dataset_path.write_bytes(content.encode() if isinstance(content, str) else content)
-        manager = DatasetManager(on_dirty, clock)
+        manager = DatasetManager(on_dirty, lambda: None, clock)
         manager.load(dataset_path)
         return manager
 

@@ -123,6 +123,12 @@ class Server:
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
+    def kill(self) -> None:
+        """Kill every process of the server, as a crash would, and wait until nobody owns the dataset."""
+        os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        self.wait_until_let_go()
+
     def wait(self) -> int:
         """Wait for the end; returns the exit status."""
         try:

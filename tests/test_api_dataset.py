@@ -226,7 +226,7 @@ def test_status_has_exactly_what_the_contract_says(api: Server) -> None:
     status = api.get("/api/status").json
     assert {key: set(value) if isinstance(value, dict) else value for key, value in status.items()} == {
         "version": api.get("/api/openapi.json").json["info"]["version"],
-        "dataset": {"uri", "path", "loaded_at", "bytes", "counts", "warnings"},
+        "dataset": {"uri", "path", "loaded_at", "bytes", "counts", "warnings", "backups"},
         "revision": {"memory", "journal", "file", "s3"},
         "pending": {
             *(f"{section}_{action}" for section in ("annotations", "categories", "images") for action in ACTIONS),
@@ -244,7 +244,7 @@ def test_status_of_a_dataset_without_changes(api: Server) -> None:
     assert status["dataset"]["counts"] == {"images": 3, "annotations": 3, "categories": 3}
     assert status["dataset"]["warnings"] == []
     assert datetime.fromisoformat(status["dataset"]["loaded_at"]).tzinfo
-    assert status["revision"] == {"memory": 0, "journal": None, "file": 0, "s3": None}
+    assert status["revision"] == {"memory": 0, "journal": 0, "file": 0, "s3": None}
     assert status["pending"]["since"] is None
     assert status["pending"]["summary"] == "no changes"
     assert status["saver"] == {
@@ -256,11 +256,12 @@ def test_status_of_a_dataset_without_changes(api: Server) -> None:
     }
 
 
-def test_status_of_a_dataset_with_changes(api: Server) -> None:
+def test_status_of_a_dataset_with_changes(serve: Serve, small: dict[str, Any]) -> None:
+    api = serve(small, COCOANNOT_JOURNAL_FSYNC="always")
     api.post("/api/annotations", BOX)
     api.patch("/api/images/1", {"note": "x"})
     status = api.get("/api/status").json
-    assert status["revision"] == {"memory": 2, "journal": None, "file": 0, "s3": None}
+    assert status["revision"] == {"memory": 2, "journal": 2, "file": 0, "s3": None}
     counts = {key: value for key, value in status["pending"].items() if isinstance(value, int) and value}
     assert counts == {"annotations_added": 1, "images_updated": 1}
     assert status["pending"]["summary"] == "1 annotation(s) added, 1 image(s) updated"
@@ -272,11 +273,20 @@ def test_status_after_a_save(api: Server) -> None:
     api.post("/api/annotations", BOX)
     api.post("/api/flush")
     status = api.get("/api/status").json
-    assert status["revision"] == {"memory": 1, "journal": None, "file": 1, "s3": None}
+    assert status["revision"] == {"memory": 1, "journal": 1, "file": 1, "s3": None}
     assert status["pending"]["since"] is None
     assert datetime.fromisoformat(status["saver"]["last_saved_at"]).tzinfo
     assert status["saver"]["last_save_seconds"] > 0
     assert status["dataset"]["bytes"] == api.path.stat().st_size
+
+
+def test_status_lists_the_backups(api: Server) -> None:
+    before = api.path.read_bytes()
+    assert api.get("/api/status").json["dataset"]["backups"] == []
+    api.post("/api/annotations", BOX)
+    api.post("/api/flush")
+    (backup,) = api.get("/api/status").json["dataset"]["backups"]
+    assert (Path(backup["path"]).read_bytes(), backup["bytes"]) == (before, len(before))
 
 
 def test_status_tells_what_is_wrong_with_the_dataset(serve: Serve, small: dict[str, Any]) -> None:

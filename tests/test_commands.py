@@ -128,12 +128,13 @@ def test_flush_prints_json(command: Command, server: Server) -> None:
 
 def test_status_shows_what_is_not_saved(dataset: Path, command: Command, server: Server) -> None:
     server.add()
+    until(lambda: server.status()["revision"]["journal"] == 1, "the change is durable")
     status, output = command("status")
     assert status == 0
     lines = output.splitlines()
     assert lines[:3] == [
         f"{dataset}: 3 images, 4 annotations, 3 categories; served at {server.url} by process {server.worker}",
-        "revision 1 in memory, 0 in the file",
+        "revision 1 in memory, 1 in the journal, 0 in the file",
         "pending: 1 annotation(s) added",
     ]
     assert lines[3].startswith("next save in 3")
@@ -199,12 +200,14 @@ def test_conflict_of_a_stopped_server_is_settled_before_the_next_start(
 
     status, output = command("flush")
     assert (status, output.count("\n")) == (1, 1)
-    assert "Choose: --on-conflict overwrite, or --on-conflict theirs" in output
+    assert "`flask flush --on-conflict overwrite`" in output
+    assert "`flask flush --on-conflict theirs`" in output
     assert "changes that could not be saved are in" in command("status")[1]
 
     status, output = command("flush", "--on-conflict", choice)
-    other = kept(dataset, "ours" if choice == "theirs" else "theirs")
-    assert (status, output) == (0, f"Settled: {choice}; the other version is {other}\n")
+    others = sorted(dataset.parent.glob(f"{dataset.name}.{'ours' if choice == 'theirs' else 'theirs'}-*"))
+    assert (status, output) == (0, f"Settled: {choice}; kept beside it: {', '.join(map(str, others))}\n")
+    other = others[0]
     ours, not_ours = (other, dataset) if choice == "theirs" else (dataset, other)
     assert annotation_ids(ours) == [1, 2, 7, added]
     assert not_ours.read_bytes() == theirs
@@ -216,10 +219,66 @@ def test_conflict_of_a_stopped_server_is_settled_before_the_next_start(
 
 
 def test_commands_say_that_no_server_runs(dataset: Path, command: Command) -> None:
-    assert command("flush") == (0, f"No server runs on {dataset}, so there is nothing to save\n")
+    assert command("flush") == (0, f"No server runs on {dataset}, and there is nothing to save\n")
     assert command("status") == (0, f"{dataset}: no server runs on it\n")
     assert json.loads(command("flush", "--json")[1])["saved"] is False
     assert json.loads(command("status", "--json")[1])["running"] is False
+
+
+def crash(dataset: Path, env: dict[str, str] | None = None) -> int:
+    """Add an annotation to a server of `dataset` that is killed before it can save; returns its id."""
+    with serve(dataset, env=env) as server:
+        added = server.add()
+        server.kill()
+    return added
+
+
+def test_flush_brings_the_journal_of_a_killed_server_into_the_file(dataset: Path, command: Command) -> None:
+    before = dataset.read_bytes()
+    added = crash(dataset)
+    assert dataset.read_bytes() == before
+    assert command("status") == (
+        0,
+        f"{dataset}: no server runs on it; its file was saved at revision 0\n"
+        "the journal has changes up to revision 1; `flask flush` or the next start makes them again\n",
+    )
+    assert command("flush") == (0, f"Saved {dataset} from its journal (1 annotation(s) added), revision 1\n")
+    assert annotation_ids(dataset) == [1, 2, 7, added]
+    assert command("flush") == (0, f"No server runs on {dataset}, and there is nothing to save\n")
+    assert command("status") == (0, f"{dataset}: no server runs on it; its file was saved at revision 1\n")
+
+
+@pytest.mark.parametrize("choice", ["theirs", "overwrite"])
+def test_journal_of_a_file_that_something_else_wrote_stops_the_start_until_it_is_settled(
+    dataset: Path, command: Command, choice: str
+) -> None:
+    added = crash(dataset)
+    theirs = change_behind(dataset)
+    status, log = refused(dataset)
+    assert status != 0
+    assert "was changed by something else, and the journal holds 1 change(s) that are not in the file" in log
+    assert command("flush")[0] == 1
+    assert dataset.read_bytes() == theirs
+
+    status, output = command("flush", "--on-conflict", choice, "--json")
+    kept = [Path(path) for path in json.loads(output)["kept"]]
+    assert (status, [path for path in kept if path.exists()]) == (0, kept)
+    assert annotation_ids(dataset) == [1, 2, 7, added] if choice == "overwrite" else [1, 2, 7]
+    assert b"theirs" in dataset.read_bytes()
+    if choice == "overwrite":
+        assert kept[0].read_bytes() == theirs
+    with serve(dataset) as server:
+        # An id that was given is not given again, whichever was chosen.
+        assert server.add() == added + 1
+        assert server.status()["revision"]["memory"] == 3
+
+
+def test_journal_of_a_dataset_whose_state_is_lost_stops_the_start(dataset: Path) -> None:
+    crash(dataset)
+    dataset.with_name("dataset.json.cocoannot").joinpath("state.json").unlink()
+    status, log = refused(dataset)
+    assert status != 0
+    assert "`flask flush --on-conflict overwrite`" in log
 
 
 def test_status_tells_the_revision_that_was_saved_last(dataset: Path, command: Command) -> None:

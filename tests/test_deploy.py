@@ -134,7 +134,7 @@ def test_dashboard_s_panels_do_not_overlap_and_say_what_they_show() -> None:
 def test_alerts_are_told_with_what_to_do() -> None:
     (group,) = yaml.safe_load(ALERTS.read_text())["groups"]
     assert [rule["alert"] for rule in group["rules"]] == [
-        *("CocoannotDown", "CocoannotSaveFailed", "CocoannotUnsaved", "CocoannotErrors")
+        *("CocoannotDown", "CocoannotSaveFailed", "CocoannotChangesRefused", "CocoannotUnsaved", "CocoannotErrors")
     ]
     for rule in group["rules"]:
         assert set(rule["annotations"]) == {"summary", "description"}

@@ -12,6 +12,7 @@ import stat
 import pytest
 from tracing import needs_strace, run_traced
 
+from cocoannot.dataset.settling import settle
 from cocoannot.errors import DatasetError, FileChanged, SaveError
 from cocoannot.storage.dataset_file import DatasetFile
 
@@ -293,7 +294,7 @@ def test_a_start_with_unsaved_changes_of_a_conflict_is_refused_and_says_how_to_c
 
 
 def test_choosing_ours_puts_it_in_place_and_keeps_theirs(conflict, open_dataset, dataset_path, unsaved):
-    kept = DatasetFile(dataset_path).resolve("overwrite", "theirs-1")
+    (kept,) = settle(DatasetFile(dataset_path), "overwrite", "1")
     assert kept == dataset_path.with_name("dataset.json.theirs-1")
     assert kept.read_text() == THEIRS
     assert not unsaved.exists()
@@ -305,8 +306,8 @@ def test_choosing_ours_puts_it_in_place_and_keeps_theirs(conflict, open_dataset,
 
 
 def test_choosing_theirs_leaves_it_in_place_and_keeps_ours(conflict, open_dataset, dataset_path, unsaved):
-    kept = DatasetFile(dataset_path).resolve("theirs", "ours-1")
-    assert kept == dataset_path.with_name("dataset.json.ours-1")
+    kept, journal = settle(DatasetFile(dataset_path), "theirs", "1")
+    assert (kept.name, journal.name) == ("dataset.json.ours-1", "dataset.json.ours-1.journal")
     assert kept.read_bytes() == b"".join(conflict.snapshot().blocks)
     assert not unsaved.exists()
     again = open_dataset()

@@ -41,8 +41,9 @@ def test_load_reads_the_file_into_memory(manager: DatasetManager, dataset_path: 
     assert (manager.get_info(), manager.get_licenses()) == (small["info"], small["licenses"])
 
 
-def test_load_resets_the_tracker(manager: DatasetManager, dataset_path: Path) -> None:
+def test_load_of_a_saved_dataset_has_nothing_pending(manager: DatasetManager, dataset_path: Path) -> None:
     manager.add_annotation(BOX)
+    manager.save()
     manager.load(dataset_path)
     assert manager.changes == ChangeTracker()
     assert manager.unsaved_since() is None
@@ -198,14 +199,14 @@ def test_shutdown_with_nothing_pending_is_silent(manager: DatasetManager, caplog
     assert caplog.messages == []
 
 
-def test_shutdown_that_can_not_save_says_what_is_lost_and_raises_nothing(
+def test_shutdown_that_can_not_save_says_so_and_raises_nothing(
     manager: DatasetManager, dataset_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     manager.add_annotation(BOX)
     dataset_path.write_bytes(b"{}")
     with caplog.at_level(logging.INFO):
         manager.shutdown()
-    assert caplog.messages[-1] == "Dataset not saved on shutdown (1 annotation(s) added)"
+    assert caplog.messages[-1] == "Dataset not saved on shutdown (1 annotation(s) added); the journal has it"
     assert caplog.records[-1].levelno == logging.CRITICAL
     assert dataset_path.read_bytes() == b"{}"
 
@@ -568,10 +569,16 @@ def test_file_that_changed_while_no_server_ran_counts_as_a_new_revision(
     assert again.get_next_annotation_id() == 10
 
 
-def test_restart_without_a_save_finds_the_last_one(manager: DatasetManager, open_dataset: OpenDataset) -> None:
+def test_restart_without_a_save_finds_the_changes_after_the_last_one_and_saves_them(
+    manager: DatasetManager, open_dataset: OpenDataset, dataset_path: Path
+) -> None:
     manager.add_annotation(BOX)
     manager.save()
     manager.add_annotation(BOX)
-    again = open_dataset()
-    assert ids(again.get_annotations()) == [1, 2, 7, 8]
-    assert (again.revision, again.changes) == (1, ChangeTracker())
+    told: list[str] = []
+    again = open_dataset(on_dirty=lambda: told.append("dirty"))
+    assert ids(again.get_annotations()) == [1, 2, 7, 8, 9]
+    assert (again.revision, again.changes) == (2, ChangeTracker(annotations_added=1))
+    assert (again.status().file_revision, told) == (1, ["dirty"])
+    again.save()
+    assert [annotation["id"] for annotation in read(dataset_path)["annotations"]] == [1, 2, 7, 8, 9]

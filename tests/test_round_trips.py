@@ -573,6 +573,9 @@ def test_repeated_ids_are_kept_in_order_and_told(
 
 def test_blocks_are_of_a_size_that_neither_wastes_calls_nor_holds_up_others(open_dataset: OpenDataset) -> None:
     manager = open_dataset({"images": [{"id": i, "file_name": "x" * 200} for i in range(20_000)]})
+    untouched = manager.snapshot()
+    sizes = [len(block) for block in untouched.blocks]
+    assert (max(sizes), sum(sizes)) == (1 << 20, untouched.size)
     for image_id in range(0, 20_000, 2):
         manager.update_image(image_id, {"file_name": f"{image_id}.jpg"})
     snapshot = manager.snapshot()
@@ -580,6 +583,3 @@ def test_blocks_are_of_a_size_that_neither_wastes_calls_nor_holds_up_others(open
     assert sum(sizes) == snapshot.size
     assert max(sizes) <= 1 << 21
     assert all(one + other >= 1 << 20 for one, other in pairwise(sizes))
-    untouched = open_dataset({"images": [{"id": i, "file_name": "x" * 200} for i in range(20_000)]}).snapshot()
-    sizes = [len(block) for block in untouched.blocks]
-    assert (max(sizes), sum(sizes)) == (1 << 20, untouched.size)

@@ -25,6 +25,8 @@ def test_defaults() -> None:
         images=None,
         images_follow_links=False,
         auto_save_interval=30,
+        journal_fsync="everysec",
+        backups=7,
         threads=16,
         lock_timeout=40,
         client_timeout=20,

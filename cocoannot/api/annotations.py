@@ -36,7 +36,7 @@ def list_annotations(query: dict[str, Any], pagination_parameters: PaginationPar
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(schemas.NewAnnotation)
 @blueprint.created(schemas.Annotation, "annotation")
-@blueprint.errors(400, 409, 413, 415)
+@blueprint.errors(400, 409, 413, 415, 503, 507)
 def add_annotation(annotation: dict[str, Any]) -> Response:
     """Add an annotation
 
@@ -59,7 +59,7 @@ def get_annotation(annotation_id: int) -> Response:
 @blueprint.route("/<id:annotation_id>", methods=["PATCH"])
 @blueprint.arguments(schemas.AnnotationChanges)
 @blueprint.response(200, schemas.Annotation, headers=ETAG)
-@blueprint.errors(400, 404, 409, 412, 413, 415)
+@blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
 @blueprint.takes(IF_MATCH)
 def update_annotation(changes: dict[str, Any], annotation_id: int) -> Response:
     """Change fields of an annotation
@@ -73,7 +73,7 @@ def update_annotation(changes: dict[str, Any], annotation_id: int) -> Response:
 
 @blueprint.route("/<id:annotation_id>", methods=["DELETE"])
 @blueprint.response(204)
-@blueprint.errors(404, 409, 412)
+@blueprint.errors(404, 409, 412, 503, 507)
 @blueprint.takes(IF_MATCH)
 def delete_annotation(annotation_id: int) -> Response:
     """Delete an annotation"""
@@ -84,7 +84,7 @@ def delete_annotation(annotation_id: int) -> Response:
 @blueprint.route("/batch", methods=["POST"])
 @blueprint.arguments(schemas.Batch)
 @blueprint.response(200, answers.BatchResults)
-@blueprint.errors(400, 404, 409, 412, 413, 415)
+@blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
 def change_annotations(batch: dict[str, Any]) -> Response:
     """Make many changes as one: all or none
 

@@ -50,6 +50,13 @@ class BatchResults(ma.Schema):
     results = fields.List(fields.Nested(BatchResult))
 
 
+class Backup(ma.Schema):
+    """The dataset's file as it was before the first save of a day."""
+
+    path = fields.String()
+    bytes = fields.Integer()
+
+
 class DatasetStatus(ma.Schema):
     uri = fields.String()
     path = fields.String()
@@ -57,11 +64,12 @@ class DatasetStatus(ma.Schema):
     bytes = fields.Integer()
     counts = fields.Nested(Counts)
     warnings = fields.List(fields.String())
+    backups = fields.List(fields.Nested(Backup))
 
 
 class RevisionStatus(ma.Schema):
     memory = fields.Integer()
-    journal = fields.Integer(allow_none=True)
+    journal = fields.Integer(metadata={"description": "up to here all changes would survive a power cut"})
     file = fields.Integer()
     s3 = fields.Integer(allow_none=True)
 

@@ -26,7 +26,7 @@ def list_categories(query: dict[str, Any]) -> Response:
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(schemas.NewCategory)
 @blueprint.created(schemas.Category, "category")
-@blueprint.errors(400, 409, 413, 415)
+@blueprint.errors(400, 409, 413, 415, 503, 507)
 def add_category(category: dict[str, Any]) -> Response:
     """Add a category
 
@@ -48,7 +48,7 @@ def get_category(category_id: int) -> Response:
 @blueprint.route("/<id:category_id>", methods=["PATCH"])
 @blueprint.arguments(schemas.CategoryChanges)
 @blueprint.response(200, schemas.Category, headers=ETAG)
-@blueprint.errors(400, 404, 409, 412, 413, 415)
+@blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
 @blueprint.takes(IF_MATCH)
 def update_category(changes: dict[str, Any], category_id: int) -> Response:
     """Change fields of a category
@@ -62,7 +62,7 @@ def update_category(changes: dict[str, Any], category_id: int) -> Response:
 @blueprint.route("/<id:category_id>", methods=["DELETE"])
 @blueprint.arguments(parameters.ReassignQuery, location="query")
 @blueprint.response(204)
-@blueprint.errors(404, 409, 412)
+@blueprint.errors(404, 409, 412, 503, 507)
 @blueprint.takes(IF_MATCH)
 def delete_category(query: dict[str, Any], category_id: int) -> Response:
     """Delete a category

@@ -97,8 +97,14 @@ def get_status() -> dict[str, Any]:
             "bytes": status.size,
             "counts": status.counts,
             "warnings": status.warnings,
+            "backups": [{"path": str(backup.path), "bytes": backup.size} for backup in status.backups],
         },
-        "revision": {"memory": status.revision, "journal": None, "file": status.file_revision, "s3": None},
+        "revision": {
+            "memory": status.revision,
+            "journal": status.journal_revision,
+            "file": status.file_revision,
+            "s3": None,
+        },
         "pending": {
             **vars(status.pending),
             "summary": status.pending.summary(),
@@ -109,7 +115,7 @@ def get_status() -> dict[str, Any]:
             "next_save_in": saver.next_save_in(),
             "last_saved_at": _moment(status.last_saved_at),
             "last_save_seconds": status.last_save_seconds,
-            "last_error": status.last_error,
+            "last_error": status.journal_error or status.last_error,
         },
         "s3": None,
     }

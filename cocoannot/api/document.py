@@ -104,11 +104,16 @@ _ERRORS: dict[int, tuple[str, str, object]] = {
     ),
     428: ("If-Match is missing", 'If-Match: "REVISION" is missing; send the revision that you read', None),
     503: (
-        "Not possible at the moment: not loaded yet, or the disk fails",
+        "Not possible at the moment: not loaded yet, or the disk fails; the message says whether the change was made",
         "the dataset is not loaded yet; try again in a moment",
         None,
     ),
-    507: ("The disk is full", "can't save annotations.json: No space left on device", None),
+    507: (
+        "The disk is full, and the change was not made",
+        "can't write annotations.json.cocoannot/journal: No space left on device; the change was not made. It can be "
+        "made as soon as the disk takes it",
+        None,
+    ),
 }
 
 _ERROR_HEADERS: dict[int, dict[str, Any]] = {
@@ -135,7 +140,7 @@ GET honours `If-None-Match`, and a PATCH or DELETE `If-Match` where it is sent.
 `POST /api/login`.
 
 Not under `/api`, and not described here: `GET /healthz` (200 while the process answers), `GET /readyz` (200 once the
-dataset is loaded, else 503 with the reason) and `GET /metrics` (Prometheus' text format).
+dataset is loaded and changes are accepted, else 503 with the reason) and `GET /metrics` (Prometheus' text format).
 """
 
 

@@ -23,6 +23,7 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
     errors.BadPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.DatasetError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SaveError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.JournalError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotLoaded: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -82,7 +83,7 @@ def _handle(error: errors.CocoannotError) -> Response:
 
 
 def _status(error: errors.CocoannotError) -> HTTPStatus:
-    if type(error) is errors.SaveError and error.disk_full:
+    if isinstance(error, errors.SaveError | errors.JournalError) and error.disk_full:
         return HTTPStatus.INSUFFICIENT_STORAGE
     for kind in type(error).__mro__:
         if kind in _STATUS:

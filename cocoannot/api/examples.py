@@ -84,8 +84,9 @@ ANSWERS: dict[str, Any] = {
             "bytes": 4711,
             "counts": _COUNTS,
             "warnings": [],
+            "backups": [{"path": "/data/annotations.json.cocoannot/backups/2026-11-22.json", "bytes": 4690}],
         },
-        "revision": {"memory": 42, "journal": None, "file": 39, "s3": None},
+        "revision": {"memory": 42, "journal": 42, "file": 39, "s3": None},
         "pending": {**_PENDING, "annotations_added": 3, "summary": "3 annotation(s) added", "since": _CHANGED},
         "saver": {
             "interval": 30.0,

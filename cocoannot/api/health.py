@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 
 from cocoannot.api.blueprint import manager
 from cocoannot.api.responses import json_response
-from cocoannot.errors import NotLoaded
+from cocoannot.errors import JournalError, NotLoaded
 
 blueprint = Blueprint("health", __name__)
 
@@ -23,6 +23,9 @@ def readyz() -> Response:
 
     A failed save does not count: changes are accepted all the same, and the metrics tell of it.
     """
-    if not manager().is_loaded:
-        raise NotLoaded("the dataset is not loaded yet; try again in a moment")
+    try:
+        manager().check_writable()
+    except JournalError as exc:
+        # Not by its own status: who asks expects a 503 of a server that is not ready.
+        raise NotLoaded(str(exc)) from exc
     return json_response({"status": "ready"})

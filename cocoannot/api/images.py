@@ -50,7 +50,7 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(schemas.NewImage)
 @blueprint.created(schemas.Image, "image")
-@blueprint.errors(400, 409, 413, 415)
+@blueprint.errors(400, 409, 413, 415, 503, 507)
 def add_image(image: dict[str, Any]) -> Response:
     """Add an image's record"""
     record = manager().add_image(image)
@@ -69,7 +69,7 @@ def get_image(image_id: int) -> Response:
 @blueprint.route("/<id:image_id>", methods=["PATCH"])
 @blueprint.arguments(schemas.ImageChanges)
 @blueprint.response(200, schemas.Image, headers=ETAG)
-@blueprint.errors(400, 404, 409, 412, 413, 415)
+@blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
 @blueprint.takes(IF_MATCH)
 def update_image(changes: dict[str, Any], image_id: int) -> Response:
     """Change fields of an image's record
@@ -81,7 +81,7 @@ def update_image(changes: dict[str, Any], image_id: int) -> Response:
 
 @blueprint.route("/<id:image_id>", methods=["DELETE"])
 @blueprint.response(200, answers.DeletedImage)
-@blueprint.errors(404, 409, 412)
+@blueprint.errors(404, 409, 412, 503, 507)
 @blueprint.takes(IF_MATCH)
 def delete_image(image_id: int) -> Response:
     """Delete an image's record and its annotations, as one change

@@ -108,6 +108,7 @@ class _DatasetCollector(Collector):
             return
         revision = GaugeMetricFamily("cocoannot_revision", "Changes accepted so far, over restarts", labels=["stage"])
         revision.add_metric(["memory"], status.revision)
+        revision.add_metric(["journal"], status.journal_revision)
         revision.add_metric(["file"], status.file_revision)
         pending = GaugeMetricFamily(
             "cocoannot_pending_changes", "Changes that are not in the file", labels=["records", "change"]
@@ -127,6 +128,10 @@ class _DatasetCollector(Collector):
         if status.last_saved_at is not None and status.last_save_seconds is not None:
             yield _gauge("last_save_seconds", "Time that the last save took which worked", status.last_save_seconds)
             yield _gauge("last_save_timestamp_seconds", "When it ended, since 1970", status.last_saved_at)
+        yield _gauge("journal_bytes", "Size of the journal", status.journal_size)
+        yield _gauge(
+            "changes_refused", "1 where changes can't be written down, else 0", status.journal_error is not None
+        )
         yield _gauge("dataset_bytes", "Size of the dataset's file, as it was read or saved last", status.size)
 
 

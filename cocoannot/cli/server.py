@@ -15,6 +15,8 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
+from cocoannot.dataset.manager import DatasetManager
+from cocoannot.dataset.settling import settle
 from cocoannot.errors import CocoannotError, DatasetError, OwnedElsewhere
 from cocoannot.extension import runtime
 from cocoannot.storage.dataset_file import DatasetFile
@@ -56,8 +58,8 @@ def _as_one_line(command: Callable[..., None]) -> Callable[..., None]:
 def flush(on_conflict: str | None, as_json: bool) -> None:
     """Save pending changes now.
 
-    Asks the server that owns the dataset; where none runs there is nothing in memory to save, and only a conflict
-    that it left behind can be settled.
+    Asks the server that owns the dataset. Where none runs, what a crashed one left in its journal is brought into the
+    file, and a conflict that it left behind can be settled.
     """
     file = DatasetFile(runtime().settings.dataset_path())
     owner = find_owner(file.lock.path)
@@ -83,11 +85,14 @@ def status(as_json: bool) -> None:
     file = DatasetFile(runtime().settings.dataset_path())
     owner = find_owner(file.lock.path)
     if owner is None:
-        known = file.known()
+        known, entries = file.known(), file.journal.read().entries
         answer: dict[str, Any] = {
             "running": False,
             "dataset": {"uri": file.name, "path": str(file.path)},
-            "revision": {"file": known.revision if known else None},
+            "revision": {
+                "file": known.revision if known else None,
+                "journal": entries[-1].revision if entries else None,
+            },
             "unsaved": str(file.unsaved) if file.unsaved.exists() else None,
         }
         _print(answer, _stopped_text(answer), as_json)
@@ -99,23 +104,34 @@ def status(as_json: bool) -> None:
 def _flush_stopped(file: DatasetFile, on_conflict: str | None, as_json: bool) -> None:
     if not file.path.exists():
         raise DatasetError(f"{file.name} does not exist; correct COCOANNOT_DATASET")
-    if on_conflict is None and not file.unsaved.exists():
-        answer = {"saved": False, "summary": "no changes", "running": False}
-        _print(answer, f"No server runs on {file.name}, so there is nothing to save", as_json)
-        return
-    if on_conflict is None:
-        raise DatasetError(
-            f"{file.name} was changed by something else while changes were pending; they are in {file.unsaved}. "
-            "Choose: --on-conflict overwrite, or --on-conflict theirs"
-        )
-    prefix = "theirs" if on_conflict == "overwrite" else "ours"
     # A server that starts now must not read one half of it.
     file.lock.acquire(Owner(os.getpid(), "", str(file.path)), _LOCK_TIMEOUT, time.sleep)
     try:
-        kept = file.resolve(on_conflict, time.strftime(f"{prefix}-%Y%m%dT%H%M%SZ", time.gmtime()))
+        if on_conflict is None:
+            answer = _save_journal(file)
+            _print(answer, _saved_text(file, answer), as_json)
+            return
+        kept = [str(path) for path in settle(file, on_conflict, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))]
+        text = f"Settled: {on_conflict}; kept beside it: {', '.join(kept) or 'nothing, there was nothing else'}"
+        _print({"settled": on_conflict, "kept": kept}, text, as_json)
     finally:
         file.lock.release()
-    _print({"settled": on_conflict, "kept": str(kept)}, f"Settled: {on_conflict}; the other version is {kept}", as_json)
+
+
+def _save_journal(file: DatasetFile) -> dict[str, Any]:
+    answer: dict[str, Any] = {"saved": False, "summary": "no changes", "running": False}
+    if file.unsaved.exists() or file.journal.read().entries:
+        manager = DatasetManager()
+        manager.load(file)
+        if saved := manager.save_now():
+            answer |= {"saved": True, "summary": saved.summary, "revision": saved.revision}
+    return answer
+
+
+def _saved_text(file: DatasetFile, answer: dict[str, Any]) -> str:
+    if not answer["saved"]:
+        return f"No server runs on {file.name}, and there is nothing to save"
+    return f"Saved {file.name} from its journal ({answer['summary']}), revision {answer['revision']}"
 
 
 def _ask_status(owner: Owner, file: DatasetFile) -> dict[str, Any]:
@@ -159,10 +175,11 @@ def _message(owner: Owner, error: urllib.error.HTTPError) -> str:
 
 def _running_text(owner: Owner, answer: dict[str, Any]) -> str:
     dataset, revision, pending, saver = (answer[key] for key in ("dataset", "revision", "pending", "saver"))
+    memory, journal, in_file = revision["memory"], revision["journal"], revision["file"]
     counts = ", ".join(f"{count} {noun}" for noun, count in dataset["counts"].items())
     lines = [
         f"{dataset['uri']}: {counts}; served at {owner.url} by process {owner.pid}",
-        f"revision {revision['memory']} in memory, {revision['file']} in the file",
+        f"revision {memory} in memory, {journal} in the journal, {in_file} in the file",
         f"pending: {pending['summary']}",
     ]
     if saver["next_save_in"] is not None:
@@ -173,9 +190,11 @@ def _running_text(owner: Owner, answer: dict[str, Any]) -> str:
 
 
 def _stopped_text(answer: dict[str, Any]) -> str:
-    revision = answer["revision"]["file"]
+    revision, journal = answer["revision"]["file"], answer["revision"]["journal"]
     text = f"{answer['dataset']['uri']}: no server runs on it"
     text += "" if revision is None else f"; its file was saved at revision {revision}"
+    if journal is not None and journal > (revision or 0):
+        text += f"\nthe journal has changes up to revision {journal}; `flask flush` or the next start makes them again"
     return text + (f"\nchanges that could not be saved are in {answer['unsaved']}" if answer["unsaved"] else "")
 
 

@@ -1,4 +1,4 @@
-"""Changing the dataset from any thread: in memory, at once, each change as a whole or not at all."""
+"""Changing the dataset from any thread: written down, then in memory, each change as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ class DeletedImage(NamedTuple):
 
 
 class DatasetChanges(DatasetReads):
-    """The changing half of the manager. Every method raises `NotLoaded` before the dataset is loaded."""
+    """The changing half of the manager. Every method raises `NotLoaded` before the dataset is loaded.
+
+    Each may raise `JournalError`: the change could not be written down and was not made; and `NotDurable`: it was
+    made, and it is not known whether it would survive a power cut.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        # Guards who may change memory: one change, or one bulk replacement, at a time. Taken before `_lock`,
-        # so that a change is checked and encoded without holding up readers.
+        # Guards who may change memory and the journal: one change, or one bulk replacement, at a time. Taken before
+        # `_lock`, so that a change is checked, encoded and written down without holding up readers.
         self._changing = threading.RLock()
 
     def add_annotation(self, annotation: Mapping[str, Any]) -> Record:
@@ -100,17 +104,18 @@ class DatasetChanges(DatasetReads):
         with self._changing:
             draft = Draft(self._store)
             result = make(draft)
-            first = bool(draft.change) and self._commit(draft.change, draft.tracker)
-        if first:
-            self._changed_first()
+            if not draft.change:
+                return result
+            revision = self._commit(draft.change, draft.tracker)
+        self._committed(revision)
         return result
 
-    def _commit(self, change: Change, tracker: ChangeTracker) -> bool:
-        """Put a checked change into memory; returns whether it is the first one since the last save began."""
+    def _commit(self, change: Change, tracker: ChangeTracker) -> int:
+        """Write a checked change down and put it into memory; returns the revision that it makes."""
         raise NotImplementedError
 
-    def _changed_first(self) -> None:
-        """Tell that there is something to save."""
+    def _committed(self, revision: int) -> None:
+        """See to what follows from a change, outside every lock."""
         raise NotImplementedError
 
 

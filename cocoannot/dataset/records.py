@@ -77,8 +77,8 @@ def check_version(text: bytes, if_match: frozenset[str] | None, what: str) -> No
 
 
 def encode(fields: Mapping[str, Any]) -> bytes:
-    """The text of a new record, on one line. Values that are `msgspec.Raw` keep their text."""
-    return msgspec.json.encode(fields)
+    """The text of a new record, on one line. Values that are `msgspec.Raw` keep their text otherwise."""
+    return _on_one_line(msgspec.json.encode(fields))
 
 
 def merge(text: bytes, changes: Mapping[str, Any]) -> bytes:
@@ -92,11 +92,7 @@ def merge(text: bytes, changes: Mapping[str, Any]) -> bytes:
             fields.pop(key, None)
         else:
             fields[key] = value
-    merged = msgspec.json.encode(fields)
-    if b"\n" in merged or b"\r" in merged:
-        # Only the layout of values that came from an indented file: JSON strings hold no line ends.
-        merged = msgspec.json.format(merged, indent=-1)
-    return merged
+    return _on_one_line(msgspec.json.encode(fields))
 
 
 def with_derived(text: bytes, derived: Mapping[str, Any]) -> bytes:
@@ -105,3 +101,10 @@ def with_derived(text: bytes, derived: Mapping[str, Any]) -> bytes:
         return text
     extra = msgspec.json.encode(derived)[1:]
     return b"%b,%b" % (text[:-1].rstrip(), extra)
+
+
+def _on_one_line(text: bytes) -> bytes:
+    if b"\n" in text or b"\r" in text:
+        # Only the layout of values that came indented: JSON strings hold no line ends.
+        return msgspec.json.format(text, indent=-1)
+    return text

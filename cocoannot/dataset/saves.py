@@ -6,18 +6,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from cocoannot.dataset.changes import DatasetChanges
 from cocoannot.dataset.document import read_document
 from cocoannot.dataset.pending import Moment, Pending
+from cocoannot.dataset.recorded import encode_change
 from cocoannot.dataset.store import Change, Store, split
 from cocoannot.dataset.table import Piece
 from cocoannot.dataset.tracker import ChangeTracker
-from cocoannot.errors import FileChanged, NotLoaded, SaveError
-from cocoannot.storage.dataset_file import DatasetFile
+from cocoannot.errors import FileChanged, JournalError, NotDurable, NotLoaded, SaveError
+from cocoannot.storage.dataset_file import DatasetFile, Held
+from cocoannot.storage.journal import LARGE
+from cocoannot.storage.state import Remote
 
 log = logging.getLogger(__name__)
 
@@ -50,20 +53,28 @@ class Saves(NamedTuple):
 
 
 class DatasetSaves(DatasetChanges):
-    """The saving half of the manager: what is pending, and which revision the file has."""
+    """The saving half of the manager: what is pending, and which revision the journal and the file have."""
 
-    def __init__(self, on_dirty: Callable[[], object] = lambda: None, clock: Clock = time) -> None:
+    def __init__(
+        self,
+        on_dirty: Callable[[], object] = lambda: None,
+        on_append: Callable[[], object] | None = None,
+        clock: Clock = time,
+    ) -> None:
         super().__init__()
-        # Guards the file: one save at a time.
+        # Guards the file: one save at a time. Taken before `_changing`.
         self._saving = threading.RLock()
         self._on_dirty = on_dirty
+        self._on_append = on_append
         self._clock = clock
+        self._newly_dirty = False
         self._file: DatasetFile | None = None
         self._pending = Pending()
         self._file_revision = 0
         self._last_saved_at: float | None = None
         self._last_save_seconds: float | None = None
         self._last_error: str | None = None
+        self._journal_error: str | None = None
         self._saves = Saves()
 
     def save(self) -> bool:
@@ -80,10 +91,17 @@ class DatasetSaves(DatasetChanges):
     def shutdown(self) -> None:
         """Save what is pending before the process ends; safe to call more than once. Failures are logged."""
         try:
-            if self.is_loaded and self.save():
+            if self._file is not None and self.save():
                 log.info("Dataset saved on shutdown")
         except SaveError:
-            log.critical("Dataset not saved on shutdown (%s)", self.changes.summary())
+            with suppress(JournalError):
+                self.sync_journal()
+            log.critical("Dataset not saved on shutdown (%s); the journal has it", self.changes.summary())
+
+    def close(self) -> None:
+        """Make no change and no save any more: the file is about to be somebody else's. Reading goes on."""
+        with self._saving, self._changing, self._lock:
+            self._file = None
 
     def save_now(self, *, overwrite: bool = False) -> Saved | None:
         """Like `save`, and says what was saved; `None` for nothing.
@@ -93,11 +111,16 @@ class DatasetSaves(DatasetChanges):
         with self._saving:
             with self._failure_told():
                 conflict = overwrite and self._dataset_file.changed()
-            with self._lock:
-                store, revision = self._store, self._revision
-                if revision == self._file_revision and not conflict:
-                    return None
-                pieces, next_ids, summary = store.pieces(), dict(store.next_ids), self._pending.take().summary()
+            journal = self._dataset_file.journal
+            if self._revision == self._file_revision and not conflict:
+                return None
+            journal.prepare()
+            with self._changing:
+                revision = self._revision
+                journal.turn(revision)
+                with self._lock:
+                    store = self._store
+                    pieces, next_ids, summary = store.pieces(), dict(store.next_ids), self._pending.take().summary()
             try:
                 kept = self._write(pieces, revision, next_ids, overwrite=overwrite)
             except BaseException:
@@ -110,6 +133,32 @@ class DatasetSaves(DatasetChanges):
                 self._read_anew(pieces, revision, next_ids)
             log.info("Auto-saved dataset to %s (%s)", self._dataset_file.name, summary)
             return Saved(summary, revision, kept)
+
+    def hold_file(self) -> Held:
+        """The file as the last save left it, to be read whatever a save does. Raises `SaveError`, `FileChanged`."""
+        with self._saving:
+            return self._dataset_file.hold()
+
+    def remember_remote(self, remote: Remote) -> None:
+        """Write down what was agreed with S3. Raises `SaveError`."""
+        with self._saving:
+            self._dataset_file.remember_remote(remote)
+
+    def sync_journal(self) -> None:
+        """Make every change durable that was made so far. Raises `NotDurable`; a save is then due at once."""
+        self._make_durable(None)
+
+    def check_writable(self) -> None:
+        """Raise `JournalError` where changes are refused now; where they were, it is tried whether they would be."""
+        journal = self._dataset_file.journal
+        if journal.trouble is not None:
+            with self._changing:
+                journal.try_out()
+
+    def save_is_urgent(self) -> bool:
+        """Whether the next save should not wait: the journal has grown large, or takes no change without one."""
+        journal = None if self._file is None else self._file.journal
+        return journal is not None and (journal.in_doubt or journal.size > LARGE)
 
     @property
     def changes(self) -> ChangeTracker:
@@ -129,15 +178,34 @@ class DatasetSaves(DatasetChanges):
             raise NotLoaded("the dataset is not loaded yet; try again in a moment")
         return self._file
 
-    def _commit(self, change: Change, tracker: ChangeTracker) -> bool:
-        now = self._now()
+    def _commit(self, change: Change, tracker: ChangeTracker) -> int:
+        now, revision = self._now(), self._revision + 1
+        self._dataset_file.journal.append(revision, now.wall, None, encode_change(change))
         with self._lock:
             self._store.apply(change)
-            self._revision += 1
-            return self._pending.add(tracker, now)
+            self._revision = revision
+            self._newly_dirty |= self._pending.add(tracker, now)
+        return revision
 
-    def _changed_first(self) -> None:
-        self._on_dirty()
+    def _committed(self, revision: int) -> None:
+        with self._lock:
+            tell, self._newly_dirty = self._newly_dirty, False
+        if tell or self.save_is_urgent():
+            self._on_dirty()
+        if self._on_append is None:
+            self._make_durable(revision)
+        else:
+            self._on_append()
+
+    def _make_durable(self, revision: int | None) -> None:
+        try:
+            self._dataset_file.journal.sync(revision)
+        except NotDurable as exc:
+            if str(exc) != self._journal_error:
+                log.error("%s", exc)
+            self._journal_error = str(exc)
+            self._on_dirty()
+            raise
 
     def _write(
         self, pieces: list[Piece], revision: int, next_ids: Mapping[str, int], *, overwrite: bool
@@ -145,10 +213,13 @@ class DatasetSaves(DatasetChanges):
         with self._failure_told():
             started = self._now()
             suffix = time.strftime("theirs-%Y%m%dT%H%M%SZ", time.gmtime(started.wall))
-            kept = self._dataset_file.save(split(pieces), revision, next_ids, keep_theirs=suffix if overwrite else None)
+            kept = self._dataset_file.save(
+                split(pieces), revision, next_ids, keep_theirs=suffix if overwrite else None, now=started.wall
+            )
         ended = self._now()
         seconds = ended.monotonic - started.monotonic
         self._last_saved_at, self._last_save_seconds, self._last_error = ended.wall, seconds, None
+        self._journal_error = None
         self._saves = Saves(self._saves.done + 1, self._saves.failed, self._saves.seconds + seconds)
         return kept
 

@@ -24,11 +24,30 @@ class Version(msgspec.Struct, frozen=True):
         return Content(self.size, self.sha256)
 
 
+class Remote(msgspec.Struct, frozen=True):
+    """What was agreed last with an object elsewhere: its URI, ETag (`None` for none yet), and our version that it is.
+
+    `uploading` is the sha256 and the revision of an upload that may be there, though no answer came.
+    """
+
+    uri: str
+    etag: str | None
+    sha256: str
+    revision: int
+    uploaded_at: float | None = None
+    uploading: tuple[str, int] | None = None
+
+
 class State(msgspec.Struct, frozen=True):
-    """Every content that the file may have after a crash, oldest first, and the one kept in `unsaved.json`."""
+    """Every content that the file may have after a crash, oldest first, and the one kept in `unsaved.json`.
+
+    `coming` takes the place of `remote` where the file is the version that it names: one that was being downloaded.
+    """
 
     versions: list[Version] = []
     unsaved: Version | None = None
+    remote: Remote | None = None
+    coming: Remote | None = None
 
 
 class _Signed(msgspec.Struct):
@@ -51,7 +70,7 @@ def read_state(path: Path) -> State:
         if signed.format != _FORMAT or hashlib.sha256(signed.state).hexdigest() != signed.sha256:
             raise ValueError("its checksum is wrong")
         return msgspec.json.decode(signed.state, type=State)
-    except ValueError as exc:  # msgspec.DecodeError is one
+    except (ValueError, RecursionError) as exc:  # msgspec.DecodeError is the former
         raise DatasetError(
             f"{path}: the state file is damaged ({exc}); move it away to start from the dataset's file alone: "
             "revisions then begin again, and ids of deleted records may be given again"
