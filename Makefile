@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 
-.PHONY: install run tools test torture coverage fuzz check format bench clean
+.PHONY: install run tools test torture coverage fuzz screenshots check format bench clean
 
 install: $(INSTALLED)
 
@@ -35,11 +35,11 @@ run: $(INSTALLED)
 	@exec $(BIN)/gunicorn wsgi:app
 
 # What tests need that break the disk; those that can't have it skip, and say why.
-TOOLS := strace eatmydata mkfs.ext4
+TOOLS := strace eatmydata mkfs.ext4 chromium
 tools:
 	@command -v $(TOOLS) >/dev/null 2>&1 && [ "$$(command -v $(TOOLS) | wc -l)" = "$(words $(TOOLS))" ] || { \
 		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
-		&& apt-get install -y -qq strace eatmydata e2fsprogs mount >/dev/null; } \
+		&& apt-get install -y -qq strace eatmydata e2fsprogs mount chromium >/dev/null; } \
 		|| echo "one of $(TOOLS) is missing: some tests skip"
 
 test: $(INSTALLED_DEV) tools
@@ -56,6 +56,10 @@ torture: $(INSTALLED_DEV) tools
 fuzz: $(INSTALLED_DEV)
 	PYTHONPATH=. $(BIN)/python tests/test_schemathesis.py $(or $(CASES),500)
 
+# The README's pictures of the page.
+screenshots: $(INSTALLED_DEV) tools
+	PYTHONPATH=.:tests $(BIN)/python tests/screenshots.py docs/images
+
 check: $(INSTALLED_DEV)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
@@ -66,8 +70,9 @@ format: $(INSTALLED_DEV)
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
+# Twenty minutes; BENCH_ARGS=--quick tells in one whether it works. bench/RESULTS.md is where it goes.
 bench: $(INSTALLED_DEV)
-	$(BIN)/python -m bench.manager
+	$(BIN)/python -m bench $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

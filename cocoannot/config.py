@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 import re
@@ -10,11 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import platformdirs
+
 from cocoannot.errors import ConfigError
 
 _MEBIBYTE = 1024 * 1024
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -31,10 +36,46 @@ class Setting(NamedTuple):
     secret: bool = False
 
 
+class S3Uri(NamedTuple):
+    """An object, or with a key that ends in `/` or is empty, all below it: `s3://BUCKET/KEY`."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class S3Options(NamedTuple):
+    """How S3 is talked to: seconds of silence that are too many, and what servers that are not AWS need."""
+
+    timeout: float
+    addressing: str
+    checksums: str
+    conditional: bool
+
+
 def _path(text: str) -> Path | None:
     if "://" in text:
         raise ValueError(text)
     return Path(text).expanduser() if text else None
+
+
+def _place(text: str) -> Path | S3Uri | None:
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme.lower() not in ("s3", "s3a"):
+        return _path(text)
+    bucket, _, key = rest.partition("/")
+    if not _BUCKET.fullmatch(bucket) or "?" in key or "#" in key:
+        raise ValueError(text)
+    return S3Uri(bucket, key)
+
+
+def _dataset(text: str) -> Path | S3Uri | None:
+    place = _place(text)
+    if isinstance(place, S3Uri) and (not place.key or place.key.endswith("/")):
+        raise ValueError(text)
+    return place
 
 
 def _flag(text: str) -> bool:
@@ -91,11 +132,11 @@ SETTINGS = {
     "dataset": Setting(
         "COCOANNOT_DATASET",
         "",
-        "the path of a COCO JSON file on this machine; s3:// is not supported in this version",
-        _path,
+        "the path of a COCO JSON file on this machine, or s3://BUCKET/KEY",
+        _dataset,
     ),
     "create": Setting("COCOANNOT_CREATE", "0", "0 or 1", _flag),
-    "images": Setting("COCOANNOT_IMAGES", "", "the path of a folder on this machine", _path),
+    "images": Setting("COCOANNOT_IMAGES", "", "the path of a folder on this machine, or s3://BUCKET/PREFIX", _place),
     "images_follow_links": Setting("COCOANNOT_IMAGES_FOLLOW_LINKS", "0", "0 or 1", _flag),
     "auto_save_interval": Setting(
         "DATASET_AUTO_SAVE_INTERVAL", "30", "seconds, from 0.1 to 86400", _within(0.1, 86400, float)
@@ -126,6 +167,17 @@ SETTINGS = {
     "cache_bytes": Setting(
         "COCOANNOT_CACHE_BYTES", str(1024 * _MEBIBYTE), "bytes, from 1048576 to 2^50", _within(_MEBIBYTE, 2**50, int)
     ),
+    "s3_timeout": Setting("COCOANNOT_S3_TIMEOUT", "20", "seconds, from 0.1 to 3600", _within(0.1, 3600, float)),
+    "s3_addressing": Setting(
+        "COCOANNOT_S3_ADDRESSING", "auto", "auto, path or virtual", _one_of("auto", "path", "virtual")
+    ),
+    "s3_checksums": Setting(
+        "COCOANNOT_S3_CHECKSUMS",
+        "when_supported",
+        "when_supported or when_required",
+        _one_of("when_supported", "when_required"),
+    ),
+    "s3_conditional": Setting("COCOANNOT_S3_CONDITIONAL", "1", "0 or 1", _flag),
     "log_level": Setting("COCOANNOT_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR", _level),
     "log_format": Setting("COCOANNOT_LOG", "text", "text or json", _one_of("text", "json")),
 }
@@ -142,9 +194,9 @@ class Settings:
     send them.
     """
 
-    dataset: Path | None
+    dataset: Path | S3Uri | None
     create: bool
-    images: Path | None
+    images: Path | S3Uri | None
     images_follow_links: bool
     auto_save_interval: float
     journal_fsync: str
@@ -161,6 +213,10 @@ class Settings:
     proxies: int
     cache: Path | None
     cache_bytes: int
+    s3_timeout: float
+    s3_addressing: str
+    s3_checksums: str
+    s3_conditional: bool
     log_level: str
     log_format: str
 
@@ -184,10 +240,24 @@ class Settings:
         return cls(**values)
 
     def dataset_path(self) -> Path:
-        """The dataset that is named. Raises `ConfigError` where none is."""
+        """The file of the dataset that is named, for one in S3 its local copy. Raises `ConfigError` where none is."""
         if self.dataset is None:
-            raise ConfigError("COCOANNOT_DATASET is not set; give the path of a COCO JSON file on this machine")
-        return self.dataset
+            raise ConfigError(f"COCOANNOT_DATASET is not set; give {SETTINGS['dataset'].allowed}")
+        if isinstance(self.dataset, Path):
+            return self.dataset
+        uri = str(self.dataset)
+        # A folder a URI, that people can tell: the hash alone keeps two apart.
+        name = _UNSAFE.sub("-", uri.removeprefix("s3://"))[-80:]
+        folder = f"{name}-{hashlib.sha256(uri.encode()).hexdigest()[:12]}"
+        return self.cache_folder() / "datasets" / folder / (_UNSAFE.sub("-", self.dataset.key.rpartition("/")[2]))
+
+    def cache_folder(self) -> Path:
+        """The folder of what can be made or downloaded again."""
+        return self.cache or platformdirs.user_cache_path("cocoannot")
+
+    def s3_options(self) -> S3Options:
+        """How S3 is talked to."""
+        return S3Options(self.s3_timeout, self.s3_addressing, self.s3_checksums, self.s3_conditional)
 
     def check_address(self, host: str) -> None:
         """Raise `ConfigError` where listening at `host` (an IP address, a name, a socket's path) needs a token."""

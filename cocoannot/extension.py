@@ -12,22 +12,28 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
-import platformdirs
 from flask import Flask, current_app
 
 from cocoannot import logs
-from cocoannot.config import Settings
+from cocoannot.config import S3Uri, Settings
 from cocoannot.dataset.manager import DatasetManager
-from cocoannot.errors import CocoannotError, ConfigError, DatasetError, NotLoaded, UnknownId
-from cocoannot.pictures.folder import Picture, Pictures, choose_folder
+from cocoannot.errors import CocoannotError, ConfigError, DatasetError, NotInS3, NotLoaded, UnknownId
+from cocoannot.pictures.folder import FOLDERS, Pictures, choose_folder
+from cocoannot.pictures.formats import media_type
+from cocoannot.pictures.rendering import render_file
 from cocoannot.pictures.thumbnails import Thumbnail, Thumbnails
 from cocoannot.saver import Saver
 from cocoannot.storage.dataset_file import DatasetFile
 from cocoannot.storage.lock import Owner
 from cocoannot.syncer import Syncer
+
+if TYPE_CHECKING:
+    from cocoannot.s3.dataset import S3Dataset
+    from cocoannot.s3.pictures import S3Pictures
 
 _NAME = "cocoannot"
 
@@ -49,9 +55,9 @@ class Runtime:
             self._save_last,
             urgent=self.manager.save_is_urgent,
         )
-        self.pictures: Pictures | None = None
-        cache = settings.cache or platformdirs.user_cache_path("cocoannot")
-        self._thumbnails = Thumbnails(cache / "thumbnails", settings.cache_bytes)
+        self.pictures: Pictures | S3Pictures | None = None
+        self.s3: S3Dataset | None = None
+        self._thumbnails = Thumbnails(settings.cache_folder() / "thumbnails", settings.cache_bytes)
         # Guards starting and stopping.
         self._lock = threading.Lock()
         self._file: DatasetFile | None = None
@@ -61,8 +67,8 @@ class Runtime:
         """Own the dataset and load it, if that was not done yet; `url` is where this server answers.
 
         Waits, in steps by `wait(seconds)`, for another process to let go of the dataset, for `patience` seconds at
-        most (default: the setting `lock_timeout`). Raises `ConfigError`, `OwnedElsewhere`, `DatasetError`, and the
-        dataset is then nobody's; `NotLoaded` where this was stopped.
+        most (default: the setting `lock_timeout`). Raises `ConfigError`, `OwnedElsewhere`, `DatasetError`, `S3Error`,
+        and the dataset is then nobody's; `NotLoaded` where this was stopped.
         """
         patience = self.settings.lock_timeout if patience is None else patience
         with self._lock:
@@ -75,10 +81,14 @@ class Runtime:
             try:
                 file.lock.acquire(Owner(os.getpid(), url, str(file.path)), patience, wait)
             except OSError as exc:
-                raise DatasetError(f"can't write beside {file.name}, so it can't be saved: {exc.strerror}") from exc
+                copied = f", the copy of {self.uri()}" if isinstance(self.settings.dataset, S3Uri) else ""
+                raise DatasetError(
+                    f"can't write beside {file.name}{copied}, so it can't be saved: {exc.strerror}"
+                ) from exc
             try:
+                self.s3 = self._start_s3(file, wait)
                 self.manager.load(file, create=self.settings.create)
-                self.pictures = self._find_pictures(file)
+                self.pictures = self._find_pictures(file, wait)
             except BaseException:
                 file.lock.release()
                 raise
@@ -102,17 +112,54 @@ class Runtime:
             raise NotLoaded(str(exc)) from exc
 
     def thumbnail(self, image: Mapping[str, Any], size: int) -> Thumbnail:
-        """A JPEG of an image's picture, at most `size` pixels long. Raises as `picture` does, and `BadPicture`."""
-        return self._thumbnails.get(self.picture(image).path, size)
+        """A JPEG of an image's picture, at most `size` pixels long.
 
-    def picture(self, image: Mapping[str, Any]) -> Picture:
-        """The picture of an image's record. Raises `UnknownId`, `NotLoaded`."""
+        Raises as `find_picture` does, and what finding and decoding the picture raises.
+        """
+        pictures, name = self.find_picture(image)
+        if isinstance(pictures, Pictures):
+            return self._thumbnails.get(pictures.find(name).path, size)
+        return pictures.use_thumbnail(name, size, self._thumbnails.keep)
+
+    def find_picture(self, image: Mapping[str, Any]) -> tuple[Pictures | S3Pictures, str]:
+        """Where the picture of an image's record is, and its name there. Raises `UnknownId`, `NotLoaded`."""
         if self.pictures is None:
             raise NotLoaded("the dataset is not loaded yet; try again in a moment")
         name = image.get("file_name")
         if not isinstance(name, str):
             raise UnknownId("the image's record has no file_name, so there is no picture")
-        return self.pictures.find(name)
+        return self.pictures, name
+
+    def pictures_uri(self) -> S3Uri | None:
+        """Where in S3 the pictures are, `None` where they are on disk."""
+        images, dataset = self.settings.images, self.settings.dataset
+        if isinstance(images, S3Uri):
+            return images
+        if images is None and isinstance(dataset, S3Uri):
+            folder, slash, _ = dataset.key.rpartition("/")
+            return S3Uri(dataset.bucket, folder + slash)
+        return None
+
+    def uri(self) -> str:
+        """The dataset as the operator calls it: its path, or `s3://BUCKET/KEY`."""
+        return str(self.settings.dataset)
+
+    def s3_dataset(self) -> S3Dataset:
+        """The dataset's object in S3. Raises `NotInS3` where it has none, `NotLoaded` before the start."""
+        if self.s3 is not None:
+            return self.s3
+        if isinstance(self.settings.dataset, S3Uri):
+            raise NotLoaded("the dataset is not loaded yet; try again in a moment")
+        raise NotInS3(f"{self.uri()} is a file on the server's disk, not from S3; POST /api/flush saves it")
+
+    def open_s3(self, file: DatasetFile) -> S3Dataset:
+        """The object that `file` is the local copy of. Raises `NotInS3`, `S3Error`."""
+        if not isinstance(self.settings.dataset, S3Uri):
+            raise NotInS3(f"{self.uri()} is a file on this machine, not from S3")
+        # Not before it is needed: boto3 takes a third of a second to be imported.
+        from cocoannot.s3.dataset import S3Dataset
+
+        return S3Dataset(self.settings.dataset, self.settings.s3_options(), file)
 
     def stop(self) -> None:
         """Save what is pending and let go of the dataset; nothing happens where it was not started."""
@@ -138,8 +185,23 @@ class Runtime:
         with self._lock:
             self.manager.shutdown()
 
+    def _start_s3(self, file: DatasetFile, wait: Callable[[float], object]) -> S3Dataset | None:
+        if not isinstance(self.settings.dataset, S3Uri):
+            return None
+        s3 = self.open_s3(file)
+        s3.start(lambda: wait(0), create=self.settings.create)
+        return s3
+
     def _check_place(self, file: DatasetFile) -> None:
         if file.path.is_file():
+            return
+        if isinstance(self.settings.dataset, S3Uri):
+            try:
+                file.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as exc:
+                raise DatasetError(
+                    f"can't make {file.path.parent} for the copy of {self.uri()}: {exc.strerror}"
+                ) from exc
             return
         if file.path.exists():
             raise DatasetError(f"{file.name} is not a file; COCOANNOT_DATASET must name a COCO JSON file")
@@ -151,15 +213,27 @@ class Runtime:
         if not file.path.parent.is_dir():
             raise DatasetError(f"can't create {file.name}: there is no folder {file.path.parent}")
 
-    def _find_pictures(self, file: DatasetFile) -> Pictures:
+    def _find_pictures(self, file: DatasetFile, wait: Callable[[float], object]) -> Pictures | S3Pictures:
         follow = self.settings.images_follow_links
         names = self.manager.file_names()
+        if (uri := self.pictures_uri()) is not None:
+            return self._find_in_s3(uri, names, wait)
         if self.settings.images is None:
             return choose_folder(file.path, names, follow_links=follow)
+        assert isinstance(self.settings.images, Path)
         if not self.settings.images.is_dir():
             raise ConfigError(f"COCOANNOT_IMAGES={str(self.settings.images)!r} is not a folder")
         pictures = Pictures(self.settings.images, follow_links=follow)
         pictures.report(names)
+        return pictures
+
+    def _find_in_s3(self, uri: S3Uri, names: Sequence[str], wait: Callable[[float], object]) -> S3Pictures:
+        from cocoannot.s3.pictures import S3Pictures
+
+        # Where the operator says where they are, they are looked for nowhere else.
+        folders = () if self.settings.images else FOLDERS
+        pictures = S3Pictures(uri, self.settings.s3_options(), media_type, render_file, folders)
+        pictures.start(names, lambda: wait(0))
         return pictures
 
 
@@ -174,7 +248,8 @@ class Cocoannot:
         COCOANNOT_BACKUPS, COCOANNOT_THREADS, COCOANNOT_LOCK_TIMEOUT,
         COCOANNOT_CLIENT_TIMEOUT, COCOANNOT_MAX_BODY_BYTES, COCOANNOT_MAX_DATASET_BYTES, COCOANNOT_TOKEN,
         COCOANNOT_INSECURE, COCOANNOT_HOSTS, COCOANNOT_CORS_ORIGINS, COCOANNOT_PROXIES, COCOANNOT_CACHE,
-        COCOANNOT_CACHE_BYTES, COCOANNOT_LOG_LEVEL, COCOANNOT_LOG. Raises `ConfigError`.
+        COCOANNOT_CACHE_BYTES, COCOANNOT_S3_TIMEOUT, COCOANNOT_S3_ADDRESSING, COCOANNOT_S3_CHECKSUMS,
+        COCOANNOT_S3_CONDITIONAL, COCOANNOT_LOG_LEVEL, COCOANNOT_LOG. Raises `ConfigError`.
         """
         settings = Settings.read(app.config)
         logs.set_up(settings.log_level, settings.log_format)

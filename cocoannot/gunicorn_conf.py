@@ -55,8 +55,9 @@ bind = "127.0.0.1:8000"
 workers = 1
 worker_class = "gthread"
 threads = _settings().threads
-# Waiting for the lock tells the arbiter that the worker is alive; loading may take this long.
-timeout = 120
+# Waiting for the lock tells the arbiter that the worker is alive; loading may take this long, and so may an S3 that
+# does not answer: it is asked three times.
+timeout = max(120, int(4 * _settings().s3_timeout))
 graceful_timeout = 30
 # It is one socket for all gunicorns of a user, so that a command to one would reach another.
 control_socket_disable = True

@@ -12,6 +12,10 @@ from typing import Any, Protocol
 import pytest
 from api_client import api as api
 from api_client import serve as serve
+from s3_servers import moto as moto
+from s3_servers import s3 as s3
+from s3_servers import seaweedfs as seaweedfs
+from s3_servers import seaweedfs_tls as seaweedfs_tls
 
 from cocoannot.dataset.manager import DatasetManager
 

@@ -17,11 +17,21 @@ from cocoannot.api.health import blueprint as health_blueprint
 from cocoannot.api.images import blueprint as images_blueprint
 from cocoannot.api.metrics import blueprint as metrics_blueprint
 from cocoannot.api.metrics import register_metrics
+from cocoannot.api.s3 import blueprint as s3_blueprint
 from cocoannot.dataset.document import MAX_ID
 from cocoannot.extension import runtime
 from cocoannot.version import __version__
 
-_UNLOADED = {"health.healthz", "metrics.metrics", "api-docs.openapi_json", "access.login", "docs.page", "docs.file"}
+_UNLOADED = {
+    "health.healthz",
+    "metrics.metrics",
+    "api-docs.openapi_json",
+    "access.login",
+    "docs.page",
+    "docs.file",
+    "web.page",
+    "web.file",
+}
 
 
 class IdConverter(BaseConverter):
@@ -58,6 +68,7 @@ def register(app: Flask) -> None:
         images_blueprint,
         annotations_blueprint,
         categories_blueprint,
+        s3_blueprint,
         access_blueprint,
     ):
         api.register_blueprint(blueprint)

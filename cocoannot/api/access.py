@@ -31,7 +31,7 @@ _ALLOWED = ["Authorization", "Content-Type", "If-Match", "If-None-Match", "Range
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _ANY_HOST = {"health.healthz", "health.readyz"}
-_OPEN = {*_ANY_HOST, "access.login", "docs.page", "docs.file"}
+_OPEN = {*_ANY_HOST, "access.login", "docs.page", "docs.file", "web.page", "web.file"}
 
 blueprint = Blueprint("access", __name__, url_prefix="/api", description="Who may call")
 

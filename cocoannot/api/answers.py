@@ -31,6 +31,31 @@ class DatasetHead(ma.Schema):
     revision = fields.Integer()
 
 
+class CategoryCount(ma.Schema):
+    id = fields.Integer()
+    name = fields.String()
+    annotations = fields.Integer()
+
+
+class ImageBar(ma.Schema):
+    at_least = fields.Integer()
+    at_most = fields.Integer(allow_none=True, metadata={"description": "null for no limit"})
+    images = fields.Integer()
+
+
+class SizeBar(ma.Schema):
+    at_least = fields.Integer(metadata={"description": "pixels"})
+    below = fields.Integer(allow_none=True, metadata={"description": "pixels, null for no limit"})
+    annotations = fields.Integer()
+
+
+class Statistics(ma.Schema):
+    counts = fields.Nested(Counts)
+    categories = fields.List(fields.Nested(CategoryCount))
+    annotations_per_image = fields.List(fields.Nested(ImageBar))
+    sizes = fields.List(fields.Nested(SizeBar))
+
+
 class Flushed(ma.Schema):
     saved = fields.Boolean()
     summary = fields.String(metadata={"example": "3 annotation(s) added"})
@@ -96,10 +121,34 @@ class SaverStatus(ma.Schema):
     last_error = fields.String(allow_none=True)
 
 
+class Uploading(ma.Schema):
+    bytes = fields.Integer()
+    total = fields.Integer()
+
+
+class S3Status(ma.Schema):
+    uri = fields.String()
+    state = fields.String(validate=ma.validate.OneOf(["level", "ahead", "conflict", "unknown"]))
+    etag = fields.String(allow_none=True, metadata={"description": "of the version that was agreed last"})
+    last_uploaded_at = fields.DateTime(allow_none=True)
+    uploading = fields.Nested(Uploading, allow_none=True)
+    last_error = fields.String(allow_none=True)
+    atomic = fields.Boolean(metadata={"description": "whether S3 itself sees to it that nobody is overwritten"})
+
+
+class SavedToS3(ma.Schema):
+    status = fields.String(metadata={"example": "success"})
+    s3_uri = fields.String()
+    etag = fields.String()
+    size = fields.Integer(metadata={"description": "bytes"})
+    revision = fields.Integer()
+    kept = fields.String(allow_none=True, metadata={"description": "where the version that was there was copied to"})
+
+
 class Status(ma.Schema):
     version = fields.String()
     dataset = fields.Nested(DatasetStatus)
     revision = fields.Nested(RevisionStatus)
     pending = fields.Nested(PendingStatus)
     saver = fields.Nested(SaverStatus)
-    s3 = fields.Raw(allow_none=True)
+    s3 = fields.Nested(S3Status, allow_none=True)

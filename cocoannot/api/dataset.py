@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from flask import Response, request
@@ -18,6 +18,9 @@ from cocoannot.api.responses import json_response
 from cocoannot.errors import VersionMismatch
 from cocoannot.extension import runtime
 from cocoannot.version import __version__
+
+if TYPE_CHECKING:
+    from cocoannot.s3.dataset import S3Status
 
 blueprint = Blueprint("dataset", __name__, url_prefix="/api", description="The dataset as a whole")
 
@@ -83,15 +86,36 @@ def export_dataset() -> Response:
     return response
 
 
+@blueprint.route("/stats")
+@blueprint.response(200, answers.Statistics)
+def get_statistics() -> dict[str, Any]:
+    """Get what the dataset is made of
+
+    Annotations per category; images by how many annotations they have; annotations by their size, the square root of
+    `area` in pixels (those without an area are left out). `GET /api/images` takes each of these as a filter.
+    """
+    found = manager().statistics()
+    return {
+        "counts": found.counts,
+        "categories": [category._asdict() for category in found.categories],
+        "annotations_per_image": [
+            {"at_least": bar.low, "at_most": None if bar.high is None else bar.high - 1, "images": bar.number}
+            for bar in found.images
+        ],
+        "sizes": [{"at_least": bar.low, "below": bar.high, "annotations": bar.number} for bar in found.sizes],
+    }
+
+
 @blueprint.route("/status")
 @blueprint.response(200, answers.Status)
 def get_status() -> dict[str, Any]:
     """Get what is saved and what is not"""
     status, saver = manager().status(), runtime().saver
+    s3 = None if runtime().s3 is None else runtime().s3_dataset().status(status.revision)
     return {
         "version": __version__,
         "dataset": {
-            "uri": status.name,
+            "uri": runtime().uri(),
             "path": str(status.path),
             "loaded_at": _moment(status.loaded_at),
             "bytes": status.size,
@@ -103,7 +127,7 @@ def get_status() -> dict[str, Any]:
             "memory": status.revision,
             "journal": status.journal_revision,
             "file": status.file_revision,
-            "s3": None,
+            "s3": s3.revision if s3 else None,
         },
         "pending": {
             **vars(status.pending),
@@ -117,7 +141,22 @@ def get_status() -> dict[str, Any]:
             "last_save_seconds": status.last_save_seconds,
             "last_error": status.journal_error or status.last_error,
         },
-        "s3": None,
+        "s3": s3_part(s3),
+    }
+
+
+def s3_part(s3: S3Status | None) -> dict[str, Any] | None:
+    """The `s3` part of the status, `None` for a dataset that is not from S3."""
+    if s3 is None:
+        return None
+    return {
+        "uri": s3.uri,
+        "state": s3.state,
+        "etag": s3.etag,
+        "last_uploaded_at": _moment(s3.uploaded_at),
+        "uploading": s3.uploading._asdict() if s3.uploading else None,
+        "last_error": s3.last_error,
+        "atomic": s3.atomic,
     }
 
 

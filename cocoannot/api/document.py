@@ -103,6 +103,11 @@ _ERRORS: dict[int, tuple[str, str, object]] = {
         {"json": {"image_id": ["there is no image with id 99"]}},
     ),
     428: ("If-Match is missing", 'If-Match: "REVISION" is missing; send the revision that you read', None),
+    502: (
+        "S3 refused, or could not be reached",
+        "upload s3://data/train.json: access is denied; the credentials need the permissions that the README lists",
+        None,
+    ),
     503: (
         "Not possible at the moment: not loaded yet, or the disk fails; the message says whether the change was made",
         "the dataset is not loaded yet; try again in a moment",

@@ -23,6 +23,8 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
     errors.BadPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.DatasetError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SaveError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NotInS3: HTTPStatus.BAD_REQUEST,
+    errors.S3Error: HTTPStatus.BAD_GATEWAY,
     errors.JournalError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotLoaded: HTTPStatus.SERVICE_UNAVAILABLE,
 }

@@ -24,6 +24,16 @@ _PENDING = {
 }
 _LOADED, _SAVED, _CHANGED = "2026-01-05T09:00:00Z", "2026-01-05T09:30:00Z", "2026-01-05T09:30:12Z"
 
+_S3: dict[str, Any] = {
+    "uri": "s3://data/annotations.json",
+    "state": "ahead",
+    "etag": '"9b2cf535f27731c974343645a3985328"',
+    "last_uploaded_at": "2026-11-22T10:12:00+00:00",
+    "uploading": None,
+    "last_error": None,
+    "atomic": True,
+}
+
 REQUESTS: dict[str, dict[str, Any]] = {
     "NewAnnotation": {
         "polygon": {"image_id": 1, "category_id": 1, "segmentation": _POLYGON},
@@ -74,7 +84,22 @@ ANSWERS: dict[str, Any] = {
     "Category": _CATEGORY,
     "ListedCategory": {**_CATEGORY, "_annotation_count": 1},
     "DatasetHead": {"info": {}, "licenses": [], "categories": [_CATEGORY], "counts": _COUNTS, "revision": 42},
+    "Statistics": {
+        "counts": _COUNTS,
+        "categories": [{"id": 1, "name": "cat", "annotations": 2}],
+        "annotations_per_image": [{"at_least": 0, "at_most": 0, "images": 1}],
+        "sizes": [{"at_least": 0, "below": 8, "annotations": 2}],
+    },
     "Flushed": {"saved": True, "summary": "3 annotation(s) added", "revision": 42},
+    "S3Status": _S3,
+    "SavedToS3": {
+        "status": "success",
+        "s3_uri": _S3["uri"],
+        "etag": _S3["etag"],
+        "size": 4711,
+        "revision": 42,
+        "kept": None,
+    },
     "Status": {
         "version": "0.1.0",
         "dataset": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, send_file, url_for
+from flask import Response, request, send_file, url_for
 from flask_smorest.pagination import PaginationParameters
 from webargs.flaskparser import abort
 
@@ -20,8 +20,10 @@ from cocoannot.api.responses import (
     record_response,
     versioned_list_response,
 )
+from cocoannot.api.streams import stream_response
 from cocoannot.dataset.queries import AnnotationQuery, ImageQuery
 from cocoannot.extension import runtime
+from cocoannot.pictures.folder import Pictures
 
 _BYTES = {"type": "string", "format": "binary"}
 
@@ -38,7 +40,16 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
     In the file's own order, or sorted by `sort` (`-` in front for descending).
     """
     page = manager().find_images(
-        ImageQuery(query["file_name"], query["category_id"], query.get("annotated"), query["sort"]),
+        ImageQuery(
+            query["file_name"],
+            query["category_id"],
+            query.get("annotated"),
+            query["sort"],
+            query.get("min_annotations"),
+            query.get("max_annotations"),
+            query.get("min_size"),
+            query.get("below_size"),
+        ),
         pagination_parameters.first_item,
         pagination_parameters.page_size,
         query["derived"],
@@ -107,16 +118,23 @@ def list_annotations_of_image(query: dict[str, Any], image_id: int) -> Response:
 @blueprint.route("/<id:image_id>/file")
 @blueprint.response(200, _BYTES, content_type="image/*", headers=ETAG)
 @blueprint.response(206, _BYTES, content_type="image/*", headers=RANGES)
-@blueprint.errors(404, 409, 412, 416, 422)
+@blueprint.errors(404, 409, 412, 416, 422, 502)
 @blueprint.unchanged(RANGE)
 def get_picture(image_id: int) -> Response:
     """Get the picture of an image
 
-    Conditional, and by `Range`.
+    Conditional, and by `Range`. 422 for a picture that is too large to be looked at; 502 where S3 has the pictures,
+    and fails.
     """
-    picture = runtime().picture(found(manager().get_image(image_id), "image", image_id))
-    response = send_file(picture.path, mimetype=picture.media_type, conditional=True)
-    if response.status_code == 412:
+    pictures, name = runtime().find_picture(found(manager().get_image(image_id), "image", image_id))
+    if isinstance(pictures, Pictures):
+        picture = pictures.find(name)
+        response = send_file(picture.path, mimetype=picture.media_type, conditional=True)
+    else:
+        response = pictures.use(name, stream_response)
+    tag = response.get_etag()[0] or ""
+    # werkzeug does not look at it where there is a `Range`, and a part of another version is of no use.
+    if response.status_code == 412 or (request.if_match and tag not in request.if_match):
         response.close()
         abort(412, message="the picture has changed since you read it; read it again")
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -126,13 +144,13 @@ def get_picture(image_id: int) -> Response:
 @blueprint.route("/<id:image_id>/thumbnail")
 @blueprint.arguments(parameters.ThumbnailQuery, location="query")
 @blueprint.response(200, _BYTES, content_type="image/jpeg", headers=ETAG)
-@blueprint.errors(404, 409)
+@blueprint.errors(404, 409, 502)
 @blueprint.unchanged()
 def get_thumbnail(query: dict[str, Any], image_id: int) -> Response:
     """Get a small JPEG of the picture of an image
 
     Never larger than the picture, turned as its EXIF says, on white where it is transparent. 422 for a picture that
-    is damaged or too large.
+    is damaged or too large; 502 where S3 has the pictures, and fails.
     """
     thumbnail = runtime().thumbnail(found(manager().get_image(image_id), "image", image_id), query["size"])
     return picture_response(thumbnail.data, thumbnail.key)

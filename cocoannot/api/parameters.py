@@ -37,6 +37,14 @@ def _derived(*names: str) -> fields.List[Any]:
     )
 
 
+def _count(description: str) -> Numeral:
+    return Numeral(validate=validate.Range(0, 2**53 - 1), metadata={"description": description})
+
+
+def _pixels(description: str) -> fields.Float:
+    return fields.Float(validate=validate.Range(0, 1e6), allow_nan=False, metadata={"description": description})
+
+
 class ImageListQuery(Query):
     file_name = fields.String(load_default="", metadata={"description": "part of the file name"})
     category_id = fields.List(
@@ -45,6 +53,10 @@ class ImageListQuery(Query):
     annotated = fields.Boolean(
         truthy={"true"}, falsy={"false"}, metadata={"description": "images with annotations, or those without"}
     )
+    min_annotations = _count("images with at least so many annotations")
+    max_annotations = _count("images with at most so many annotations")
+    min_size = _pixels("images with an annotation of at least this size: the square root of its area, in pixels")
+    below_size = _pixels("images with an annotation below this size")
     sort = fields.String(
         load_default="position",
         validate=validate.OneOf(SORTS),

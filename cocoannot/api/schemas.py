@@ -263,7 +263,7 @@ class Login(Closed):
 
 
 class OnConflict(Closed):
-    """What to do where something else changed the file."""
+    """What to do where something else changed the file, or the object in S3."""
 
     optional = True
 

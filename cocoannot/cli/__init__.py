@@ -10,12 +10,13 @@ import threading
 from flask import Flask
 
 from cocoannot.cli.check import check
+from cocoannot.cli.s3 import pull_from_s3, save_to_s3
 from cocoannot.cli.server import flush, status
 
 
 def register(app: Flask) -> None:
     """Put the commands onto `app`."""
-    for command in (flush, status, check):
+    for command in (flush, status, save_to_s3, pull_from_s3, check):
         app.cli.add_command(command)
     _end_on_term()
 

@@ -18,6 +18,7 @@ from cocoannot.check.checked import Checked
 from cocoannot.check.findings import KINDS, Findings
 from cocoannot.check.repair import check_place, removed_path, write_repaired
 from cocoannot.check.whole import check_dataset
+from cocoannot.config import S3Uri
 from cocoannot.errors import CocoannotError, UnknownId
 from cocoannot.extension import runtime
 from cocoannot.pictures.folder import Pictures, choose_folder
@@ -57,12 +58,15 @@ def _run(path: Path, out: Path | None) -> tuple[dict[str, object], str, bool]:
     """What to print, as JSON and as text, and whether all is well."""
     findings = Findings()
     data = path.read_bytes()
+    remote = _pictures_in_s3(path)
+    if remote is not None:
+        findings.notes.append(f"pictures were not looked for: they are in S3, under {remote}")
     with _progress("Checking", len(data)) as progress:
         checked = check_dataset(
             data,
             str(path),
             findings,
-            find_pictures=lambda names: _Gallery(path, names),
+            find_pictures=None if remote else lambda names: _Gallery(path, names),
             measure_pictures=out is not None,
             progress=progress,
         )
@@ -106,14 +110,22 @@ def _lines(path: Path, findings: Findings, counts: dict[str, int], *, fixed: boo
     return lines + [f"  note: {note}" for note in findings.notes]
 
 
+def _pictures_in_s3(path: Path) -> S3Uri | None:
+    """Where in S3 the pictures of the dataset in the file at `path` are, `None` where they are on disk."""
+    state = runtime()
+    # The setting is for any file; a dataset that is in S3 itself has them near it, and no other file has.
+    own = isinstance(state.settings.dataset, S3Uri) and path == state.settings.dataset_path()
+    return state.pictures_uri() if state.settings.images or own else None
+
+
 class _Gallery:
-    """The pictures of a dataset: in COCOANNOT_IMAGES where that is set, else beside the file, as the server looks."""
+    """The pictures of a dataset, on disk: in COCOANNOT_IMAGES where that is set, else near the file, as served."""
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         settings = runtime().settings
         follow = settings.images_follow_links
         self.certain = settings.images is not None
-        if settings.images is not None:
+        if isinstance(settings.images, Path):
             self._pictures = Pictures(settings.images, follow_links=follow)
         else:
             with _quiet(logging.getLogger("cocoannot.pictures")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ class Column:
 
     def __init__(self, values: npt.NDArray[Any]) -> None:
         self._data = values
+        # For one value at a time it takes a quarter of the time that the array does.
+        self._cells = values.data
         self._length = len(values)
 
     def __len__(self) -> int:
@@ -29,16 +32,18 @@ class Column:
         return self._data[: self._length]
 
     def __getitem__(self, slot: int) -> int:
-        return int(self._data[slot])
+        value: int = self._cells[slot]
+        return value
 
-    def __setitem__(self, slot: int, value: int) -> None:
-        self._data[slot] = value
+    def __setitem__(self, slot: int, value: float) -> None:
+        self._cells[slot] = value
 
-    def append(self, value: int) -> None:
-        if self._length == len(self._data):
+    def append(self, value: float) -> None:
+        if self._length == len(self._cells):
             room = np.zeros(self._length // 8 + 1024, self._data.dtype)
             self._data = np.concatenate([self._data, room])
-        self._data[self._length] = value
+            self._cells = self._data.data
+        self._cells[self._length] = value
         self._length += 1
 
 
@@ -47,19 +52,19 @@ class IdIndex:
 
     def __init__(self, ids: Ints) -> None:
         order = np.argsort(ids, kind="stable")
-        self._sorted: Ints = ids[order]
-        self._slots = order.astype(np.int32) if len(ids) < 2**31 else order
+        self._sorted = ids[order].data
+        self._slots = (order.astype(np.int32) if len(ids) < 2**31 else order).data
         self._gone: set[int] = set()
         self._added: dict[int, int] = {}
 
     def slots(self, record_id: int) -> list[int]:
         """Every slot that holds `record_id`: none, one, or more where a file repeats an id."""
-        if not -(2**63) < record_id < 2**63:
+        if record_id == NONE:
             return []
         found = []
-        i = int(self._sorted.searchsorted(record_id))
+        i = bisect_left(self._sorted, record_id)
         while i < len(self._sorted) and self._sorted[i] == record_id:
-            slot = int(self._slots[i])
+            slot = self._slots[i]
             if slot not in self._gone:
                 found.append(slot)
             i += 1
@@ -78,7 +83,8 @@ class IdIndex:
 
     def repeated(self) -> Ints:
         """The ids that the array of the start holds more than once, ascending."""
-        twice = self._sorted[1:][self._sorted[1:] == self._sorted[:-1]]
+        ids: Ints = np.asarray(self._sorted)
+        twice = ids[1:][ids[1:] == ids[:-1]]
         return np.unique(twice[twice != NONE])
 
 
@@ -87,8 +93,8 @@ class Groups:
 
     def __init__(self, image_ids: Ints) -> None:
         order = np.argsort(image_ids, kind="stable")
-        self._sorted: Ints = image_ids[order]
-        self._slots = order.astype(np.int32) if len(image_ids) < 2**31 else order
+        self._sorted = image_ids[order].data
+        self._slots = (order.astype(np.int32) if len(image_ids) < 2**31 else order).data
         self._own: dict[int, dict[int, None]] = {}
 
     def slots(self, image_id: int) -> list[int]:
@@ -112,10 +118,8 @@ class Groups:
             del self._own[image_id]
 
     def _original(self, image_id: int) -> list[int]:
-        if not NONE <= image_id < 2**63 - 1:
-            return []
-        start, end = self._sorted.searchsorted([image_id, image_id + 1])
-        slots: list[int] = self._slots[start:end].tolist()
+        start = bisect_left(self._sorted, image_id)
+        slots: list[int] = self._slots[start : bisect_right(self._sorted, image_id, start)].tolist()
         return slots
 
     def _changeable(self, image_id: int) -> dict[int, None]:

@@ -7,6 +7,7 @@ once in pieces for the few fields of each record that the index needs. Records a
 from __future__ import annotations
 
 import codecs
+import math
 import re
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from cocoannot.dataset.columns import NONE, Ints
 from cocoannot.errors import DatasetError
@@ -40,7 +42,7 @@ class Section(NamedTuple):
     end: int
     starts: Ints
     ends: Ints
-    keys: dict[str, Ints]
+    keys: dict[str, npt.NDArray[Any]]
     names: list[str]
 
 
@@ -62,6 +64,7 @@ class AnnotationKeys(msgspec.Struct, gc=False):
     image_id: int = NONE
     category_id: int = NONE
     iscrowd: int = 0
+    area: Any = None
 
 
 class CategoryKeys(msgspec.Struct, gc=False):
@@ -76,6 +79,7 @@ class _AnyKeys(msgspec.Struct, gc=False):
     image_id: Any = None
     category_id: Any = None
     iscrowd: Any = 0
+    area: Any = None
     file_name: Any = None
     name: Any = None
     segments_info: msgspec.Raw = msgspec.Raw()
@@ -199,11 +203,13 @@ def _read_section(buffer: bytes, span: tuple[int, int] | None, name: str, source
     text = memoryview(buffer)[start:end]
     if span is None or bytes(text[:5]) == b"null":
         empty = np.zeros(0, np.int64)
-        return Section(start, end, empty, empty, dict.fromkeys(_COLUMNS[name], empty), [])
+        return Section(start, end, empty, empty, dict.fromkeys([*_COLUMNS[name], "area"], empty), [])
     if bytes(text[:1]) != b"[":
         raise DatasetError(f"{source}: {name!r} must be a list of records")
     starts, ends = _decode(lambda _: find_records(buffer, start, end), text, source, start)
-    columns: dict[str, list[Ints]] = {column: [] for column in _COLUMNS[name]}
+    columns: dict[str, list[Any]] = {column: [] for column in _COLUMNS[name]}
+    if name == "annotations":
+        columns["area"] = []
     names: list[str] = []
     for first in range(0, len(starts), _PIECE):
         at = slice(first, first + _PIECE)
@@ -238,12 +244,12 @@ def _locate(buffer: bytes, raws: Sequence[msgspec.Raw]) -> tuple[Ints, Ints]:
 
 def _read_piece(
     buffer: bytes, starts: Ints, ends: Ints, name: str, where: str, first: int
-) -> tuple[list[Keys], dict[str, Ints]]:
+) -> tuple[list[Keys], dict[str, npt.NDArray[Any]]]:
     keys: list[Keys]
     try:
         keys = _LISTS[name].decode(b"[%b]" % buffer[int(starts[0]) : int(ends[-1])])
         arrays = _arrays(keys, name)
-        if not any(_too_large(array, column) for column, array in arrays.items()):
+        if not any(_too_large(arrays[column], column) for column in _COLUMNS[name]):
             return keys, arrays
     except (msgspec.DecodeError, UnicodeDecodeError, OverflowError):
         pass  # Read again one by one: either it is odd but fine, or the error must name the record.
@@ -254,8 +260,20 @@ def _read_piece(
     return keys, _arrays(keys, name)
 
 
-def _arrays(keys: list[Keys], name: str) -> dict[str, Ints]:
-    return {column: np.fromiter(map(attrgetter(column), keys), np.int64, len(keys)) for column in _COLUMNS[name]}
+def _arrays(keys: list[Keys], name: str) -> dict[str, npt.NDArray[Any]]:
+    arrays: dict[str, npt.NDArray[Any]] = {
+        column: np.fromiter(map(attrgetter(column), keys), np.int64, len(keys)) for column in _COLUMNS[name]
+    }
+    if name == "annotations":
+        arrays["area"] = _areas(keys)
+    return arrays
+
+
+def _areas(keys: list[Keys]) -> npt.NDArray[np.float32]:
+    try:
+        return np.fromiter(map(attrgetter("area"), keys), np.float32, len(keys))
+    except (TypeError, ValueError):
+        return np.fromiter((area_of(each) for each in keys if isinstance(each, AnnotationKeys)), np.float32, len(keys))
 
 
 def _too_large(ids: Ints, column: str) -> bool:
@@ -276,15 +294,20 @@ def _tidy(section: str, text: bytes, where: str) -> Keys:
         NONE if keys.image_id is None else _integer(keys.image_id, "image_id", where),
         NONE if keys.category_id is None else _integer(keys.category_id, "category_id", where),
         1 if keys.iscrowd else 0,
+        keys.area,
     )
+
+
+def area_of(keys: AnnotationKeys) -> float:
+    """The record's `area`, NaN where it has none that is a number."""
+    return float(keys.area) if type(keys.area) in (int, float) else math.nan
 
 
 def _integer(value: _Scalar, field: str, where: str) -> int:
     if value is None:
         raise DatasetError(f"{where}: has no {field!r}; every record needs an integer")
-    shown = repr(value)[:60]
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-        raise DatasetError(f"{where}: {field!r} is {shown}, which is no integer")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+        raise DatasetError(f"{where}: {field!r} is {value!r:.60}, which is no integer")
     if abs(value) > MAX_ID:
-        raise DatasetError(f"{where}: {field!r} is {shown}; ids go up to 2^53 - 1, which JavaScript can hold")
+        raise DatasetError(f"{where}: {field!r} is {value!r:.60}; ids go up to 2^53 - 1, which JavaScript can hold")
     return int(value)

@@ -27,12 +27,20 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageQuery:
-    """Which images: every condition that is given must hold. `sort` is one of `SORTS`; ties keep file order."""
+    """Which images: every condition that is given must hold. `sort` is one of `SORTS`; ties keep file order.
+
+    `min_annotations` and `max_annotations` enclose how many an image has; `min_size` and `below_size` one of them at
+    least, by the square root of its area, in pixels.
+    """
 
     file_name: str = ""
     category_ids: Collection[int] = ()
     annotated: bool | None = None
     sort: str = "position"
+    min_annotations: int | None = None
+    max_annotations: int | None = None
+    min_size: float | None = None
+    below_size: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +61,20 @@ def find_images(store: Store, query: ImageQuery, offset: int, limit: int, derive
         live = ours.slots()
         chosen = np.isin(ours.category_ids[live], _int64(query.category_ids))
         slots = slots[np.isin(images.ids(slots), ours.image_ids[live][chosen])]
+    if query.min_size is not None or query.below_size is not None:
+        ours = store.annotations
+        live = ours.slots()
+        areas = ours.areas[live]
+        chosen = areas >= (query.min_size or 0) ** 2
+        if query.below_size is not None:
+            chosen &= areas < query.below_size**2
+        slots = slots[np.isin(images.ids(slots), ours.image_ids[live][chosen])]
     if query.annotated is not None:
         slots = slots[(store.annotation_counts(images.ids(slots)) > 0) == query.annotated]
+    if query.min_annotations is not None or query.max_annotations is not None:
+        counts = store.annotation_counts(images.ids(slots))
+        most = query.max_annotations
+        slots = slots[(counts >= (query.min_annotations or 0)) & (counts <= (most if most is not None else counts))]
     if query.file_name:
         names = images.names
         slots = np.array([slot for slot in slots.tolist() if query.file_name in names[slot]], np.int64)
@@ -73,7 +93,10 @@ def find_annotations(
     if query.iscrowd is not None:
         slots = slots[ours.crowds[slots] == query.iscrowd]
     end = None if limit is None else offset + limit
-    return Page(len(slots), [_annotation_text(store, slot, derived) for slot in slots[offset:end].tolist()])
+    texts = [ours.text(slot) for slot in slots[offset:end].tolist()]
+    return Page(
+        len(slots), [with_derived(text, {"_etag": etag(text)}) for text in texts] if "etag" in derived else texts
+    )
 
 
 def find_categories(store: Store, derived: Collection[Derived] = ()) -> Page:
@@ -112,11 +135,6 @@ def _image_text(store: Store, slot: int, derived: Collection[Derived]) -> bytes:
     if "etag" in derived:
         extra["_etag"] = etag(text)
     return with_derived(text, extra)
-
-
-def _annotation_text(store: Store, slot: int, derived: Collection[Derived]) -> bytes:
-    text = store.annotations.text(slot)
-    return with_derived(text, {"_etag": etag(text)}) if "etag" in derived else text
 
 
 def _int64(ids: Collection[int]) -> Ints:

@@ -11,6 +11,7 @@ import msgspec
 from cocoannot.dataset import queries
 from cocoannot.dataset.queries import AnnotationQuery, Derived, ImageQuery, Page
 from cocoannot.dataset.records import Record
+from cocoannot.dataset.statistics import Statistics, statistics
 from cocoannot.dataset.store import Store
 from cocoannot.errors import NotLoaded
 
@@ -134,6 +135,11 @@ class DatasetReads:
             texts = {key: store.top_level(key) or b"null" for key in ("info", "licenses")}
             texts["categories"] = b"[%b]" % b",".join(queries.find_categories(store).texts)
             return Head(texts, store.counts(), self._revision)
+
+    def statistics(self) -> Statistics:
+        """What the dataset is made of."""
+        with self._lock:
+            return statistics(self._store)
 
     def file_names(self) -> list[str]:
         """The file names of all images that have one, in file order."""

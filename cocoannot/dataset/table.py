@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cocoannot.dataset.columns import NONE, Column, Groups, IdIndex, Ints
-from cocoannot.dataset.document import AnnotationKeys, CategoryKeys, Document, ImageKeys, Keys, read_keys
+from cocoannot.dataset.document import AnnotationKeys, CategoryKeys, Document, ImageKeys, Keys, area_of, read_keys
 from cocoannot.errors import AmbiguousId
 
 Piece = bytes | memoryview
@@ -224,6 +224,7 @@ class AnnotationTable(Table):
         self._image_ids = Column(keys["image_id"])
         self._category_ids = Column(keys["category_id"])
         self._crowds = Column(keys["iscrowd"] != 0)
+        self._areas = Column(keys["area"].astype(np.float32, copy=False))
         self.by_image = Groups(self._image_ids.values)
         ids, counts = np.unique(self._category_ids.values, return_counts=True)
         self.per_category: dict[int, int] = dict(zip(ids.tolist(), counts.tolist(), strict=True))
@@ -243,13 +244,19 @@ class AnnotationTable(Table):
     def crowds(self) -> npt.NDArray[np.bool_]:
         return self._crowds.values
 
+    @property
+    def areas(self) -> npt.NDArray[np.float32]:
+        """Square pixels, NaN for records without an area."""
+        return self._areas.values
+
     def _columns(self) -> list[str]:
-        return [*super()._columns(), "_image_ids", "_category_ids", "_crowds"]
+        return [*super()._columns(), "_image_ids", "_category_ids", "_crowds", "_areas"]
 
     def _enter(self, slot: int, keys: Keys, *, new: bool) -> None:
         assert isinstance(keys, AnnotationKeys)
-        values = (keys.image_id, keys.category_id, keys.iscrowd)
-        for column, value in zip((self._image_ids, self._category_ids, self._crowds), values, strict=True):
+        values = (keys.image_id, keys.category_id, keys.iscrowd, area_of(keys))
+        columns = (self._image_ids, self._category_ids, self._crowds, self._areas)
+        for column, value in zip(columns, values, strict=True):
             if new:
                 column.append(value)
             else:

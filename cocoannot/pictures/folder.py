@@ -8,10 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
-from cocoannot.errors import BadPicture, UnknownId
-from cocoannot.pictures.formats import FORMATS, TYPES
+from cocoannot.errors import UnknownId
+from cocoannot.pictures.formats import media_type, no_picture
 
 log = logging.getLogger(__name__)
 
@@ -46,19 +44,11 @@ class Pictures:
             path = self._contained(file_name)
             if not path.is_file():
                 raise UnknownId(f"there is no picture {file_name!r} in the image folder")
-            with Image.open(path, formats=FORMATS) as image:
-                return Picture(path, TYPES[image.format or ""])
-        except UnknownId:
-            raise
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
-            raise BadPicture(f"the picture {file_name!r} has too many pixels, so it is not served") from exc
         except OSError as exc:
-            if exc.strerror:
-                raise UnknownId(f"the picture {file_name!r} can't be read: {exc.strerror}") from exc
-            raise self._no_picture(file_name) from exc
-        except Exception as exc:
-            # A file that is made to be hostile may raise anything in Pillow.
-            raise self._no_picture(file_name) from exc
+            raise UnknownId(f"the picture {file_name!r} can't be read: {exc.strerror}") from exc
+        except ValueError as exc:
+            raise no_picture(file_name) from exc
+        return Picture(path, media_type(path, file_name))
 
     def report(self, file_names: Sequence[str]) -> None:
         """Log how many of the first `SAMPLE` of the dataset's `file_names` are there."""
@@ -68,9 +58,6 @@ class Pictures:
     def count(self, file_names: Iterable[str]) -> int:
         """How many of `file_names` are files in the folder."""
         return sum(self._exists(name) for name in file_names)
-
-    def _no_picture(self, file_name: str) -> UnknownId:
-        return UnknownId(f"{file_name!r} is not a picture (JPEG, PNG, WebP, GIF, BMP or TIFF)")
 
     def _exists(self, file_name: str) -> bool:
         try:

@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 
 from PIL import ExifTags, Image
 
-from cocoannot.errors import BadPicture, UnknownId
+from cocoannot.errors import BadPicture, CocoannotError, UnknownId
 from cocoannot.pictures.formats import FORMATS
 
 log = logging.getLogger(__name__)
@@ -39,23 +39,35 @@ _TURNS = {
 
 
 def render(picture: Path, size: int) -> bytes:
-    """A JPEG of `picture`, turned as its EXIF says, on white where it is transparent, at most `size` pixels long.
+    """A JPEG of the file at `picture`, as `render_file` makes it."""
+    try:
+        file = io.BufferedReader(_Unmapped(picture))
+    except OSError as exc:
+        raise UnknownId(f"the picture {picture.name!r} can't be read: {exc.strerror}") from exc
+    with file:
+        return render_file(file, picture.name, size)
 
-    Raises `UnknownId` where it can't be read, `BadPicture` where it is damaged or too large.
+
+def render_file(file: BinaryIO, name: str, size: int) -> bytes:
+    """A JPEG of a picture, turned as its EXIF says, on white where it is transparent, at most `size` pixels long.
+
+    Raises `UnknownId` where it can't be read, `BadPicture` where it is damaged or too large, and what reading `file`
+    raises of our own errors.
     """
     try:
-        with io.BufferedReader(_Unmapped(picture)) as file:
-            return _jpeg(file, size)
+        return _jpeg(file, size)
+    except CocoannotError:
+        raise
     except _TOO_LARGE as exc:
         reason, problem = repr(exc), f"too large; {MAX_PIXELS} pixels and {MAX_BYTES} bytes are allowed"
     except Exception as exc:
         if isinstance(exc, OSError) and exc.strerror:
-            raise UnknownId(f"the picture {picture.name!r} can't be read: {exc.strerror}") from exc
+            raise UnknownId(f"the picture {name!r} can't be read: {exc.strerror}") from exc
         # A file that is made to be hostile may raise anything in Pillow.
         reason, problem = repr(exc), "damaged"
-    log.info("no thumbnail of %r: %s", picture.name, reason)
+    log.info("no thumbnail of %r: %s", name, reason)
     # Not from within: the traceback there keeps the picture in memory for as long as it is kept itself.
-    raise BadPicture(f"there is no thumbnail of {picture.name!r}: the picture is {problem}")
+    raise BadPicture(f"there is no thumbnail of {name!r}: the picture is {problem}")
 
 
 class _Unmapped(io.FileIO):

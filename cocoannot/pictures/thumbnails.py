@@ -55,11 +55,18 @@ class Thumbnails:
         Raises `UnknownId` where it can't be read, `BadPicture` where it is damaged or too large. A cache that can't
         be written only costs time.
         """
-        key = _key(picture, size)
-        data = self._cache.get(key)
-        return Thumbnail(self._made_once(key, picture, size) if data is None else data, key)
+        return self.keep(_version(picture), size, lambda: self._render(picture, size))
 
-    def _made_once(self, key: str, picture: Path, size: int) -> bytes:
+    def keep(self, version: str, size: int, render: Callable[[], bytes]) -> Thumbnail:
+        """The thumbnail of that size of the picture that `version` names, as it is now; `render` makes it if need be.
+
+        Raises what `render` raises.
+        """
+        key = hashlib.sha256(os.fsencode(f"{_VERSION}\0{version}\0{size}")).hexdigest()[:40]
+        data = self._cache.get(key)
+        return Thumbnail(self._made_once(key, render) if data is None else data, key)
+
+    def _made_once(self, key: str, render: Callable[[], bytes]) -> bytes:
         with self._joining:
             making = self._making.get(key)
             if making is None:
@@ -67,7 +74,7 @@ class Thumbnails:
         if making is not None:
             return making.result()
         try:
-            mine.set_result(self._made(key, picture, size))
+            mine.set_result(self._made(key, render))
         except BaseException as exc:
             mine.set_exception(exc)
         finally:
@@ -75,12 +82,12 @@ class Thumbnails:
                 del self._making[key]
         return mine.result()
 
-    def _made(self, key: str, picture: Path, size: int) -> bytes:
+    def _made(self, key: str, render: Callable[[], bytes]) -> bytes:
         # Somebody may have finished it between the first look and now.
         if (data := self._cache.get(key)) is not None:
             return data
         with self._slots:
-            data = self._render(picture, size)
+            data = render()
         try:
             self._cache.put(key, data)
         except OSError as exc:
@@ -90,11 +97,10 @@ class Thumbnails:
         return data
 
 
-def _key(picture: Path, size: int) -> str:
+def _version(picture: Path) -> str:
     try:
         status = picture.stat()
     except OSError as exc:
         raise UnknownId(f"the picture {picture.name!r} can't be read: {exc.strerror}") from exc
     # The change time too: a copy may have the time and the size of what it replaces.
-    text = f"{_VERSION}\0{picture}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\0{status.st_size}\0{size}"
-    return hashlib.sha256(os.fsencode(text)).hexdigest()[:40]
+    return f"{picture}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\0{status.st_size}"

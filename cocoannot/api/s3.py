@@ -1,0 +1,49 @@
+"""S3: where the dataset's object stands, and sending ours there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cocoannot.api import answers, schemas
+from cocoannot.api.blueprint import Blueprint, manager
+from cocoannot.api.dataset import s3_part
+from cocoannot.extension import runtime
+
+blueprint = Blueprint("s3", __name__, url_prefix="/api", description="The dataset's object in S3")
+
+
+@blueprint.route("/s3")
+@blueprint.response(200, answers.S3Status)
+@blueprint.errors(400)
+def get_s3() -> dict[str, Any] | None:
+    """Get where S3 stands, after asking it
+
+    `state` is `level`, `ahead` (there are changes that S3 has not), `conflict` (S3 has a version of somebody else, or
+    none any more) or `unknown` (S3 could not be asked; `last_error` says why). 400 where the dataset is not from S3.
+    """
+    s3 = runtime().s3_dataset()
+    s3.refresh(manager())
+    return s3_part(s3.status(manager().revision))
+
+
+@blueprint.route("/save-to-s3", methods=["POST"])
+@blueprint.arguments(schemas.OnConflict, required=False)
+@blueprint.response(200, answers.SavedToS3)
+@blueprint.errors(400, 409, 413, 415, 502, 503, 507)
+def save_to_s3(options: dict[str, Any]) -> dict[str, Any]:
+    """Save, then upload exactly what was saved
+
+    Nothing is sent where S3 has it already. 400 where the dataset is not from S3; 409 where S3 has a version of
+    somebody else, with both ETags and the choices, or while another upload runs; 502 where S3 refuses or can't be
+    reached.
+    `{"on_conflict": "overwrite"}` copies what is there to `KEY.conflict-TIME`, then uploads over exactly that.
+    """
+    uploaded = runtime().s3_dataset().upload(manager(), overwrite=options.get("on_conflict") == "overwrite")
+    return {
+        "status": "success",
+        "s3_uri": uploaded.uri,
+        "etag": uploaded.etag,
+        "size": uploaded.size,
+        "revision": uploaded.revision,
+        "kept": uploaded.kept,
+    }

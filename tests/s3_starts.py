@@ -1,0 +1,37 @@
+"""Runs in a process of its own: starts of local copies, each killed at a later renaming of a file than the one before.
+
+    python s3_starts.py CREATE KEY=PATH KEY=PATH ...
+
+Prints for each how it ended: -9 killed, 0 not. What must be there then is not known here.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import faulted
+from s3_servers import BUCKET
+
+from cocoannot.config import S3Options, S3Uri
+from cocoannot.dataset.manager import DatasetManager
+from cocoannot.s3.dataset import S3Dataset
+from cocoannot.storage.dataset_file import DatasetFile
+
+create = sys.argv[1] == "True"
+
+
+def start(s3: S3Dataset, number: int) -> None:
+    faulted.lead_up({"rename": number})
+    s3.start(lambda: None, create=create)
+    DatasetManager().load(s3.file, create=create)
+
+
+def open_copy(key: str, path: str) -> S3Dataset:
+    return S3Dataset(S3Uri(BUCKET, key), S3Options(10.0, "auto", "when_supported", True), DatasetFile(Path(path)))
+
+
+copies = [open_copy(*argument.split("=", 1)) for argument in sys.argv[2:]]
+faulted.attach(faulted.KILL, calls=["rename"])
+for number, s3 in enumerate(copies, 1):
+    print(faulted.in_a_child(lambda: start(s3, number)))  # noqa: B023
