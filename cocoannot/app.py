@@ -10,6 +10,7 @@ from flask import Flask
 from cocoannot.api import register as register_api
 from cocoannot.cli import register as register_commands
 from cocoannot.extension import Cocoannot
+from cocoannot.web import register as register_page
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
@@ -21,5 +22,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config.update(config or {})
     Cocoannot().init_app(app)
     register_api(app)
+    register_page(app)
     register_commands(app)
     return app

@@ -24,14 +24,14 @@ def section(title: str) -> str:
 
 
 def test_every_setting_is_listed_with_its_default_and_no_other() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)` )?\| (.+) \|$", section("Settings"), re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| (?:`([^`]*)` )?\| (.+) \|$", section("Settings"), re.MULTILINE)
     listed = {name: default for name, default, _ in rows}
     assert listed == {setting.name: setting.default.removesuffix(".0") for setting in SETTINGS.values()}
     assert len(rows) == len(listed)
 
 
 def test_every_setting_that_is_named_exists() -> None:
-    names = set(re.findall(r"\b(?:COCOANNOT|DATASET)_[A-Z_]+\b", README))
+    names = set(re.findall(r"\b(?:COCOANNOT|DATASET)_[A-Z0-9_]+\b", README))
     assert names == {setting.name for setting in SETTINGS.values()}
 
 

@@ -1,0 +1,38 @@
+// The address and what is shown: `#/images?category_id=3`, `#/images/12?category_id=3`, `#/statistics`.
+
+const listeners = new Set();
+
+/** `{view: "images" | "image" | "statistics", id, query: URLSearchParams}` of the address. */
+export function route() {
+  const [path, query] = location.hash.replace(/^#/, "").split("?");
+  const image = /^\/images\/(-?\d+)$/.exec(path);
+  const parameters = new URLSearchParams(query ?? "");
+  if (image) return {view: "image", id: Number(image[1]), query: parameters};
+  return {view: path === "/statistics" ? "statistics" : "images", id: null, query: parameters};
+}
+
+/** Addresses; `query` is anything that URLSearchParams takes. */
+export const imagesAddress = (query) => address("#/images", query);
+export const imageAddress = (id, query) => address(`#/images/${id}`, query);
+
+function address(path, query) {
+  const text = new URLSearchParams(query ?? "").toString();
+  return text ? `${path}?${text}` : path;
+}
+
+export function go(address, {replace = false} = {}) {
+  if (replace) history.replaceState(null, "", address);
+  else location.hash = address;
+  if (replace) tell();
+}
+
+export function onRoute(listener) {
+  listeners.add(listener);
+}
+
+export function tell() {
+  const now = route();
+  for (const listener of listeners) listener(now);
+}
+
+window.addEventListener("hashchange", tell);

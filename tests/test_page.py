@@ -1,0 +1,440 @@
+"""The annotator page in a real browser, on a real server: what people do, and what is in the file then."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import PICTURE, Visitor, browser, needs_browser
+from PIL import Image
+from playwright.sync_api import Browser, expect
+from servers import Server, send, serve, until
+
+pytestmark = needs_browser
+
+POLYGON = [100.25, 100.123456, 200.5, 100.0, 200.0, 200.0, 100.0, 200.0]
+DATASET: dict[str, Any] = {
+    "images": [
+        {"id": 1, "file_name": "one.png", "width": PICTURE[0], "height": PICTURE[1]},
+        {"id": 2, "file_name": "two.png", "width": PICTURE[0], "height": PICTURE[1]},
+    ],
+    "annotations": [
+        {
+            "id": 7,
+            "image_id": 1,
+            "category_id": 1,
+            "segmentation": [POLYGON],
+            "area": 9987.5,
+            "bbox": [100.0, 100.0, 100.5, 100.0],
+            "iscrowd": 0,
+            "note": {"by": "Ada"},
+        },
+        {"id": 8, "image_id": 1, "category_id": 2, "bbox": [50, 50, 400, 300], "area": 120000, "iscrowd": 0},
+    ],
+    "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 5, "name": "person"}],
+}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    for name, colour in (("one.png", "navy"), ("two.png", "darkgreen")):
+        Image.new("RGB", PICTURE, colour).save(tmp_path / name)
+    path = tmp_path / "dataset.json"
+    path.write_text(json.dumps(DATASET))
+    return path
+
+
+@pytest.fixture
+def server(dataset: Path) -> Iterator[Server]:
+    with serve(dataset) as server:
+        yield server
+
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Visit]:
+    """Makes visitors of a server's page; at the end, none may have seen a problem that was not expected."""
+    made: list[Visitor] = []
+    contexts = []
+
+    def visit(server: Server, **context: Any) -> Visitor:
+        contexts.append(chromium.new_context(viewport={"width": 1280, "height": 720}, **context))
+        made.append(Visitor(contexts[-1].new_page(), server.url))
+        return made[-1]
+
+    yield visit
+    for visitor in made:
+        assert visitor.foreign == []
+        assert visitor.problems == []
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def visitor(visit: Visit, server: Server) -> Visitor:
+    """Somebody who has image 1 open."""
+    visitor = visit(server)
+    visitor.open_image(1)
+    return visitor
+
+
+def saved(server: Server, dataset: Path) -> dict[int, dict[str, Any]]:
+    """The annotations in the file, after a save, by id."""
+    assert server.request("POST", "/api/flush", {}).status == 200
+    return {annotation["id"]: annotation for annotation in json.loads(dataset.read_bytes())["annotations"]}
+
+
+def annotations(server: Server) -> list[dict[str, Any]]:
+    """The annotations of image 1 in the server."""
+    found: list[dict[str, Any]] = server.request("GET", "/api/images/1/annotations").body
+    return found
+
+
+# Drawing
+
+
+def test_a_box_drawn_by_mouse_has_the_exact_numbers_in_the_file(
+    visitor: Visitor, server: Server, dataset: Path
+) -> None:
+    visitor.press("b", "2")
+    visitor.drag((500, 300), (620, 390))
+    expect(visitor.objects).to_have_count(3)
+    added = saved(server, dataset)[9]
+    assert added == {
+        "id": 9,
+        "image_id": 1,
+        "category_id": 2,
+        "bbox": [500, 300, 120, 90],
+        "segmentation": [],
+        "area": 10800,
+        "iscrowd": 0,
+    }
+
+
+def test_a_polygon_drawn_by_mouse_has_the_exact_numbers_in_the_file(
+    visitor: Visitor, server: Server, dataset: Path
+) -> None:
+    visitor.press("p")
+    for x, y in [(500, 300), (600, 300), (600, 400)]:
+        visitor.click(x, y)
+    visitor.click(500, 300)
+    expect(visitor.objects).to_have_count(3)
+    added = saved(server, dataset)[9]
+    assert added["segmentation"] == [[500, 300, 600, 300, 600, 400]]
+    assert (added["bbox"], added["area"]) == ([500, 300, 100, 100], 5000)
+
+
+def test_the_tool_stays_and_shapes_are_kept_inside_the_picture(visitor: Visitor, server: Server) -> None:
+    visitor.press("b")
+    visitor.drag((900, 500), (985, 620))
+    expect(visitor.objects).to_have_count(3)
+    visitor.drag((600, 500), (650, 550))
+    expect(visitor.objects).to_have_count(4)
+    assert [each["bbox"] for each in annotations(server)[2:]] == [[900, 500, 76, 114], [600, 500, 50, 50]]
+
+
+def test_a_degenerate_shape_is_refused(visitor: Visitor, server: Server) -> None:
+    visitor.press("p")
+    for x in (500, 600, 700):
+        visitor.click(x, 300)
+    visitor.click(500, 300)
+    expect(visitor.page.locator(".toast")).to_contain_text("three corners")
+    assert len(annotations(server)) == 2
+
+
+def test_undo_while_drawing_takes_the_last_corner_back(visitor: Visitor, server: Server) -> None:
+    visitor.press("p")
+    for x, y in [(500, 300), (600, 300), (900, 600)]:
+        visitor.click(x, y)
+    visitor.press("Control+z")
+    for x, y in [(600, 400), (500, 300)]:
+        visitor.click(x, y)
+    expect(visitor.objects).to_have_count(3)
+    assert annotations(server)[2]["segmentation"] == [[500, 300, 600, 300, 600, 400]]
+
+
+def test_a_part_more_goes_to_the_selected_annotation(visitor: Visitor, server: Server) -> None:
+    visitor.click(150, 150)
+    visitor.press("a")
+    for x, y in [(500, 300), (600, 300), (600, 400), (500, 300)]:
+        visitor.click(x, y)
+    until(lambda: len(annotations(server)[0]["segmentation"]) == 2, "the annotation has two parts")
+    assert annotations(server)[0]["segmentation"] == [POLYGON, [500, 300, 600, 300, 600, 400]]
+
+
+# Changing
+
+
+def test_the_smallest_shape_wins_a_click(visitor: Visitor) -> None:
+    visitor.click(150, 150)
+    expect(visitor.page.locator(".objects .current")).to_contain_text("polygons 7")
+    visitor.click(400, 300)
+    expect(visitor.page.locator(".objects .current")).to_contain_text("box 8")
+
+
+def test_moving_a_corner_leaves_every_digit_of_the_others(visitor: Visitor, server: Server, dataset: Path) -> None:
+    visitor.click(150, 150)
+    visitor.drag((200, 200), (250, 260))
+    until(lambda: annotations(server)[0]["segmentation"] != [POLYGON], "the polygon was changed")
+    changed = saved(server, dataset)[7]
+    assert changed["segmentation"] == [[100.25, 100.123456, 200.5, 100.0, 250, 260, 100.0, 200.0]]
+    assert changed["note"] == {"by": "Ada"}
+
+
+def test_a_box_stays_a_rectangle_when_a_corner_is_dragged(visitor: Visitor, server: Server) -> None:
+    visitor.click(400, 300)
+    visitor.drag((450, 350), (500, 380))
+    until(lambda: annotations(server)[1]["bbox"] != [50, 50, 400, 300], "the box was changed")
+    assert annotations(server)[1]["bbox"] == [50, 50, 450, 330]
+
+
+def test_a_shape_is_moved_as_a_whole_and_not_out_of_the_picture(visitor: Visitor, server: Server) -> None:
+    visitor.click(400, 300)
+    visitor.drag((300, 300), (100, 320))
+    until(lambda: annotations(server)[1]["bbox"] != [50, 50, 400, 300], "the box was moved")
+    assert annotations(server)[1]["bbox"] == [0, 70, 400, 300]
+
+
+def test_delete_and_undo_give_the_same_record_back(visitor: Visitor, server: Server, dataset: Path) -> None:
+    before = saved(server, dataset)[7]
+    visitor.click(150, 150)
+    visitor.press("Delete")
+    expect(visitor.objects).to_have_count(1)
+    assert 7 not in saved(server, dataset)
+    visitor.press("Control+z")
+    expect(visitor.objects).to_have_count(2)
+    assert saved(server, dataset)[7] == before
+    visitor.press("Control+Shift+z")
+    expect(visitor.objects).to_have_count(1)
+
+
+def test_undo_of_a_reshape_brings_the_published_area_back(visitor: Visitor, server: Server, dataset: Path) -> None:
+    before = saved(server, dataset)[7]
+    visitor.click(150, 150)
+    visitor.drag((200, 200), (250, 260))
+    until(lambda: annotations(server)[0]["area"] != before["area"], "the area was computed")
+    visitor.press("Control+z")
+    until(lambda: 7 in saved(server, dataset) and saved(server, dataset)[7] == before, "all is as it was")
+
+
+def test_keys_choose_the_category_of_what_is_selected_and_of_what_is_drawn(visitor: Visitor, server: Server) -> None:
+    visitor.click(150, 150)
+    visitor.press("3")
+    until(lambda: annotations(server)[0]["category_id"] == 5, "the category was changed")
+    visitor.press("Escape", "b")
+    visitor.drag((500, 300), (620, 390))
+    expect(visitor.objects).to_have_count(3)
+    assert annotations(server)[2]["category_id"] == 5
+
+
+def test_keys_are_ignored_in_inputs(visitor: Visitor, server: Server) -> None:
+    visitor.click(150, 150)
+    visitor.page.get_by_role("button", name="Add", exact=True).click()
+    visitor.page.get_by_role("textbox", name="Name", exact=True).press_sequentially("bird 3 hdf")
+    visitor.page.get_by_role("button", name="OK").click()
+    until(lambda: len(server.request("GET", "/api/categories").body) == 4, "the category was added")
+    assert server.request("GET", "/api/categories").body[-1]["name"] == "bird 3 hdf"
+    assert annotations(server)[0]["category_id"] in (1, 6)
+
+
+def test_everything_can_be_done_by_keyboard(visit: Visit, server: Server) -> None:
+    visitor = visit(server)
+    visitor.open()
+    tile = visitor.page.locator(".tile").first
+    tile.focus()
+    visitor.press("Enter")
+    expect(visitor.objects).to_have_count(2)
+    visitor.page.locator(".canvas").focus()
+    visitor.press("Tab")
+    expect(visitor.page.locator(".objects .current")).to_have_count(1)
+    visitor.press("Delete")
+    expect(visitor.objects).to_have_count(1)
+    visitor.press("f")
+    expect(visitor.page.locator(".title")).to_contain_text("two.png")
+    visitor.press("d")
+    expect(visitor.page.locator(".title")).to_contain_text("one.png")
+    visitor.press("?")
+    expect(visitor.page.get_by_role("dialog")).to_contain_text("Next image")
+    visitor.press("Escape")
+    expect(visitor.page.get_by_role("dialog")).to_have_count(0)
+
+
+# The save state
+
+
+def test_the_save_state_follows_a_change_and_a_save(visitor: Visitor) -> None:
+    visitor.state.to_contain_text("Saved")
+    visitor.click(150, 150)
+    visitor.press("Delete")
+    visitor.state.to_contain_text("1 unsaved change - saves in")
+    visitor.press("Control+s")
+    visitor.state.to_contain_text("Saved ")
+
+
+def test_a_failed_save_is_red_and_says_why(visitor: Visitor, dataset: Path) -> None:
+    visitor.click(150, 150)
+    visitor.press("Delete")
+    visitor.state.to_contain_text("unsaved")
+    dataset.write_text('{"theirs": true}')
+    visitor.press("Control+s")
+    dialog = visitor.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("something else changed")
+    visitor.page.get_by_role("button", name="Decide later").click()
+    visitor.state.to_contain_text("Save failed: file changed by something else - retry")
+    visitor.page.get_by_role("button", name="Save failed").click()
+    visitor.page.get_by_role("button", name="Save ours").click()
+    visitor.state.to_contain_text("Saved ")
+    visitor.problems[:] = [each for each in visitor.problems if "409" not in each]
+
+
+def test_changes_wait_in_the_page_while_the_server_is_away(visit: Visit, dataset: Path) -> None:
+    with serve(dataset) as server:
+        port = server.url.rpartition(":")[2]
+        visitor = visit(server)
+        visitor.open_image(1)
+        server.kill()
+    visitor.click(150, 150)
+    visitor.press("Delete")
+    visitor.state.to_contain_text("Server away - 1 change kept here")
+    with serve(dataset, args=["--bind", f"127.0.0.1:{port}"]) as server:
+        expect(visitor.objects).to_have_count(1)
+        visitor.state.to_contain_text("unsaved change")
+        assert [each["id"] for each in annotations(server)] == [8]
+    visitor.problems[:] = [each for each in visitor.problems if "ERR_CONNECTION" not in each]
+
+
+# Two people
+
+
+def test_a_change_of_somebody_else_is_noticed(visitor: Visitor, server: Server) -> None:
+    assert server.request("DELETE", "/api/annotations/8").status == 204
+    expect(visitor.objects).to_have_count(1)
+    expect(visitor.page.locator(".toast").last).to_contain_text("somebody else")
+
+
+@pytest.mark.parametrize(("choice", "category"), [("Take theirs", 2), ("Take mine", 5)])
+def test_the_user_chooses_where_somebody_else_was_faster(
+    visitor: Visitor, server: Server, choice: str, category: int
+) -> None:
+    # What the page asks for by itself is held back, so that it is certain that it does not know yet.
+    visitor.page.route("**/api/status", lambda route: route.abort())
+    visitor.click(150, 150)
+    assert server.request("PATCH", "/api/annotations/7", {"category_id": 2}).status == 200
+    visitor.press("3")
+    visitor.page.get_by_role("button", name=choice).click()
+    until(lambda: annotations(server)[0]["category_id"] == category, f"{choice} was done")
+    visitor.problems[:] = [each for each in visitor.problems if "412" not in each and "ERR_FAILED" not in each]
+
+
+# Names, tokens, sizes
+
+
+def test_hostile_names_are_shown_as_text(visit: Visit, dataset: Path) -> None:
+    hostile = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
+    content = json.loads(dataset.read_text())
+    content["categories"][0]["name"] = content["images"][0]["file_name"] = hostile
+    dataset.write_text(json.dumps(content))
+    with serve(dataset) as server:
+        visitor = visit(server)
+        visitor.open()
+        expect(visitor.page.locator(".tile .text").first).to_have_text(hostile)
+        visitor.open("#/images/1")
+        expect(visitor.page.locator(".title")).to_contain_text(hostile)
+        expect(visitor.page.locator(".categories .text").first).to_have_text(hostile)
+        visitor.open("#/statistics")
+        expect(visitor.page.locator("figure").first).to_be_visible()
+        assert visitor.page.locator("img[src=x], main script").count() == 0
+        assert "cocoannot" in visitor.page.title()
+    visitor.problems[:] = [each for each in visitor.problems if "404" not in each]
+
+
+def test_a_token_is_asked_for_once(visit: Visit, dataset: Path) -> None:
+    with serve(dataset, env={"COCOANNOT_TOKEN": "a-token-of-enough-characters"}) as server:
+        visitor = visit(server)
+        visitor.open()
+        visitor.page.get_by_label("This server wants a token.").fill("wrong")
+        visitor.press("Enter")
+        visitor.page.get_by_label("The token is wrong").fill("a-token-of-enough-characters")
+        visitor.press("Enter")
+        expect(visitor.page.locator(".tile")).to_have_count(2)
+        visitor.page.reload()
+        expect(visitor.page.locator(".tile")).to_have_count(2)
+    visitor.problems[:] = [each for each in visitor.problems if "401" not in each]
+
+
+def test_the_gallery_has_100000_images_and_few_elements(visit: Visit, tmp_path: Path) -> None:
+    images = [{"id": i, "file_name": f"{i:06d}.jpg", "width": 640, "height": 480} for i in range(1, 100_001)]
+    dataset = tmp_path / "many.json"
+    dataset.write_text(json.dumps({**DATASET, "images": images}))
+    with serve(dataset) as server:
+        visitor = visit(server)
+        visitor.open()
+        expect(visitor.page.locator(".found")).to_have_text("100,000 images")
+        visitor.page.locator(".scroller").evaluate("element => element.scrollTo(0, element.scrollHeight)")
+        expect(visitor.page.locator(".tile").last).to_contain_text("100000.jpg")
+        assert visitor.page.locator(".tile").count() < 100
+        visitor.page.get_by_label("File name contains").fill("0999")
+        expect(visitor.page.locator(".found")).to_have_text("120 images")
+        assert "file_name=0999" in visitor.page.url
+    visitor.problems[:] = [each for each in visitor.problems if "404" not in each]
+
+
+def test_the_filter_is_in_the_address(visit: Visit, server: Server) -> None:
+    visitor = visit(server)
+    visitor.open("#/images?annotated=false")
+    expect(visitor.page.locator(".tile")).to_have_count(1)
+    visitor.page.get_by_label("Annotated", exact=True).select_option("true")
+    expect(visitor.page.locator(".tile .text")).to_have_text("one.png")
+    assert "annotated=true" in visitor.page.url
+
+
+def test_statistics_lead_to_the_images(visit: Visit, server: Server) -> None:
+    visitor = visit(server)
+    visitor.open("#/statistics")
+    visitor.page.get_by_role("link", name="dog: 1").click()
+    expect(visitor.page.locator(".tile .text")).to_have_text("one.png")
+
+
+def test_a_category_in_use_is_deleted_by_moving_its_annotations(visitor: Visitor, server: Server) -> None:
+    visitor.page.get_by_label("Delete cat").click()
+    expect(visitor.page.get_by_role("dialog")).to_contain_text("1 annotation use it")
+    visitor.page.get_by_label("Move them to").last.select_option("2")
+    visitor.page.get_by_role("button", name="Move them and delete").click()
+    until(lambda: len(server.request("GET", "/api/categories").body) == 2, "the category is gone")
+    assert [each["category_id"] for each in annotations(server)] == [2, 2]
+
+
+# The page itself
+
+
+def test_the_page_allows_nothing_but_its_own_files(server: Server) -> None:
+    with urllib.request.urlopen(server.url + "/") as answer:
+        policy = answer.headers["Content-Security-Policy"]
+        text = answer.read().decode()
+    for rule in ("default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"):
+        assert rule in policy
+    assert "unsafe" not in policy
+    assert "://" not in text
+
+
+def test_its_files_are_cached_for_good_below_an_address_of_their_content(server: Server) -> None:
+    with urllib.request.urlopen(server.url + "/") as answer:
+        (address,) = re.findall(r'src="(page/[0-9a-f]+/main.js)"', answer.read().decode())
+    with urllib.request.urlopen(f"{server.url}/{address}") as answer:
+        assert "immutable" in answer.headers["Cache-Control"]
+        assert answer.headers["Content-Type"].startswith("text/javascript")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert send(server.url, "GET", "/page/0000/main.js").status == 404
