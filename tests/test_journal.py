@@ -10,8 +10,9 @@ import resource
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from servers import until
 from tracing import needs_strace, run_traced
 
 from cocoannot.dataset.manager import DatasetManager
-from cocoannot.errors import DatasetError, JournalError, NotDurable, SaveError
+from cocoannot.errors import DatasetError, JournalConflict, JournalError, NotDurable, SaveError
 from cocoannot.saver import Saver
 from cocoannot.storage.dataset_file import DatasetFile
 from cocoannot.storage.files import unfinished
@@ -931,3 +932,62 @@ def test_a_backup_is_a_copy_where_there_can_be_no_link(keep: Callable[[int], Kep
         kept.save()
         assert kept.contents() == {"2023-11-14.json": first}
         assert (kept.folder / "2023-11-14.json").stat().st_mode & 0o777 == 0o640
+
+
+# A power cut may keep a line from the disk, and not one that was written after it
+
+
+def _restart_without(
+    dataset_path: Path, revisions: Sequence[int], durable: int, hole: bytes = b""
+) -> tuple[DatasetManager, Path]:
+    """A start that finds lines of `revisions` alone, and `hole` where one is missing.
+
+    Each of them knew that all up to `durable` was fsynced.
+    """
+    manager = DatasetManager()
+    manager.load(dataset_path)
+    folder = dataset_path.with_name(f"{dataset_path.name}.cocoannot") / "journal"
+    folder.mkdir()
+    segment = Segment(folder / "1.jsonl")
+    segment.begin(0)
+    for previous, revision in pairwise([0, *revisions]):
+        if hole and revision != previous + 1:
+            with segment.path.open("ab") as file:
+                file.write(hole)
+        change = b'[["annotations",%d,{"id":%d,"image_id":1,"category_id":1,"bbox":[1,2,3,4]}]]' % (
+            revision + 9,
+            revision + 9,
+        )
+        segment.append(revision, 0.0, None, durable, change)
+    segment.close()
+    again = DatasetManager()
+    again.load(dataset_path)
+    return again, folder
+
+
+@pytest.mark.parametrize("hole", [b"", b"\0" * 50, b'{"crc":"12' + b"\0" * 50 + b'"}}\n'], ids=["gone", "NULs", "torn"])
+def test_lines_after_a_missing_one_that_no_fsync_had_reached_are_left_out_and_told_of(
+    dataset_path: Path, manager: object, hole: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    again, _ = _restart_without(dataset_path, [1, 2, 4, 5], durable=2, hole=hole)
+    assert again.revision == 2
+    assert "those after revision 2, up to 5 at least" in caplog.text
+    # What was left out does not come back over what is given instead.
+    added = again.add_annotation({"image_id": 1, "category_id": 2, "bbox": [5, 6, 7, 8]})
+    third = DatasetManager()
+    third.load(dataset_path)
+    assert (third.revision, third.get_annotation(added["id"])) == (3, added)
+    third.save()
+    fourth = DatasetManager()
+    fourth.load(dataset_path)
+    assert (fourth.revision, fourth.get_annotation(13)) == (3, None)
+
+
+def test_a_missing_line_that_was_durable_stops_the_start(dataset_path: Path, manager: object) -> None:
+    with pytest.raises(JournalConflict, match="changes after revision"):
+        _restart_without(dataset_path, [1, 2, 4, 5], durable=3)
+
+
+def test_a_damaged_line_before_a_good_one_stops_the_start(dataset_path: Path, manager: object) -> None:
+    with pytest.raises(JournalConflict, match="line 4 is damaged, and good ones follow it"):
+        _restart_without(dataset_path, [1, 2, 4, 5], durable=0, hole=b'{"crc":"00000000","entry":{}}\n')

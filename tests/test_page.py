@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import urllib.request
@@ -13,7 +14,7 @@ import pytest
 from browser import PICTURE, Visitor, browser, needs_browser
 from PIL import Image
 from playwright.sync_api import Browser, expect
-from servers import Server, send, serve, until
+from servers import ROOT, Server, send, serve, until
 
 pytestmark = needs_browser
 
@@ -438,3 +439,12 @@ def test_its_files_are_cached_for_good_below_an_address_of_their_content(server:
         assert answer.headers["Content-Type"].startswith("text/javascript")
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert send(server.url, "GET", "/page/0000/main.js").status == 404
+
+
+def test_vendored_files_are_the_ones_that_were_bundled() -> None:
+    vendor = ROOT / "cocoannot" / "web" / "static" / "vendor"
+    sums = dict(re.findall(r"^([0-9a-f]{64})  (.+)$", (vendor / "VERSIONS").read_text(), re.MULTILINE))
+    assert {name: hashlib.sha256((vendor / name).read_bytes()).hexdigest() for name in sums.values()} == {
+        name: digest for digest, name in sums.items()
+    }
+    assert sorted(sums.values()) == ["openlayers.css", "openlayers.js"]
