@@ -1,1 +1,1 @@
-"""Measurements; `make bench` runs them."""
+"""Measurements of cocoannot beside what it replaces and what limits it; `make bench` runs them."""
