@@ -10,6 +10,7 @@ A gunicorn configuration file: `gunicorn -c python:cocoannot.gunicorn_conf 'coco
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -118,6 +119,9 @@ def post_worker_init(worker: Any) -> None:
     except CocoannotError as exc:
         worker.log.error("%s", exc)
         sys.exit(_WORKER_BOOT_ERROR)
+    # What was loaded stays for as long as the process; looking through it for garbage would hold up requests.
+    gc.collect()
+    gc.freeze()
     limit_waiting(worker, state.settings.client_timeout)
     for number in (signal.SIGTERM, signal.SIGABRT):
         _hurry_at(number, state, signal.getsignal(number))

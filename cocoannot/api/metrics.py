@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import cast
@@ -28,6 +29,8 @@ from cocoannot.version import __version__
 _NAME = "cocoannot.metrics"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+# What `quote` leaves as it is, whatever it is told.
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*")
 _PROBES = {"/healthz", "/readyz", "/metrics"}
 
 blueprint = Blueprint("metrics", __name__)
@@ -149,14 +152,22 @@ def _log(call: Call) -> None:
         level = logging.INFO
     if not access_log.isEnabledFor(level):
         return
+    remote, method = _quoted(call.remote, ":"), _quoted(call.method, "/")
+    path = _quoted(call.path, "/:@!$&'()*+,;=")
+    milliseconds = round(call.seconds * 1000, 1)
     fields = {
-        "remote": quote(call.remote, ":"),
-        "method": quote(call.method),
-        "path": quote(call.path.encode("latin-1", "replace"), "/:@!$&'()*+,;="),
+        "remote": remote,
+        "method": method,
+        "path": path,
         "status": call.status,
         "bytes": call.sent,
-        "duration_ms": round(call.seconds * 1000, 1),
+        "duration_ms": milliseconds,
         "revision": call.revision,
+        "route": call.route,
     }
-    line = "%(remote)s %(method)s %(path)s %(status)d %(bytes)d bytes %(duration_ms).1f ms revision %(revision)d"
-    access_log.log(level, line, fields, extra={"fields": {**fields, "route": call.route}})
+    line = f"{remote} {method} {path} {call.status} {call.sent} bytes {milliseconds} ms revision {call.revision}"
+    access_log.log(level, line, extra={"fields": fields})
+
+
+def _quoted(text: str, safe: str) -> str:
+    return text if _PLAIN.fullmatch(text) else quote(text.encode("latin-1", "replace"), safe)

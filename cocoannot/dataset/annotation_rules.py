@@ -126,7 +126,8 @@ def _check_geometry(errors: Errors, result: Fields, merged: Fields, given: Field
 
 
 def _measured(segmentation: object, image: Record | None) -> Fields:
-    area, bbox = measure_segmentation(segmentation, *_size(image))
+    # Polygons need no size, and to know it takes decoding the image's record.
+    area, bbox = measure_segmentation(segmentation, *(_size(image) if isinstance(segmentation, dict) else (None, None)))
     return {"area": area, "bbox": bbox}
 
 

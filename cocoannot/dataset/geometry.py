@@ -102,8 +102,14 @@ def _refuse(field: str, text: str) -> NoReturn:
 
 
 def _all_coordinates(values: Sequence[object]) -> TypeGuard[Sequence[Number]]:
-    # NaN is on neither side of any limit, and math.isfinite would fail on an integer of thousands of digits.
-    return all(_is_number(value) and -COORDINATE_LIMIT <= value <= COORDINATE_LIMIT for value in values)
+    # NaN is on neither side of any limit, and math.isfinite would fail on an integer of thousands of digits. A loop of
+    # its own takes half the time of `all`, and polygons have many vertices.
+    for value in values:
+        if type(value) is not float and type(value) is not int:  # exactly, because True is an int too
+            return False
+        if not -COORDINATE_LIMIT <= value <= COORDINATE_LIMIT:
+            return False
+    return True
 
 
 def _is_number(value: object) -> TypeGuard[Number]:

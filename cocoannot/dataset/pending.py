@@ -40,7 +40,7 @@ class Pending:
     def add(self, tracker: ChangeTracker, now: Moment) -> bool:
         """Count a change; returns whether it is the first one that the next save is due for."""
         first = self._since is None
-        self._tracker = self._tracker.merge(tracker)
+        self._tracker.include(tracker)
         self._since = self._since or now
         return first
 

@@ -73,7 +73,7 @@ def _unstorable(value: object) -> str | None:
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, list | tuple):
+        if isinstance(item, (list, tuple)):
             waiting.extend(item)
         elif isinstance(item, dict):
             waiting.extend(item.values())
@@ -139,7 +139,7 @@ def refuse(errors: Errors) -> None:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_integer(value: object) -> TypeGuard[int | float]:

@@ -80,9 +80,6 @@ class Store:
 
     def apply(self, change: Change) -> None:
         """Make a change that was checked before."""
-        for table in self.tables.values():
-            if table.wasteful():
-                table.keep()
         for operation in change:
             table = self.tables[operation.section]
             slot = table.find(operation.record_id)
@@ -96,6 +93,10 @@ class Store:
                 self._use_id(operation.section, operation.record_id)
             else:
                 table.replace(slot, operation.text)
+        if any(isinstance(operation, Drop) for operation in change):
+            for table in self.tables.values():
+                if table.wasteful():
+                    table.keep()
 
     def counts(self) -> dict[str, int]:
         """How many records each section has."""

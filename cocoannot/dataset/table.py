@@ -70,6 +70,11 @@ class Table:
         """The slots of all records, in file order."""
         return np.flatnonzero(self._alive.values)
 
+    @property
+    def alive(self) -> npt.NDArray[np.bool_]:
+        """Whether each slot holds a record."""
+        return self._alive.values
+
     def record_id(self, slot: int) -> int:
         return self._ids[slot]
 

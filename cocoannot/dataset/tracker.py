@@ -29,6 +29,12 @@ class ChangeTracker:
         name = f"{section}_{action}"
         setattr(self, name, getattr(self, name) + number)
 
+    def include(self, other: ChangeTracker) -> None:
+        """Count the changes of `other` too."""
+        for name, count in vars(other).items():
+            if count:
+                setattr(self, name, getattr(self, name) + count)
+
     def merge(self, other: ChangeTracker) -> ChangeTracker:
         """The changes of both, as a new tracker."""
         return ChangeTracker(**{name: count + getattr(other, name) for name, count in vars(self).items()})
