@@ -73,6 +73,8 @@ def journal(suite: Suite) -> None:
         suite.note("`POST /api/annotations`, journal", kind, [each.throughput for each in seen], "/s")
         for kind, seen in zip(("everysec", "none", "always"), rounds, strict=True)
     )
+    for kind, seen in zip(("everysec", "none", "always"), rounds, strict=True):
+        _note_latencies(suite, "`POST /api/annotations`, journal", kind, seen)
     beside = f"without {amount(off, '/s')}"
     suite.judge("throughput with the journal on", amount(on, "/s"), beside, on / off, "≥ 0.9", on / off >= 0.9)
 
