@@ -379,8 +379,9 @@ def all_good_lines(files: Files, above: int) -> list[Line]:
 
 
 def whole_lines_only(data: bytes) -> bool:
-    lines = data.split(b"\n")
-    return lines.pop() == b"" and all(map(good_entry, lines))
+    *lines, last = data.split(b"\n")
+    # One that lacks nothing but its end is whole.
+    return all(map(good_entry, [*lines, last] if last else lines))
 
 
 def is_rotten(data: bytes) -> bool:

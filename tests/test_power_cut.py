@@ -484,7 +484,7 @@ def test_power_cut_at_any_system_call_loses_nothing_that_was_promised(
             # Where names change there is most to lose.
             names = [(number, True) for number in numbers if lives.calls[number - 1] in ("rename", "unlink", "link")]
             rng = random.Random(seed)
-            moments = rng.sample(names, 16) + rng.sample(moments, 8)
+            moments = sorted({*rng.sample(names, 16), *rng.sample(moments, 8)})
         lost = 0
         for call, commit in moments:
             with noted(f"call {call}, {commit=}"):

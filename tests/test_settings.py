@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cocoannot import create_app
-from cocoannot.config import SETTINGS, Settings
+from cocoannot.config import SETTINGS, S3Uri, Settings
 from cocoannot.errors import ConfigError
 from cocoannot.extension import runtime
 
@@ -39,6 +39,10 @@ def test_defaults() -> None:
         proxies=0,
         cache=None,
         cache_bytes=1024 * MEBIBYTE,
+        s3_timeout=20,
+        s3_addressing="auto",
+        s3_checksums="when_supported",
+        s3_conditional=True,
         log_level="INFO",
         log_format="text",
     )
@@ -107,12 +111,14 @@ def test_value_that_is_allowed_is_read(name: str, text: str, value: object) -> N
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("COCOANNOT_DATASET", "s3://bucket/key.json"),
+        ("COCOANNOT_DATASET", "s3://bucket"),
+        ("COCOANNOT_DATASET", "s3://bucket/folder/"),
+        ("COCOANNOT_DATASET", "s3://b!/key.json"),
         ("COCOANNOT_DATASET", "https://host/a.json"),
         ("COCOANNOT_DATASET", "~no-such-user/a.json"),
         ("COCOANNOT_CREATE", "2"),
         ("COCOANNOT_CREATE", "on"),
-        ("COCOANNOT_IMAGES", "s3://bucket/images"),
+        ("COCOANNOT_IMAGES", "gs://bucket/images"),
         ("COCOANNOT_IMAGES_FOLLOW_LINKS", "-1"),
         ("DATASET_AUTO_SAVE_INTERVAL", "0"),
         ("DATASET_AUTO_SAVE_INTERVAL", "-30"),
@@ -203,9 +209,11 @@ def test_proxy_without_a_token_is_warned_of() -> None:
     assert Settings.read({"COCOANNOT_PROXIES": 1, "COCOANNOT_TOKEN": TOKEN}, {}).warning("127.0.0.1") is None
 
 
-def test_s3_is_refused_with_what_to_give_instead() -> None:
-    with pytest.raises(ConfigError, match=r"path of a COCO JSON file on this machine; s3:// is not supported"):
-        Settings.read({"COCOANNOT_DATASET": "s3://bucket/key.json"}, {})
+@pytest.mark.parametrize("text", ["s3://bucket/a/key.json", "s3a://bucket/a/key.json", "S3://bucket/a/key.json"])
+def test_places_in_s3_have_a_bucket_and_a_key(text: str) -> None:
+    settings = Settings.read({"COCOANNOT_DATASET": text, "COCOANNOT_IMAGES": text}, {})
+    assert settings.dataset == settings.images == S3Uri("bucket", "a/key.json")
+    assert str(settings.dataset) == "s3://bucket/a/key.json"
 
 
 @pytest.mark.parametrize(

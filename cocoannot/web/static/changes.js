@@ -7,6 +7,7 @@
 import {ApiError, Offline, get, send} from "./api.js";
 
 const queue = [];
+const unanswered = new Set();
 const undoable = [];
 const redoable = [];
 const listeners = new Set();
@@ -28,8 +29,12 @@ export function onChange(listener) {
  * Make a change that can be undone. `operations` are the batch API's, `before` the record that each of them changes,
  * `null` for a new one, `known` the ids that the image's annotations had. Gives the batch's results; throws ApiError.
  */
-export async function change(imageId, operations, before, known = []) {
-  const results = await enqueue({imageId, operations, known: new Set(known)});
+export function change(imageId, operations, before, known = []) {
+  return noted(make(imageId, operations, before, new Set(known)));
+}
+
+async function make(imageId, operations, before, known) {
+  const results = await enqueue({imageId, operations, known});
   const steps = results.map((result, i) => ({
     id: result.annotation?.id ?? before[i].id,
     before: before[i],
@@ -41,10 +46,19 @@ export async function change(imageId, operations, before, known = []) {
 }
 
 /** A change of another kind, with functions that undo and redo it. */
-export async function changeBy(run, undoRun) {
-  const result = await run();
-  remember({undoRun, run});
-  return result;
+export function changeBy(run, undoRun) {
+  return noted(run().then((result) => {
+    remember({undoRun, run});
+    return result;
+  }));
+}
+
+/** What is being made can be undone only when it is: who undoes waits for it. */
+function noted(promise) {
+  unanswered.add(promise);
+  const forget = () => unanswered.delete(promise);
+  promise.then(forget, forget);
+  return promise;
 }
 
 /** Take the last change back; gives the id of the image that it was on, `null` where there is none. */
@@ -59,6 +73,7 @@ function remember(entry) {
 }
 
 async function move(from, to, side) {
+  await Promise.allSettled([...unanswered]);
   const entry = from.pop();
   if (!entry) return null;
   tell();
