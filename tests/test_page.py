@@ -7,6 +7,7 @@ import json
 import re
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ import pytest
 from browser import PICTURE, Visitor, browser, needs_browser
 from PIL import Image
 from playwright.sync_api import Browser, expect
+from s3_copies import Object
+from s3_servers import S3Server
 from servers import ROOT, Server, send, serve, until
+
+from cocoannot.config import Settings
 
 pytestmark = needs_browser
 
@@ -315,6 +320,37 @@ def test_changes_wait_in_the_page_while_the_server_is_away(visit: Visit, dataset
         visitor.state.to_contain_text("unsaved change")
         assert [each["id"] for each in annotations(server)] == [8]
     visitor.problems[:] = [each for each in visitor.problems if "ERR_CONNECTION" not in each]
+
+
+def test_a_dataset_in_s3_is_uploaded_and_a_conflict_is_chosen_about(
+    visit: Visit, moto: S3Server, tmp_path: Path
+) -> None:
+    with closing(Object(moto, moto.new_key())) as there:
+        there.put(DATASET)
+        env = {**moto.env(), "COCOANNOT_DATASET": str(there.uri), "COCOANNOT_CACHE": str(tmp_path)}
+        path = Settings.read(env, {}).dataset_path()
+        path.parent.mkdir(parents=True)
+        with serve(path, env=env) as server:
+            visitor = visit(server)
+            visitor.open("#/statistics")
+            state, button = visitor.page.locator(".s3-state"), visitor.page.get_by_role("button", name="Save to S3")
+            expect(state).to_have_text("S3: level")
+            server.request("DELETE", "/api/annotations/8")
+            expect(state).to_have_text("S3: 1 ahead")
+            button.click()
+            expect(state).to_have_text("S3: level")
+            there.put(DATASET)
+            server.request("DELETE", "/api/annotations/7")
+            expect(state).to_have_text("S3: 1 ahead")
+            button.click()
+            expect(visitor.page.get_by_role("dialog")).to_contain_text("changed by somebody else")
+            visitor.page.get_by_role("button", name="Decide later").click()
+            expect(state).to_have_text("S3: conflict")
+            button.click()
+            visitor.page.get_by_role("button", name="Keep theirs as a copy").click()
+            expect(state).to_have_text("S3: level")
+            assert json.loads(there.read())["annotations"] == []
+    visitor.problems[:] = [each for each in visitor.problems if "409" not in each]
 
 
 # Two people

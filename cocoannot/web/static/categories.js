@@ -9,6 +9,7 @@ import {el, plural} from "./dom.js";
 const listeners = new Set();
 let known = new Map();
 const hidden = new Set();
+let waiting = null;
 
 export const all = () => known;
 export const isHidden = () => hidden;
@@ -23,6 +24,12 @@ export async function load() {
   const {body} = await get("api/categories?with=annotation_count");
   known = new Map(body.map((category) => [category.id, category]));
   tell();
+}
+
+/** After annotations changed, when no other change follows at once: their counts are others. */
+export function loadSoon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => load().catch(() => {}), 700);
 }
 
 const tell = () => listeners.forEach((listener) => listener());

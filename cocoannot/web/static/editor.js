@@ -207,7 +207,10 @@ export class Editor {
     if (!categories.all().has(this.category)) this.category = categories.all().keys().next().value ?? null;
     this.panel.show();
     this.canvas.hide(categories.isHidden());
-    if (this.loaded) this.#showAll();
+    // Not where only a count is another one: somebody may be dragging a shape.
+    const shown = JSON.stringify([...categories.all().values()].map(({_annotation_count, ...category}) => category));
+    if (this.loaded && shown !== this.categoriesShown) this.#showAll();
+    this.categoriesShown = shown;
   }
 
   pick(id) {
@@ -277,6 +280,7 @@ export class Editor {
     try {
       const results = await change(imageId, operations, before, this.etags.keys());
       if (imageId === this.id) this.#apply(results, before);
+      categories.loadSoon();
       return results;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
