@@ -12,6 +12,7 @@ from flask.cli import with_appcontext
 
 from cocoannot.cli.asking import ask_status, call
 from cocoannot.cli.command import as_one_line, moment, owned, print_answer
+from cocoannot.config import S3Uri
 from cocoannot.dataset.manager import DatasetManager
 from cocoannot.errors import CocoannotError, DatasetError, NotInS3, OwnedElsewhere
 from cocoannot.extension import runtime
@@ -68,7 +69,7 @@ def pull_from_s3(as_json: bool) -> None:
 def _local_copy() -> DatasetFile:
     settings = runtime().settings
     file = DatasetFile(settings.dataset_path(), settings.backups)
-    if str(settings.dataset) == str(settings.dataset_path()):
+    if not isinstance(settings.dataset, S3Uri):
         raise NotInS3(
             f"{runtime().uri()} is a file on this machine, not from S3; set COCOANNOT_DATASET=s3://BUCKET/KEY"
         )

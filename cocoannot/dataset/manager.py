@@ -124,8 +124,7 @@ class DatasetManager(DatasetSaves):
         self._revision += 1
 
     def _take(self, file: DatasetFile, store: Store, found: Found, replayed: ChangeTracker) -> None:
-        file_revision = found.version.revision
-        revision = max((entry.revision for entry in found.entries), default=file_revision)
+        file_revision, revision = found.version.revision, found.revision
         try:
             doubts = file.journal.open(revision, file_revision)
         except OSError as exc:

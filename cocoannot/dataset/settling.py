@@ -49,8 +49,8 @@ def _journal_is_certain(file: DatasetFile) -> bool:
 
 def _give_up_journal(file: DatasetFile, found: Found, suffix: str) -> Path:
     next_ids = ids_beyond(found.entries, found.version.next_ids)
-    newest = max(entry.revision for entry in found.entries)
-    return file.give_up_journal(suffix, Version(found.version.size, found.version.sha256, newest + 1, next_ids))
+    version = Version(found.version.size, found.version.sha256, found.revision + 1, next_ids)
+    return file.give_up_journal(suffix, version)
 
 
 def _save_journal(file: DatasetFile, *, certain: bool) -> None:

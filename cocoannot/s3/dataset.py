@@ -206,10 +206,9 @@ class S3Dataset:
         self._recognise(self.file.remember_remote)
         remote = self.file.remote
         assert remote is not None
-        revision = found.entries[-1].revision if found.entries else found.version.revision
         if self._etag() == remote.etag:
             log.info("%s has not changed since; the local copy %s is used", self.uri, self.file.path)
-        elif self._seen is None or revision > remote.revision:
+        elif self._seen is None or found.revision > remote.revision:
             log.warning("%s; the local copy %s is used", self._conflict_text(), self.file.path)
         else:
             self._download(self._seen, beat)

@@ -58,6 +58,11 @@ class Found(NamedTuple):
     entries: list[Entry]
     is_known: bool
 
+    @property
+    def revision(self) -> int:
+        """The newest one: that of the last change, of the file where there is none after it."""
+        return max([self.version.revision, *(entry.revision for entry in self.entries)])
+
 
 class Held(NamedTuple):
     """A version of the dataset's file, open for reading."""

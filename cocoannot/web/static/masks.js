@@ -1,7 +1,7 @@
 // RLE masks of COCO: columns of pixels, runs of 0 and 1 in turn, from the top left down.
 
 /** The runs of an RLE segmentation, compressed or not. */
-export function runs({counts}) {
+function runs({counts}) {
   return Array.isArray(counts) ? counts : decompress(counts);
 }
 

@@ -3,7 +3,7 @@
 const listeners = new Set();
 
 /** `{view: "images" | "image" | "statistics", id, query: URLSearchParams}` of the address. */
-export function route() {
+function route() {
   const [path, query] = location.hash.replace(/^#/, "").split("?");
   const image = /^\/images\/(-?\d+)$/.exec(path);
   const parameters = new URLSearchParams(query ?? "");

@@ -12,7 +12,7 @@ export function kindOf(annotation) {
 export const points = (flat) => Array.from({length: flat.length / 2}, (_, i) => [flat[2 * i], flat[2 * i + 1]]);
 
 /** Twice the area that a ring encloses (shoelace), unsigned. */
-export const doubleArea = (ring) =>
+const doubleArea = (ring) =>
   Math.abs(ring.reduce((sum, [x, y], i) => sum + x * ring[(i + 1) % ring.length][1] - ring[(i + 1) % ring.length][0] * y, 0));
 
 /** Why a shape can't be kept, `null` where it can. */
