@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import FakeClock, OpenDataset
 
+from cocoannot.dataset.frozen import FrozenDataset, Piece
 from cocoannot.dataset.manager import DatasetManager
 from cocoannot.dataset.records import Record
 from cocoannot.dataset.tracker import ChangeTracker
@@ -308,6 +309,23 @@ def test_save_writes_the_moment_that_it_began_at_whatever_changes_meanwhile(
     clock.on_next_time(change_everything)
     manager.save()
     assert read(dataset_path) == small | moment
+
+
+@pytest.mark.parametrize("operation", ["save", "snapshot"])
+def test_text_is_put_together_while_others_read_and_change(
+    manager: DatasetManager, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_together = FrozenDataset.pieces
+    with ThreadPoolExecutor(1) as other_thread:
+
+        def meanwhile(frozen: FrozenDataset, *replaced: Any) -> list[Piece]:
+            other_thread.submit(manager.add_annotation, BOX).result(timeout=10)
+            return put_together(frozen, *replaced)
+
+        manager.add_annotation(BOX)
+        monkeypatch.setattr(FrozenDataset, "pieces", meanwhile)
+        getattr(manager, operation)()
+    assert manager.changes.annotations_added == (1 if operation == "save" else 2)
 
 
 def test_snapshot_does_not_move_while_it_is_read(manager: DatasetManager, dataset_path: Path) -> None:

@@ -17,10 +17,9 @@ import msgspec
 from cocoannot.check.checked import Checked, Section, decode
 from cocoannot.check.tolerant import Lost
 from cocoannot.dataset.document import SECTIONS
+from cocoannot.dataset.frozen import Piece, split
 from cocoannot.dataset.records import encode, merge
 from cocoannot.dataset.rules import Fields
-from cocoannot.dataset.store import split
-from cocoannot.dataset.table import Piece
 from cocoannot.errors import DatasetError, SaveError
 from cocoannot.storage.files import NewFile, sync_folder
 

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cocoannot.dataset.document import Document, read_document
+from cocoannot.dataset.frozen import Piece, split
 from cocoannot.dataset.pending import Pending
 from cocoannot.dataset.recorded import replay
 from cocoannot.dataset.records import encode
 from cocoannot.dataset.saves import Clock, DatasetSaves, Saves
-from cocoannot.dataset.store import Store, split
-from cocoannot.dataset.table import Piece
+from cocoannot.dataset.store import Store
 from cocoannot.dataset.tracker import ChangeTracker
 from cocoannot.errors import DatasetError, SaveError, VersionMismatch
 from cocoannot.storage.backups import Backup
@@ -168,7 +168,8 @@ class DatasetManager(DatasetSaves):
     def snapshot(self) -> Snapshot:
         """The whole dataset as it is now, as the file would be."""
         with self._lock:
-            pieces, revision, name = self._store.pieces(), self._revision, self._dataset_file.path.name
+            frozen, revision, name = self._store.freeze(), self._revision, self._dataset_file.path.name
+        pieces = frozen.pieces()
         return Snapshot(name, revision, sum(map(len, pieces)), split(pieces))
 
     def status(self) -> Status:
@@ -207,8 +208,8 @@ class DatasetManager(DatasetSaves):
                         f"the dataset is at revision {self._revision}, not {if_revision}; read it again, then decide",
                         str(self._revision),
                     )
-                data = b"".join(self._store.pieces(dict(texts)))
-                next_ids = self._store.next_ids
+                frozen, next_ids = self._store.freeze(), self._store.next_ids
+            data = b"".join(frozen.pieces(texts))
             store = Store(read_document(data, "the new dataset"), next_ids)
             revision = self._revision + 1
             try:

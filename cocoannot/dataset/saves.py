@@ -12,10 +12,10 @@ from typing import NamedTuple, Protocol
 
 from cocoannot.dataset.changes import DatasetChanges
 from cocoannot.dataset.document import read_document
+from cocoannot.dataset.frozen import Piece, split
 from cocoannot.dataset.pending import Moment, Pending
 from cocoannot.dataset.recorded import encode_change
-from cocoannot.dataset.store import Change, Store, split
-from cocoannot.dataset.table import Piece
+from cocoannot.dataset.store import Change, Store
 from cocoannot.dataset.tracker import ChangeTracker
 from cocoannot.errors import FileChanged, JournalError, NotDurable, NotLoaded, SaveError
 from cocoannot.storage.dataset_file import DatasetFile, Held
@@ -120,8 +120,9 @@ class DatasetSaves(DatasetChanges):
                 journal.turn(revision)
                 with self._lock:
                     store = self._store
-                    pieces, next_ids, summary = store.pieces(), dict(store.next_ids), self._pending.take().summary()
+                    frozen, next_ids, summary = store.freeze(), dict(store.next_ids), self._pending.take().summary()
             try:
+                pieces = frozen.pieces()
                 kept = self._write(pieces, revision, next_ids, overwrite=overwrite)
             except BaseException:
                 self._put_back()
@@ -255,9 +256,9 @@ class DatasetSaves(DatasetChanges):
             store, revision = self._store, self._revision
             if revision == self._file_revision:
                 return error
-            pieces, next_ids = store.pieces(), dict(store.next_ids)
+            frozen, next_ids = store.freeze(), dict(store.next_ids)
         try:
-            self._dataset_file.keep_unsaved(split(pieces), revision, next_ids)
+            self._dataset_file.keep_unsaved(split(frozen.pieces()), revision, next_ids)
         except SaveError as exc:
             return FileChanged(f"{error} (this failed too: {exc})", disk_full=exc.disk_full)
         return error

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from cocoannot.dataset.columns import Ints
 from cocoannot.dataset.document import MAX_ID, SECTIONS, Document
+from cocoannot.dataset.frozen import FrozenDataset
 from cocoannot.dataset.records import Record
-from cocoannot.dataset.table import AnnotationTable, NamedTable, Piece, Table
+from cocoannot.dataset.table import AnnotationTable, NamedTable, Table
 from cocoannot.errors import Conflict
 
 NextIds = dict[str, int]
@@ -80,11 +81,13 @@ class Store:
 
     def apply(self, change: Change) -> None:
         """Make a change that was checked before."""
+        dropped = False
         for operation in change:
             table = self.tables[operation.section]
             slot = table.find(operation.record_id)
             if isinstance(operation, Drop):
                 assert slot is not None
+                dropped = True
                 if table is self.images:
                     self._drop_annotations(operation.record_id)
                 table.remove(slot)
@@ -93,7 +96,7 @@ class Store:
                 self._use_id(operation.section, operation.record_id)
             else:
                 table.replace(slot, operation.text)
-        if any(isinstance(operation, Drop) for operation in change):
+        if dropped:
             for table in self.tables.values():
                 if table.wasteful():
                     table.keep()
@@ -125,33 +128,9 @@ class Store:
                 found.append(f"{_count(len(lost), 'annotation')} of no {column} that is there: {_few(ids)}")
         return found
 
-    def pieces(self, replaced: dict[str, bytes] | None = None) -> list[Piece]:
-        """The file's whole text as immutable pieces in order; `replaced` gives other texts for top-level values.
-
-        Everything that nobody touched is there byte for byte. A value that the file does not have yet goes to
-        the end of the object.
-        """
-        texts: dict[str, list[Piece]] = {key: [text] for key, text in (replaced or {}).items()}
-        for name, table in self.tables.items():
-            if name in self._values or table.live:
-                texts.setdefault(name, table.pieces())
-        buffer = memoryview(self._buffer)
-        pieces: list[Piece] = []
-        position = 0
-        for key, (start, end) in self._values.items():
-            if key in texts:
-                pieces += [buffer[position:start], *texts.pop(key)]
-                position = end
-        if texts:
-            # The closing brace is the last one of the file, and nothing but white space comes before it.
-            close = self._buffer.rindex(b"}")
-            body_end = max((end for _, end in self._values.values()), default=self._buffer.index(b"{") + 1)
-            pieces.append(buffer[position:body_end])
-            for i, (key, value) in enumerate(texts.items()):
-                comma = b", " if i or self._values else b""
-                pieces += [comma + b'"' + key.encode() + b'": ', *value]
-            position = close if not self._values else body_end
-        return [*pieces, buffer[position:]]
+    def freeze(self) -> FrozenDataset:
+        """The whole text as it is now, to be put together later."""
+        return FrozenDataset(self._buffer, self._values, {name: table.freeze() for name, table in self.tables.items()})
 
     def annotation_counts(self, image_ids: Ints) -> Ints:
         """How many annotations each of `image_ids` has, shape (images,)."""
@@ -179,28 +158,6 @@ class Store:
 
     def _use_id(self, section: str, record_id: int) -> None:
         self.next_ids[section] = max(self.next_ids[section], record_id + 1)
-
-
-def split(pieces: Iterable[Piece], size: int = 1 << 20) -> Iterator[Piece]:
-    """`pieces` in blocks of about `size` bytes: small ones joined, long ones cut, so that neither dominates."""
-    waiting: list[Piece] = []
-    length = 0
-    for piece in pieces:
-        if len(piece) >= size:
-            if waiting:
-                yield b"".join(waiting)
-                waiting, length = [], 0
-            view = memoryview(piece)
-            for start in range(0, len(view), size):
-                yield view[start : start + size]
-            continue
-        waiting.append(piece)
-        length += len(piece)
-        if length >= size:
-            yield b"".join(waiting)
-            waiting, length = [], 0
-    if waiting:
-        yield b"".join(waiting)
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""The records of one section, in file order, and the text between them. Which changes are allowed is decided above.
+"""The records of one section, in file order. Which changes are allowed is decided above.
 
 A record that nobody touched is a byte range of the file as it was read; a changed or added one is a text of its
 own. Slots count the records in file order; a deleted record's slot stays empty until `keep` numbers them anew.
@@ -6,16 +6,13 @@ own. Slots count the records in file order; a deleted record's slot stays empty 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
 from cocoannot.dataset.columns import NONE, Column, Groups, IdIndex, Ints
 from cocoannot.dataset.document import AnnotationKeys, CategoryKeys, Document, ImageKeys, Keys, area_of, read_keys
+from cocoannot.dataset.frozen import FrozenSection
 from cocoannot.errors import AmbiguousId
-
-Piece = bytes | memoryview
 
 _NOUN = {"images": "image", "annotations": "annotation", "categories": "category"}
 
@@ -33,6 +30,7 @@ class Table:
         self._texts: dict[int, bytes] = {}
         self.dead_bytes = 0
         """How much of the file's text in memory belongs to records that were changed or deleted, in bytes."""
+        # Only of the records that the file has: those that came later have the slots after them.
         self._starts = Column(section.starts)
         self._ends = Column(section.ends)
         # Where the gap before each record begins; with it a record's neighbours in the file need not be its slots'.
@@ -40,7 +38,6 @@ class Table:
         self._ids = Column(section.keys["id"])
         self._alive = Column(np.ones(self.live, np.bool_))
         self._index = IdIndex(self._ids.values)
-        self._standard_gap = self._choose_gap()
 
     @property
     def repeated_ids(self) -> list[int]:
@@ -90,8 +87,6 @@ class Table:
         """Put a record at the end; returns its slot."""
         keys = read_keys(self.name, text)
         slot = len(self._ids)
-        for column in (self._starts, self._ends, self._leads):
-            column.append(-1)
         self._ids.append(keys.id)
         self._alive.append(1)
         self._texts[slot] = text
@@ -123,70 +118,26 @@ class Table:
         """Number the records anew, without empty slots. Takes time linear in their number."""
         slots = self.slots()
         self._texts = {new: self._texts[old] for new, old in enumerate(slots.tolist()) if old in self._texts}
+        in_file = slots[: slots.searchsorted(len(self._starts))]
+        for column in ("_starts", "_ends", "_leads"):
+            setattr(self, column, Column(getattr(self, column).values[in_file]))
         for column in self._columns():
             setattr(self, column, Column(getattr(self, column).values[slots]))
         self._index = IdIndex(self._ids.values)
         self._renumber(slots)
 
-    def pieces(self) -> list[Piece]:
-        """The section's text, brackets included, as immutable pieces in order; long ones are views of the file."""
-        section, buffer = self._section, memoryview(self._buffer)
-        if not self._texts and self.live == len(section.starts):
-            return [buffer[section.start : section.end]] if section.end else [b"[]"]
-        pieces: list[Piece] = [self._head()]
-        for start, end, slot in self._runs():
-            first = len(pieces) == 1
-            if slot is None:
-                pieces.append(buffer[self._starts[start] if first else self._leads[start] : self._ends[end]])
-                continue
-            if not first:
-                lead, begin = self._leads[slot], self._starts[slot]
-                # The first record of the file has no gap before it that it could bring along.
-                pieces.append(buffer[lead:begin] if 0 <= lead < begin else self._standard_gap)
-            pieces.append(self._texts[slot])
-        pieces.append(self._tail())
-        return pieces
+    def freeze(self) -> FrozenSection:
+        """The section's text as it is now, to be put together later."""
+        starts, ends, leads = (column.values for column in (self._starts, self._ends, self._leads))
+        return FrozenSection(self._buffer, self._section, starts, ends, leads, self.slots(), dict(self._texts))
 
     def _abandon(self, slot: int) -> None:
         """Count the file's text of a record that is about to get another one, or none."""
         if slot not in self._texts:
             self.dead_bytes += self._ends[slot] - self._starts[slot]
 
-    def _runs(self) -> Iterator[tuple[int, int, int | None]]:
-        """Slots in order: (first, last, None) for untouched neighbours in the file, else (slot, slot, slot)."""
-        slots = self.slots()
-        starts, ends, leads = (column.values[slots] for column in (self._starts, self._ends, self._leads))
-        own = np.zeros(len(self._ids), np.bool_)
-        own[np.fromiter(self._texts, np.int64, len(self._texts))] = True
-        own = own[slots]
-        breaks = np.ones(len(slots), np.bool_)
-        breaks[1:] = own[1:] | own[:-1] | (leads[1:] != ends[:-1]) | (starts[1:] < 0)
-        firsts = np.flatnonzero(breaks)
-        lasts = np.append(firsts, len(slots))[1:] - 1
-        for first, last in zip(slots[firsts].tolist(), slots[lasts].tolist(), strict=True):
-            yield first, last, first if first in self._texts else None
-
-    def _head(self) -> bytes:
-        section = self._section
-        if not len(section.starts):
-            return b"["
-        return self._buffer[section.start : int(section.starts[0])]
-
-    def _tail(self) -> bytes:
-        section = self._section
-        if not len(section.starts):
-            return b"]"
-        return self._buffer[int(section.ends[-1]) : section.end]
-
-    def _choose_gap(self) -> bytes:
-        """What stands between two records that are new: what stands between the first two of the file."""
-        section = self._section
-        if len(section.starts) > 1:
-            return self._buffer[int(section.ends[0]) : int(section.starts[1])]
-        return b"," + (self._head()[1:] or b" ")
-
     def _columns(self) -> list[str]:
-        return ["_starts", "_ends", "_leads", "_ids", "_alive"]
+        return ["_ids", "_alive"]
 
     def _enter(self, slot: int, keys: Keys, *, new: bool) -> None:
         """Bring what is indexed beside the id up to the text that the slot has now."""
@@ -259,13 +210,16 @@ class AnnotationTable(Table):
 
     def _enter(self, slot: int, keys: Keys, *, new: bool) -> None:
         assert isinstance(keys, AnnotationKeys)
-        values = (keys.image_id, keys.category_id, keys.iscrowd, area_of(keys))
-        columns = (self._image_ids, self._category_ids, self._crowds, self._areas)
-        for column, value in zip(columns, values, strict=True):
-            if new:
-                column.append(value)
-            else:
-                column[slot] = value
+        if new:
+            self._image_ids.append(keys.image_id)
+            self._category_ids.append(keys.category_id)
+            self._crowds.append(keys.iscrowd)
+            self._areas.append(area_of(keys))
+        else:
+            self._image_ids[slot] = keys.image_id
+            self._category_ids[slot] = keys.category_id
+            self._crowds[slot] = keys.iscrowd
+            self._areas[slot] = area_of(keys)
         self.by_image.add(keys.image_id, slot)
         self.per_category[keys.category_id] = self.per_category.get(keys.category_id, 0) + 1
 

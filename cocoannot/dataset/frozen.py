@@ -1,0 +1,144 @@
+"""The dataset's text at one moment: the file's own, with the records in between that came or changed since.
+
+Taken under the manager's lock, which takes moments, and put together outside it: what is held here does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from cocoannot.dataset.columns import Ints
+from cocoannot.dataset.document import Section
+
+Piece = bytes | memoryview
+
+
+class FrozenSection(NamedTuple):
+    """One list of records: `slots` in order, `texts` of those that are not the file's, by slot.
+
+    A slot below `len(starts)` is of the file: its record is there from `starts` to `ends`, unless it is in `texts`, and
+    the gap before it begins at `leads`.
+    """
+
+    buffer: bytes
+    section: Section
+    starts: Ints
+    ends: Ints
+    leads: Ints
+    slots: Ints
+    texts: Mapping[int, bytes]
+
+    def pieces(self) -> list[Piece]:
+        """The section's text, brackets included, as immutable pieces in order; long ones are views of the file."""
+        section, view = self.section, memoryview(self.buffer)
+        if not self.texts and len(self.slots) == len(section.starts):
+            return [view[section.start : section.end]] if section.end else [b"[]"]
+        gap = self._standard_gap()
+        pieces: list[Piece] = [self._head()]
+        in_file = self.slots[: self.slots.searchsorted(len(self.starts))]
+        for slot, lead, start, end in self._runs(in_file):
+            first = len(pieces) == 1
+            own = self.texts.get(slot)
+            if own is None:
+                pieces.append(view[start if first else lead : end])
+                continue
+            if not first:
+                # The first record of the file has no gap before it that it could bring along.
+                pieces.append(view[lead:start] if lead < start else gap)
+            pieces.append(own)
+        for slot in self.slots[len(in_file) :].tolist():
+            if len(pieces) > 1:
+                pieces.append(gap)
+            pieces.append(self.texts[slot])
+        pieces.append(self._tail())
+        return pieces
+
+    def _runs(self, slots: Ints) -> Iterator[tuple[int, int, int, int]]:
+        """Untouched neighbours in the file as one, every other record by itself: first slot, lead, start, end."""
+        starts, ends, leads = self.starts[slots], self.ends[slots], self.leads[slots]
+        own = np.zeros(len(self.starts), np.bool_)
+        changed = np.fromiter(self.texts, np.int64, len(self.texts))
+        own[changed[changed < len(own)]] = True
+        own = own[slots]
+        breaks = np.ones(len(slots), np.bool_)
+        breaks[1:] = own[1:] | own[:-1] | (leads[1:] != ends[:-1])
+        firsts = np.flatnonzero(breaks)
+        lasts = np.append(firsts, len(slots))[1:] - 1
+        columns = (slots[firsts], leads[firsts], starts[firsts], ends[lasts])
+        yield from zip(*(column.tolist() for column in columns), strict=True)
+
+    def _head(self) -> bytes:
+        section = self.section
+        return self.buffer[section.start : int(section.starts[0])] if len(section.starts) else b"["
+
+    def _tail(self) -> bytes:
+        section = self.section
+        return self.buffer[int(section.ends[-1]) : section.end] if len(section.starts) else b"]"
+
+    def _standard_gap(self) -> bytes:
+        """What stands between two records that are new: what stands between the first two of the file."""
+        section = self.section
+        if len(section.starts) > 1:
+            return self.buffer[int(section.ends[0]) : int(section.starts[1])]
+        return b"," + (self._head()[1:] or b" ")
+
+
+class FrozenDataset(NamedTuple):
+    """The whole text: `values` gives each top-level key its byte range in the file's `buffer`, in order."""
+
+    buffer: bytes
+    values: Mapping[str, tuple[int, int]]
+    sections: Mapping[str, FrozenSection]
+
+    def pieces(self, replaced: Mapping[str, bytes] | None = None) -> list[Piece]:
+        """The text as immutable pieces in order; `replaced` gives other texts for top-level values.
+
+        Everything that nobody touched is there byte for byte. A value that the file does not have yet goes to
+        the end of the object.
+        """
+        texts: dict[str, list[Piece]] = {key: [text] for key, text in (replaced or {}).items()}
+        for name, section in self.sections.items():
+            if name in self.values or len(section.slots):
+                texts.setdefault(name, section.pieces())
+        buffer = memoryview(self.buffer)
+        pieces: list[Piece] = []
+        position = 0
+        for key, (start, end) in self.values.items():
+            if key in texts:
+                pieces += [buffer[position:start], *texts.pop(key)]
+                position = end
+        if texts:
+            # The closing brace is the last one of the file, and nothing but white space comes before it.
+            close = self.buffer.rindex(b"}")
+            body_end = max((end for _, end in self.values.values()), default=self.buffer.index(b"{") + 1)
+            pieces.append(buffer[position:body_end])
+            for i, (key, value) in enumerate(texts.items()):
+                comma = b", " if i or self.values else b""
+                pieces += [comma + b'"' + key.encode() + b'": ', *value]
+            position = close if not self.values else body_end
+        return [*pieces, buffer[position:]]
+
+
+def split(pieces: Iterable[Piece], size: int = 1 << 20) -> Iterator[Piece]:
+    """`pieces` in blocks of about `size` bytes: small ones joined, long ones cut, so that neither dominates."""
+    waiting: list[Piece] = []
+    length = 0
+    for piece in pieces:
+        if len(piece) >= size:
+            if waiting:
+                yield b"".join(waiting)
+                waiting, length = [], 0
+            view = memoryview(piece)
+            for start in range(0, len(view), size):
+                yield view[start : start + size]
+            continue
+        waiting.append(piece)
+        length += len(piece)
+        if length >= size:
+            yield b"".join(waiting)
+            waiting, length = [], 0
+    if waiting:
+        yield b"".join(waiting)
