@@ -130,7 +130,7 @@ def get_status() -> dict[str, Any]:
             "s3": s3.revision if s3 else None,
         },
         "pending": {
-            **vars(status.pending),
+            **status.pending.counts(),
             "summary": status.pending.summary(),
             "since": _moment(status.pending_since),
         },

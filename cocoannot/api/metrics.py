@@ -116,7 +116,7 @@ class _DatasetCollector(Collector):
         pending = GaugeMetricFamily(
             "cocoannot_pending_changes", "Changes that are not in the file", labels=["records", "change"]
         )
-        for name, count in vars(status.pending).items():
+        for name, count in status.pending.counts().items():
             pending.add_metric(name.split("_"), count)
         records = GaugeMetricFamily("cocoannot_records", "Records in memory", labels=["records"])
         for name, count in status.counts.items():

@@ -162,21 +162,24 @@ def _reference(
         if required:
             errors[field] = ["is required"]
         return None
-    if not is_integer(value):
-        errors[field] = ["must be an integer"]
-        return None
-    record = find(int(value))
+    if type(value) is not int:
+        if not is_integer(value):
+            errors[field] = ["must be an integer"]
+            return None
+        value = int(value)
+    record = find(value)
     if record is None and known:
-        errors[field] = [f"there is no {field.removesuffix('_id')} with id {int(value)}"]
+        errors[field] = [f"there is no {field.removesuffix('_id')} with id {value}"]
     return record
 
 
 def _whole(fields: Fields) -> Fields:
     """`fields` with `7.0` for an id as the integer that it is."""
-    return {
-        key: int(value) if key in ("image_id", "category_id", "iscrowd") and value is not None else value
-        for key, value in fields.items()
-    }
+    for key in ("image_id", "category_id", "iscrowd"):
+        value = fields.get(key)
+        if type(value) is float:
+            fields[key] = int(value)
+    return fields
 
 
 def _is_box(value: object) -> bool:
@@ -190,6 +193,5 @@ def _area_errors(area: object) -> Errors:
 
 
 def _caption_errors(fields: Mapping[str, Any]) -> Errors:
-    if not isinstance(fields.get("caption"), str | None):
-        return {"caption": ["must be a text"]}
-    return {}
+    caption = fields.get("caption")
+    return {} if caption is None or isinstance(caption, str) else {"caption": ["must be a text"]}

@@ -54,6 +54,7 @@ class IdIndex:
         order = np.argsort(ids, kind="stable")
         self._sorted = ids[order].data
         self._slots = (order.astype(np.int32) if len(ids) < 2**31 else order).data
+        self._largest = self._sorted[-1] if len(ids) else NONE
         self._gone: set[int] = set()
         self._added: dict[int, int] = {}
 
@@ -62,12 +63,13 @@ class IdIndex:
         if record_id == NONE:
             return []
         found = []
-        i = bisect_left(self._sorted, record_id)
-        while i < len(self._sorted) and self._sorted[i] == record_id:
-            slot = self._slots[i]
-            if slot not in self._gone:
-                found.append(slot)
-            i += 1
+        if record_id <= self._largest:
+            i = bisect_left(self._sorted, record_id)
+            while i < len(self._sorted) and self._sorted[i] == record_id:
+                slot = self._slots[i]
+                if slot not in self._gone:
+                    found.append(slot)
+                i += 1
         if (added := self._added.get(record_id)) is not None:
             found.append(added)
         return found

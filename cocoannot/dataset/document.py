@@ -304,6 +304,8 @@ def area_of(keys: AnnotationKeys) -> float:
 
 
 def _integer(value: _Scalar, field: str, where: str) -> int:
+    if type(value) is int and -MAX_ID <= value <= MAX_ID:
+        return value
     if value is None:
         raise DatasetError(f"{where}: has no {field!r}; every record needs an integer")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):

@@ -18,12 +18,7 @@ from cocoannot.storage.segments import Entry
 
 def encode_change(change: Change) -> bytes:
     """`change` as JSON on one line."""
-    return b"[%b]" % b",".join(
-        b'["%b",%d,%b]' % (each.section.encode(), each.record_id, each.text)
-        if isinstance(each, Put)
-        else b'["%b",%d]' % (each.section.encode(), each.record_id)
-        for each in change
-    )
+    return b"[%b]" % b",".join(map(_encode, change))
 
 
 def decode_change(text: msgspec.Raw) -> Change:
@@ -68,6 +63,13 @@ def ids_beyond(entries: Iterable[Entry], next_ids: NextIds) -> NextIds:
             if isinstance(operation, Put):
                 beyond[operation.section] = max(beyond.get(operation.section, 1), operation.record_id + 1)
     return beyond
+
+
+def _encode(operation: Put | Drop) -> bytes:
+    section = operation.section.encode()
+    if isinstance(operation, Put):
+        return b'["%b",%d,%b]' % (section, operation.record_id, operation.text)
+    return b'["%b",%d]' % (section, operation.record_id)
 
 
 def _operation(section: msgspec.Raw, record_id: msgspec.Raw, text: msgspec.Raw | None = None) -> Put | Drop:

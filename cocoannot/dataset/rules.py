@@ -73,14 +73,16 @@ def _unstorable(value: object) -> str | None:
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, (list, tuple)):
+        if isinstance(item, int):
+            if not -(2**63) <= item < 2**63:
+                return "holds an integer that does not fit into 64 bits"
+        elif isinstance(item, float):
+            if not math.isfinite(item):
+                return "holds a number that is not finite"
+        elif isinstance(item, (list, tuple)):
             waiting.extend(item)
         elif isinstance(item, dict):
             waiting.extend(item.values())
-        elif isinstance(item, float) and not math.isfinite(item):
-            return "holds a number that is not finite"
-        elif isinstance(item, int) and not -(2**63) <= item < 2**63:
-            return "holds an integer that does not fit into 64 bits"
     return None
 
 

@@ -88,8 +88,7 @@ class Journal:
     def size(self) -> int:
         """Bytes of all segments."""
         with self._lock:
-            current = self._current.size if self._current else 0
-            return sum(old.size for old in self._old) + current
+            return sum([old.size for old in self._old], self._current.size if self._current else 0)
 
     @property
     def trouble(self) -> str | None:
