@@ -11,6 +11,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from cocoannot.api.parsing import etags
+from cocoannot.api.quick import QuickSchema
 from cocoannot.dataset.document import MAX_ID
 from cocoannot.dataset.geometry import COORDINATE_LIMIT
 from cocoannot.dataset.rules import MAX_FILE_NAME, MAX_NAME, MAX_SIDE
@@ -53,7 +54,7 @@ class Whole(fields.Integer):
         return super()._validated(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-class Open(ma.Schema):
+class Open(QuickSchema):
     """A record: the fields named here, and any other, kept as they are."""
 
     class Meta:
@@ -71,7 +72,7 @@ class Sent(Open):
     """What OpenAPI tells of it beside its fields."""
 
 
-class Closed(ma.Schema):
+class Closed(QuickSchema):
     """An object that has the fields named here and no others."""
 
     class Meta:
