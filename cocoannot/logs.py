@@ -6,6 +6,9 @@ import json
 import logging
 import re
 import sys
+import threading
+import time
+from collections import deque
 from datetime import UTC, datetime
 
 _NAME = "cocoannot"
@@ -21,9 +24,20 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s: %(message)s")
+        self._second = 0, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        second, text = self._second
+        if second != int(record.created):
+            second, text = int(record.created), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+            self._second = second, text
+        return f"{text},{int(record.msecs):03d}"
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), super().formatMessage(record))
+        line = super().formatMessage(record)
+        if line.isprintable():
+            return line
+        return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), line)
 
 
 class JsonFormatter(logging.Formatter):
@@ -49,8 +63,35 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(event, default=str)
 
 
-class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
-    """Ours, to be told from those of an application that we are a part of."""
+class LineHandler(logging.Handler):
+    """Writes lines to the standard error output; while one thread does, the others leave theirs to it and go on.
+
+    A class of its own also tells it from those of an application that we are a part of.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: deque[str] = deque()
+        self._writing = threading.Lock()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Like logging's, without its lock."""
+        if taken := bool(self.filter(record)):
+            self.emit(record)
+        return taken
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record) + "\n")
+            # Again after each release: a line may have been left when the thread that wrote saw no more.
+            while self._lines and self._writing.acquire(blocking=False):
+                try:
+                    sys.stderr.write("".join(self._lines.popleft() for _ in range(len(self._lines))))
+                    sys.stderr.flush()
+                finally:
+                    self._writing.release()
+        except Exception:
+            self.handleError(record)
 
 
 def formatter(style: str) -> logging.Formatter:
@@ -67,7 +108,7 @@ def set_up(level: str, style: str) -> None:
     logger = logging.getLogger(_NAME)
     logger.setLevel(level)
     if not logger.hasHandlers():
-        logger.addHandler(_Handler(sys.stderr))
+        logger.addHandler(LineHandler())
     for handler in logger.handlers:
-        if isinstance(handler, _Handler):
+        if isinstance(handler, LineHandler):
             handler.setFormatter(formatter(style))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import logging
 import re
@@ -9,6 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,7 @@ from servers import serve as serve_by_gunicorn
 from werkzeug.test import create_environ
 from werkzeug.wsgi import FileWrapper
 
-from cocoannot.logs import formatter
+from cocoannot.logs import LineHandler, formatter
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 ACCESS = "cocoannot.access"
@@ -69,6 +73,48 @@ def test_text_is_one_line_for_each_event() -> None:
     line = formatter("text").format(record("name %s", "a\nb\r\x1b[31m\x85\u2028ü"))
     assert line.endswith(r" INFO: name a\nb\r\x1b[31m\x85\u2028ü")
     assert len(line.splitlines()) == 1
+
+
+def test_nobody_waits_for_the_line_of_another_and_all_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(io.StringIO):
+        def write(self, text: str) -> int:
+            begun.set()
+            assert go_on.wait(10)
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stderr", stderr := Slow())
+    handler = LineHandler()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(handler.handle, record("first"))
+        assert begun.wait(10)
+        threads.submit(handler.handle, record("second")).result(timeout=10)
+        assert not first.done()
+        go_on.set()
+    assert stderr.getvalue() == "first\nsecond\n"
+
+
+def test_lines_of_many_threads_are_whole_and_all_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", stderr := io.StringIO())
+    handler = LineHandler()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: handler.handle(record("line %d", number)), range(2000)))
+    assert sorted(stderr.getvalue().splitlines()) == sorted(f"line {number}" for number in range(2000))
+
+
+def test_line_after_one_that_could_not_be_written_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    handler = LineHandler()
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    monkeypatch.setattr(sys, "stderr", Full())
+    handler.handle(record("lost"))
+    monkeypatch.setattr(sys, "stderr", stderr := io.StringIO())
+    handler.handle(record("there"))
+    assert stderr.getvalue() == "there\n"
 
 
 def test_json_is_one_object_on_one_line_for_each_event() -> None:

@@ -9,6 +9,7 @@ import logging
 import platform
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import quote
@@ -82,10 +83,14 @@ class _Metrics:
         self.registry.register(_DatasetCollector(manager))
         ProcessCollector(registry=self.registry)
 
+        # Their series by labels, which the library would look for in a slower way.
+        self._request_series = lru_cache(self._requests.labels)
+        self._duration_series = lru_cache(self._durations.labels)
+
     def count(self, call: Call) -> None:
         method = call.method if call.method in _METHODS else "other"
-        self._requests.labels(method, call.route, str(call.status)).inc()
-        self._durations.labels(method, call.route).observe(call.seconds)
+        self._request_series(method, call.route, str(call.status)).inc()
+        self._duration_series(method, call.route).observe(call.seconds)
         self.in_progress.dec()
 
 
@@ -166,7 +171,9 @@ def _log(call: Call) -> None:
         "route": call.route,
     }
     line = f"{remote} {method} {path} {call.status} {call.sent} bytes {milliseconds} ms revision {call.revision}"
-    access_log.log(level, line, extra={"fields": fields})
+    # Not by `log`, which looks for the place in the code that it is called from.
+    record = access_log.makeRecord(access_log.name, level, __name__, 0, line, (), None, extra={"fields": fields})
+    access_log.handle(record)
 
 
 def _quoted(text: str, safe: str) -> str:

@@ -10,15 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, request
+from flask import Flask, Request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 UNMATCHED = "unmatched"
 """The route of a request that no rule takes."""
-
-_KEY = "cocoannot.call"
 
 
 @dataclass
@@ -41,17 +39,15 @@ class Call:
 def watch(
     app: Flask, revision: Callable[[], int], begun: Callable[[], object], ended: Callable[[Call], object]
 ) -> None:
-    """Call `begun` for each request to `app`, and `ended` once its answer has gone out, or was given up.
-
-    To be called before anything else is asked before a request, so that what is refused has its route too.
-    """
+    """Call `begun` for each request to `app`, and `ended` once its answer has gone out, or was given up."""
     app.wsgi_app = _Watch(app.wsgi_app, revision, begun, ended)  # type: ignore[method-assign]
-    app.before_request(_note_route)
 
 
-def _note_route() -> None:
-    if request.url_rule is not None:
-        request.environ[_KEY].route = request.url_rule.rule
+def _route(environ: WSGIEnvironment) -> str:
+    # Here werkzeug leaves its request until it is answered, also one that was refused before any view was called.
+    request = environ.get("werkzeug.request")
+    rule = request.url_rule if isinstance(request, Request) else None
+    return UNMATCHED if rule is None else rule.rule
 
 
 class _Watch:
@@ -70,13 +66,12 @@ class _Watch:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
         call = Call(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), environ.get("REMOTE_ADDR") or "-")
-        environ[_KEY] = call
-        length = 0
+        sent: list[tuple[str, str]] = []
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
-            nonlocal length
-            call.status, call.revision = int(status[:3]), self._revision()
-            length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
+            nonlocal sent
+            call.status, call.revision, sent = int(status[:3]), self._revision(), headers
+            call.route = _route(environ)
             return start_response(status, headers, exc_info)
 
         def end() -> None:
@@ -92,7 +87,7 @@ class _Watch:
         close = _Closing(getattr(body, "close", None), end)
         if _is_file(body, environ):
             # The server sends it by its descriptor, past us.
-            call.sent = length
+            call.sent = next((int(value) for name, value in sent if name.lower() == "content-length"), 0)
             body.close = close  # type: ignore[attr-defined]
             return body
         return _Body(body, call, close)
