@@ -63,6 +63,11 @@ class Runtime:
         self._file: DatasetFile | None = None
         self._stopped = False
 
+    @property
+    def is_started(self) -> bool:
+        """Whether this process owns the dataset and serves it."""
+        return self._file is not None
+
     def start(self, url: str, wait: Callable[[float], object] = time.sleep, patience: float | None = None) -> None:
         """Own the dataset and load it, if that was not done yet; `url` is where this server answers.
 
@@ -100,7 +105,7 @@ class Runtime:
 
         Raises `NotLoaded`, which says why.
         """
-        if self._file is not None:
+        if self.is_started:
             return
         try:
             self.settings.check_address(host)

@@ -21,8 +21,9 @@ def limit_waiting(worker: Any, seconds: float) -> None:
     handle = worker.handle
 
     def handle_and_part(connection: Any) -> Any:
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            connection.sock.setsockopt(socket.SOL_SOCKET, option, limit)
+        if not connection.initialized:
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                connection.sock.setsockopt(socket.SOL_SOCKET, option, limit)
         again = handle(connection)
         if again is False:
             _part(connection.sock)

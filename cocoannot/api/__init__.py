@@ -45,7 +45,8 @@ class IdConverter(BaseConverter):
 
 def register(app: Flask) -> None:
     """Put the API onto `app`."""
-    settings = runtime(app).settings
+    state = runtime(app)
+    settings = state.settings
     app.url_map.converters["id"] = IdConverter
     app.url_map.merge_slashes = False
     app.config.update(
@@ -76,19 +77,17 @@ def register(app: Flask) -> None:
     app.register_blueprint(health_blueprint)
     app.register_blueprint(metrics_blueprint)
     register_errors(app)
-    app.before_request(_load_first)
-    app.after_request(_tell_revision)
 
+    @app.before_request
+    def load_first() -> None:
+        """Under `flask run` nobody starts the dataset before the first request; under gunicorn this does nothing."""
+        if not state.is_started and request.endpoint not in _UNLOADED:
+            # Where this server listens, not the name that a proxy has.
+            listens = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
+            state.start_once(listens["SERVER_NAME"], int(listens["SERVER_PORT"]))
 
-def _load_first() -> None:
-    """Under `flask run` nobody starts the dataset before the first request; under gunicorn this does nothing."""
-    if request.endpoint not in _UNLOADED:
-        # Where this server listens, not the name that a proxy has.
-        listens = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
-        runtime().start_once(listens["SERVER_NAME"], int(listens["SERVER_PORT"]))
-
-
-def _tell_revision(response: Response) -> Response:
-    if request.path.startswith("/api"):
-        response.headers["X-Dataset-Revision"] = str(runtime().manager.revision)
-    return response
+    @app.after_request
+    def tell_revision(response: Response) -> Response:
+        if request.path.startswith("/api"):
+            response.headers["X-Dataset-Revision"] = str(state.manager.revision)
+        return response

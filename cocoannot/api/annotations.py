@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, url_for
+from flask import Response
 from flask_smorest.pagination import PaginationParameters
 
 from cocoannot.api import answers, parameters, schemas
 from cocoannot.api.blueprint import Blueprint, manager
 from cocoannot.api.document import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
-from cocoannot.api.responses import found, json_response, list_response, no_content, record_response
+from cocoannot.api.responses import created_response, found, json_response, list_response, no_content, record_response
 from cocoannot.dataset.queries import AnnotationQuery
 
 blueprint = Blueprint("annotations", __name__, url_prefix="/api/annotations", description="Shapes on images")
@@ -44,7 +44,7 @@ def add_annotation(annotation: dict[str, Any]) -> Response:
     The server gives the `id`, unless the body brings one that is free.
     """
     record = manager().add_annotation(annotation)
-    return record_response(record, 201, url_for("annotations.get_annotation", annotation_id=record["id"]))
+    return created_response(record)
 
 
 @blueprint.route("/<id:annotation_id>")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, url_for
+from flask import Response
 
 from cocoannot.api import parameters, schemas
 from cocoannot.api.blueprint import Blueprint, manager
 from cocoannot.api.document import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
-from cocoannot.api.responses import found, list_response, no_content, record_response
+from cocoannot.api.responses import created_response, found, list_response, no_content, record_response
 
 blueprint = Blueprint("categories", __name__, url_prefix="/api/categories", description="What annotations show")
 
@@ -33,7 +33,7 @@ def add_category(category: dict[str, Any]) -> Response:
     Its `name` must be free; `supercategory` is "none" if it is not given.
     """
     record = manager().add_category(category)
-    return record_response(record, 201, url_for("categories.get_category", category_id=record["id"]))
+    return created_response(record)
 
 
 @blueprint.route("/<id:category_id>")

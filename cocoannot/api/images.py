@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request, send_file, url_for
+from flask import Response, request, send_file
 from flask_smorest.pagination import PaginationParameters
 from webargs.flaskparser import abort
 
@@ -13,6 +13,7 @@ from cocoannot.api.blueprint import Blueprint, manager
 from cocoannot.api.document import ETAG, IF_MATCH, RANGE, RANGES
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import (
+    created_response,
     found,
     json_response,
     list_response,
@@ -65,7 +66,7 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
 def add_image(image: dict[str, Any]) -> Response:
     """Add an image's record"""
     record = manager().add_image(image)
-    return record_response(record, 201, url_for("images.get_image", image_id=record["id"]))
+    return created_response(record)
 
 
 @blueprint.route("/<id:image_id>")
