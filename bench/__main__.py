@@ -15,14 +15,15 @@ from pathlib import Path
 from bench import in_process, over_http
 from bench.suite import Suite
 
-# In this order: what adds annotations comes after what counts them.
+# In this order: what adds annotations comes after what counts them, and after saves, which are compared with a copy of
+# the file as it was.
 PARTS = {
     "load": in_process.load,
     "start": over_http.start,
     "image": in_process.image,
     "pages": in_process.pages,
-    "change": in_process.change,
     "save": in_process.save,
+    "change": in_process.change,
     "get": over_http.get,
     "post": over_http.post,
     "journal": over_http.journal,
