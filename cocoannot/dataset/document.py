@@ -1,7 +1,7 @@
 """A COCO file as text: where its sections, its records and the text between them stand. Nothing is changed here.
 
-The file is read by msgspec in C: once to find the top-level values, once a section to find its records, and
-once in pieces for the few fields of each record that the index needs. Records are not decoded further.
+The file is read by msgspec in C: once to find the records, and once in pieces for the few fields of each that the
+index needs; the other top-level values are found in what is left without the records. Nothing is decoded further.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -92,7 +92,19 @@ _COLUMNS = {"images": ("id",), "annotations": ("id", "image_id", "category_id", 
 _NAMES = {"images": "file_name", "annotations": None, "categories": "name"}
 _LISTS = {section: msgspec.json.Decoder(list[keys]) for section, keys in _KEYS.items()}  # type: ignore[valid-type]
 _ANY = msgspec.json.Decoder(_AnyKeys)
-_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_Raws = list[msgspec.Raw]
+_RAWS = msgspec.json.Decoder(_Raws)
+
+
+class _Sections(msgspec.Struct, gc=False):
+    """Each record's text, where each section is a list, or null."""
+
+    images: _Raws | None = None
+    annotations: _Raws | None = None
+    categories: _Raws | None = None
+
+
+_SECTIONS = msgspec.json.Decoder(_Sections)
 
 
 class _Key:
@@ -113,12 +125,15 @@ def read_document(buffer: bytes, source: str) -> Document:
     """
     _check_utf8(buffer, source)
     skip = _skipped(buffer)
+    records = _find_all_records(buffer)
     values: dict[str, tuple[int, int]] = {}
-    for key, start, end in _decode(lambda _: find_values(buffer), memoryview(buffer)[skip:], source, skip):
+    found = _decode(lambda _: _find_values_around(buffer, records.values()), memoryview(buffer)[skip:], source, skip)
+    for key, start, end in found:
         if key in values:
             raise DatasetError(f"{source}: the top-level key {key!r} is there twice; keep one of them")
         values[key] = (start, end)
-    return Document(buffer, values, {name: _read_section(buffer, values.get(name), name, source) for name in SECTIONS})
+    sections = {name: _read_section(buffer, values.get(name), records.get(name), name, source) for name in SECTIONS}
+    return Document(buffer, values, sections)
 
 
 def find_values(buffer: bytes) -> list[tuple[str, int, int]]:
@@ -198,7 +213,36 @@ def _address(data: bytes | msgspec.Raw) -> int:
     return address
 
 
-def _read_section(buffer: bytes, span: tuple[int, int] | None, name: str, source: str) -> Section:
+def _find_all_records(buffer: bytes) -> dict[str, tuple[Ints, Ints]]:
+    """What `find_records` gives, for each section that has records; nothing where one pass can't tell.
+
+    Of a section that is there twice they are the last one's.
+    """
+    try:
+        sections = _SECTIONS.decode(memoryview(buffer)[_skipped(buffer) :])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}  # Read again value by value: the error must name the one that is wrong.
+    found = {name: raws for name in SECTIONS if (raws := getattr(sections, name))}
+    return {name: _locate(buffer, raws) for name, raws in found.items()}
+
+
+def _find_values_around(buffer: bytes, records: Iterable[tuple[Ints, Ints]]) -> list[tuple[str, int, int]]:
+    """What `find_values` gives, without reading `records` again: found in a text that lacks them."""
+    cuts = sorted((int(starts[0]), int(ends[-1])) for starts, ends in records)
+    begins, stops = [0, *(end for _, end in cuts)], [*(start for start, _ in cuts), len(buffer)]
+    values = find_values(b"".join(buffer[begin:stop] for begin, stop in zip(begins, stops, strict=True)))
+
+    def place(at: int) -> int:
+        for start, end in cuts:
+            at += end - start if at > start else 0
+        return at
+
+    return [(key, place(start), place(end)) for key, start, end in values]
+
+
+def _read_section(
+    buffer: bytes, span: tuple[int, int] | None, records: tuple[Ints, Ints] | None, name: str, source: str
+) -> Section:
     start, end = span or (0, 0)
     text = memoryview(buffer)[start:end]
     if span is None or bytes(text[:5]) == b"null":
@@ -206,7 +250,7 @@ def _read_section(buffer: bytes, span: tuple[int, int] | None, name: str, source
         return Section(start, end, empty, empty, dict.fromkeys([*_COLUMNS[name], "area"], empty), [])
     if bytes(text[:1]) != b"[":
         raise DatasetError(f"{source}: {name!r} must be a list of records")
-    starts, ends = _decode(lambda _: find_records(buffer, start, end), text, source, start)
+    starts, ends = records or _decode(lambda _: find_records(buffer, start, end), text, source, start)
     columns: dict[str, list[Any]] = {column: [] for column in _COLUMNS[name]}
     if name == "annotations":
         columns["area"] = []
