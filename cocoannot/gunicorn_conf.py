@@ -30,6 +30,9 @@ from cocoannot.slow_clients import limit_waiting
 _WORKER_BOOT_ERROR = 3
 """The exit status of a worker after which gunicorn ends instead of starting another one."""
 
+_LOG_PAUSE = 0.1
+"""Seconds that a log line may wait for others, where the last ones were written just before."""
+
 _LAST_CALL = 1
 """Seconds that a request may still run after INT or QUIT, and after the worker has ended its loop."""
 
@@ -123,6 +126,7 @@ def post_worker_init(worker: Any) -> None:
     gc.collect()
     gc.freeze()
     limit_waiting(worker, state.settings.client_timeout)
+    _gather_log_lines(worker)
     for number in (signal.SIGTERM, signal.SIGABRT):
         _hurry_at(number, state, signal.getsignal(number))
     for number in (signal.SIGINT, signal.SIGQUIT):
@@ -134,6 +138,18 @@ def worker_exit(server: Any, worker: Any) -> None:
     # The arbiter calls this too, for a worker that is gone.
     if worker.booted and worker.pid == os.getpid():
         _cut_off_soon(worker)
+
+
+def _gather_log_lines(worker: Any) -> None:
+    notify = worker.notify
+
+    def notify_and_write() -> None:
+        notify()
+        logs.write_due()
+
+    # The worker calls it in each round of its loop, and at least once a second.
+    worker.notify = notify_and_write
+    logs.gather(_LOG_PAUSE)
 
 
 def _hurry_at(number: signal.Signals, state: Runtime, then: Any) -> None:
@@ -156,6 +172,7 @@ def _cut_off_soon(worker: Any) -> None:
     def cut_off(signum: int, frame: FrameType | None) -> None:
         worker.log.warning("Ending with requests unanswered, they took too long")
         runtime(worker.wsgi).end()
+        logs.write_all()
         os._exit(0)
 
     signal.signal(signal.SIGALRM, cut_off)

@@ -103,6 +103,34 @@ def test_lines_of_many_threads_are_whole_and_all_there(monkeypatch: pytest.Monke
     assert sorted(stderr.getvalue().splitlines()) == sorted(f"line {number}" for number in range(2000))
 
 
+def test_lines_of_requests_wait_for_one_another_and_for_no_other_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", stderr := io.StringIO())
+    handler = LineHandler()
+    handler.pause = 1e9
+    handler.handle(record("1", name=ACCESS))
+    handler.flush_due()
+    assert stderr.getvalue() == ""
+    handler.handle(record("2"))
+    assert stderr.getvalue() == "1\n2\n"
+    handler.handle(record("3", name=ACCESS))
+    handler.handle(record("4", name=ACCESS, levelno=logging.WARNING))
+    assert stderr.getvalue() == "1\n2\n3\n4\n"
+    handler.handle(record("5", name=ACCESS))
+    handler.pause = 0
+    handler.flush_due()
+    assert stderr.getvalue() == "1\n2\n3\n4\n5\n"
+
+
+def test_lines_that_nobody_reads_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", stderr := io.StringIO())
+    handler = LineHandler()
+    handler.pause = 1e9
+    for number in range(20_000):
+        handler.handle(record("%d", number, name=ACCESS))
+    handler.flush()
+    assert stderr.getvalue().splitlines() == [str(number) for number in range(10_000, 20_000)]
+
+
 def test_line_after_one_that_could_not_be_written_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(io.StringIO):
         def write(self, text: str) -> int:

@@ -25,6 +25,7 @@ from cocoannot.api.watch import Call, watch
 from cocoannot.dataset.manager import DatasetManager
 from cocoannot.errors import NotLoaded
 from cocoannot.extension import runtime
+from cocoannot.logs import ACCESS
 from cocoannot.version import __version__
 
 _NAME = "cocoannot.metrics"
@@ -35,7 +36,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*")
 _PROBES = {"/healthz", "/readyz", "/metrics"}
 
 blueprint = Blueprint("metrics", __name__)
-access_log = logging.getLogger("cocoannot.access")
+access_log = logging.getLogger(ACCESS)
 
 
 @blueprint.route("/metrics")
