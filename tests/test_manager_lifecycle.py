@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -313,19 +314,34 @@ def test_save_writes_the_moment_that_it_began_at_whatever_changes_meanwhile(
 
 @pytest.mark.parametrize("operation", ["save", "snapshot"])
 def test_text_is_put_together_while_others_read_and_change(
-    manager: DatasetManager, operation: str, monkeypatch: pytest.MonkeyPatch
+    manager: DatasetManager, operation: str, dataset_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_together = FrozenDataset.pieces
     with ThreadPoolExecutor(1) as other_thread:
 
-        def meanwhile(frozen: FrozenDataset, *replaced: Any) -> list[Piece]:
-            other_thread.submit(manager.add_annotation, BOX).result(timeout=10)
-            return put_together(frozen, *replaced)
+        def meanwhile(frozen: FrozenDataset, *replaced: Any) -> Iterator[Piece]:
+            for piece in put_together(frozen, *replaced):
+                other_thread.submit(manager.add_annotation, BOX).result(timeout=10)
+                yield piece
 
-        manager.add_annotation(BOX)
         monkeypatch.setattr(FrozenDataset, "pieces", meanwhile)
-        getattr(manager, operation)()
-    assert manager.changes.annotations_added == (1 if operation == "save" else 2)
+        manager.add_annotation(BOX)
+        result = getattr(manager, operation)()
+        text = dataset_path.read_bytes() if operation == "save" else b"".join(result.blocks)
+    assert ids(json.loads(text)["annotations"]) == [1, 2, 7, 8]
+    assert manager.counts()["annotations"] > 5
+
+
+@pytest.mark.parametrize("number", [1, 255, 256, 257, 600])
+@pytest.mark.parametrize("there", [0, 2])
+def test_additions_are_all_in_the_file_however_many(
+    open_dataset: OpenDataset, small: dict[str, Any], dataset_path: Path, number: int, there: int
+) -> None:
+    manager = open_dataset({**small, "annotations": small["annotations"][:there]})
+    first = manager.get_next_annotation_id()
+    manager.change_annotations([{"op": "add", "annotation": BOX}] * number)
+    manager.save()
+    assert ids(read(dataset_path)["annotations"])[there:] == [*range(first, first + number)]
 
 
 def test_snapshot_does_not_move_while_it_is_read(manager: DatasetManager, dataset_path: Path) -> None:

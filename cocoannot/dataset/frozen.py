@@ -15,6 +15,8 @@ from cocoannot.dataset.document import Section
 
 Piece = bytes | memoryview
 
+_AT_ONCE = 256
+
 
 class FrozenSection(NamedTuple):
     """One list of records: `slots` in order, `texts` of those that are not the file's, by slot.
@@ -31,30 +33,32 @@ class FrozenSection(NamedTuple):
     slots: Ints
     texts: Mapping[int, bytes]
 
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> Iterator[Piece]:
         """The section's text, brackets included, as immutable pieces in order; long ones are views of the file."""
         section, view = self.section, memoryview(self.buffer)
         if not self.texts and len(self.slots) == len(section.starts):
-            return [view[section.start : section.end]] if section.end else [b"[]"]
+            yield view[section.start : section.end] if section.end else b"[]"
+            return
         gap = self._standard_gap()
-        pieces: list[Piece] = [self._head()]
+        yield self._head()
         in_file = self.slots[: self.slots.searchsorted(len(self.starts))]
+        first = True
         for slot, lead, start, end in self._runs(in_file):
-            first = len(pieces) == 1
             own = self.texts.get(slot)
             if own is None:
-                pieces.append(view[start if first else lead : end])
-                continue
-            if not first:
-                # The first record of the file has no gap before it that it could bring along.
-                pieces.append(view[lead:start] if lead < start else gap)
-            pieces.append(own)
-        for slot in self.slots[len(in_file) :].tolist():
-            if len(pieces) > 1:
-                pieces.append(gap)
-            pieces.append(self.texts[slot])
-        pieces.append(self._tail())
-        return pieces
+                yield view[start if first else lead : end]
+            else:
+                if not first:
+                    # The first record of the file has no gap before it that it could bring along.
+                    yield view[lead:start] if lead < start else gap
+                yield own
+            first = False
+        # Many at a time: one by one they would keep other threads from running for long.
+        for at in range(len(in_file), len(self.slots), _AT_ONCE):
+            texts = map(self.texts.__getitem__, self.slots[at : at + _AT_ONCE].tolist())
+            yield (b"" if first else gap) + gap.join(texts)
+            first = False
+        yield self._tail()
 
     def _runs(self, slots: Ints) -> Iterator[tuple[int, int, int, int]]:
         """Untouched neighbours in the file as one, every other record by itself: first slot, lead, start, end."""
@@ -93,33 +97,34 @@ class FrozenDataset(NamedTuple):
     values: Mapping[str, tuple[int, int]]
     sections: Mapping[str, FrozenSection]
 
-    def pieces(self, replaced: Mapping[str, bytes] | None = None) -> list[Piece]:
+    def pieces(self, replaced: Mapping[str, bytes] | None = None) -> Iterator[Piece]:
         """The text as immutable pieces in order; `replaced` gives other texts for top-level values.
 
         Everything that nobody touched is there byte for byte. A value that the file does not have yet goes to
         the end of the object.
         """
-        texts: dict[str, list[Piece]] = {key: [text] for key, text in (replaced or {}).items()}
+        texts: dict[str, Iterable[Piece]] = {key: [text] for key, text in (replaced or {}).items()}
         for name, section in self.sections.items():
             if name in self.values or len(section.slots):
                 texts.setdefault(name, section.pieces())
         buffer = memoryview(self.buffer)
-        pieces: list[Piece] = []
         position = 0
         for key, (start, end) in self.values.items():
             if key in texts:
-                pieces += [buffer[position:start], *texts.pop(key)]
+                yield buffer[position:start]
+                yield from texts.pop(key)
                 position = end
         if texts:
             # The closing brace is the last one of the file, and nothing but white space comes before it.
             close = self.buffer.rindex(b"}")
             body_end = max((end for _, end in self.values.values()), default=self.buffer.index(b"{") + 1)
-            pieces.append(buffer[position:body_end])
+            yield buffer[position:body_end]
             for i, (key, value) in enumerate(texts.items()):
                 comma = b", " if i or self.values else b""
-                pieces += [comma + b'"' + key.encode() + b'": ', *value]
+                yield comma + b'"' + key.encode() + b'": '
+                yield from value
             position = close if not self.values else body_end
-        return [*pieces, buffer[position:]]
+        yield buffer[position:]
 
 
 def split(pieces: Iterable[Piece], size: int = 1 << 20) -> Iterator[Piece]:

@@ -169,8 +169,7 @@ class DatasetManager(DatasetSaves):
         """The whole dataset as it is now, as the file would be."""
         with self._lock:
             frozen, revision, name = self._store.freeze(), self._revision, self._dataset_file.path.name
-        pieces = frozen.pieces()
-        return Snapshot(name, revision, sum(map(len, pieces)), split(pieces))
+        return Snapshot(name, revision, sum(map(len, frozen.pieces())), split(frozen.pieces()))
 
     def status(self) -> Status:
         """Where everything stands, at one moment. Raises `NotLoaded`."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from cocoannot.dataset.changes import DatasetChanges
 from cocoannot.dataset.document import read_document
-from cocoannot.dataset.frozen import Piece, split
+from cocoannot.dataset.frozen import FrozenDataset, Piece, split
 from cocoannot.dataset.pending import Moment, Pending
 from cocoannot.dataset.recorded import encode_change
 from cocoannot.dataset.store import Change, Store
@@ -122,8 +122,7 @@ class DatasetSaves(DatasetChanges):
                     store = self._store
                     frozen, next_ids, summary = store.freeze(), dict(store.next_ids), self._pending.take().summary()
             try:
-                pieces = frozen.pieces()
-                kept = self._write(pieces, revision, next_ids, overwrite=overwrite)
+                kept = self._write(frozen.pieces(), revision, next_ids, overwrite=overwrite)
             except BaseException:
                 self._put_back()
                 raise
@@ -131,7 +130,7 @@ class DatasetSaves(DatasetChanges):
                 self._pending.done()
                 self._file_revision = revision
             if store.hoards():
-                self._read_anew(pieces, revision, next_ids)
+                self._read_anew(frozen, revision, next_ids)
             log.info("Auto-saved dataset to %s (%s)", self._dataset_file.name, summary)
             return Saved(summary, revision, kept)
 
@@ -209,7 +208,7 @@ class DatasetSaves(DatasetChanges):
             raise
 
     def _write(
-        self, pieces: list[Piece], revision: int, next_ids: Mapping[str, int], *, overwrite: bool
+        self, pieces: Iterable[Piece], revision: int, next_ids: Mapping[str, int], *, overwrite: bool
     ) -> Path | None:
         with self._failure_told():
             started = self._now()
@@ -243,9 +242,9 @@ class DatasetSaves(DatasetChanges):
         self._last_error = error
         self._saves = self._saves._replace(failed=self._saves.failed + 1)
 
-    def _read_anew(self, pieces: list[Piece], revision: int, next_ids: Mapping[str, int]) -> None:
+    def _read_anew(self, frozen: FrozenDataset, revision: int, next_ids: Mapping[str, int]) -> None:
         """Let memory stand on the text that was saved, so that the older one can go; not where it changed since."""
-        store = Store(read_document(b"".join(pieces), self._dataset_file.name), next_ids)
+        store = Store(read_document(b"".join(frozen.pieces()), self._dataset_file.name), next_ids)
         with self._lock:
             if self._revision == revision:
                 self._loaded = store
