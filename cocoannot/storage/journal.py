@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,12 +146,15 @@ class Journal:
     def append(self, revision: int, time: float, author: str | None, change: bytes) -> None:
         """Write the change that makes `revision`, a JSON text on one line. Raises `JournalError`: it is not there."""
         self._refuse_in_doubt()
-        with self._failure_told():
+        try:
             segment = self._current
             if segment is None or not segment.sound or segment.last != revision - 1:
                 segment = self._begin(revision - 1)
             before = segment.size, segment.last
             segment.append(revision, time, author, self._durable, change)
+        except OSError as exc:
+            raise self._failed(exc) from exc
+        self._trouble = None
         with self._lock:
             if self._doubt is None:
                 self._appended = revision
@@ -164,11 +166,14 @@ class Journal:
         """See whether changes can be written again, where they could not. Raises `JournalError`."""
         self._refuse_in_doubt()
         if self._trouble is not None:
-            with self._failure_told():
+            try:
                 segment = self._current
                 if segment is None or not segment.sound:
                     segment = self._begin(self._appended)
                 segment.try_out(_TRIAL)
+            except OSError as exc:
+                raise self._failed(exc) from exc
+            self._trouble = None
 
     def sync(self, revision: int | None = None) -> None:
         """Make everything durable that was appended; nothing happens where `revision` is. Raises `NotDurable`.
@@ -278,17 +283,12 @@ class Journal:
             with self._lock:
                 del self._old[0]
 
-    @contextmanager
-    def _failure_told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as exc:
-            self._trouble = f"can't write {self.folder}: {exc.strerror}"
-            full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise JournalError(
-                f"{self._trouble}; the change was not made. It can be made as soon as the disk takes it", disk_full=full
-            ) from exc
-        self._trouble = None
+    def _failed(self, exc: OSError) -> JournalError:
+        self._trouble = f"can't write {self.folder}: {exc.strerror}"
+        full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+        return JournalError(
+            f"{self._trouble}; the change was not made. It can be made as soon as the disk takes it", disk_full=full
+        )
 
     def _refuse_in_doubt(self) -> None:
         if self._doubt is not None:
