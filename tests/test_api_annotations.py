@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from api_client import Serve, Server, if_match
@@ -91,6 +92,19 @@ def test_page_has_100_records_by_default_and_1000_at_most(serve: Serve, small: d
     assert api.get(f"{URL}?page_size=1001").status_code == 422
 
 
+def test_query_that_comes_again_gives_the_same(api: Server) -> None:
+    for _ in range(2):
+        assert api.ids(f"{URL}?image_id=1") == [1, 2]
+        assert [set(record) >= {"_etag"} for record in api.get(f"{URL}?image_id=1&with=etag").json] == [True, True]
+        assert api.get(f"{URL}?image_id=x").status_code == 422
+
+
+def test_the_same_query_is_read_as_each_address_wants_it(api: Server) -> None:
+    assert api.get("/api/categories?with=annotation_count").status_code == 200
+    assert api.get(f"{URL}?with=annotation_count").status_code == 422
+    assert api.get("/api/images?with=annotation_count").status_code == 200
+
+
 # Adding
 
 
@@ -100,6 +114,12 @@ def test_add_answers_201_with_the_record_and_where_it_is(api: Server) -> None:
     assert answer.headers["Location"] == "/api/annotations/8"
     assert answer.data == api.get(answer.headers["Location"]).data
     assert answer.get_etag() == api.get(answer.headers["Location"]).get_etag()
+
+
+@pytest.mark.parametrize("prefix", ["/coco", "/a b/ü"])
+def test_address_of_what_was_added_has_the_prefix_under_which_the_server_is_mounted(api: Server, prefix: str) -> None:
+    answer = api.app.test_client().post(URL, json=new(bbox=[1, 1, 2, 2]), base_url=f"http://localhost{prefix}")
+    assert answer.headers["Location"] == quote(f"{prefix}{URL}/8")
 
 
 def test_added_annotation_is_there_when_opened_again(api: Server) -> None:
