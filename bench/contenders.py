@@ -140,11 +140,16 @@ def dump(data: dict[str, Any], path: Path) -> None:
 
 
 def copy_durably(path: Path, target: Path) -> None:
-    """`cp` and an fsync."""
-    subprocess.run(["cp", str(path), str(target)], check=True)
-    fd = os.open(target, os.O_RDONLY)
+    """`cp` and an fsync, to a new file that then takes the place of the one before, as a save does.
+
+    To overwrite blocks and pages that are there already is less work, and loses both files in a crash.
+    """
+    new = target.with_name(f"{target.name}.new")
+    subprocess.run(["cp", str(path), str(new)], check=True)
+    fd = os.open(new, os.O_RDONLY)
     os.fsync(fd)
     os.close(fd)
+    new.replace(target)
 
 
 # Nothing is made before the first one is asked for: it would count as a part of the load.
