@@ -173,7 +173,8 @@ def _log(call: Call) -> None:
     }
     line = f"{remote} {method} {path} {call.status} {call.sent} bytes {milliseconds} ms revision {call.revision}"
     # Not by `log`, which looks for the place in the code that it is called from.
-    record = access_log.makeRecord(access_log.name, level, __name__, 0, line, (), None, extra={"fields": fields})
+    record = logging.LogRecord(access_log.name, level, __name__, 0, line, None, None)
+    record.fields = fields
     access_log.handle(record)
 
 
