@@ -23,7 +23,11 @@ _GEOMETRY = ("segmentation", "bbox", "keypoints")
 
 
 class Lookup(Protocol):
-    """What the rules need to know of the rest of the dataset."""
+    """What the rules need to know of the rest of the dataset. Each method raises `AmbiguousId`."""
+
+    def has_image(self, image_id: int) -> bool: ...
+
+    def has_category(self, category_id: int) -> bool: ...
 
     def image(self, image_id: int) -> Record | None: ...
 
@@ -37,14 +41,14 @@ def new_annotation(fields: Mapping[str, Any], lookup: Lookup) -> Fields:
     """
     given = {key: value for key, value in fields.items() if value is not None and key != "num_keypoints"}
     errors = plain_errors(fields)
-    image = _reference(errors, "image_id", given.get("image_id"), lookup.image, required=True)
-    category = _reference(
-        errors, "category_id", given.get("category_id"), lookup.category, required="caption" not in given
+    image_id = _reference(errors, "image_id", given.get("image_id"), lookup.has_image, required=True)
+    category_id = _reference(
+        errors, "category_id", given.get("category_id"), lookup.has_category, required="caption" not in given
     )
     errors |= _caption_errors(given)
     measured: Fields = {}
     if given.get("segmentation"):
-        collect(errors, lambda: measured.update(_measured(given["segmentation"], image)))
+        collect(errors, lambda: measured.update(_measured(given["segmentation"], image_id, lookup)))
     elif "bbox" in given:
         collect(errors, lambda: measured.update(_boxed(given["bbox"])))
     elif "segmentation" in given and "keypoints" not in given and "caption" not in given:
@@ -54,7 +58,7 @@ def new_annotation(fields: Mapping[str, Any], lookup: Lookup) -> Fields:
     elif "area" in given:
         errors |= _area_errors(given["area"])
     if "keypoints" in given:
-        collect(errors, lambda: measured.update(_counted(given["keypoints"], category)))
+        collect(errors, lambda: measured.update(_counted(given["keypoints"], category_id, lookup)))
     refuse(errors)
     return _whole({**given, **measured, "iscrowd": given.get("iscrowd", 0)})
 
@@ -62,10 +66,10 @@ def new_annotation(fields: Mapping[str, Any], lookup: Lookup) -> Fields:
 def restored_annotation(fields: Mapping[str, Any], lookup: Lookup) -> Fields:
     """The fields of an annotation that is put back as it was: nothing is computed. Raises `InvalidRecord`."""
     errors = plain_errors(fields, geometry=True)
-    image = _reference(errors, "image_id", fields.get("image_id"), lookup.image, required=True)
-    _reference(errors, "category_id", fields.get("category_id"), lookup.category, required=False)
+    image_id = _reference(errors, "image_id", fields.get("image_id"), lookup.has_image, required=True)
+    _reference(errors, "category_id", fields.get("category_id"), lookup.has_category, required=False)
     if fields.get("segmentation"):
-        collect(errors, lambda: measure_segmentation(fields["segmentation"], *_size(image)))
+        collect(errors, lambda: _measured(fields["segmentation"], image_id, lookup))
     if fields.get("keypoints"):
         collect(errors, lambda: count_keypoints(fields["keypoints"], None))
     if not _is_box(fields.get("bbox", [0, 0, 0, 0])):
@@ -81,21 +85,23 @@ def changed_annotation(record: Record, changes: Mapping[str, Any], lookup: Looku
     given = {key: value for key, value in changes.items() if value is not None}
     errors = plain_errors(changes) | id_errors(changes)
     # Only what the change needs is looked up: the record may point to an id that is missing or ambiguous.
-    image = category = None
+    image_id = category_id = None
     if "image_id" in changes or given.get("segmentation"):
         required = "image_id" in changes
-        image = _reference(errors, "image_id", merged.get("image_id"), lookup.image, required=required, known=required)
+        image_id = _reference(
+            errors, "image_id", merged.get("image_id"), lookup.has_image, required=required, known=required
+        )
     if "category_id" in changes or "keypoints" in given:
         known = "category_id" in changes
         required = known and "caption" not in merged
-        category = _reference(
-            errors, "category_id", merged.get("category_id"), lookup.category, required=required, known=known
+        category_id = _reference(
+            errors, "category_id", merged.get("category_id"), lookup.has_category, required=required, known=known
         )
     errors |= _caption_errors(given)
     result: Fields = {key: value for key, value in changes.items() if key != "num_keypoints"}
-    _check_geometry(errors, result, merged, given, image)
+    _check_geometry(errors, result, merged, given, image_id, lookup)
     if "keypoints" in given:
-        collect(errors, lambda: result.update(_counted(given["keypoints"], category)))
+        collect(errors, lambda: result.update(_counted(given["keypoints"], category_id, lookup)))
     elif "keypoints" in changes:
         result["num_keypoints"] = None
     removed = any(field in changes for field in (*_GEOMETRY, "caption"))
@@ -105,18 +111,20 @@ def changed_annotation(record: Record, changes: Mapping[str, Any], lookup: Looku
     return _whole(result)
 
 
-def _check_geometry(errors: Errors, result: Fields, merged: Fields, given: Fields, image: Record | None) -> None:
+def _check_geometry(
+    errors: Errors, result: Fields, merged: Fields, given: Fields, image_id: int | None, lookup: Lookup
+) -> None:
     if given.get("segmentation"):
         result.pop("area", None)
         result.pop("bbox", None)
-        collect(errors, lambda: result.update(_measured(given["segmentation"], image)))
+        collect(errors, lambda: result.update(_measured(given["segmentation"], image_id, lookup)))
         return
     if merged.get("segmentation"):
         for field in ("bbox", "area"):
             if field in result:
                 errors[field] = ["is computed from the segmentation; change the segmentation instead"]
         if "image_id" in given and isinstance(merged["segmentation"], dict):
-            collect(errors, lambda: measure_segmentation(merged["segmentation"], *_size(image)))
+            collect(errors, lambda: _measured(merged["segmentation"], image_id, lookup))
         return
     if "bbox" in given:
         result.pop("area", None)
@@ -125,9 +133,10 @@ def _check_geometry(errors: Errors, result: Fields, merged: Fields, given: Field
         errors |= _area_errors(given["area"])
 
 
-def _measured(segmentation: object, image: Record | None) -> Fields:
+def _measured(segmentation: object, image_id: int | None, lookup: Lookup) -> Fields:
     # Polygons need no size, and to know it takes decoding the image's record.
-    area, bbox = measure_segmentation(segmentation, *(_size(image) if isinstance(segmentation, dict) else (None, None)))
+    image = lookup.image(image_id) if isinstance(segmentation, dict) and image_id is not None else None
+    area, bbox = measure_segmentation(segmentation, *_size(image))
     return {"area": area, "bbox": bbox}
 
 
@@ -136,13 +145,16 @@ def _boxed(bbox: object) -> Fields:
     return {"segmentation": [], "area": area, "bbox": box}
 
 
-def _counted(keypoints: object, category: Record | None) -> Fields:
+def _counted(keypoints: object, category_id: int | None, lookup: Lookup) -> Fields:
+    category = None if category_id is None else lookup.category(category_id)
     names = category.get("keypoints") if category else None
     return {"num_keypoints": count_keypoints(keypoints, len(names) if isinstance(names, list) and names else None)}
 
 
 def _size(image: Record | None) -> tuple[int | None, int | None]:
-    height, width = (image.get(side) if image else None for side in ("height", "width"))
+    if image is None:
+        return None, None
+    height, width = image.get("height"), image.get("width")
     if is_integer(height) and is_integer(width) and 0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE:
         return int(height), int(width)
     return None, None
@@ -152,12 +164,12 @@ def _reference(
     errors: Errors,
     field: str,
     value: object,
-    find: Callable[[int], Record | None],
+    exists: Callable[[int], bool],
     *,
     required: bool,
     known: bool = True,
-) -> Record | None:
-    """The record that `field` points to; `known` tells whether it has to be there."""
+) -> int | None:
+    """The id of the record that `field` points to, if it is there; `known` tells whether it has to be."""
     if value is None:
         if required:
             errors[field] = ["is required"]
@@ -167,10 +179,11 @@ def _reference(
             errors[field] = ["must be an integer"]
             return None
         value = int(value)
-    record = find(value)
-    if record is None and known:
+    if exists(value):
+        return value
+    if known:
         errors[field] = [f"there is no {field.removesuffix('_id')} with id {value}"]
-    return record
+    return None
 
 
 def _whole(fields: Fields) -> Fields:

@@ -27,6 +27,12 @@ class Draft:
         self._annotations: dict[int, Record | None] = {}
         self._next_id = store.next_ids["annotations"]
 
+    def has_image(self, image_id: int) -> bool:
+        return self._store.images.find(image_id) is not None
+
+    def has_category(self, category_id: int) -> bool:
+        return self._store.categories.find(category_id) is not None
+
     def image(self, image_id: int) -> Record | None:
         return self._store.image(image_id)
 

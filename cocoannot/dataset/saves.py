@@ -188,8 +188,10 @@ class DatasetSaves(DatasetChanges):
         return revision
 
     def _committed(self, revision: int) -> None:
-        with self._lock:
-            tell, self._newly_dirty = self._newly_dirty, False
+        tell = False
+        if self._newly_dirty:
+            with self._lock:
+                tell, self._newly_dirty = self._newly_dirty, False
         if tell or self.save_is_urgent():
             self._on_dirty()
         if self._on_append is None:
