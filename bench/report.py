@@ -47,8 +47,8 @@ def write_page(folder: Path, suite: Suite, command: str, load_before: float) -> 
         "# Measurements",
         "",
         f"By `{command}`, on {time.strftime('%Y-%m-%d', time.gmtime())}. Medians of one run; both sides of a ratio "
-        "were measured turn by turn. Contenders that take 20 to 40 seconds for one operation at full size have fewer "
-        "repeats there; the last table says how many.",
+        "were measured turn by turn, and it is the median of the ratios of these turns. What takes half a minute "
+        "at full size, and is no side of a target, has fewer repeats there; the last table says how many.",
         "",
         *_table(("what", "is"), _circumstances(suite, load_before)),
         "",

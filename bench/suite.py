@@ -108,9 +108,8 @@ class Suite:
         return Path(shutil.copy(self.dataset(scale), folder / "dataset.json"))
 
     def repeats_of(self, contender: str, scale: float) -> int:
-        """How often a contender does what takes it 20 to 40 seconds at full size."""
-        slow = contender in ("dicts", "pycocotools", "load-modify-save") and scale > 0.3
-        return min(self.repeats, 3) if slow else self.repeats
+        """How often a contender is loaded; seldom at full size where that takes half a minute for no target."""
+        return min(self.repeats, 3) if contender == "dicts" and scale > 0.3 else self.repeats
 
     def worker(self, contender: str, scale: float) -> Worker:
         """A contender that has a dataset of that size loaded; always the same one."""
@@ -136,6 +135,14 @@ class Suite:
         if unit == "s":
             self.growth[what][contender][scale] = middle
         return middle
+
+    @staticmethod
+    def ratio(samples: list[float], others: list[float]) -> float:
+        """The median of the ratios of samples that were taken in turn: a machine that slows down slows both.
+
+        Where one of the two has more of them, only as many as the other has.
+        """
+        return statistics.median(a / b for a, b in zip(samples, others, strict=False))
 
     def judge(self, figure: str, measured: str, beside: str, ratio: float, target: str, reached: bool) -> None:
         """Add a row to the table of targets."""
