@@ -53,3 +53,10 @@ def test_limits_are_those_of_the_code() -> None:
     assert f"{MAX_OPERATIONS:,} operations a batch" in text
     assert f"{MAX_NAME:,} characters for a category's name and supercategory" in text
     assert f"{MAX_FILE_NAME:,} for a `file_name`" in text
+
+
+def test_figures_of_speed_are_rows_of_the_last_measurement() -> None:
+    results = (ROOT / "bench" / "RESULTS.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?!figure |---)(.+) \|$", section("Speed"), re.MULTILINE)
+    assert len(rows) > 10
+    assert [row for row in rows if f"| {row} |" not in results] == []
