@@ -146,7 +146,8 @@ class Suite:
 
     def judge(self, figure: str, measured: str, beside: str, ratio: float, target: str, reached: bool) -> None:
         """Add a row to the table of targets."""
-        self.rows.append(Row(figure, measured, beside, f"{ratio:.3g}", target, reached))
+        text = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
+        self.rows.append(Row(figure, measured, beside, text, target, reached))
 
     def tell(self, text: str) -> None:
         """Say how far the run is."""
