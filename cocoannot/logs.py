@@ -99,12 +99,12 @@ class LineHandler(logging.Handler):
             self.handleError(record)
 
     def flush_due(self) -> None:
-        """Write what has waited long enough. Raises `OSError`."""
+        """Write what has waited long enough. Raises `OSError`, and `ValueError` where the output is closed."""
         if self._lines and time.monotonic() - self._written >= self.pause:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits. Raises `OSError`."""
+        """Write what waits. Raises as `flush_due` does."""
         # Again after each release: a line may have been left when the thread that wrote saw no more.
         while self._lines and self._writing.acquire(blocking=False):
             try:
@@ -143,14 +143,14 @@ def gather(seconds: float) -> None:
 def write_due() -> None:
     """Write the lines that have waited long enough."""
     for handler in _line_handlers():
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             handler.flush_due()
 
 
 def write_all() -> None:
     """Write all lines that wait, before a process ends in a way that runs no exit handlers."""
     for handler in _line_handlers():
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             handler.flush()
 
 
