@@ -25,7 +25,7 @@ from servers import serve as serve_by_gunicorn
 from werkzeug.test import create_environ
 from werkzeug.wsgi import FileWrapper
 
-from cocoannot.logs import LineHandler, formatter
+from cocoannot.logs import LineHandler, formatter, gather, write_all, write_due
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 ACCESS = "cocoannot.access"
@@ -119,6 +119,25 @@ def test_lines_of_requests_wait_for_one_another_and_for_no_other_line(monkeypatc
     handler.pause = 0
     handler.flush_due()
     assert stderr.getvalue() == "1\n2\n3\n4\n5\n"
+
+
+def test_whoever_writes_what_is_due_goes_on_where_the_output_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", stderr := io.StringIO())
+    handler = LineHandler()
+    handler.pause = 1e9
+    handler.handle(record("waits", name=ACCESS))
+    stderr.close()
+    logger = logging.getLogger("cocoannot")
+    logger.addHandler(handler)
+    try:
+        gather(0)
+        write_due()
+        write_all()
+    finally:
+        logger.removeHandler(handler)
+    monkeypatch.setattr(sys, "stderr", again := io.StringIO())
+    handler.handle(record("there"))
+    assert again.getvalue() == "there\n"
 
 
 def test_lines_that_nobody_reads_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
