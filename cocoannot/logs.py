@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 ACCESS = "cocoannot.access"
 """The logger that has a line for each request."""
 
-_NAME = "cocoannot"
+_LOGGER = logging.getLogger("cocoannot")
 _MOST_WAITING = 10_000
 # Control characters of ASCII and of Latin-1, and the line ends of Unicode.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -126,10 +126,9 @@ def set_up(level: str, style: str) -> None:
     Where something else has set up logging before, only the level is set. Of several applications in one process the
     last one decides.
     """
-    logger = logging.getLogger(_NAME)
-    logger.setLevel(level)
-    if not logger.hasHandlers():
-        logger.addHandler(LineHandler())
+    _LOGGER.setLevel(level)
+    if not _LOGGER.hasHandlers():
+        _LOGGER.addHandler(LineHandler())
     for handler in _line_handlers():
         handler.setFormatter(formatter(style))
 
@@ -155,4 +154,4 @@ def write_all() -> None:
 
 
 def _line_handlers() -> list[LineHandler]:
-    return [handler for handler in logging.getLogger(_NAME).handlers if isinstance(handler, LineHandler)]
+    return [handler for handler in _LOGGER.handlers if isinstance(handler, LineHandler)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -37,10 +36,6 @@ class StrictParser(FlaskParser):
         """Like webargs'; most queries are alike, so that what came of one is kept. Views must not change its lists."""
         if location == "query" and isinstance(argmap, ma.Schema):
             return dict(_parsed(self, argmap, request.query_string))
-        if location == "json" and isinstance(argmap, ma.Schema):
-            # The short way; errors are told by the long one.
-            with suppress(ma.ValidationError):
-                return argmap.load(self.load_json(self.get_default_request(), argmap))
         return super().parse(argmap, req, location=location, **options)
 
     def get_default_request(self) -> Request:
