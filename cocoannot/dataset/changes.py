@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -11,6 +10,7 @@ from cocoannot.dataset.reads import DatasetReads
 from cocoannot.dataset.records import Record
 from cocoannot.dataset.store import Change
 from cocoannot.dataset.tracker import ChangeTracker
+from cocoannot.dataset.turns import Turns
 from cocoannot.errors import BadOperation, CocoannotError, InvalidRecord, UnknownId
 
 Result = TypeVar("Result")
@@ -33,7 +33,7 @@ class DatasetChanges(DatasetReads):
         super().__init__()
         # Guards who may change memory and the journal: one change, or one bulk replacement, at a time. Taken before
         # `_lock`, so that a change is checked, encoded and written down without holding up readers.
-        self._changing = threading.RLock()
+        self._changing = Turns()
 
     def add_annotation(self, annotation: Mapping[str, Any]) -> Record:
         """Add an annotation; `area`, `bbox` and `num_keypoints` are computed, `id` is chosen where none is given.
