@@ -10,8 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-_WRITE = 1 << 20
-_AHEAD = 16 << 20
+# For a larger write Linux looks for memory that is as large in one piece, which can take longer than the write.
+_WRITE = 512 << 10
+_AHEAD = 8 << 20
 
 
 class Content(NamedTuple):
@@ -80,7 +81,7 @@ class NewFile:
             view = memoryview(block)
             size += len(view)
             while view:
-                view = view[os.write(self._fd, view) :]
+                view = view[os.write(self._fd, view[:_WRITE]) :]
             if size - begun >= _AHEAD and hasattr(os, "posix_fadvise"):
                 # Linux then begins to write them to the disk, which has less left to do at the fsync.
                 os.posix_fadvise(self._fd, begun, size - begun, os.POSIX_FADV_DONTNEED)
