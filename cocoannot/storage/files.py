@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from cocoannot.storage.hashing import Block, Hashing
+
 # For a larger write Linux looks for memory that is as large in one piece, which can take longer than the write.
 _WRITE = 512 << 10
 _AHEAD = 8 << 20
@@ -73,21 +75,21 @@ class NewFile:
     ) -> None:
         self._end()
 
-    def write(self, blocks: Iterable[bytes | memoryview]) -> Content:
-        """Write `blocks` and fsync them. Raises `OSError`."""
-        digest, size, begun = hashlib.sha256(), 0, 0
-        for block in blocks:
-            digest.update(block)
-            view = memoryview(block)
-            size += len(view)
-            while view:
-                view = view[os.write(self._fd, view[:_WRITE]) :]
-            if size - begun >= _AHEAD and hasattr(os, "posix_fadvise"):
-                # Linux then begins to write them to the disk, which has less left to do at the fsync.
-                os.posix_fadvise(self._fd, begun, size - begun, os.POSIX_FADV_DONTNEED)
-                begun = size
-        os.fsync(self._fd)
-        return Content(size, digest.hexdigest())
+    def write(self, blocks: Iterable[Block]) -> Content:
+        """Write `blocks`, which must not change, and fsync them. Raises `OSError`."""
+        begun = 0
+        with Hashing() as hashing:
+            for block in blocks:
+                hashing.update(block)
+                view = memoryview(block)
+                while view:
+                    view = view[os.write(self._fd, view[:_WRITE]) :]
+                if hashing.size - begun >= _AHEAD and hasattr(os, "posix_fadvise"):
+                    # Linux then begins to write them to the disk, which has less left to do at the fsync.
+                    os.posix_fadvise(self._fd, begun, hashing.size - begun, os.POSIX_FADV_DONTNEED)
+                    begun = hashing.size
+            os.fsync(self._fd)
+            return Content(hashing.size, hashing.hexdigest())
 
     def replace(self) -> None:
         """Rename the new file over the target; from then on it is there. Raises `OSError`.
