@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ NOT_COORDINATES = [
     pytest.param(value, id=name)
     for name, value in {
         "true": True,
+        "decimal": Decimal(12),
         "null": None,
         "text": "5",
         "list": [5],

@@ -45,7 +45,8 @@ def new_annotation(fields: Mapping[str, Any], lookup: Lookup) -> Fields:
     category_id = _reference(
         errors, "category_id", given.get("category_id"), lookup.has_category, required="caption" not in given
     )
-    errors |= _caption_errors(given)
+    if "caption" in given:
+        errors |= _caption_errors(given)
     measured: Fields = {}
     if given.get("segmentation"):
         collect(errors, lambda: measured.update(_measured(given["segmentation"], image_id, lookup)))

@@ -87,7 +87,8 @@ class Journal:
     def size(self) -> int:
         """Bytes of all segments."""
         with self._lock:
-            return sum([old.size for old in self._old], self._current.size if self._current else 0)
+            size = self._current.size if self._current else 0
+            return size + sum([old.size for old in self._old]) if self._old else size
 
     @property
     def trouble(self) -> str | None:
