@@ -7,12 +7,12 @@ level --change--> pending --take--> saving --done--> level
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from cocoannot.dataset.tracker import ChangeTracker
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """A point in time by both clocks, in seconds: `time.time()` for people, `time.monotonic()` for waiting."""
 
     wall: float

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from cocoannot.dataset.columns import Ints
@@ -20,7 +20,7 @@ HOARD = 1 << 20
 """Bytes of text that are of no use and yet not worth reading a dataset anew for."""
 
 
-class Put(NamedTuple):
+class Put(msgspec.Struct, frozen=True, gc=False):
     """`section` holds `text` under `record_id` from now on: in place where the id is there, else at the end."""
 
     section: str
@@ -28,7 +28,7 @@ class Put(NamedTuple):
     text: bytes
 
 
-class Drop(NamedTuple):
+class Drop(msgspec.Struct, frozen=True, gc=False):
     """`section` holds no `record_id` any more. An image takes its annotations along."""
 
     section: str
