@@ -114,7 +114,8 @@ def _at_every_size(suite: Suite, operation: str, contenders: Sequence[str]) -> d
 def _calls(suite: Suite, operation: str, contenders: Sequence[tuple[str, float]]) -> dict[tuple[str, float], float]:
     """Median seconds of one call, of each contender, turn by turn."""
     samples: dict[tuple[str, float], list[float]] = {key: [] for key in contenders}
-    for _ in range(suite.repeats):
+    # More turns than for longer ones: what else the machine does is as long as one of these.
+    for _ in range(3 * suite.repeats):
         for key, seconds in samples.items():
             seconds.append(suite.worker(*key).call(operation)["seconds"])
     return {key: suite.note(operation, key[0], seconds, size=key[1]) for key, seconds in samples.items()}
