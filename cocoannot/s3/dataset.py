@@ -233,7 +233,9 @@ class S3Dataset:
             return Remote(str(self.uri), seen.etag, version.sha256, version.revision)
 
         try:
-            self.file.replace_whole(blocks, revision, check, agree)
+            # The disk may not take it all.
+            with closing(body):
+                self.file.replace_whole(blocks, revision, check, agree)
         except SaveError as exc:
             raise SaveError(f"download {self.uri}: {exc}", disk_full=exc.disk_full) from exc
         self._seen, self._looked = seen, True
