@@ -168,6 +168,30 @@ def test_categories_are_added_where_the_file_has_none(path, small):
     assert [each["id"] for each in copy["categories"]] == [1, 2]
 
 
+@pytest.mark.parametrize("category", [3, "crow"])
+def test_once_a_category_is_added_to_a_file_that_has_none_every_annotation_has_one(path, small, category):
+    del small["categories"]
+    for annotation, value in zip(small["annotations"], [category, None, None], strict=True):
+        annotation["category_id"] = value
+    copy, lost = fixed(path, small)
+    names = {each["id"]: each["name"] for each in copy["categories"]}
+    assert [names[each["category_id"]] for each in copy["annotations"]] == [
+        f"category {category}",
+        "category missing",
+        "category missing",
+    ]
+    assert lost == []
+
+
+def test_a_file_without_categories_needs_none_where_no_annotation_names_one(path, small):
+    del small["categories"]
+    for annotation in small["annotations"]:
+        del annotation["category_id"]
+    path.write_text(json.dumps(small))
+    _, findings = checked(path)
+    assert findings.problems == []
+
+
 def test_repeated_names_get_their_id(path, small):
     small["categories"] += [{"id": 8, "name": "cat"}, {"id": 9, "name": "cat (8)"}, {"id": 10}]
     copy, _ = fixed(path, small)

@@ -85,8 +85,9 @@ class _References:
             ("category_id", checked.categories, checked.category_ids),
         )
         self._odd: dict[str, dict[int, object]] = {"image_id": {}, "category_id": {}}
-        # Annotations that need no category.
+        # Annotations that need no category; and those that need none as long as there is no section of them.
         self._free: set[int] = set()
+        self._bare: set[int] = set()
 
     def read(self, i: int, record: Fields) -> None:
         """Note the references of an odd annotation."""
@@ -98,10 +99,11 @@ class _References:
                 self._odd[field][i] = value
                 if (resolved := section.identity.resolve(value)) is not None:
                     column[i] = self._checked.annotations.changes[i][field] = resolved
-        if record.get("category_id") is None and (
-            "caption" in record or "segments_info" in record or "categories" not in self._checked.readable.values
-        ):
-            self._free.add(i)
+        if record.get("category_id") is None:
+            if "caption" in record or "segments_info" in record:
+                self._free.add(i)
+            elif "categories" not in self._checked.readable.values:
+                self._bare.add(i)
 
     def settle(self, findings: Findings) -> None:
         """Find what points nowhere, once all annotations were read."""
@@ -130,7 +132,11 @@ class _References:
     def _settle_categories(self, kept: Bools) -> None:
         annotations, categories = self._checked.annotations, self._checked.categories
         column = self._checked.category_ids
-        lost = np.flatnonzero(kept & ~np.isin(column, categories.present()))
+        unknown = kept & ~np.isin(column, categories.present())
+        named = unknown.copy()
+        named[list(self._bare)] = False
+        # The first category that is added makes a section.
+        lost = np.flatnonzero(unknown if named.any() else named)
         annotations.problems["missing_category"] += lost.tolist()
         missing = set(column[lost].tolist()) - {NONE}
         groups: defaultdict[str, list[int]] = defaultdict(list)
