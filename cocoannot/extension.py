@@ -174,6 +174,8 @@ class Runtime:
             # First of all: a request that comes now would change what nobody saves any more.
             file, self._file, self._stopped = self._file, None, True
             self.manager.shutdown()
+            self.saver.end()
+            self.syncer.end()
             # A request that came before may still be at it.
             self.manager.close()
             file.lock.release()

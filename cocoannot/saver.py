@@ -23,8 +23,8 @@ class Saver:
     """Calls `save` `interval` seconds after the oldest unsaved change, in a daemon thread of its own.
 
     `unsaved_since` tells when that change was made, on `clock`, and `None` where there is none. The thread is
-    started by the first `notify`, so that it lives in the process that serves. `stop` replaces `save` once
-    `hurry` was called. Where `urgent` is true, the interval is not waited for.
+    started by the first `notify`, so that it lives in the process that serves; `end` ends it. `stop` replaces
+    `save` once `hurry` was called. Where `urgent` is true, the interval is not waited for.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Saver:
         self._urgent = urgent
         self._dirty = threading.Event()
         self._hurried = False
+        self._ended = False
         self._failures = 0
         self._retry_at = 0.0
         # Guards the starting of the thread.
@@ -68,6 +69,11 @@ class Saver:
         if not self._hurried:
             self._hurried = True
             self._dirty.set()
+
+    def end(self) -> None:
+        """Save no more; a save that is under way is not waited for."""
+        self._ended = True
+        self._dirty.set()
 
     def next_save_in(self) -> float | None:
         """Seconds until the next save, 0 where it is due, `None` where there is nothing to save."""
@@ -103,8 +109,8 @@ class Saver:
 
     def _run(self) -> None:
         pause: float | None = 0.0
-        while True:
+        while not self._ended:
+            pause = self.step()
             self._dirty.wait(pause)
             # Before looking: a change made after the look must wake the next wait.
             self._dirty.clear()
-            pause = self.step()

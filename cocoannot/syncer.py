@@ -20,13 +20,15 @@ PAUSE = 0.5
 class Syncer:
     """Calls `sync` soon after each change, at most every `PAUSE` seconds, in a daemon thread of its own.
 
-    The thread is started by the first `notify`, so that it lives in the process that serves. `wait(seconds)` pauses.
+    The thread is started by the first `notify`, so that it lives in the process that serves; `end` ends it.
+    `wait(seconds)` pauses.
     """
 
     def __init__(self, sync: Callable[[], object], wait: Callable[[float], object] | None = None) -> None:
         self._sync = sync
         self._wait = wait or threading.Event().wait
         self._changed = threading.Event()
+        self._ended = False
         # Guards the starting of the thread.
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -42,6 +44,11 @@ class Syncer:
                     self._thread.start()
         self._changed.set()
 
+    def end(self) -> None:
+        """Sync no more; a round that is under way is not waited for."""
+        self._ended = True
+        self._changed.set()
+
     def step(self) -> None:
         """Sync now; a failure is shown elsewhere, and must not end the thread."""
         try:
@@ -53,9 +60,10 @@ class Syncer:
             self._changed.set()
 
     def _run(self) -> None:
-        while True:
-            self._changed.wait()
+        self._changed.wait()
+        while not self._ended:
             # Before syncing: a change made during it must bring another round.
             self._changed.clear()
             self.step()
             self._wait(PAUSE)
+            self._changed.wait()

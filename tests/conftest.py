@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import os
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -143,7 +145,9 @@ def dataset_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_dataset(dataset_path: Path, clock: FakeClock) -> OpenDataset:
+def open_dataset(dataset_path: Path, clock: FakeClock) -> Iterator[OpenDataset]:
+    opened: list[DatasetManager] = []
+
     def open_dataset(
         content: dict[str, Any] | str | bytes | None = None, *, on_dirty: Callable[[], object] = lambda: None
     ) -> DatasetManager:
@@ -152,13 +156,28 @@ def open_dataset(dataset_path: Path, clock: FakeClock) -> OpenDataset:
         if content is not None:
             dataset_path.write_bytes(content.encode() if isinstance(content, str) else content)
         manager = DatasetManager(on_dirty, lambda: None, clock)
+        opened.append(manager)
         manager.load(dataset_path)
         return manager
 
-    return open_dataset
+    yield open_dataset
+    for manager in opened:
+        manager.close()
 
 
 @pytest.fixture
 def manager(open_dataset: OpenDataset, small: dict[str, Any]) -> DatasetManager:
     """A manager of the small dataset, with nothing pending."""
     return open_dataset(small)
+
+
+def open_here(prefix: str) -> dict[int, str]:
+    """What this process has open, by descriptor: the paths, or `socket:[NUMBER]`, that begin with `prefix`."""
+    found: dict[int, str] = {}
+    for fd in os.listdir("/proc/self/fd"):
+        # Other threads may close theirs meanwhile.
+        with suppress(FileNotFoundError):
+            name = os.readlink(f"/proc/self/fd/{fd}")
+            if name.startswith(prefix):
+                found[int(fd)] = name
+    return found

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import open_here
 from servers import ANNOTATION, FLASK, LONG, Server, annotation_ids, refused, run_flask, send, serve, start, until
 from tracing import needs_strace
 
@@ -434,6 +435,27 @@ def test_request_that_comes_after_the_end_is_refused(dataset: Path) -> None:
     assert "the server is ending" in answer.get_json()["message"]
     assert dataset.read_bytes() == saved
     assert len(annotation_ids(dataset)) == 4
+
+
+@pytest.mark.parametrize("saves", [True, False], ids=["saved", "not saved"])
+def test_ended_application_leaves_no_thread_and_no_open_file(dataset: Path, *, saves: bool) -> None:
+    before = set(threading.enumerate())
+    app = create_app({"COCOANNOT_DATASET": dataset, "DATASET_AUTO_SAVE_INTERVAL": LONG})
+    client = app.test_client()
+    for flush in (True, False):
+        assert client.post("/api/annotations", json=ANNOTATION).status_code == 201
+        if flush:
+            assert client.post("/api/flush").status_code == 200
+    if not saves:
+        dataset.write_text("{}")
+    threads = set(threading.enumerate()) - before
+    assert {thread.name for thread in threads} >= {"saver", "syncer"}
+    assert open_here(f"{dataset.parent}/")
+    runtime(app).stop()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert [thread.name for thread in threads if thread.is_alive()] == []
+    assert open_here(f"{dataset.parent}/") == {}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

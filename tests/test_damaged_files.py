@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from conftest import open_here
 
 from cocoannot.dataset.manager import DatasetManager
 from cocoannot.dataset.settling import settle
@@ -426,10 +427,8 @@ class Case:
 
     def let_go(self) -> None:
         """Close what managers that were dropped had open, as the end of their process does."""
-        for fd in os.listdir("/proc/self/fd"):
-            link = Path("/proc/self/fd", fd)
-            if link.is_symlink() and os.readlink(link).startswith(f"{self.folder}/"):
-                os.close(int(fd))
+        for fd in open_here(f"{self.folder}/"):
+            os.close(fd)
 
     def start(self) -> Started:
         """Raises `CocoannotError`."""

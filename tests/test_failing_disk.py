@@ -184,12 +184,17 @@ def failures(reports):
 def start():
     """Starts anew on a dataset, as a process does that knows nothing but what is on disk."""
 
+    started = []
+
     def start(path):
         manager = DatasetManager()
+        started.append(manager)
         manager.load(path)
         return manager
 
-    return start
+    yield start
+    for manager in started:
+        manager.close()
 
 
 def faults(*operations):

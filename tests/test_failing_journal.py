@@ -150,6 +150,8 @@ def start(path: Path) -> Found:
     again = DatasetManager(clock=StandingClock())
     again.load(DatasetFile(path, BACKUPS))
     assert (text_of(again), again.revision) == (text_of(manager), status.revision + 3)
+    for each in (manager, again):
+        each.close()
     return Found(text, status.revision, status.file_revision, new_ids)
 
 

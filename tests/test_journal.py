@@ -55,15 +55,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     journal.read()
     journal.open(0, 0)
     yield journal
-    close_all(tmp_path)
-
-
-def close_all(folder: Path) -> None:
-    """Close what is open in `folder`, as the end of a process does."""
-    for fd in os.listdir("/proc/self/fd"):
-        link = Path("/proc/self/fd", fd)
-        if link.is_symlink() and os.readlink(link).startswith(f"{folder}/"):
-            os.close(int(fd))
+    journal.close()
 
 
 def write_segment(path: Path, after: int, *changes: tuple[int, bytes]) -> None:
@@ -262,6 +254,15 @@ def test_durable_is_what_was_fsynced_or_saved(journal: Journal) -> None:
     journal.append(3, 0.0, None, b"[]")
     journal.settle(3)
     assert journal.durable == 3
+
+
+def test_what_was_appended_is_durable_once_the_journal_is_closed(journal: Journal) -> None:
+    journal.append(1, 0.0, None, b"[]")
+    journal.close()
+    assert journal.durable == 1
+    with pytest.raises(JournalError, match="the change was not made"):
+        journal.append(2, 0.0, None, b"[]")
+    assert revisions_in(journal.folder) == [1]
 
 
 # What a manager writes down

@@ -314,6 +314,10 @@ def test_one_thread_does_it_however_often_it_is_notified() -> None:
         saver.notify()
     started = set(threading.enumerate()) - before
     assert [thread.daemon for thread in started] == [True]
+    saver.end()
+    for thread in started:
+        thread.join(timeout=10)
+    assert not any(thread.is_alive() for thread in started)
 
 
 def test_thread_lives_on_after_an_unforeseen_exception() -> None:

@@ -101,7 +101,9 @@ class DatasetSaves(DatasetChanges):
     def close(self) -> None:
         """Make no change and no save any more: the file is about to be somebody else's. Reading goes on."""
         with self._saving, self._changing, self._lock:
-            self._file = None
+            file, self._file = self._file, None
+        if file is not None:
+            file.journal.close()
 
     def save_now(self, *, overwrite: bool = False) -> Saved | None:
         """Like `save`, and says what was saved; `None` for nothing.

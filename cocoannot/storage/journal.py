@@ -238,6 +238,15 @@ class Journal:
             if not needed:
                 self._drop_old(revision)
 
+    def close(self) -> None:
+        """Make durable what can be, and let go of the files; there are no changes any more."""
+        with suppress(NotDurable):
+            self.sync()
+        with self._syncing, self._beginning, self._lock:
+            for segment in [*(old.segment for old in self._old), self._current, self._spare]:
+                if segment is not None:
+                    segment.close()
+
     def _begin(self, after: int) -> Segment:
         with self._beginning:
             segment = self._spare or self._create()
