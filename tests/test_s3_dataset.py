@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FakeClock
+from conftest import FakeClock, open_here
 from s3_copies import LocalCopy, Object, sha256
 from s3_faults import closed_address
 from s3_onlooker import Onlooker, onlooker_of
 from s3_servers import BUCKET, S3Server, lead_here
-from servers import ROOT
+from servers import ROOT, until
 from tracing import needs_strace
 
 from cocoannot import create_app
 from cocoannot.config import S3Uri
-from cocoannot.errors import DatasetError, OwnedElsewhere, S3Conflict, S3Error
+from cocoannot.errors import DatasetError, OwnedElsewhere, S3Conflict, S3Error, SaveError
 from cocoannot.extension import runtime
 from cocoannot.storage.files import unfinished
 
@@ -312,6 +312,21 @@ def test_download_that_is_cut_leaves_the_copy_as_it_was(level: LocalCopy, there:
     assert level.data == data
     assert not unfinished(level.path).exists()
     assert level.start().data == there.read()
+
+
+def test_download_that_the_disk_does_not_take_gives_its_connection_up(
+    copy: LocalCopy, there: Object, small: dict[str, Any]
+) -> None:
+    there.put({**small, "info": {"description": "x" * 3_000_000}})
+    unfinished(copy.path).mkdir(parents=True)
+    before = set(open_here("socket:").values())
+    # What was raised keeps alive all that was in use.
+    with pytest.raises(SaveError) as raised:
+        copy.start()
+    until(lambda: set(open_here("socket:").values()) <= before, "no connection is left")
+    assert str(there.uri) in str(raised.value)
+    unfinished(copy.path).rmdir()
+    assert copy.start().data == there.read()
 
 
 def test_object_that_is_no_dataset_is_replaced_by_the_next_one(
