@@ -97,7 +97,6 @@ class Table:
 
     def replace(self, slot: int, text: bytes) -> None:
         """Give a record another text with the same id."""
-        self._leave(slot)
         self._abandon(slot)
         self._texts[slot] = text
         self._enter(slot, read_keys(self.name, text), new=False)
@@ -215,19 +214,29 @@ class AnnotationTable(Table):
             self._category_ids.append(keys.category_id)
             self._crowds.append(keys.iscrowd)
             self._areas.append(area_of(keys))
-        else:
+            self.by_image.add(keys.image_id, slot)
+            self._count(keys.category_id, 1)
+            return
+        if keys.image_id != (image_id := self._image_ids[slot]):
+            self.by_image.remove(image_id, slot)
+            self.by_image.add(keys.image_id, slot)
             self._image_ids[slot] = keys.image_id
+        if keys.category_id != (category_id := self._category_ids[slot]):
+            self._count(category_id, -1)
+            self._count(keys.category_id, 1)
             self._category_ids[slot] = keys.category_id
-            self._crowds[slot] = keys.iscrowd
-            self._areas[slot] = area_of(keys)
-        self.by_image.add(keys.image_id, slot)
-        self.per_category[keys.category_id] = self.per_category.get(keys.category_id, 0) + 1
+        self._crowds[slot] = keys.iscrowd
+        self._areas[slot] = area_of(keys)
 
     def _leave(self, slot: int) -> None:
         self.by_image.remove(self._image_ids[slot], slot)
-        category_id = self._category_ids[slot]
-        self.per_category[category_id] -= 1
-        if not self.per_category[category_id]:
+        self._count(self._category_ids[slot], -1)
+
+    def _count(self, category_id: int, change: int) -> None:
+        count = self.per_category.get(category_id, 0) + change
+        if count:
+            self.per_category[category_id] = count
+        else:
             del self.per_category[category_id]
 
     def _renumber(self, slots: Ints) -> None:
