@@ -183,10 +183,22 @@ def test_once_a_category_is_added_to_a_file_that_has_none_every_annotation_has_o
     assert lost == []
 
 
+def test_captions_get_a_category_where_there_is_a_section_of_them(path, small):
+    captions = [{"id": i, "image_id": 1, "caption": "A crow."} for i in (1, 2)]
+    path.write_text(json.dumps({**small, "annotations": captions, "categories": []}))
+    with pytest.raises(KeyError, match="category_id"):
+        COCO(str(path))
+    copy, lost = fixed(path, path.read_bytes())
+    assert copy["categories"] == [{"id": 1, "name": "category missing", "supercategory": "none"}]
+    assert copy["annotations"] == [{**each, "category_id": 1} for each in captions]
+    assert lost == []
+
+
 def test_a_file_without_categories_needs_none_where_no_annotation_names_one(path, small):
     del small["categories"]
     for annotation in small["annotations"]:
         del annotation["category_id"]
+    small["annotations"].append({"id": 8, "image_id": 1, "caption": "A crow."})
     path.write_text(json.dumps(small))
     _, findings = checked(path)
     assert findings.problems == []

@@ -85,7 +85,8 @@ class _References:
             ("category_id", checked.categories, checked.category_ids),
         )
         self._odd: dict[str, dict[int, object]] = {"image_id": {}, "category_id": {}}
-        # Annotations that need no category; and those that need none as long as there is no section of them.
+        # Annotations that need no category; and those, captions among them, that need none as long as there is no
+        # section of categories: where there is one, even an empty one, pycocotools looks for their category_id.
         self._free: set[int] = set()
         self._bare: set[int] = set()
 
@@ -100,7 +101,7 @@ class _References:
                 if (resolved := section.identity.resolve(value)) is not None:
                     column[i] = self._checked.annotations.changes[i][field] = resolved
         if record.get("category_id") is None:
-            if "caption" in record or "segments_info" in record:
+            if "segments_info" in record:
                 self._free.add(i)
             elif "categories" not in self._checked.readable.values:
                 self._bare.add(i)
