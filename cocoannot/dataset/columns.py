@@ -21,7 +21,7 @@ class Column:
         self._data = values
         # For one value at a time it takes a quarter of the time that the array does.
         self._cells: Any = values.data
-        self._length = len(values)
+        self._length = self._room = len(values)
 
     def __len__(self) -> int:
         return self._length
@@ -39,10 +39,10 @@ class Column:
         self._cells[slot] = value
 
     def append(self, value: float) -> None:
-        if self._length == len(self._cells):
-            room = np.zeros(self._length // 8 + 1024, self._data.dtype)
-            self._data = np.concatenate([self._data, room])
-            self._cells = self._data.data
+        if self._length == self._room:
+            more = np.zeros(self._length // 8 + 1024, self._data.dtype)
+            self._data = np.concatenate([self._data, more])
+            self._cells, self._room = self._data.data, len(self._data)
         self._cells[self._length] = value
         self._length += 1
 
