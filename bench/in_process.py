@@ -116,6 +116,7 @@ def _calls(suite: Suite, operation: str, contenders: Sequence[tuple[str, float]]
     samples: dict[tuple[str, float], list[float]] = {key: [] for key in contenders}
     # More turns than for longer ones: what else the machine does is as long as one of these.
     for _ in range(3 * suite.repeats):
+        suite.take_pace()
         for key, seconds in samples.items():
             seconds.append(suite.worker(*key).call(operation)["seconds"])
     return {key: suite.note(operation, key[0], seconds, size=key[1]) for key, seconds in samples.items()}

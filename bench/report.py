@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import statistics
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from bench.suite import Suite
+from bench.suite import Suite, amount
 from bench.synthetic import annotations_at, images_at
 
 mpl.use("svg")
@@ -123,7 +124,15 @@ def _circumstances(suite: Suite, load_before: float) -> list[tuple[str, str]]:
         ("versions", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)),
         ("cocoannot", _commit()),
         ("load average before", f"{load_before:.1f}"),
+        ("one loop of Python, while calls were measured", _pace(suite.pace)),
     ]
+
+
+def _pace(seconds: list[float]) -> str:
+    if not seconds:
+        return "not measured"
+    best, middle, worst = (amount(each, "s") for each in (min(seconds), statistics.median(seconds), max(seconds)))
+    return f"{best} at best, {middle} in the middle, {worst} at worst"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

@@ -17,6 +17,7 @@ from bench.servers import Server
 from bench.synthetic import write_dataset
 
 _ROOT = Path(__file__).parent.parent
+_ADDITIONS = 200_000
 
 
 class Row(NamedTuple):
@@ -87,6 +88,8 @@ class Suite:
         self.details: list[Detail] = []
         self.growth: dict[str, dict[str, dict[float, float]]] = defaultdict(lambda: defaultdict(dict))
         """Seconds, by what is done, by contender, by scale."""
+        self.pace: list[float] = []
+        """Seconds of a loop that is always the same, at moments of the run."""
         self._folder = folder
         self._datasets: dict[float, Path] = {}
         self._workers: dict[tuple[str, float], Worker] = {}
@@ -143,6 +146,14 @@ class Suite:
         Where one of the two has more of them, only as many as the other has.
         """
         return statistics.median(a / b for a, b in zip(samples, others, strict=False))
+
+    def take_pace(self) -> None:
+        """See how fast the machine is at this moment, since others may share it."""
+        started = time.perf_counter()
+        total = 0
+        for number in range(_ADDITIONS):
+            total += number
+        self.pace.append(time.perf_counter() - started)
 
     def judge(self, figure: str, measured: str, beside: str, ratio: float, target: str, reached: bool) -> None:
         """Add a row to the table of targets."""

@@ -39,6 +39,9 @@ def test_every_part_of_a_run_adds_its_rows_and_everything_is_written_to_the_fold
     figures = re.findall(r"^\| (.+?) \| .+ \| (?:yes|\*\*no\*\*) \|$", page, re.MULTILINE)
     assert len(figures) == len(set(figures)) == 20
     assert "load-modify-save" in page
+    assert re.search(
+        r"^\| one loop of Python, .+ \| \S+ ms at best, \S+ ms in the middle, \S+ ms at worst \|$", page, re.M
+    )
     assert {path.name for path in tmp_path.iterdir()} == {"RESULTS.md", "growth.svg"}
     plot = (tmp_path / "growth.svg").read_text()
     assert plot.count("<svg") == 1
