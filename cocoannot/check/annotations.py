@@ -85,10 +85,8 @@ class _References:
             ("category_id", checked.categories, checked.category_ids),
         )
         self._odd: dict[str, dict[int, object]] = {"image_id": {}, "category_id": {}}
-        # Annotations that need no category; and those, captions among them, that need none as long as there is no
-        # section of categories: where there is one, even an empty one, pycocotools looks for their category_id.
+        # Annotations that need no category.
         self._free: set[int] = set()
-        self._bare: set[int] = set()
 
     def read(self, i: int, record: Fields) -> None:
         """Note the references of an odd annotation."""
@@ -100,11 +98,8 @@ class _References:
                 self._odd[field][i] = value
                 if (resolved := section.identity.resolve(value)) is not None:
                     column[i] = self._checked.annotations.changes[i][field] = resolved
-        if record.get("category_id") is None:
-            if "segments_info" in record:
-                self._free.add(i)
-            elif "categories" not in self._checked.readable.values:
-                self._bare.add(i)
+        if record.get("category_id") is None and "segments_info" in record:
+            self._free.add(i)
 
     def settle(self, findings: Findings) -> None:
         """Find what points nowhere, once all annotations were read."""
@@ -133,16 +128,18 @@ class _References:
     def _settle_categories(self, kept: Bools) -> None:
         annotations, categories = self._checked.annotations, self._checked.categories
         column = self._checked.category_ids
-        unknown = kept & ~np.isin(column, categories.present())
-        named = unknown.copy()
-        named[list(self._bare)] = False
-        # The first category that is added makes a section.
-        lost = np.flatnonzero(unknown if named.any() else named)
+        odd = self._odd["category_id"]
+        lost = np.flatnonzero(kept & ~np.isin(column, categories.present()))
+        # Without a section of categories no annotation, such as a caption, needs one. Where there is a section, even an
+        # empty one, pycocotools looks for the category_id of each; and the first category that is added makes one.
+        named = (column[lost] != NONE).any() or not odd.keys().isdisjoint(lost.tolist())
+        if not named and "categories" not in self._checked.readable.values:
+            return
         annotations.problems["missing_category"] += lost.tolist()
         missing = set(column[lost].tolist()) - {NONE}
         groups: defaultdict[str, list[int]] = defaultdict(list)
         for i in lost[column[lost] == NONE].tolist():
-            groups[json.dumps(self._odd["category_id"].get(i))].append(i)
+            groups[json.dumps(odd.get(i))].append(i)
         free: Iterator[int] = (each for each in categories.identity.free if each not in missing)
         names = _Names(self._checked)
         categories.added += [names.category(each, str(each)) for each in sorted(missing)]
