@@ -28,8 +28,8 @@ PART_OF_A_NAME = "0123"
 def cocoannot(scale: float, *, journal: bool = True) -> Load:
     """The manager; a change returns when it is in the journal, and somebody else makes that durable."""
     from bench.unwritten import UnwrittenManager
-    from cocoannot.dataset.manager import DatasetManager
-    from cocoannot.dataset.queries import ImageQuery
+    from cocoannot.manager import DatasetManager
+    from cocoannot.store.memory.queries import ImageQuery
 
     def load(path: Path) -> Operations:
         manager = (DatasetManager if journal else UnwrittenManager)(on_append=lambda: None)

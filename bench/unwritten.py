@@ -10,9 +10,9 @@ from pathlib import Path
 from flask import Flask
 
 from cocoannot import create_app, extension
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.storage.dataset_file import DatasetFile
-from cocoannot.storage.journal import Journal
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.journal import Journal
+from cocoannot.manager import DatasetManager
 
 
 class UnwrittenJournal(Journal):

@@ -22,7 +22,7 @@ class App(Flask):
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Make the Flask application; `config` goes before the environment (see `cocoannot.config.SETTINGS`).
+    """Make the Flask application; `config` goes before the environment (see `cocoannot.settings.SETTINGS`).
 
     Nothing is loaded yet: the process that serves does that, before its first answer. Raises `ConfigError`.
     """

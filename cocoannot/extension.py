@@ -19,21 +19,21 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, current_app
 
 from cocoannot import logs
-from cocoannot.config import S3Uri, Settings
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.background.journal_sync import Syncer
+from cocoannot.background.saver import Saver
 from cocoannot.errors import CocoannotError, ConfigError, DatasetError, NotInS3, NotLoaded, UnknownId
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.lock import Owner
+from cocoannot.manager import DatasetManager
 from cocoannot.pictures.folder import FOLDERS, Pictures, choose_folder
 from cocoannot.pictures.formats import media_type
 from cocoannot.pictures.rendering import render_file
 from cocoannot.pictures.thumbnails import Thumbnail, Thumbnails
-from cocoannot.saver import Saver
-from cocoannot.storage.dataset_file import DatasetFile
-from cocoannot.storage.lock import Owner
-from cocoannot.syncer import Syncer
+from cocoannot.settings import S3Uri, Settings
 
 if TYPE_CHECKING:
-    from cocoannot.s3.dataset import S3Dataset
-    from cocoannot.s3.pictures import S3Pictures
+    from cocoannot.pictures.s3 import S3Pictures
+    from cocoannot.replica.replica import S3Dataset
 
 _NAME = "cocoannot"
 
@@ -162,7 +162,7 @@ class Runtime:
         if not isinstance(self.settings.dataset, S3Uri):
             raise NotInS3(f"{self.uri()} is a file on this machine, not from S3")
         # Not before it is needed: boto3 takes a third of a second to be imported.
-        from cocoannot.s3.dataset import S3Dataset
+        from cocoannot.replica.replica import S3Dataset
 
         return S3Dataset(self.settings.dataset, self.settings.s3_options(), file)
 
@@ -235,7 +235,7 @@ class Runtime:
         return pictures
 
     def _find_in_s3(self, uri: S3Uri, names: Sequence[str], wait: Callable[[float], object]) -> S3Pictures:
-        from cocoannot.s3.pictures import S3Pictures
+        from cocoannot.pictures.s3 import S3Pictures
 
         # Where the operator says where they are, they are looked for nowhere else.
         folders = () if self.settings.images else FOLDERS

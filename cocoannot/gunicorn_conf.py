@@ -22,10 +22,10 @@ from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from cocoannot import logs
-from cocoannot.config import Settings
 from cocoannot.errors import CocoannotError, ConfigError
 from cocoannot.extension import Runtime, runtime, server_url
-from cocoannot.slow_clients import limit_waiting
+from cocoannot.server.client_timeouts import limit_waiting
+from cocoannot.settings import Settings
 
 _WORKER_BOOT_ERROR = 3
 """The exit status of a worker after which gunicorn ends instead of starting another one."""

@@ -19,7 +19,7 @@ from s3_servers import s3 as s3
 from s3_servers import seaweedfs as seaweedfs
 from s3_servers import seaweedfs_tls as seaweedfs_tls
 
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.manager import DatasetManager
 
 _SMALL: dict[str, Any] = {
     "info": {"description": "a small dataset", "year": 2024},

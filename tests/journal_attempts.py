@@ -25,10 +25,10 @@ from typing import Any, NamedTuple
 
 import faulted
 
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.dataset.settling import settle
 from cocoannot.errors import DatasetError, FileChanged, JournalError, NotDurable, SaveError
-from cocoannot.storage.dataset_file import DatasetFile
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.settling import settle
 
 DATASET = """{
   "images": [{"id": 1, "file_name": "one.jpg", "width": 64, "height": 48}, {"id": 2, "width": 64, "height": 48}],

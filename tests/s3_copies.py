@@ -12,10 +12,10 @@ from conftest import FakeClock
 from s3_servers import BUCKET, S3Server
 from servers import ANNOTATION
 
-from cocoannot.config import S3Options, S3Uri
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.s3.dataset import S3Dataset, S3Status, Uploaded
-from cocoannot.storage.dataset_file import DatasetFile
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.manager import DatasetManager
+from cocoannot.replica.replica import S3Dataset, S3Status, Uploaded
+from cocoannot.settings import S3Options, S3Uri
 
 OPTIONS = S3Options(10.0, "auto", "when_supported", True)
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import faulted
 from s3_servers import BUCKET
 
-from cocoannot.config import S3Options, S3Uri
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.s3.dataset import S3Dataset
-from cocoannot.storage.dataset_file import DatasetFile
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.manager import DatasetManager
+from cocoannot.replica.replica import S3Dataset
+from cocoannot.settings import S3Options, S3Uri
 
 create = sys.argv[1] == "True"
 

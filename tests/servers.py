@@ -19,8 +19,8 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import cocoannot
-from cocoannot.storage.dataset_file import DatasetFile
-from cocoannot.storage.lock import Owner, find_owner, read_owner
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.lock import Owner, find_owner, read_owner
 
 ROOT = Path(cocoannot.__file__).parent.parent
 GUNICORN = [str(Path(sys.executable).with_name("gunicorn")), "--bind", "127.0.0.1:0"]

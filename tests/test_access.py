@@ -14,7 +14,7 @@ from api_client import Serve, Server, as_json
 from servers import ANNOTATION, GUNICORN, exchange, read_reply, run_flask, start
 from servers import serve as serve_by_gunicorn
 
-from cocoannot.storage.lock import read_owner
+from cocoannot.files.lock import read_owner
 
 TOKEN = "a=long/enough+token,with:signs="
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from conftest import FakeClock, OpenDataset
 
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.dataset.records import Record
-from cocoannot.dataset.tracker import ChangeTracker
+from cocoannot.changes.tracker import ChangeTracker
+from cocoannot.coco.records import Record
 from cocoannot.errors import (
     AmbiguousId,
     BadOperation,
@@ -24,6 +23,7 @@ from cocoannot.errors import (
     UnknownId,
     VersionMismatch,
 )
+from cocoannot.manager import DatasetManager
 
 Fields = dict[str, Any]
 

@@ -21,8 +21,8 @@ from tracing import needs_strace
 
 from cocoannot.app import create_app
 from cocoannot.extension import runtime
-from cocoannot.storage.dataset_file import DatasetFile
-from cocoannot.storage.lock import Owner, read_owner
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.lock import Owner, read_owner
 
 Command = Callable[..., tuple[int, str]]
 

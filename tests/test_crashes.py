@@ -26,11 +26,11 @@ import msgspec
 import pytest
 from servers import ANNOTATION, GUNICORN, Reply, Server, exchange, send, serve, start, until
 
-from cocoannot.storage.dataset_file import DatasetFile
-from cocoannot.storage.files import unfinished
-from cocoannot.storage.lock import read_owner
-from cocoannot.storage.segments import segment_paths
-from cocoannot.storage.state import read_state
+from cocoannot.files.atomic import unfinished
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.lock import read_owner
+from cocoannot.files.segments import segment_paths
+from cocoannot.files.state import read_state
 
 pytestmark = pytest.mark.torture
 

@@ -25,12 +25,12 @@ from typing import Any, NamedTuple
 import pytest
 from conftest import open_here
 
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.dataset.settling import settle
 from cocoannot.errors import AmbiguousId, CocoannotError, JournalConflict, SaveError
-from cocoannot.storage.dataset_file import DatasetFile
-from cocoannot.storage.files import unfinished
-from cocoannot.storage.state import State, read_state, write_state
+from cocoannot.files.atomic import unfinished
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.state import State, read_state, write_state
+from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.settling import settle
 
 pytestmark = pytest.mark.torture
 

@@ -18,7 +18,7 @@ from api_client import Server
 from servers import GUNICORN, ROOT, send, start
 
 from cocoannot import gunicorn_conf
-from cocoannot.config import SETTINGS, Settings
+from cocoannot.settings import SETTINGS, Settings
 
 DEPLOY = ROOT / "deploy"
 FILES = sorted(path for path in DEPLOY.iterdir() if path.is_file())

@@ -17,13 +17,13 @@ import pytest
 from servers import ROOT
 from tracing import needs_strace, run_traced
 
-from cocoannot.dataset.manager import DatasetManager
 from cocoannot.errors import DatasetError, SaveError
+from cocoannot.manager import DatasetManager
 
 _ATTEMPTS = r"""
 import errno, json, logging, os, sys
 from pathlib import Path
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.manager import DatasetManager
 from cocoannot.errors import FileChanged, SaveError
 
 operation, fault, folder, dataset, theirs = sys.argv[1:6]
@@ -377,7 +377,7 @@ def test_a_kill_while_theirs_is_written_over_loses_neither(attempts, start):
 _SAVE_TWICE = """
 import sys
 from pathlib import Path
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.manager import DatasetManager
 manager = DatasetManager()
 manager.load(Path(sys.argv[1]))
 for name in ("ours", "ours too"):
@@ -471,7 +471,7 @@ def change_and_die(path):
     script = """
 import sys
 from pathlib import Path
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.manager import DatasetManager
 manager = DatasetManager()
 manager.load(Path(sys.argv[1]))
 manager.add_category({"name": "ours"})

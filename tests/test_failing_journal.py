@@ -29,11 +29,11 @@ from journal_attempts import BACKUPS, MOMENT, THEIRS, StandingClock, World
 from servers import ANNOTATION, ROOT, Answer, Server, annotation_ids, exchange, serve
 from tracing import needs_strace, run_traced
 
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.dataset.settling import settle
 from cocoannot.errors import DatasetError, JournalError
-from cocoannot.storage.dataset_file import DatasetFile
-from cocoannot.storage.segments import read_segment
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.segments import read_segment
+from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.settling import settle
 
 pytestmark = pytest.mark.torture
 
@@ -437,7 +437,7 @@ def test_a_line_that_can_neither_be_written_nor_cut_off_is_followed_by_none(
 _ADD_UNTIL_MADE = """
 import sys
 from pathlib import Path
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.manager import DatasetManager
 from cocoannot.errors import JournalError
 manager = DatasetManager()
 manager.load(Path(sys.argv[1]))
@@ -548,7 +548,7 @@ def test_a_disk_that_fills_up_takes_changes_again_when_there_is_space(disk: Path
 _FILL_UP_TWICE = """
 import sys
 from pathlib import Path
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.manager import DatasetManager
 from cocoannot.errors import JournalError
 path = Path(sys.argv[1])
 manager = DatasetManager()

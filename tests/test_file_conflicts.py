@@ -12,9 +12,9 @@ import stat
 import pytest
 from tracing import needs_strace, run_traced
 
-from cocoannot.dataset.settling import settle
 from cocoannot.errors import DatasetError, FileChanged, SaveError
-from cocoannot.storage.dataset_file import DatasetFile
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.store.memory.settling import settle
 
 THEIRS = '{"images": [], "annotations": [], "categories": [{"id": 9, "name": "theirs"}]}'
 
@@ -357,7 +357,7 @@ def test_choosing_says_the_reason_where_the_disk_fails(conflict, dataset_path, u
 _SETTLE = """
 import sys
 from pathlib import Path
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.manager import DatasetManager
 from cocoannot.errors import FileChanged
 path = Path(sys.argv[1])
 manager = DatasetManager()

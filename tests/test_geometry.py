@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from pycocotools import mask as oracle
 
-from cocoannot.dataset.geometry import (
+from cocoannot.coco.geometry import (
     COORDINATE_LIMIT,
     Measured,
     count_keypoints,

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import pytest
 
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.dataset.queries import AnnotationQuery
+from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.queries import AnnotationQuery
 
 SMALL, LARGE = 10_000, 200_000
 PER_IMAGE = 5

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from servers import GUNICORN, Server, annotation_ids, half_sent, refused, serve, start, until
 
-from cocoannot.storage.files import Stamp
-from cocoannot.storage.lock import find_owner
+from cocoannot.files.atomic import Stamp
+from cocoannot.files.lock import find_owner
 
 SAVED_LAST = "Dataset saved on shutdown"
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from cocoannot.storage.hashing import Block, Hashing
+from cocoannot.files.hashing import Block, Hashing
 
 MEGABYTE = bytes(range(256)) * 4096
 LONG = [b"head", *[memoryview(MEGABYTE)[number:] for number in range(20)], b"", b"tail"]

@@ -21,15 +21,15 @@ from conftest import FakeClock, OpenDataset
 from servers import until
 from tracing import needs_strace, run_traced
 
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.background.journal_sync import PAUSE, Syncer
+from cocoannot.background.saver import Saver
 from cocoannot.errors import DatasetError, JournalConflict, JournalError, NotDurable, SaveError
-from cocoannot.saver import Saver
-from cocoannot.storage.dataset_file import DatasetFile
-from cocoannot.storage.files import unfinished
-from cocoannot.storage.journal import LARGE, Journal
-from cocoannot.storage.segments import Segment, read_segment, segment_paths
-from cocoannot.storage.state import read_state
-from cocoannot.syncer import PAUSE, Syncer
+from cocoannot.files.atomic import unfinished
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.journal import LARGE, Journal
+from cocoannot.files.segments import Segment, read_segment, segment_paths
+from cocoannot.files.state import read_state
+from cocoannot.manager import DatasetManager
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 
@@ -571,9 +571,9 @@ def test_no_revision_of_a_later_stage_is_ever_ahead_of_an_earlier_one(dataset_pa
 _FSYNCS = r"""
 import logging, os, sys, threading
 from pathlib import Path
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.manager import DatasetManager
 from cocoannot.errors import SaveError
-from cocoannot.storage.files import unfinished
+from cocoannot.files.atomic import unfinished
 
 logging.getLogger("cocoannot").addHandler(logging.NullHandler())
 path, how = Path(sys.argv[1]), sys.argv[2]

@@ -20,7 +20,7 @@ from api_client import Server as Api
 from PIL import Image
 from servers import ANNOTATION, Server, connect, exchange, half_sent, read_reply, serve
 
-from cocoannot.config import Settings
+from cocoannot.settings import Settings
 
 MEBIBYTE = 1024 * 1024
 JSON = "Content-Type: application/json"

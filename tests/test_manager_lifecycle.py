@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from conftest import FakeClock, OpenDataset
 
-from cocoannot.dataset.frozen import FrozenDataset, Piece
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.dataset.records import Record
-from cocoannot.dataset.tracker import ChangeTracker
+from cocoannot.background.saver import Saver
+from cocoannot.changes.tracker import ChangeTracker
+from cocoannot.coco.records import Record
+from cocoannot.coco.serializer import FrozenDataset, Piece
 from cocoannot.errors import DatasetError, FileChanged, NotLoaded, SaveError, VersionMismatch
-from cocoannot.saver import Saver
+from cocoannot.manager import DatasetManager
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 2]}
 

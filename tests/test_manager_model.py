@@ -15,8 +15,8 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.dataset.tracker import ChangeTracker
+from cocoannot.changes.tracker import ChangeTracker
+from cocoannot.manager import DatasetManager
 
 Fields = dict[str, Any]
 Sections = dict[str, list[Fields]]

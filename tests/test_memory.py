@@ -4,8 +4,8 @@ import json
 import tracemalloc
 from pathlib import Path
 
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.dataset.store import HOARD
+from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.tables import HOARD
 
 
 def test_a_save_lets_go_of_text_that_is_of_no_use_any_more(tmp_path: Path) -> None:

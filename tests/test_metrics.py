@@ -13,8 +13,8 @@ from conftest import FakeClock
 from prometheus_client.parser import text_string_to_metric_families
 
 from cocoannot import __version__, create_app
-from cocoannot.dataset.manager import DatasetManager, Saves
 from cocoannot.extension import runtime
+from cocoannot.manager import DatasetManager, Saves
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 TOKEN = "a-token-of-enough-characters"

@@ -19,7 +19,7 @@ from s3_copies import Object
 from s3_servers import S3Server
 from servers import ROOT, Server, send, serve, until
 
-from cocoannot.config import Settings
+from cocoannot.settings import Settings
 
 pytestmark = needs_browser
 

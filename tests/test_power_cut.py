@@ -26,8 +26,8 @@ import pytest
 from ext4 import Disk, needs_ext4
 from servers import GUNICORN, LONG, ROOT, Server, send, start, until
 
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.storage.journal import Journal
+from cocoannot.files.journal import Journal
+from cocoannot.manager import DatasetManager
 
 pytestmark = [pytest.mark.torture, needs_ext4]
 needs_eatmydata = pytest.mark.skipif(shutil.which("eatmydata") is None, reason="eatmydata is not installed")
@@ -392,7 +392,7 @@ class Lives:
 _LIVES = r"""
 import fcntl, json, os, struct, sys, traceback
 from pathlib import Path
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.manager import DatasetManager
 
 CALLS = {os.open, os.write, os.fsync, os.rename, os.unlink, os.link, os.mkdir, os.ftruncate}
 
@@ -499,7 +499,7 @@ def test_power_cut_at_any_system_call_loses_nothing_that_was_promised(
 _WRITE_DURING_AN_FSYNC = r"""
 import fcntl, os, struct, sys
 from pathlib import Path
-from cocoannot.storage.journal import Journal
+from cocoannot.files.journal import Journal
 
 folder = Path(sys.argv[1])
 journal = Journal(folder / "journal")

@@ -11,9 +11,10 @@ from conftest import OpenDataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cocoannot.dataset.document import read_document
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.dataset.queries import (
+from cocoannot.coco.parser import read_document
+from cocoannot.coco.records import etag
+from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.queries import (
     SORTS,
     AnnotationQuery,
     ImageQuery,
@@ -21,8 +22,7 @@ from cocoannot.dataset.queries import (
     find_categories,
     find_images,
 )
-from cocoannot.dataset.records import etag
-from cocoannot.dataset.store import Change, Drop, Put, Store
+from cocoannot.store.memory.tables import Change, Drop, Put, Store
 
 Fields = dict[str, Any]
 

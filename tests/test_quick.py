@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cocoannot.api import schemas
+from cocoannot.api import body_schemas as schemas
 from cocoannot.api.quick import QuickSchema
 
 POLYGON = {"image_id": 1, "category_id": 2, "segmentation": [[1, 1, 9, 1, 9, 9]], "note": "kept"}

@@ -8,10 +8,10 @@ from servers import ROOT
 
 from cocoannot import create_app
 from cocoannot.api.blueprint import Blueprint
+from cocoannot.api.body_schemas import MAX_OPERATIONS
 from cocoannot.api.parsing import MAX_DEPTH
-from cocoannot.api.schemas import MAX_OPERATIONS
-from cocoannot.config import SETTINGS
-from cocoannot.dataset.rules import MAX_FILE_NAME, MAX_NAME
+from cocoannot.coco.rules import MAX_FILE_NAME, MAX_NAME
+from cocoannot.settings import SETTINGS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

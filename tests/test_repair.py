@@ -19,9 +19,9 @@ from cocoannot.check.findings import Findings
 from cocoannot.check.repair import removed_path, write_repaired
 from cocoannot.check.whole import check_dataset
 from cocoannot.cli.check import check
-from cocoannot.dataset.manager import DatasetManager
 from cocoannot.errors import SaveError
 from cocoannot.extension import Cocoannot
+from cocoannot.manager import DatasetManager
 
 UNREPAIRABLE = {"bad_size", "bad_file_name", "missing_image"}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from pycocotools import mask as oracle
 
-from cocoannot.dataset.rle import MOST_PIXELS, area_and_bbox, runs
+from cocoannot.coco.rle import MOST_PIXELS, area_and_bbox, runs
 
 masks = npst.arrays(
     np.uint8, npst.array_shapes(min_dims=2, max_dims=2, max_side=24), elements=st.integers(0, 1), fill=st.just(0)

@@ -17,9 +17,9 @@ import pytest
 from conftest import OpenDataset
 from pycocotools.coco import COCO
 
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.dataset.queries import AnnotationQuery, ImageQuery
 from cocoannot.errors import DatasetError
+from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.queries import AnnotationQuery, ImageQuery
 
 Fields = dict[str, Any]
 

@@ -17,7 +17,7 @@ from s3_servers import S3Server, lead_here
 from servers import ANNOTATION, Server, run_flask, serve
 
 from cocoannot import create_app
-from cocoannot.config import Settings
+from cocoannot.settings import Settings
 
 Command = Callable[..., tuple[int, str]]
 Serve = Callable[[], Application]

@@ -23,10 +23,10 @@ from servers import ROOT, until
 from tracing import needs_strace
 
 from cocoannot import create_app
-from cocoannot.config import S3Uri
 from cocoannot.errors import DatasetError, OwnedElsewhere, S3Conflict, S3Error, SaveError
 from cocoannot.extension import runtime
-from cocoannot.storage.files import unfinished
+from cocoannot.files.atomic import unfinished
+from cocoannot.settings import S3Uri
 
 AWAY = {"AWS_ENDPOINT_URL": closed_address()}
 

@@ -27,9 +27,9 @@ from s3_servers import BUCKET, READ_ONLY, READ_WRITE, Identity, S3Server, lead_h
 from servers import ANNOTATION
 from werkzeug.test import TestResponse
 
-from cocoannot.config import Settings
 from cocoannot.errors import CocoannotError
 from cocoannot.extension import runtime
+from cocoannot.settings import Settings
 
 NOBODY = Identity("AKNOBODY", "SKNOBODY/0123456789+abcdefgh")
 WRONG_SECRET = Identity(READ_WRITE.access_key, NOBODY.secret_key)

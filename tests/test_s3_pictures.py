@@ -30,9 +30,9 @@ from s3_onlooker import Lose, Onlooker, onlooker_of
 from s3_servers import BUCKET, OTHER_BUCKET, S3Server, lead_here
 from servers import until
 
-from cocoannot.config import S3Uri, Settings
 from cocoannot.errors import S3Error, UnknownId
-from cocoannot.s3.pictures import MAX_HEAD, SAMPLE, S3Pictures
+from cocoannot.pictures.s3 import MAX_HEAD, SAMPLE, S3Pictures
+from cocoannot.settings import S3Uri, Settings
 
 FILE = "/api/images/1/file"
 THUMBNAIL = "/api/images/1/thumbnail"

@@ -21,13 +21,13 @@ from s3_onlooker import Lose, Onlooker, onlooker_of
 from s3_servers import S3Server, lead_here
 from servers import Server, send, serve, until
 
-from cocoannot.config import Settings
-from cocoannot.dataset.manager import DatasetManager
 from cocoannot.errors import Conflict, S3Conflict, S3Error
-from cocoannot.s3.dataset import Uploaded
-from cocoannot.s3.objects import MAX_BYTES
-from cocoannot.storage.dataset_file import Held
-from cocoannot.storage.state import Version
+from cocoannot.files.dataset_file import Held
+from cocoannot.files.state import Version
+from cocoannot.manager import DatasetManager
+from cocoannot.replica.replica import Uploaded
+from cocoannot.s3.bucket import MAX_BYTES
+from cocoannot.settings import Settings
 
 
 @pytest.fixture

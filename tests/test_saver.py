@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from conftest import FakeClock, OpenDataset
 
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.dataset.saves import Saved
+from cocoannot.background.saver import Saver
 from cocoannot.errors import SaveError
-from cocoannot.saver import Saver
+from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.saving import Saved
 
 INTERVAL = 30
 
@@ -249,7 +249,7 @@ def test_first_change_schedules_and_the_next_does_not_schedule_a_second(
     manager = open_dataset(small, on_dirty=lambda: saver.notify())
     saver = Saver(INTERVAL, manager.unsaved_since, manager.save, manager.shutdown, clock.monotonic)
     caplog.clear()
-    with caplog.at_level(logging.DEBUG, logger="cocoannot.saver"):
+    with caplog.at_level(logging.DEBUG, logger="cocoannot.background.saver"):
         manager.delete_annotation(1)
         manager.delete_annotation(2)
     assert caplog.messages == ["Auto-save timer scheduled (30s)"]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cocoannot import create_app
-from cocoannot.config import SETTINGS, S3Uri, Settings
 from cocoannot.errors import ConfigError
 from cocoannot.extension import runtime
+from cocoannot.settings import SETTINGS, S3Uri, Settings
 
 MEBIBYTE = 1024 * 1024
 LOOPBACK = frozenset(["localhost", "127.0.0.1", "[::1]"])

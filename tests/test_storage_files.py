@@ -8,8 +8,7 @@ import stat
 
 import pytest
 
-from cocoannot.storage.dataset_file import DatasetFile
-from cocoannot.storage.files import (
+from cocoannot.files.atomic import (
     Content,
     NewFile,
     clear_all_unfinished,
@@ -19,6 +18,7 @@ from cocoannot.storage.files import (
     unfinished,
     write_whole,
 )
+from cocoannot.files.dataset_file import DatasetFile
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to somebody else")
 

@@ -11,7 +11,7 @@ import pytest
 
 import cocoannot
 from cocoannot.errors import OwnedElsewhere
-from cocoannot.storage.lock import Owner, OwnerLock, describe, find_owner, read_owner
+from cocoannot.files.lock import Owner, OwnerLock, describe, find_owner, read_owner
 
 FIRST = Owner(4711, "http://127.0.0.1:8000", "/data/dataset.json")
 SECOND = Owner(4712, "http://127.0.0.1:8001", "/data/dataset.json")
@@ -19,7 +19,7 @@ SECOND = Owner(4712, "http://127.0.0.1:8001", "/data/dataset.json")
 _HOLDER = """
 import sys
 from pathlib import Path
-from cocoannot.storage.lock import Owner, OwnerLock
+from cocoannot.files.lock import Owner, OwnerLock
 OwnerLock(Path(sys.argv[1])).acquire(Owner(4711, "", "/data/dataset.json"), 0, lambda seconds: None)
 print("held", flush=True)
 sys.stdin.read()

@@ -8,11 +8,11 @@ import signal
 import pytest
 from tracing import needs_strace, run_traced
 
-from cocoannot.dataset.manager import DatasetManager
 from cocoannot.errors import DatasetError
-from cocoannot.storage.dataset_file import DatasetFile
-from cocoannot.storage.files import Content
-from cocoannot.storage.state import State, Version, read_state, write_state
+from cocoannot.files.atomic import Content
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.state import State, Version, read_state, write_state
+from cocoannot.manager import DatasetManager
 
 OLD = Version(11, "ab" * 32, 3, {"annotations": 5})
 NEW = Version(12, "cd" * 32, 4, {"annotations": 9, "images": 1})
@@ -175,7 +175,7 @@ def test_a_start_on_a_file_that_cannot_be_kept_writes_nothing(dataset, start, tm
 _SAVE_TWICE = """
 import sys
 from pathlib import Path
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.manager import DatasetManager
 manager = DatasetManager()
 manager.load(Path(sys.argv[1]))
 manager.add_category({"name": "bird"})

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 
 import pytest
 
-from cocoannot.dataset.tracker import ChangeTracker
+from cocoannot.changes.tracker import ChangeTracker
 
 COUNTERS = [field.name for field in fields(ChangeTracker)]
 

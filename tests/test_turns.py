@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cocoannot.dataset.turns import Turns
+from cocoannot.store.memory.barging_lock import Turns
 
 ROUNDS = 300
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
-from cocoannot.api import document
+from cocoannot.api import openapi as document
 from cocoannot.api.access import COOKIE, register_access
 from cocoannot.api.access import blueprint as access_blueprint
 from cocoannot.api.annotations import blueprint as annotations_blueprint
@@ -18,7 +18,7 @@ from cocoannot.api.images import blueprint as images_blueprint
 from cocoannot.api.metrics import blueprint as metrics_blueprint
 from cocoannot.api.metrics import register_metrics
 from cocoannot.api.s3 import blueprint as s3_blueprint
-from cocoannot.dataset.document import MAX_ID
+from cocoannot.coco.parser import MAX_ID
 from cocoannot.extension import runtime
 from cocoannot.version import __version__
 

@@ -16,12 +16,12 @@ from flask import Flask, Request, Response, request
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from cocoannot.api import schemas
+from cocoannot.api import body_schemas
 from cocoannot.api.blueprint import Blueprint
 from cocoannot.api.errors import error_response
 from cocoannot.api.responses import no_content
-from cocoannot.config import Settings
 from cocoannot.extension import runtime
+from cocoannot.settings import Settings
 
 COOKIE = "cocoannot"
 EXPOSED = ["ETag", "Location", "X-Pagination", "X-Dataset-Revision"]
@@ -59,7 +59,7 @@ def register_access(app: Flask, settings: Settings) -> None:
 
 
 @blueprint.route("/login", methods=["POST"])
-@blueprint.arguments(schemas.Login)
+@blueprint.arguments(body_schemas.Login)
 @blueprint.response(204)
 @blueprint.errors(400, 401, 413, 415)
 @blueprint.doc(security=[])

@@ -7,19 +7,19 @@ from typing import Any
 from flask import Response
 from flask_smorest.pagination import PaginationParameters
 
-from cocoannot.api import answers, parameters, schemas
+from cocoannot.api import body_schemas, query_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, manager
-from cocoannot.api.document import ETAG, IF_MATCH
+from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import created_response, found, json_response, list_response, no_content, record_response
-from cocoannot.dataset.queries import AnnotationQuery
+from cocoannot.store.memory.queries import AnnotationQuery
 
 blueprint = Blueprint("annotations", __name__, url_prefix="/api/annotations", description="Shapes on images")
 
 
 @blueprint.route("")
-@blueprint.arguments(parameters.AnnotationListQuery, location="query")
-@blueprint.response(200, schemas.ListedAnnotation(many=True))
+@blueprint.arguments(query_schemas.AnnotationListQuery, location="query")
+@blueprint.response(200, body_schemas.ListedAnnotation(many=True))
 @blueprint.paginate()
 def list_annotations(query: dict[str, Any], pagination_parameters: PaginationParameters) -> Response:
     """List annotations, in file order"""
@@ -34,8 +34,8 @@ def list_annotations(query: dict[str, Any], pagination_parameters: PaginationPar
 
 
 @blueprint.route("", methods=["POST"])
-@blueprint.arguments(schemas.NewAnnotation)
-@blueprint.created(schemas.Annotation, "annotation")
+@blueprint.arguments(body_schemas.NewAnnotation)
+@blueprint.created(body_schemas.Annotation, "annotation")
 @blueprint.errors(400, 409, 413, 415, 503, 507)
 def add_annotation(annotation: dict[str, Any]) -> Response:
     """Add an annotation
@@ -48,7 +48,7 @@ def add_annotation(annotation: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/<id:annotation_id>")
-@blueprint.response(200, schemas.Annotation, headers=ETAG)
+@blueprint.response(200, body_schemas.Annotation, headers=ETAG)
 @blueprint.errors(404, 409)
 @blueprint.unchanged()
 def get_annotation(annotation_id: int) -> Response:
@@ -57,8 +57,8 @@ def get_annotation(annotation_id: int) -> Response:
 
 
 @blueprint.route("/<id:annotation_id>", methods=["PATCH"])
-@blueprint.arguments(schemas.AnnotationChanges)
-@blueprint.response(200, schemas.Annotation, headers=ETAG)
+@blueprint.arguments(body_schemas.AnnotationChanges)
+@blueprint.response(200, body_schemas.Annotation, headers=ETAG)
 @blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
 @blueprint.takes(IF_MATCH)
 def update_annotation(changes: dict[str, Any], annotation_id: int) -> Response:
@@ -82,8 +82,8 @@ def delete_annotation(annotation_id: int) -> Response:
 
 
 @blueprint.route("/batch", methods=["POST"])
-@blueprint.arguments(schemas.Batch)
-@blueprint.response(200, answers.BatchResults)
+@blueprint.arguments(body_schemas.Batch)
+@blueprint.response(200, response_schemas.BatchResults)
 @blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
 def change_annotations(batch: dict[str, Any]) -> Response:
     """Make many changes as one: all or none

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import flask_smorest
 import marshmallow as ma
 
-from cocoannot.api.document import ANY_CALL, CREATED, ETAG, GUARDED_CALL, IF_NONE_MATCH, PAGES, REVISION
 from cocoannot.api.examples import ANSWERS, REQUESTS
+from cocoannot.api.openapi import ANY_CALL, CREATED, ETAG, GUARDED_CALL, IF_NONE_MATCH, PAGES, REVISION
 from cocoannot.api.parsing import StrictParser
-from cocoannot.dataset.manager import DatasetManager
 from cocoannot.extension import runtime
+from cocoannot.manager import DatasetManager
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from flask import Response
 
-from cocoannot.api import parameters, schemas
+from cocoannot.api import body_schemas, query_schemas
 from cocoannot.api.blueprint import Blueprint, manager
-from cocoannot.api.document import ETAG, IF_MATCH
+from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import created_response, found, list_response, no_content, record_response
 
@@ -16,16 +16,16 @@ blueprint = Blueprint("categories", __name__, url_prefix="/api/categories", desc
 
 
 @blueprint.route("")
-@blueprint.arguments(parameters.CategoryListQuery, location="query")
-@blueprint.response(200, schemas.ListedCategory(many=True))
+@blueprint.arguments(query_schemas.CategoryListQuery, location="query")
+@blueprint.response(200, body_schemas.ListedCategory(many=True))
 def list_categories(query: dict[str, Any]) -> Response:
     """List all categories, not paged"""
     return list_response(manager().find_categories(query["derived"]).texts)
 
 
 @blueprint.route("", methods=["POST"])
-@blueprint.arguments(schemas.NewCategory)
-@blueprint.created(schemas.Category, "category")
+@blueprint.arguments(body_schemas.NewCategory)
+@blueprint.created(body_schemas.Category, "category")
 @blueprint.errors(400, 409, 413, 415, 503, 507)
 def add_category(category: dict[str, Any]) -> Response:
     """Add a category
@@ -37,7 +37,7 @@ def add_category(category: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/<id:category_id>")
-@blueprint.response(200, schemas.Category, headers=ETAG)
+@blueprint.response(200, body_schemas.Category, headers=ETAG)
 @blueprint.errors(404, 409)
 @blueprint.unchanged()
 def get_category(category_id: int) -> Response:
@@ -46,8 +46,8 @@ def get_category(category_id: int) -> Response:
 
 
 @blueprint.route("/<id:category_id>", methods=["PATCH"])
-@blueprint.arguments(schemas.CategoryChanges)
-@blueprint.response(200, schemas.Category, headers=ETAG)
+@blueprint.arguments(body_schemas.CategoryChanges)
+@blueprint.response(200, body_schemas.Category, headers=ETAG)
 @blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
 @blueprint.takes(IF_MATCH)
 def update_category(changes: dict[str, Any], category_id: int) -> Response:
@@ -60,7 +60,7 @@ def update_category(changes: dict[str, Any], category_id: int) -> Response:
 
 
 @blueprint.route("/<id:category_id>", methods=["DELETE"])
-@blueprint.arguments(parameters.ReassignQuery, location="query")
+@blueprint.arguments(query_schemas.ReassignQuery, location="query")
 @blueprint.response(204)
 @blueprint.errors(404, 409, 412, 503, 507)
 @blueprint.takes(IF_MATCH)

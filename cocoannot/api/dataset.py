@@ -10,9 +10,9 @@ from flask import Response, request
 from webargs.flaskparser import abort
 from werkzeug.exceptions import BadRequest
 
-from cocoannot.api import answers, schemas
+from cocoannot.api import body_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, manager, titled_examples
-from cocoannot.api.document import ETAG, IF_MATCH
+from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import decode, if_match, json_body
 from cocoannot.api.responses import json_response
 from cocoannot.errors import VersionMismatch
@@ -20,7 +20,7 @@ from cocoannot.extension import runtime
 from cocoannot.version import __version__
 
 if TYPE_CHECKING:
-    from cocoannot.s3.dataset import S3Status
+    from cocoannot.replica.replica import S3Status
 
 blueprint = Blueprint("dataset", __name__, url_prefix="/api", description="The dataset as a whole")
 
@@ -43,7 +43,7 @@ _REPLACE = {
 
 
 @blueprint.route("/dataset")
-@blueprint.response(200, answers.DatasetHead)
+@blueprint.response(200, response_schemas.DatasetHead)
 @blueprint.doc(responses={200: {"links": _REPLACE}})
 def get_dataset() -> Response:
     """Get what the dataset is, without its images and annotations"""
@@ -51,13 +51,16 @@ def get_dataset() -> Response:
 
 
 @blueprint.route("/dataset", methods=["PUT"])
-@blueprint.response(200, answers.DatasetHead)
+@blueprint.response(200, response_schemas.DatasetHead)
 @blueprint.errors(400, 409, 412, 413, 415, 422, 428, 503, 507)
 @blueprint.doc(
     requestBody={
         "required": True,
         "content": {
-            "application/json": {"schema": schemas.Replacement, "examples": titled_examples(schemas.Replacement)}
+            "application/json": {
+                "schema": body_schemas.Replacement,
+                "examples": titled_examples(body_schemas.Replacement),
+            }
         },
     },
     parameters=[{**IF_MATCH, "required": True, "description": "the current revision in quotes"}],
@@ -87,7 +90,7 @@ def export_dataset() -> Response:
 
 
 @blueprint.route("/stats")
-@blueprint.response(200, answers.Statistics)
+@blueprint.response(200, response_schemas.Statistics)
 def get_statistics() -> dict[str, Any]:
     """Get what the dataset is made of
 
@@ -107,7 +110,7 @@ def get_statistics() -> dict[str, Any]:
 
 
 @blueprint.route("/status")
-@blueprint.response(200, answers.Status)
+@blueprint.response(200, response_schemas.Status)
 def get_status() -> dict[str, Any]:
     """Get what is saved and what is not"""
     status, saver = manager().status(), runtime().saver
@@ -161,8 +164,8 @@ def s3_part(s3: S3Status | None) -> dict[str, Any] | None:
 
 
 @blueprint.route("/flush", methods=["POST"])
-@blueprint.arguments(schemas.OnConflict, required=False)
-@blueprint.response(200, answers.Flushed)
+@blueprint.arguments(body_schemas.OnConflict, required=False)
+@blueprint.response(200, response_schemas.Flushed)
 @blueprint.errors(400, 409, 413, 415, 503, 507)
 def flush(options: dict[str, Any]) -> dict[str, Any]:
     """Save now

@@ -17,7 +17,7 @@ _FILES = {
     "swagger-ui.css": _STATIC / "swagger-ui",
 }
 _HEADERS = {
-    # `data:` are the icons in Swagger UI's style sheet, `blob:` the pictures that it shows as answers.
+    # `data:` are the icons in Swagger UI's style sheet, `blob:` the pictures that it shows.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",

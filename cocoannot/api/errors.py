@@ -1,4 +1,4 @@
-"""Errors as answers: which error has which status, and one body for all of them."""
+"""Errors: which error has which status, and one body for all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from cocoannot import errors
-from cocoannot.api.document import add_errors
+from cocoannot.api.openapi import add_errors
 from cocoannot.api.responses import json_response
 
 _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
@@ -64,7 +64,7 @@ class Api(flask_smorest.Api):
 
 
 def register_errors(app: Flask) -> None:
-    """Turn the errors of the layers below into answers."""
+    """Turn the errors of the layers below into response_schemas."""
     app.register_error_handler(errors.CocoannotError, _handle)
 
 

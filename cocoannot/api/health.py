@@ -13,7 +13,7 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.route("/healthz")
 def healthz() -> Response:
-    """200 while the process answers."""
+    """200 while the process response_schemas."""
     return json_response({"status": "ok"})
 
 

@@ -8,9 +8,9 @@ from flask import Response, request, send_file
 from flask_smorest.pagination import PaginationParameters
 from webargs.flaskparser import abort
 
-from cocoannot.api import answers, parameters, schemas
+from cocoannot.api import body_schemas, query_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, manager
-from cocoannot.api.document import ETAG, IF_MATCH, RANGE, RANGES
+from cocoannot.api.openapi import ETAG, IF_MATCH, RANGE, RANGES
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import (
     created_response,
@@ -22,9 +22,9 @@ from cocoannot.api.responses import (
     versioned_list_response,
 )
 from cocoannot.api.streams import stream_response
-from cocoannot.dataset.queries import AnnotationQuery, ImageQuery
 from cocoannot.extension import runtime
 from cocoannot.pictures.folder import Pictures
+from cocoannot.store.memory.queries import AnnotationQuery, ImageQuery
 
 _BYTES = {"type": "string", "format": "binary"}
 
@@ -32,8 +32,8 @@ blueprint = Blueprint("images", __name__, url_prefix="/api/images", description=
 
 
 @blueprint.route("")
-@blueprint.arguments(parameters.ImageListQuery, location="query")
-@blueprint.response(200, schemas.ListedImage(many=True))
+@blueprint.arguments(query_schemas.ImageListQuery, location="query")
+@blueprint.response(200, body_schemas.ListedImage(many=True))
 @blueprint.paginate()
 def list_images(query: dict[str, Any], pagination_parameters: PaginationParameters) -> Response:
     """List images
@@ -60,8 +60,8 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
 
 
 @blueprint.route("", methods=["POST"])
-@blueprint.arguments(schemas.NewImage)
-@blueprint.created(schemas.Image, "image")
+@blueprint.arguments(body_schemas.NewImage)
+@blueprint.created(body_schemas.Image, "image")
 @blueprint.errors(400, 409, 413, 415, 503, 507)
 def add_image(image: dict[str, Any]) -> Response:
     """Add an image's record"""
@@ -70,7 +70,7 @@ def add_image(image: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/<id:image_id>")
-@blueprint.response(200, schemas.Image, headers=ETAG)
+@blueprint.response(200, body_schemas.Image, headers=ETAG)
 @blueprint.errors(404, 409)
 @blueprint.unchanged()
 def get_image(image_id: int) -> Response:
@@ -79,8 +79,8 @@ def get_image(image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>", methods=["PATCH"])
-@blueprint.arguments(schemas.ImageChanges)
-@blueprint.response(200, schemas.Image, headers=ETAG)
+@blueprint.arguments(body_schemas.ImageChanges)
+@blueprint.response(200, body_schemas.Image, headers=ETAG)
 @blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
 @blueprint.takes(IF_MATCH)
 def update_image(changes: dict[str, Any], image_id: int) -> Response:
@@ -92,7 +92,7 @@ def update_image(changes: dict[str, Any], image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>", methods=["DELETE"])
-@blueprint.response(200, answers.DeletedImage)
+@blueprint.response(200, response_schemas.DeletedImage)
 @blueprint.errors(404, 409, 412, 503, 507)
 @blueprint.takes(IF_MATCH)
 def delete_image(image_id: int) -> Response:
@@ -105,8 +105,8 @@ def delete_image(image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>/annotations")
-@blueprint.arguments(parameters.WithEtag, location="query")
-@blueprint.response(200, schemas.ListedAnnotation(many=True), headers=ETAG)
+@blueprint.arguments(query_schemas.WithEtag, location="query")
+@blueprint.response(200, body_schemas.ListedAnnotation(many=True), headers=ETAG)
 @blueprint.errors(404, 409)
 @blueprint.unchanged()
 def list_annotations_of_image(query: dict[str, Any], image_id: int) -> Response:
@@ -143,7 +143,7 @@ def get_picture(image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>/thumbnail")
-@blueprint.arguments(parameters.ThumbnailQuery, location="query")
+@blueprint.arguments(query_schemas.ThumbnailQuery, location="query")
 @blueprint.response(200, _BYTES, content_type="image/jpeg", headers=ETAG)
 @blueprint.errors(404, 409, 502)
 @blueprint.unchanged()

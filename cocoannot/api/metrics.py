@@ -21,11 +21,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from cocoannot.api.watch import Call, watch
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.api.instrumentation import Call, watch
 from cocoannot.errors import NotLoaded
 from cocoannot.extension import runtime
 from cocoannot.logs import ACCESS
+from cocoannot.manager import DatasetManager
 from cocoannot.version import __version__
 
 _NAME = "cocoannot.metrics"

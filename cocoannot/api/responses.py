@@ -10,7 +10,7 @@ import msgspec
 from flask import Response, request
 from werkzeug.datastructures import Headers
 
-from cocoannot.dataset.records import Record, etag
+from cocoannot.coco.records import Record, etag
 from cocoannot.errors import UnknownId
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cocoannot.api import answers, schemas
+from cocoannot.api import body_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, manager
 from cocoannot.api.dataset import s3_part
 from cocoannot.extension import runtime
@@ -13,7 +13,7 @@ blueprint = Blueprint("s3", __name__, url_prefix="/api", description="The datase
 
 
 @blueprint.route("/s3")
-@blueprint.response(200, answers.S3Status)
+@blueprint.response(200, response_schemas.S3Status)
 @blueprint.errors(400)
 def get_s3() -> dict[str, Any] | None:
     """Get where S3 stands, after asking it
@@ -27,8 +27,8 @@ def get_s3() -> dict[str, Any] | None:
 
 
 @blueprint.route("/save-to-s3", methods=["POST"])
-@blueprint.arguments(schemas.OnConflict, required=False)
-@blueprint.response(200, answers.SavedToS3)
+@blueprint.arguments(body_schemas.OnConflict, required=False)
+@blueprint.response(200, response_schemas.SavedToS3)
 @blueprint.errors(400, 409, 413, 415, 502, 503, 507)
 def save_to_s3(options: dict[str, Any]) -> dict[str, Any]:
     """Save, then upload exactly what was saved

@@ -14,8 +14,8 @@ from cocoannot.check.findings import Findings
 from cocoannot.check.identity import is_id
 from cocoannot.check.scan import Bools, scan
 from cocoannot.check.text import INFINITE
-from cocoannot.dataset.columns import NONE
-from cocoannot.dataset.rules import Fields
+from cocoannot.coco.parser import NONE
+from cocoannot.coco.rules import Fields
 
 _PIECE = 4096
 

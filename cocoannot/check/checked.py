@@ -13,12 +13,11 @@ import numpy as np
 
 from cocoannot.check.findings import EXAMPLES, Example, Findings
 from cocoannot.check.identity import Identity, identify, is_id
+from cocoannot.check.lenient_parser import Readable
 from cocoannot.check.mend import Mended, mend_annotation
 from cocoannot.check.scan import Known
-from cocoannot.check.tolerant import Readable
-from cocoannot.dataset.columns import NONE, Ints
-from cocoannot.dataset.document import SECTIONS
-from cocoannot.dataset.rules import Fields
+from cocoannot.coco.parser import NONE, SECTIONS, Ints
+from cocoannot.coco.rules import Fields
 
 _SHOWN = 40
 _VALUE = msgspec.json.Decoder()

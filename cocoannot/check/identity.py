@@ -10,9 +10,8 @@ from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
-from cocoannot.dataset.columns import NONE, Ints
-from cocoannot.dataset.document import MAX_ID
-from cocoannot.dataset.rules import is_integer
+from cocoannot.coco.parser import MAX_ID, NONE, Ints
+from cocoannot.coco.rules import is_integer
 
 _WHOLE = re.compile(r"-?\d{1,16}(?:\.0*)?")
 

@@ -11,8 +11,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from cocoannot.dataset.geometry import COORDINATE_LIMIT, Measured, Number, measure_bbox, measure_segmentation
-from cocoannot.dataset.rules import MAX_SIDE, Fields, is_integer, is_number
+from cocoannot.coco.geometry import COORDINATE_LIMIT, Measured, Number, measure_bbox, measure_segmentation
+from cocoannot.coco.rules import MAX_SIDE, Fields, is_integer, is_number
 from cocoannot.errors import InvalidRecord
 
 AREA_OFF, AREA_RATIO, EDGE_OFF = 1.0, 1e-3, 1.0

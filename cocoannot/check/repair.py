@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 
 from cocoannot.check.checked import Checked, Section, decode
-from cocoannot.check.tolerant import Lost
-from cocoannot.dataset.document import SECTIONS
-from cocoannot.dataset.frozen import Piece, split
-from cocoannot.dataset.records import encode, merge
-from cocoannot.dataset.rules import Fields
+from cocoannot.check.lenient_parser import Lost
+from cocoannot.coco.parser import SECTIONS
+from cocoannot.coco.records import encode, merge
+from cocoannot.coco.rules import Fields
+from cocoannot.coco.serializer import Piece, split
 from cocoannot.errors import DatasetError, SaveError
-from cocoannot.storage.files import NewFile, sync_folder
+from cocoannot.files.atomic import NewFile, sync_folder
 
 
 def removed_path(out: Path) -> Path:

@@ -22,10 +22,9 @@ from cocoannot.check.mend import (
     Size,
     count_labelled,
 )
-from cocoannot.dataset import rle
-from cocoannot.dataset.columns import NONE, Ints
-from cocoannot.dataset.document import MAX_ID
-from cocoannot.dataset.geometry import COORDINATE_LIMIT
+from cocoannot.coco import rle
+from cocoannot.coco.geometry import COORDINATE_LIMIT
+from cocoannot.coco.parser import MAX_ID, NONE, Ints
 
 Id = Annotated[int, msgspec.Meta(ge=-MAX_ID, le=MAX_ID)]
 Bools = npt.NDArray[np.bool_]

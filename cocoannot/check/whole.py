@@ -13,11 +13,11 @@ import msgspec
 from cocoannot.check.annotations import look_at_annotations
 from cocoannot.check.checked import Checked
 from cocoannot.check.findings import Findings
+from cocoannot.check.lenient_parser import make_readable
 from cocoannot.check.mend import Size, is_text, mend_category, mend_image, size_of
 from cocoannot.check.scan import Id
 from cocoannot.check.text import INFINITE
-from cocoannot.check.tolerant import make_readable
-from cocoannot.dataset.rules import MAX_SIDE, Fields
+from cocoannot.coco.rules import MAX_SIDE, Fields
 
 _Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_SIDE)]
 

@@ -18,10 +18,10 @@ from cocoannot.check.checked import Checked
 from cocoannot.check.findings import KINDS, Findings
 from cocoannot.check.repair import check_place, removed_path, write_repaired
 from cocoannot.check.whole import check_dataset
-from cocoannot.config import S3Uri
 from cocoannot.errors import CocoannotError, UnknownId
 from cocoannot.extension import runtime
 from cocoannot.pictures.folder import Pictures, choose_folder
+from cocoannot.settings import S3Uri
 
 # Bytes: below it there is nothing to wait for.
 _LARGE = 20_000_000

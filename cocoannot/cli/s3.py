@@ -10,14 +10,14 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from cocoannot.cli.asking import ask_status, call
-from cocoannot.cli.command import as_one_line, moment, owned, print_answer
-from cocoannot.config import S3Uri
-from cocoannot.dataset.manager import DatasetManager
+from cocoannot.cli.common_options import as_one_line, moment, owned, print_answer
+from cocoannot.cli.server_client import ask_status, call
 from cocoannot.errors import CocoannotError, DatasetError, NotInS3, OwnedElsewhere
 from cocoannot.extension import runtime
-from cocoannot.storage.dataset_file import DatasetFile
-from cocoannot.storage.lock import Owner, describe, find_owner
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.lock import Owner, describe, find_owner
+from cocoannot.manager import DatasetManager
+from cocoannot.settings import S3Uri
 
 _TELL_EVERY = 2.0
 """Seconds between two lines that say how far an upload is."""

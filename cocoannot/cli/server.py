@@ -7,14 +7,14 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from cocoannot.cli.asking import ask_status, call
-from cocoannot.cli.command import as_one_line, moment, owned, print_answer
-from cocoannot.dataset.manager import DatasetManager
-from cocoannot.dataset.settling import settle
+from cocoannot.cli.common_options import as_one_line, moment, owned, print_answer
+from cocoannot.cli.server_client import ask_status, call
 from cocoannot.errors import DatasetError, OwnedElsewhere
 from cocoannot.extension import runtime
-from cocoannot.storage.dataset_file import DatasetFile
-from cocoannot.storage.lock import Owner, describe, find_owner
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.lock import Owner, describe, find_owner
+from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.settling import settle
 
 
 @click.command()

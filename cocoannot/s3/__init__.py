@@ -1,1 +1,1 @@
-"""S3: objects over HTTP, and a dataset that lives there. The only place that knows boto3."""
+"""Objects in S3 over HTTP. The only place that knows boto3."""

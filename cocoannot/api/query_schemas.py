@@ -1,0 +1,89 @@
+"""What queries may hold, for validation and for the OpenAPI document. Made once, at import."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from cocoannot.pictures.thumbnails import MAX_SIZE
+from cocoannot.store.memory.queries import SORTS
+
+
+class Query(ma.Schema):
+    """Query parameters; those that are not known are ignored."""
+
+    class Meta:
+        unknown = ma.EXCLUDE
+
+
+class Numeral(fields.Integer):
+    """An integer in a query: digits, and nothing else that Python would take, such as `1_000`."""
+
+    def _validated(self, value: Any) -> Any:
+        if isinstance(value, str) and not re.fullmatch("-?[0-9]+", value):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+def _derived(*names: str) -> fields.List[Any]:
+    return fields.List(
+        fields.String(validate=validate.OneOf(names)),
+        data_key="with",
+        load_default=list,
+        metadata={"description": "fields to add to each record, with an underscore in front"},
+    )
+
+
+def _count(description: str) -> Numeral:
+    return Numeral(validate=validate.Range(0, 2**53 - 1), metadata={"description": description})
+
+
+def _pixels(description: str) -> fields.Float:
+    return fields.Float(validate=validate.Range(0, 1e6), allow_nan=False, metadata={"description": description})
+
+
+class ImageListQuery(Query):
+    file_name = fields.String(load_default="", metadata={"description": "part of the file name"})
+    category_id = fields.List(
+        Numeral(), load_default=list, metadata={"description": "images with any of these categories"}
+    )
+    annotated = fields.Boolean(
+        truthy={"true"}, falsy={"false"}, metadata={"description": "images with annotations, or those without"}
+    )
+    min_annotations = _count("images with at least so many annotations")
+    max_annotations = _count("images with at most so many annotations")
+    min_size = _pixels("images with an annotation of at least this size: the square root of its area, in pixels")
+    below_size = _pixels("images with an annotation below this size")
+    sort = fields.String(
+        load_default="position",
+        validate=validate.OneOf(SORTS),
+        metadata={"description": "`position` is the file's own order; `-` is for descending"},
+    )
+    derived = _derived("annotation_count", "annotations", "etag")
+
+
+class WithEtag(Query):
+    derived = _derived("etag")
+
+
+class ThumbnailQuery(Query):
+    size = Numeral(
+        load_default=256, validate=validate.Range(1, MAX_SIZE), metadata={"description": "longest side in pixels"}
+    )
+
+
+class AnnotationListQuery(WithEtag):
+    image_id = Numeral(metadata={"description": "annotations of this image"})
+    category_id = Numeral(metadata={"description": "annotations of this category"})
+    iscrowd = Numeral(validate=validate.OneOf([0, 1]), metadata={"description": "crowds (1), or single objects (0)"})
+
+
+class CategoryListQuery(Query):
+    derived = _derived("annotation_count")
+
+
+class ReassignQuery(Query):
+    reassign_to = Numeral(metadata={"description": "category that takes the annotations"})

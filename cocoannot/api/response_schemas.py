@@ -1,0 +1,154 @@
+"""What answers hold beside records, for the OpenAPI document; the status is written by it. Made once, at import."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+from marshmallow import fields
+
+from cocoannot.api.body_schemas import Annotation, Category
+
+
+class Error(ma.Schema):
+    """What every error response_schemas."""
+
+    code = fields.Integer(required=True, metadata={"description": "the status"})
+    status = fields.String(required=True, metadata={"description": "its name"})
+    message = fields.String(required=True, metadata={"description": "what happened and what to do"})
+    errors = fields.Dict(metadata={"description": "what is wrong, by place and field, or what is there instead"})
+
+
+class Counts(ma.Schema):
+    images = fields.Integer()
+    annotations = fields.Integer()
+    categories = fields.Integer()
+
+
+class DatasetHead(ma.Schema):
+    info = fields.Raw(allow_none=True)
+    licenses = fields.Raw(allow_none=True)
+    categories = fields.List(fields.Nested(Category))
+    counts = fields.Nested(Counts)
+    revision = fields.Integer()
+
+
+class CategoryCount(ma.Schema):
+    id = fields.Integer()
+    name = fields.String()
+    annotations = fields.Integer()
+
+
+class ImageBar(ma.Schema):
+    at_least = fields.Integer()
+    at_most = fields.Integer(allow_none=True, metadata={"description": "null for no limit"})
+    images = fields.Integer()
+
+
+class SizeBar(ma.Schema):
+    at_least = fields.Integer(metadata={"description": "pixels"})
+    below = fields.Integer(allow_none=True, metadata={"description": "pixels, null for no limit"})
+    annotations = fields.Integer()
+
+
+class Statistics(ma.Schema):
+    counts = fields.Nested(Counts)
+    categories = fields.List(fields.Nested(CategoryCount))
+    annotations_per_image = fields.List(fields.Nested(ImageBar))
+    sizes = fields.List(fields.Nested(SizeBar))
+
+
+class Flushed(ma.Schema):
+    saved = fields.Boolean()
+    summary = fields.String(metadata={"example": "3 annotation(s) added"})
+    revision = fields.Integer()
+
+
+class DeletedImage(ma.Schema):
+    annotations_deleted = fields.Integer()
+
+
+class BatchResult(ma.Schema):
+    annotation = fields.Nested(Annotation, allow_none=True)
+    etag = fields.String(allow_none=True)
+
+
+class BatchResults(ma.Schema):
+    results = fields.List(fields.Nested(BatchResult))
+
+
+class Backup(ma.Schema):
+    """The dataset's file as it was before the first save of a day."""
+
+    path = fields.String()
+    bytes = fields.Integer()
+
+
+class DatasetStatus(ma.Schema):
+    uri = fields.String()
+    path = fields.String()
+    loaded_at = fields.DateTime()
+    bytes = fields.Integer()
+    counts = fields.Nested(Counts)
+    warnings = fields.List(fields.String())
+    backups = fields.List(fields.Nested(Backup))
+
+
+class RevisionStatus(ma.Schema):
+    memory = fields.Integer()
+    journal = fields.Integer(metadata={"description": "up to here all changes would survive a power cut"})
+    file = fields.Integer()
+    s3 = fields.Integer(allow_none=True)
+
+
+PendingStatus = ma.Schema.from_dict(
+    {
+        **{
+            f"{section}_{action}": fields.Integer()
+            for section in ("annotations", "categories", "images")
+            for action in ("added", "updated", "deleted")
+        },
+        "summary": fields.String(),
+        "since": fields.DateTime(allow_none=True),
+    },
+    name="PendingStatus",
+)
+
+
+class SaverStatus(ma.Schema):
+    interval = fields.Float(metadata={"description": "seconds"})
+    next_save_in = fields.Float(allow_none=True, metadata={"description": "seconds"})
+    last_saved_at = fields.DateTime(allow_none=True)
+    last_save_seconds = fields.Float(allow_none=True)
+    last_error = fields.String(allow_none=True)
+
+
+class Uploading(ma.Schema):
+    bytes = fields.Integer()
+    total = fields.Integer()
+
+
+class S3Status(ma.Schema):
+    uri = fields.String()
+    state = fields.String(validate=ma.validate.OneOf(["level", "ahead", "conflict", "unknown"]))
+    etag = fields.String(allow_none=True, metadata={"description": "of the version that was agreed last"})
+    last_uploaded_at = fields.DateTime(allow_none=True)
+    uploading = fields.Nested(Uploading, allow_none=True)
+    last_error = fields.String(allow_none=True)
+    atomic = fields.Boolean(metadata={"description": "whether S3 itself sees to it that nobody is overwritten"})
+
+
+class SavedToS3(ma.Schema):
+    status = fields.String(metadata={"example": "success"})
+    s3_uri = fields.String()
+    etag = fields.String()
+    size = fields.Integer(metadata={"description": "bytes"})
+    revision = fields.Integer()
+    kept = fields.String(allow_none=True, metadata={"description": "where the version that was there was copied to"})
+
+
+class Status(ma.Schema):
+    version = fields.String()
+    dataset = fields.Nested(DatasetStatus)
+    revision = fields.Nested(RevisionStatus)
+    pending = fields.Nested(PendingStatus)
+    saver = fields.Nested(SaverStatus)
+    s3 = fields.Nested(S3Status, allow_none=True)

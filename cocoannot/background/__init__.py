@@ -1,0 +1,1 @@
+"""Threads, and when they act. What they call is given to them."""

@@ -1,0 +1,67 @@
+"""The running server as the commands ask it: found by the lock file, asked over HTTP."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from typing import Any
+
+from cocoannot.errors import DatasetError, OwnedElsewhere
+from cocoannot.extension import runtime
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.lock import Owner, describe
+
+# Seconds for an answer: the server may be loading, or saving a large dataset to a slow disk, or sending it to S3.
+_STATUS_TIMEOUT = 60
+_SAVE_TIMEOUT = 600
+_UPLOAD_TIMEOUT = 6 * 3600
+
+# The server is on this machine, whatever proxy the environment names.
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+
+def ask_status(owner: Owner, file: DatasetFile) -> dict[str, Any]:
+    """The status of the server that owns the dataset. Raises `OwnedElsewhere`, `DatasetError`."""
+    if not owner.url or owner.dataset != str(file.path):
+        raise OwnedElsewhere(f"{file.name} is in use by {describe(owner)}, which can't be asked")
+    answer = call(owner, "GET", "/api/status")
+    try:
+        served = answer["dataset"]["path"]
+    except (KeyError, TypeError):
+        raise OwnedElsewhere(f"what answers at {owner.url} is not a server of {file.path}") from None
+    if served != str(file.path):
+        raise OwnedElsewhere(f"{describe(owner)} serves {served}, not {file.path}")
+    return answer
+
+
+def call(owner: Owner, method: str, path: str, body: object = None) -> dict[str, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    # By a name that is served whatever address this is.
+    headers = {"Content-Type": "application/json", "Host": "localhost"}
+    request = urllib.request.Request(owner.url + path, data, headers, method=method)
+    if token := runtime().settings.token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with _open(request, timeout=_timeout(method, path)) as response:
+            answer: dict[str, Any] = json.load(response)
+            return answer
+    except urllib.error.HTTPError as exc:
+        raise DatasetError(_message(owner, exc)) from exc
+    except (OSError, HTTPException, ValueError) as exc:
+        reason = exc.reason if isinstance(exc, urllib.error.URLError) else exc
+        raise OwnedElsewhere(f"{describe(owner)} does not answer: {reason}; try again when it is up") from exc
+
+
+def _message(owner: Owner, error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["message"])
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return f"{describe(owner)} answered {error.code} {error.reason}"
+
+
+def _timeout(method: str, path: str) -> int:
+    if method == "GET":
+        return _STATUS_TIMEOUT
+    return _UPLOAD_TIMEOUT if path == "/api/save-to-s3" else _SAVE_TIMEOUT

@@ -1,0 +1,363 @@
+"""A COCO file as text: where its sections, its records and the text between them stand. Nothing is changed here.
+
+The file is read by msgspec in C: once to find the records, and once in pieces for the few fields of each that the
+index needs; the other top-level values are found in what is left without the records. Nothing is decoded further.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from cocoannot.errors import DatasetError
+
+NONE = -(2**63)
+"""Stands in an id column for "this record has none"."""
+
+Ints = npt.NDArray[np.int64]
+
+SECTIONS = ("images", "annotations", "categories")
+MAX_ID = 2**53 - 1
+"""The largest id that is given out or taken: above it, JavaScript rounds integers."""
+
+_BOM = codecs.BOM_UTF8
+_PIECE = 4096
+# Every escape as a whole, so that a backslash that is escaped itself begins none.
+_ESCAPES = re.compile(rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F]|(?P<lone>u[dD][89a-fA-F])|.)", re.DOTALL)
+_Scalar = int | float | str | bool | None
+
+
+class Section(NamedTuple):
+    """One list of records. `starts`, `ends` are byte offsets into the document's buffer, shape (records,).
+
+    `start`, `end` enclose the value itself, brackets included; `keys` has one array a field of the index and
+    `names` the file names or category names, `""` where a record has none.
+    """
+
+    start: int
+    end: int
+    starts: Ints
+    ends: Ints
+    keys: dict[str, npt.NDArray[Any]]
+    names: list[str]
+
+
+class Document(NamedTuple):
+    """A file's text and what stands where: `values` gives each top-level key its byte range, in file order."""
+
+    buffer: bytes
+    values: dict[str, tuple[int, int]]
+    sections: dict[str, Section]
+
+
+class ImageKeys(msgspec.Struct, gc=False):
+    id: int
+    file_name: Any = None
+
+
+class AnnotationKeys(msgspec.Struct, gc=False):
+    id: int
+    image_id: int = NONE
+    category_id: int = NONE
+    iscrowd: int = 0
+    area: Any = None
+
+
+class CategoryKeys(msgspec.Struct, gc=False):
+    id: int
+    name: Any = None
+
+
+class _AnyKeys(msgspec.Struct, gc=False):
+    """The same fields as they come in files that are less tidy."""
+
+    id: Any = None
+    image_id: Any = None
+    category_id: Any = None
+    iscrowd: Any = 0
+    area: Any = None
+    file_name: Any = None
+    name: Any = None
+    segments_info: msgspec.Raw = msgspec.Raw()
+
+
+Keys = ImageKeys | AnnotationKeys | CategoryKeys
+
+_KEYS: dict[str, type[Any]] = {"images": ImageKeys, "annotations": AnnotationKeys, "categories": CategoryKeys}
+_COLUMNS = {"images": ("id",), "annotations": ("id", "image_id", "category_id", "iscrowd"), "categories": ("id",)}
+_NAMES = {"images": "file_name", "annotations": None, "categories": "name"}
+_LISTS = {section: msgspec.json.Decoder(list[keys]) for section, keys in _KEYS.items()}  # type: ignore[valid-type]
+_ANY = msgspec.json.Decoder(_AnyKeys)
+_Raws = list[msgspec.Raw]
+_RAWS = msgspec.json.Decoder(_Raws)
+
+
+class _Sections(msgspec.Struct, gc=False):
+    """Each record's text, where each section is a list, or null."""
+
+    images: _Raws | None = None
+    annotations: _Raws | None = None
+    categories: _Raws | None = None
+
+
+_SECTIONS = msgspec.json.Decoder(_Sections)
+
+
+class _Key:
+    """A top-level key that equals no other, so that a dict keeps a repeated one."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+_TOP = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=lambda _, text: _Key(text))
+
+
+def read_document(buffer: bytes, source: str) -> Document:
+    """Read the text of a COCO file; `source` names it in errors.
+
+    Raises `DatasetError` where something can't be kept as it is: no JSON object, `NaN`, not UTF-8, a repeated
+    top-level key, a section that is no list, a record that is no object, an id that is no integer.
+    """
+    _check_utf8(buffer, source)
+    skip = _skipped(buffer)
+    records = _find_all_records(buffer)
+    values: dict[str, tuple[int, int]] = {}
+    found = _decode(lambda _: _find_values_around(buffer, records.values()), memoryview(buffer)[skip:], source, skip)
+    for key, start, end in found:
+        if key in values:
+            raise DatasetError(f"{source}: the top-level key {key!r} is there twice; keep one of them")
+        values[key] = (start, end)
+    sections = {name: _read_section(buffer, values.get(name), records.get(name), name, source) for name in SECTIONS}
+    return Document(buffer, values, sections)
+
+
+def find_values(buffer: bytes) -> list[tuple[str, int, int]]:
+    """The top-level values of a JSON object, in order: key, and byte range. A repeated key is there each time.
+
+    Raises msgspec's errors, with positions that do not count a byte order mark, and `RecursionError`.
+    """
+    raws: dict[_Key, msgspec.Raw] = _TOP.decode(memoryview(buffer)[_skipped(buffer) :])
+    address = _address(buffer)
+    starts = [_address(raw) - address for raw in raws.values()]
+    return [(key.text, at, at + len(raw)) for (key, raw), at in zip(raws.items(), starts, strict=True)]
+
+
+def find_records(buffer: bytes, start: int, end: int) -> tuple[Ints, Ints]:
+    """Where each value of the list in this byte range of `buffer` begins and ends, two arrays of shape (values,).
+
+    Raises msgspec's errors, with positions counted from `start`, and `RecursionError`.
+    """
+    return _locate(buffer, _RAWS.decode(memoryview(buffer)[start:end]))
+
+
+def read_keys(section: str, text: bytes) -> Keys:
+    """The index fields of one record's text. Raises `DatasetError`."""
+    return _tidy(section, text, section)
+
+
+def _check_utf8(buffer: bytes, source: str) -> None:
+    if buffer.isascii():
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(buffer), 1 << 20):
+        waiting = len(decoder.getstate()[0])
+        try:
+            decoder.decode(buffer[start : start + (1 << 20)], final=start + (1 << 20) >= len(buffer))
+        except UnicodeDecodeError as exc:
+            at = start - waiting + exc.start
+            raise DatasetError(f"{source}: not UTF-8 at byte {at} ({exc.reason}); convert the file to UTF-8") from exc
+
+
+def _decode(decode: Callable[[Any], Any], text: Any, source: str, offset: int) -> Any:
+    try:
+        return decode(text)
+    except RecursionError as exc:
+        raise DatasetError(f"{source}: nested too deep to read") from exc
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise DatasetError(f"{source}: {_explain(exc, bytes(text), offset)}") from exc
+
+
+def _explain(exc: Exception, text: bytes, offset: int) -> str:
+    """What msgspec means, with byte positions counted from the start of the file."""
+    message = str(exc)
+    if isinstance(exc, msgspec.ValidationError):
+        return f"not a COCO file: {message[0].lower()}{message[1:]}"
+    if not text.strip():
+        return "the file is empty; COCOANNOT_CREATE=1 makes an empty dataset where there is no file"
+    if re.search("truncated|hex escape|surrogate", message) and (at := _lone_surrogate(text)) is not None:
+        return f"not JSON: half of a surrogate pair (\\uD800 to \\uDFFF) stands alone at byte {at + offset}"
+    message = re.sub(r"byte (\d+)", lambda found: f"byte {int(found[1]) + offset}", message)
+    if (found := re.search(r"byte (\d+)", message)) and re.match(
+        rb"-?(NaN|Infinity)", text[int(found[1]) - offset :][:9].lstrip(b"-")
+    ):
+        message += ": NaN and Infinity are not JSON"
+    return f"not JSON: {message}"
+
+
+def _lone_surrogate(text: bytes) -> int | None:
+    return next((found.start() for found in _ESCAPES.finditer(text) if found["lone"]), None)
+
+
+def _skipped(buffer: bytes) -> int:
+    """Bytes of the byte order mark that `buffer` begins with."""
+    return len(_BOM) if buffer.startswith(_BOM) else 0
+
+
+def _address(data: bytes | msgspec.Raw) -> int:
+    address: int = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
+    return address
+
+
+def _find_all_records(buffer: bytes) -> dict[str, tuple[Ints, Ints]]:
+    """What `find_records` gives, for each section that has records; nothing where one pass can't tell.
+
+    Of a section that is there twice they are the last one's.
+    """
+    try:
+        sections = _SECTIONS.decode(memoryview(buffer)[_skipped(buffer) :])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}  # Read again value by value: the error must name the one that is wrong.
+    found = {name: raws for name in SECTIONS if (raws := getattr(sections, name))}
+    return {name: _locate(buffer, raws) for name, raws in found.items()}
+
+
+def _find_values_around(buffer: bytes, records: Iterable[tuple[Ints, Ints]]) -> list[tuple[str, int, int]]:
+    """What `find_values` gives, without reading `records` again: found in a text that lacks them."""
+    cuts = sorted((int(starts[0]), int(ends[-1])) for starts, ends in records)
+    begins, stops = [0, *(end for _, end in cuts)], [*(start for start, _ in cuts), len(buffer)]
+    values = find_values(b"".join(buffer[begin:stop] for begin, stop in zip(begins, stops, strict=True)))
+
+    def place(at: int) -> int:
+        for start, end in cuts:
+            at += end - start if at > start else 0
+        return at
+
+    return [(key, place(start), place(end)) for key, start, end in values]
+
+
+def _read_section(
+    buffer: bytes, span: tuple[int, int] | None, records: tuple[Ints, Ints] | None, name: str, source: str
+) -> Section:
+    start, end = span or (0, 0)
+    text = memoryview(buffer)[start:end]
+    if span is None or bytes(text[:5]) == b"null":
+        empty = np.zeros(0, np.int64)
+        return Section(start, end, empty, empty, dict.fromkeys([*_COLUMNS[name], "area"], empty), [])
+    if bytes(text[:1]) != b"[":
+        raise DatasetError(f"{source}: {name!r} must be a list of records")
+    starts, ends = records or _decode(lambda _: find_records(buffer, start, end), text, source, start)
+    columns: dict[str, list[Any]] = {column: [] for column in _COLUMNS[name]}
+    if name == "annotations":
+        columns["area"] = []
+    names: list[str] = []
+    for first in range(0, len(starts), _PIECE):
+        at = slice(first, first + _PIECE)
+        keys, arrays = _read_piece(buffer, starts[at], ends[at], name, f"{source}: {name}", first)
+        for column, parts in columns.items():
+            parts.append(arrays[column])
+        if field := _NAMES[name]:
+            names.extend(value if type(value) is str else "" for value in map(attrgetter(field), keys))
+    joined = {column: np.concatenate(parts) if parts else starts for column, parts in columns.items()}
+    return Section(start, end, starts, ends, joined, names)
+
+
+def _locate(buffer: bytes, raws: Sequence[msgspec.Raw]) -> tuple[Ints, Ints]:
+    """Where each record stands: the sum of lengths where all gaps are alike, else each record's own address."""
+    lengths = np.fromiter(map(len, raws), np.int64, len(raws))
+    starts = np.empty_like(lengths)
+    if not raws:
+        return starts, starts
+    address = _address(buffer)
+    gap = buffer[_address(raws[0]) - address + len(raws[0]) : _address(raws[1]) - address] if len(raws) > 1 else b""
+    for first in range(0, len(raws), _PIECE):
+        piece = raws[first : first + _PIECE]
+        at = slice(first, first + len(piece))
+        position = _address(piece[0]) - address
+        if buffer.startswith(gap.join(piece), position):
+            steps = lengths[at] + len(gap)
+            starts[at] = position + np.cumsum(steps) - steps
+        else:
+            starts[at] = np.fromiter(map(_address, piece), np.int64, len(piece)) - address
+    return starts, starts + lengths
+
+
+def _read_piece(
+    buffer: bytes, starts: Ints, ends: Ints, name: str, where: str, first: int
+) -> tuple[list[Keys], dict[str, npt.NDArray[Any]]]:
+    keys: list[Keys]
+    try:
+        keys = _LISTS[name].decode(b"[%b]" % buffer[int(starts[0]) : int(ends[-1])])
+        arrays = _arrays(keys, name)
+        if not any(_too_large(arrays[column], column) for column in _COLUMNS[name]):
+            return keys, arrays
+    except (msgspec.DecodeError, UnicodeDecodeError, OverflowError):
+        pass  # Read again one by one: either it is odd but fine, or the error must name the record.
+    keys = [
+        _tidy(name, buffer[start:end], f"{where}[{first + i}]")
+        for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True))
+    ]
+    return keys, _arrays(keys, name)
+
+
+def _arrays(keys: list[Keys], name: str) -> dict[str, npt.NDArray[Any]]:
+    arrays: dict[str, npt.NDArray[Any]] = {
+        column: np.fromiter(map(attrgetter(column), keys), np.int64, len(keys)) for column in _COLUMNS[name]
+    }
+    if name == "annotations":
+        arrays["area"] = _areas(keys)
+    return arrays
+
+
+def _areas(keys: list[Keys]) -> npt.NDArray[np.float32]:
+    try:
+        return np.fromiter(map(attrgetter("area"), keys), np.float32, len(keys))
+    except (TypeError, ValueError):
+        return np.fromiter((area_of(each) for each in keys if isinstance(each, AnnotationKeys)), np.float32, len(keys))
+
+
+def _too_large(ids: Ints, column: str) -> bool:
+    """Whether there is an id beyond the limit; a record may lack its image or category, but not its own id."""
+    beyond = (ids > MAX_ID) | (ids < -MAX_ID)
+    return bool((beyond if column == "id" else beyond & (ids != NONE)).any())
+
+
+def _tidy(section: str, text: bytes, where: str) -> Keys:
+    keys: _AnyKeys = _decode(_ANY.decode, text, where, 0)
+    if section == "images":
+        return ImageKeys(_integer(keys.id, "id", where), keys.file_name)
+    if section == "categories":
+        return CategoryKeys(_integer(keys.id, "id", where), keys.name)
+    panoptic = keys.id is None and len(bytes(keys.segments_info)) > 0
+    return AnnotationKeys(
+        NONE if panoptic else _integer(keys.id, "id", where),
+        NONE if keys.image_id is None else _integer(keys.image_id, "image_id", where),
+        NONE if keys.category_id is None else _integer(keys.category_id, "category_id", where),
+        1 if keys.iscrowd else 0,
+        keys.area,
+    )
+
+
+def area_of(keys: AnnotationKeys) -> float:
+    """The record's `area`, NaN where it has none that is a number."""
+    return float(keys.area) if type(keys.area) in (int, float) else math.nan
+
+
+def _integer(value: _Scalar, field: str, where: str) -> int:
+    if type(value) is int and -MAX_ID <= value <= MAX_ID:
+        return value
+    if value is None:
+        raise DatasetError(f"{where}: has no {field!r}; every record needs an integer")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+        raise DatasetError(f"{where}: {field!r} is {value!r:.60}, which is no integer")
+    if abs(value) > MAX_ID:
+        raise DatasetError(f"{where}: {field!r} is {value!r:.60}; ids go up to 2^53 - 1, which JavaScript can hold")
+    return int(value)

@@ -1,0 +1,148 @@
+"""The dataset's text at one moment: the file's own, with the records in between that came or changed since.
+
+Taken under the manager's lock, which takes moments, and put together outside it: what is held here does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from cocoannot.coco.parser import Ints, Section
+
+Piece = bytes | memoryview
+
+_AT_ONCE = 256
+
+
+class FrozenSection(NamedTuple):
+    """One list of records: `slots` in order, `texts` of those that are not the file's, by slot.
+
+    A slot below `len(starts)` is of the file: its record is there from `starts` to `ends`, unless it is in `texts`, and
+    the gap before it begins at `leads`.
+    """
+
+    buffer: bytes
+    section: Section
+    starts: Ints
+    ends: Ints
+    leads: Ints
+    slots: Ints
+    texts: Mapping[int, bytes]
+
+    def pieces(self) -> Iterator[Piece]:
+        """The section's text, brackets included, as immutable pieces in order; long ones are views of the file."""
+        section, view = self.section, memoryview(self.buffer)
+        if not self.texts and len(self.slots) == len(section.starts):
+            yield view[section.start : section.end] if section.end else b"[]"
+            return
+        gap = self._standard_gap()
+        yield self._head()
+        in_file = self.slots[: self.slots.searchsorted(len(self.starts))]
+        first = True
+        for slot, lead, start, end in self._runs(in_file):
+            own = self.texts.get(slot)
+            if own is None:
+                yield view[start if first else lead : end]
+            else:
+                if not first:
+                    # The first record of the file has no gap before it that it could bring along.
+                    yield view[lead:start] if lead < start else gap
+                yield own
+            first = False
+        # Many at a time: one by one they would keep other threads from running for long.
+        for at in range(len(in_file), len(self.slots), _AT_ONCE):
+            texts = map(self.texts.__getitem__, self.slots[at : at + _AT_ONCE].tolist())
+            yield (b"" if first else gap) + gap.join(texts)
+            first = False
+        yield self._tail()
+
+    def _runs(self, slots: Ints) -> Iterator[tuple[int, int, int, int]]:
+        """Untouched neighbours in the file as one, every other record by itself: first slot, lead, start, end."""
+        starts, ends, leads = self.starts[slots], self.ends[slots], self.leads[slots]
+        own = np.zeros(len(self.starts), np.bool_)
+        changed = np.fromiter(self.texts, np.int64, len(self.texts))
+        own[changed[changed < len(own)]] = True
+        own = own[slots]
+        breaks = np.ones(len(slots), np.bool_)
+        breaks[1:] = own[1:] | own[:-1] | (leads[1:] != ends[:-1])
+        firsts = np.flatnonzero(breaks)
+        lasts = np.append(firsts, len(slots))[1:] - 1
+        columns = (slots[firsts], leads[firsts], starts[firsts], ends[lasts])
+        yield from zip(*(column.tolist() for column in columns), strict=True)
+
+    def _head(self) -> bytes:
+        section = self.section
+        return self.buffer[section.start : int(section.starts[0])] if len(section.starts) else b"["
+
+    def _tail(self) -> bytes:
+        section = self.section
+        return self.buffer[int(section.ends[-1]) : section.end] if len(section.starts) else b"]"
+
+    def _standard_gap(self) -> bytes:
+        """What stands between two records that are new: what stands between the first two of the file."""
+        section = self.section
+        if len(section.starts) > 1:
+            return self.buffer[int(section.ends[0]) : int(section.starts[1])]
+        return b"," + (self._head()[1:] or b" ")
+
+
+class FrozenDataset(NamedTuple):
+    """The whole text: `values` gives each top-level key its byte range in the file's `buffer`, in order."""
+
+    buffer: bytes
+    values: Mapping[str, tuple[int, int]]
+    sections: Mapping[str, FrozenSection]
+
+    def pieces(self, replaced: Mapping[str, bytes] | None = None) -> Iterator[Piece]:
+        """The text as immutable pieces in order; `replaced` gives other texts for top-level values.
+
+        Everything that nobody touched is there byte for byte. A value that the file does not have yet goes to
+        the end of the object.
+        """
+        texts: dict[str, Iterable[Piece]] = {key: [text] for key, text in (replaced or {}).items()}
+        for name, section in self.sections.items():
+            if name in self.values or len(section.slots):
+                texts.setdefault(name, section.pieces())
+        buffer = memoryview(self.buffer)
+        position = 0
+        for key, (start, end) in self.values.items():
+            if key in texts:
+                yield buffer[position:start]
+                yield from texts.pop(key)
+                position = end
+        if texts:
+            # The closing brace is the last one of the file, and nothing but white space comes before it.
+            close = self.buffer.rindex(b"}")
+            body_end = max((end for _, end in self.values.values()), default=self.buffer.index(b"{") + 1)
+            yield buffer[position:body_end]
+            for i, (key, value) in enumerate(texts.items()):
+                comma = b", " if i or self.values else b""
+                yield comma + b'"' + key.encode() + b'": '
+                yield from value
+            position = close if not self.values else body_end
+        yield buffer[position:]
+
+
+def split(pieces: Iterable[Piece], size: int = 1 << 20) -> Iterator[Piece]:
+    """`pieces` in blocks of about `size` bytes: small ones joined, long ones cut, so that neither dominates."""
+    waiting: list[Piece] = []
+    length = 0
+    for piece in pieces:
+        if len(piece) >= size:
+            if waiting:
+                yield b"".join(waiting)
+                waiting, length = [], 0
+            view = memoryview(piece)
+            for start in range(0, len(view), size):
+                yield view[start : start + size]
+            continue
+        waiting.append(piece)
+        length += len(piece)
+        if length >= size:
+            yield b"".join(waiting)
+            waiting, length = [], 0
+    if waiting:
+        yield b"".join(waiting)

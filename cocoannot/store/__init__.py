@@ -1,0 +1,1 @@
+"""Stores of one dataset behind one seam, `cocoannot.store.base`."""
