@@ -27,12 +27,13 @@ PART_OF_A_NAME = "0123"
 
 def cocoannot(scale: float, *, journal: bool = True) -> Load:
     """The manager; a change returns when it is in the journal, and somebody else makes that durable."""
-    from bench.unwritten import UnwrittenManager
+    from bench.unwritten import UnwrittenStore
     from cocoannot.manager import DatasetManager
-    from cocoannot.store.memory.queries import ImageQuery
+    from cocoannot.store.memory.store import MemoryStore
+    from cocoannot.store.queries import ImageQuery
 
     def load(path: Path) -> Operations:
-        manager = (DatasetManager if journal else UnwrittenManager)(on_append=lambda: None)
+        manager = DatasetManager((MemoryStore if journal else UnwrittenStore)(on_append=lambda: None))
         manager.load(path)
         images, boxes, polygons = _images(scale), _additions(scale, "box"), _additions(scale, "polygon")
         last = manager.get_next_annotation_id() - 1
@@ -41,11 +42,11 @@ def cocoannot(scale: float, *, journal: bool = True) -> Load:
             "add a polygon": lambda: manager.add_annotation(next(polygons)),
             "change an annotation": lambda: manager.update_annotation(last, {"iscrowd": 0}),
             "annotations of an image": lambda: manager.get_annotations_by_image(next(images)),
-            "first page of images": lambda: manager.find_images(ImageQuery(), 0, PAGE),
-            "first page of the largest category": lambda: manager.find_images(
+            "first page of images": lambda: manager.store.find(ImageQuery(), 0, PAGE),
+            "first page of the largest category": lambda: manager.store.find(
                 ImageQuery(category_ids=[LARGEST]), 0, PAGE
             ),
-            "first page by file name": lambda: manager.find_images(ImageQuery(file_name=PART_OF_A_NAME), 0, PAGE),
+            "first page by file name": lambda: manager.store.find(ImageQuery(file_name=PART_OF_A_NAME), 0, PAGE),
             "save": manager.save,
         }
 

@@ -5,37 +5,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flask import Flask
 
-from cocoannot import create_app, extension
+from cocoannot import create_app
+from cocoannot.extension import runtime
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.journal import Journal
-from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.store import MemoryStore
 
 
 class UnwrittenJournal(Journal):
     """Takes every change, and forgets it."""
 
-    def append(self, revision: int, time: float, author: str | None, change: bytes) -> None:
+    def append(self, revision: int, time: float, actor: str | None, key: str | None, change: bytes) -> None:
         """Nothing."""
 
     def sync(self, revision: int | None = None) -> None:
         """Nothing."""
 
 
-class UnwrittenManager(DatasetManager):
+class UnwrittenStore(MemoryStore):
     """Holds a dataset whose changes are nowhere but in memory until they are saved."""
 
-    def load(self, path: Path | DatasetFile, *, create: bool = False) -> None:
-        """As the real one does."""
-        file = path if isinstance(path, DatasetFile) else DatasetFile(path)
+    def load_file(self, file: DatasetFile, *, create: bool = False) -> None:
+        """As the real one does, with such a journal."""
         file.journal = UnwrittenJournal(file.journal.folder)
-        super().load(file, create=create)
+        super().load_file(file, create=create)
 
 
 def serve() -> Flask:
-    """The real application, with such a manager."""
-    extension.DatasetManager = UnwrittenManager  # type: ignore[misc]
-    return create_app()
+    """The real application, with such a store."""
+    app = create_app()
+    runtime(app).store.__class__ = UnwrittenStore
+    return app

@@ -30,6 +30,7 @@ from cocoannot.pictures.formats import media_type
 from cocoannot.pictures.rendering import render_file
 from cocoannot.pictures.thumbnails import Thumbnail, Thumbnails
 from cocoannot.settings import S3Uri, Settings
+from cocoannot.store.memory.store import MemoryStore
 
 if TYPE_CHECKING:
     from cocoannot.pictures.s3 import S3Pictures
@@ -46,14 +47,15 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         at_once = settings.journal_fsync == "always"
-        self.manager = DatasetManager(lambda: self.saver.notify(), None if at_once else lambda: self.syncer.notify())
-        self.syncer = Syncer(self.manager.sync_journal)
+        self.store = MemoryStore(lambda: self.saver.notify(), None if at_once else lambda: self.syncer.notify())
+        self.manager = DatasetManager(self.store)
+        self.syncer = Syncer(self.store.sync)
         self.saver = Saver(
             settings.auto_save_interval,
-            self.manager.unsaved_since,
-            self.manager.save,
+            self.store.unsaved_since,
+            lambda: self.store.save(automatic=True),
             self._save_last,
-            urgent=self.manager.save_is_urgent,
+            urgent=self.store.save_is_urgent,
         )
         self.pictures: Pictures | S3Pictures | None = None
         self.s3: S3Dataset | None = None
@@ -92,7 +94,7 @@ class Runtime:
                 ) from exc
             try:
                 self.s3 = self._start_s3(file, wait)
-                self.manager.load(file, create=self.settings.create)
+                self.store.load_file(file, create=self.settings.create)
                 self.pictures = self._find_pictures(file, wait)
             except BaseException:
                 file.lock.release()
@@ -222,7 +224,7 @@ class Runtime:
 
     def _find_pictures(self, file: DatasetFile, wait: Callable[[float], object]) -> Pictures | S3Pictures:
         follow = self.settings.images_follow_links
-        names = self.manager.file_names()
+        names = self.store.file_names()
         if (uri := self.pictures_uri()) is not None:
             return self._find_in_s3(uri, names, wait)
         if self.settings.images is None:

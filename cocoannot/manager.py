@@ -1,246 +1,266 @@
-"""The manager: one dataset in memory, changed at once, saved when told to. When that is, is the saver's business.
+"""The manager: what whoever embeds cocoannot calls. It keeps nothing; everything is done by its store.
 
-    change --> journal --> memory, revision + 1 --> first unsaved one? --> on_dirty()
-    save   --> snapshot under the lock --> write, outside it --> revision of the file
-    load   --> the file, and every change that the journal has above it
-
-It knows no HTTP and starts no thread. Locks are always taken in this order:
-
-    _saving     who may write the file (see DatasetSaves)
-    _changing   who may change memory and the journal (see DatasetChanges)
-    _lock       memory itself, for moments (see DatasetReads)
+Single changes come back as records, as a plain program wants them. The API asks `store` itself, whose answers tell
+their revision.
 """
 
 from __future__ import annotations
 
-import logging
-import shlex
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
+
+from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Update
 from cocoannot.changes.tracker import ChangeTracker
-from cocoannot.coco.parser import Document, read_document
-from cocoannot.coco.records import encode
-from cocoannot.coco.serializer import Piece, split
-from cocoannot.errors import DatasetError, SaveError, VersionMismatch
-from cocoannot.files.backups import Backup
-from cocoannot.files.dataset_file import DatasetFile, Found
-from cocoannot.store.memory.pending import Pending
-from cocoannot.store.memory.replay import replay
-from cocoannot.store.memory.saving import Clock, DatasetSaves, Saves
-from cocoannot.store.memory.tables import Store
-
-log = logging.getLogger(__name__)
-
-_EMPTY = b'{"info": {}, "licenses": [], "images": [], "annotations": [], "categories": []}\n'
+from cocoannot.coco.parser import SectionName
+from cocoannot.coco.records import Record, encode
+from cocoannot.errors import BadOperation, InvalidRecord, UnknownId
+from cocoannot.store.base import Committed, Deleted, SavingStore
+from cocoannot.store.memory.store import MemoryStore
+from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ImageQuery
 
 
-class Snapshot(NamedTuple):
-    """The whole dataset's text at one revision: `blocks` to be read once, `size` bytes in all, `name` of its file."""
+class DatasetManager:
+    """One COCO dataset; safe from any thread. Every method but `load` raises `NotLoaded` before it is loaded.
 
-    name: str
-    revision: int
-    size: int
-    blocks: Iterator[Piece]
-
-
-class Status(NamedTuple):
-    """Where the manager stands. Times are seconds since 1970, `None` for never; `size` is the file's, in bytes.
-
-    `pending_seconds` is how old the oldest change is that is not in the file, `None` where there is none.
-    `journal_revision` is the one up to which all would survive a power cut, `journal_size` the journal's bytes,
-    `journal_error` why changes are refused, `None` where they are not.
+    Each change may raise `JournalError`: it could not be written down and was not made; and `NotDurable`: it was made,
+    and it is not known whether it would survive a power cut. `actor` is who makes it, for those who ask later.
     """
 
-    name: str
-    path: Path
-    size: int
-    counts: dict[str, int]
-    warnings: list[str]
-    revision: int
-    journal_revision: int
-    file_revision: int
-    pending: ChangeTracker
-    pending_since: float | None
-    pending_seconds: float | None
-    loaded_at: float
-    last_saved_at: float | None
-    last_save_seconds: float | None
-    last_error: str | None
-    saves: Saves
-    journal_size: int
-    journal_error: str | None
-    backups: list[Backup]
+    def __init__(self, store: SavingStore | None = None) -> None:
+        self.store = MemoryStore() if store is None else store
 
+    def load(self, path: Path | str, *, create: bool = False) -> None:
+        """Read the dataset at `path`, with what its journal has above it; `create` makes an empty one.
 
-class DatasetManager(DatasetSaves):
-    """Holds one COCO dataset in memory; safe from any thread.
+        The caller makes sure that no other process owns the dataset. Raises `DatasetError`.
+        """
+        self.store.load(str(path), create=create)
 
-    `on_dirty` is called after the first change that is not in the file, and where a save should not wait;
-    `on_append` after each change, for somebody who calls `sync_journal` soon: without it a change returns only when it
-    is durable. Both are called outside every lock.
-    """
+    def save(self) -> bool:
+        """Write the dataset to its file if it has changed; returns whether it had. Raises `SaveError`, `FileChanged`.
 
-    def __init__(
+        Where that fails nothing is lost: the changes stay in memory, and pending.
+        """
+        return self.store.save(automatic=True) is not None
+
+    def flush(self) -> bool:
+        """Save now, because somebody asked for it; returns whether there was anything to save. Raises as `save`."""
+        return self.store.save() is not None
+
+    def shutdown(self) -> None:
+        """Save what is pending before the process ends; safe to call more than once. Failures are logged."""
+        self.store.shutdown()
+
+    def close(self) -> None:
+        """Make no change and no save any more: the file is about to be somebody else's. Reading goes on."""
+        self.store.close()
+
+    @property
+    def is_loaded(self) -> bool:
+        return self.store.is_loaded
+
+    @property
+    def revision(self) -> int:
+        """How many changes were accepted so far, over restarts."""
+        return self.store.revision
+
+    @property
+    def changes(self) -> ChangeTracker:
+        """What changed since the last save, as a copy."""
+        return self.store.status().pending
+
+    def counts(self) -> dict[str, int]:
+        """How many `images`, `annotations` and `categories` there are."""
+        return self.store.counts()
+
+    def get_images(self) -> list[Record]:
+        """All images, in file order."""
+        return _records(self.store.find(ImageQuery()).texts)
+
+    def get_images_range(self, start: int, count: int) -> list[Record]:
+        """At most `count` images from position `start` (from 0) on, in file order."""
+        return _records(self.store.find(ImageQuery(), start, count).texts)
+
+    def get_annotations(self) -> list[Record]:
+        """All annotations, in file order."""
+        return _records(self.store.find(AnnotationQuery()).texts)
+
+    def get_annotations_by_image(self, image_id: int) -> list[Record]:
+        """The annotations of one image, in file order; none where there is no such image."""
+        return _records(self.store.find(AnnotationQuery(image_id=image_id)).texts)
+
+    def get_categories(self) -> list[Record]:
+        """All categories, in file order."""
+        return _records(self.store.find(CategoryQuery()).texts)
+
+    def get_image(self, image_id: int) -> Record | None:
+        """One image, `None` where there is none with this id. Raises `AmbiguousId`."""
+        return self.store.get("images", image_id).record
+
+    def get_annotation(self, annotation_id: int) -> Record | None:
+        """One annotation, `None` where there is none with this id. Raises `AmbiguousId`."""
+        return self.store.get("annotations", annotation_id).record
+
+    def get_category(self, category_id: int) -> Record | None:
+        """One category, `None` where there is none with this id. Raises `AmbiguousId`."""
+        return self.store.get("categories", category_id).record
+
+    def get_info(self) -> Any:
+        """The file's `info`, decoded; `None` where it has none."""
+        return self._top_level("info")
+
+    def get_licenses(self) -> Any:
+        """The file's `licenses`, decoded; `None` where it has none."""
+        return self._top_level("licenses")
+
+    def get_next_annotation_id(self) -> int:
+        """The id that the next new annotation gets, unless somebody else's is added first."""
+        return self.store.next_id("annotations")
+
+    def get_next_category_id(self) -> int:
+        """The id that the next new category gets, unless somebody else's is added first."""
+        return self.store.next_id("categories")
+
+    def get_next_image_id(self) -> int:
+        """The id that the next new image gets, unless somebody else's is added first."""
+        return self.store.next_id("images")
+
+    def add_annotation(self, annotation: Mapping[str, Any], *, actor: str | None = None) -> Record:
+        """Add an annotation; `area`, `bbox` and `num_keypoints` are computed, `id` is chosen where none is given.
+
+        Returns the stored record. Raises `InvalidRecord`, and `Conflict` where the id is taken.
+        """
+        return self._add("annotations", annotation, actor)
+
+    def update_annotation(
+        self, annotation_id: int, updates: Mapping[str, Any], if_match: ETags = None, *, actor: str | None = None
+    ) -> Record | None:
+        """Merge `updates` at the top level; `None` as a value removes its field.
+
+        Returns the stored record, `None` where there is none with this id. Raises `InvalidRecord`, `AmbiguousId`,
+        and `VersionMismatch` where `if_match` is given and does not hold the record's ETag.
+        """
+        return self._update("annotations", annotation_id, updates, if_match, actor)
+
+    def delete_annotation(self, annotation_id: int, if_match: ETags = None, *, actor: str | None = None) -> bool:
+        """Delete an annotation; returns whether it was there. Raises `AmbiguousId`, `VersionMismatch`."""
+        return self._delete(Delete("annotations", annotation_id, if_match), actor) is not None
+
+    def change_annotations(
+        self, operations: Sequence[Mapping[str, Any]], *, actor: str | None = None
+    ) -> list[Record | None]:
+        """Make many changes to annotations as one: all or none.
+
+        Each operation is `{"op": "add" | "restore", "annotation": {...}}`, `{"op": "update", "id", "changes"}` or
+        `{"op": "delete", "id"}`; the last two may bring `if_match`, a collection of ETags. Returns the stored
+        records in order, `None` for a deleted one. Raises `BadOperation`.
+        """
+        committed = self.store.commit([_operation(index, each) for index, each in enumerate(operations)], actor=actor)
+        return [result if isinstance(result, Record) else None for result in committed.results]
+
+    def add_category(self, category: Mapping[str, Any], *, actor: str | None = None) -> Record:
+        """Add a category; returns the stored record. Raises `InvalidRecord`, `Conflict` (name or id taken)."""
+        return self._add("categories", category, actor)
+
+    def update_category(
+        self, category_id: int, updates: Mapping[str, Any], if_match: ETags = None, *, actor: str | None = None
+    ) -> Record | None:
+        """Like `update_annotation`, for a category; a name that is taken raises `Conflict`."""
+        return self._update("categories", category_id, updates, if_match, actor)
+
+    def delete_category(
         self,
-        on_dirty: Callable[[], object] = lambda: None,
-        on_append: Callable[[], object] | None = None,
-        clock: Clock = time,
-    ) -> None:
-        super().__init__(on_dirty, on_append, clock)
-        self._warnings: list[str] = []
-        self._loaded_at = 0.0
+        category_id: int,
+        reassign_to: int | None = None,
+        if_match: ETags = None,
+        *,
+        actor: str | None = None,
+    ) -> bool:
+        """Delete a category, its annotations moved to `reassign_to` first; returns whether it was there.
 
-    def load(self, path: Path | DatasetFile, *, create: bool = False) -> None:
-        """Read the dataset at `path` into memory; `create` makes an empty one where there is no file.
-
-        Changes that the journal has above the file are made again, and are pending. Raises `DatasetError`. The caller
-        makes sure that no other process owns the dataset.
+        Raises `Conflict` where annotations use it and `reassign_to` is not given.
         """
-        file = path if isinstance(path, DatasetFile) else DatasetFile(path)
-        if create and not file.path.exists():
-            file.create(_EMPTY)
-        found = file.read()
-        store = Store(_read_document(found.data, file.name), found.version.next_ids)
-        file.remember(store.next_ids)
-        self._take(file, store, found, replay(store, found.entries))
-        log.info("Dataset loaded into memory from %s", file.name)
-        if not found.is_known and found.version.revision:
-            log.warning("%s is not as it was saved last: something else wrote it; it is taken as it is", file.name)
-        for warning in self._warnings:
-            log.warning("%s: %s; kept as it is", file.name, warning)
+        return self._delete(Delete("categories", category_id, if_match, reassign_to), actor) is not None
 
-    def load_and_settle(self, file: DatasetFile) -> None:
-        """Read the dataset, and put what its journal has on top, though it is not certain that this belongs there.
+    def add_image(self, image: Mapping[str, Any], *, actor: str | None = None) -> Record:
+        """Add an image; returns the stored record. Raises `InvalidRecord`, `Conflict` (id taken)."""
+        return self._add("images", image, actor)
 
-        For a `JournalConflict` that the operator has decided. Raises `DatasetError`, `AmbiguousId`.
-        """
-        found = file.read(settle=True)
-        store = Store(_read_document(found.data, file.name), found.version.next_ids)
-        self._take(file, store, found, replay(store, found.entries, tolerant=True))
-        # None that anybody has seen stands for this.
-        self._revision += 1
+    def update_image(
+        self, image_id: int, updates: Mapping[str, Any], if_match: ETags = None, *, actor: str | None = None
+    ) -> Record | None:
+        """Like `update_annotation`, for an image."""
+        return self._update("images", image_id, updates, if_match, actor)
 
-    def _take(self, file: DatasetFile, store: Store, found: Found, replayed: ChangeTracker) -> None:
-        file_revision, revision = found.version.revision, found.revision
+    def delete_image(self, image_id: int, if_match: ETags = None, *, actor: str | None = None) -> Deleted | None:
+        """Delete an image and its annotations, as one change; `None` where there is none with this id."""
+        return self._delete(Delete("images", image_id, if_match), actor)
+
+    def set_images(self, images: Sequence[Mapping[str, Any]], *, actor: str | None = None) -> None:
+        """Replace all images and save at once. Raises `DatasetError`, `SaveError`; memory is then as it was."""
+        self.store.replace({"images": _list_text(images)}, actor=actor)
+
+    def set_annotations(self, annotations: Sequence[Mapping[str, Any]], *, actor: str | None = None) -> None:
+        """Replace all annotations and save at once. Raises `DatasetError`, `SaveError`; memory is then as it was."""
+        self.store.replace({"annotations": _list_text(annotations)}, actor=actor)
+
+    def change(self, operation: Operation, *, actor: str | None = None) -> Committed:
+        """Do one thing, as `Store.commit` does; raises what went wrong with it, without an index."""
         try:
-            doubts = file.journal.open(revision, file_revision)
-        except OSError as exc:
-            raise DatasetError(f"can't mend the journal {file.journal.folder}: {exc.strerror}") from exc
-        pending = Pending()
-        if found.entries:
-            pending.add(replayed, self._now())
-            log.info("Changes after revision %d found in the journal (%s)", file_revision, replayed.summary())
-        for text in doubts:
-            log.warning("%s", text)
-        with self._saving, self._changing, self._lock:
-            self._file, self._loaded, self._pending = file, store, pending
-            self._revision, self._file_revision = revision, file_revision
-            self._warnings = store.warnings()
-            self._loaded_at = self._clock.time()
-        if found.entries:
-            self._on_dirty()
+            return self.store.commit([operation], actor=actor)
+        except BadOperation as exc:
+            raise exc.cause from exc.__cause__
 
-    def set_images(self, images: Sequence[Mapping[str, Any]]) -> None:
-        """Replace all images and save at once. Raises as `replace` does."""
-        self.replace({"images": _list_text(images)})
+    def _add(self, section: SectionName, fields: Mapping[str, Any], actor: str | None) -> Record:
+        result = self.change(Add(section, fields), actor=actor).results[0]
+        assert isinstance(result, Record)
+        return result
 
-    def set_annotations(self, annotations: Sequence[Mapping[str, Any]]) -> None:
-        """Replace all annotations and save at once. Raises as `replace` does."""
-        self.replace({"annotations": _list_text(annotations)})
-
-    def replace(self, texts: Mapping[str, bytes], if_revision: int | None = None) -> int:
-        """Replace top-level values by JSON texts, read by the same rules as a file; returns the new revision.
-
-        The new file is written first, then memory changes: what was pending is in it. Raises `DatasetError`
-        where a text can't be kept, `VersionMismatch` where `if_revision` is given and not the current one,
-        `SaveError`; memory is then as it was.
-        """
+    def _update(
+        self, section: SectionName, record_id: int, changes: Mapping[str, Any], if_match: ETags, actor: str | None
+    ) -> Record | None:
         try:
-            return self._replace(texts, if_revision)
-        except SaveError:
-            if self.unsaved_since() is not None:
-                self._on_dirty()
-            raise
+            result = self.change(Update(section, record_id, changes, if_match), actor=actor).results[0]
+        except UnknownId:
+            return None
+        assert isinstance(result, Record)
+        return result
 
-    def snapshot(self) -> Snapshot:
-        """The whole dataset as it is now, as the file would be."""
-        with self._lock:
-            frozen, revision, name = self._store.freeze(), self._revision, self._dataset_file.path.name
-        return Snapshot(name, revision, sum(map(len, frozen.pieces())), split(frozen.pieces()))
+    def _delete(self, operation: Delete, actor: str | None) -> Deleted | None:
+        try:
+            result = self.change(operation, actor=actor).results[0]
+        except UnknownId:
+            return None
+        assert isinstance(result, Deleted)
+        return result
 
-    def status(self) -> Status:
-        """Where everything stands, at one moment. Raises `NotLoaded`."""
-        with self._lock:
-            store, file, since = self._store, self._dataset_file, self._pending.since
-            journal = file.journal
-            return Status(
-                file.name,
-                file.path,
-                # Not that of memory: that takes as long as a snapshot, and this is asked for often.
-                file.size,
-                store.counts(),
-                list(self._warnings),
-                self._revision,
-                max(min(journal.durable, self._revision), self._file_revision),
-                self._file_revision,
-                self._pending.tracker,
-                None if since is None else since.wall,
-                None if since is None else self._clock.monotonic() - since.monotonic,
-                self._loaded_at,
-                self._last_saved_at,
-                self._last_save_seconds,
-                self._last_error,
-                self._saves,
-                journal.size,
-                journal.trouble,
-                file.backups.found(),
-            )
-
-    def _replace(self, texts: Mapping[str, bytes], if_revision: int | None) -> int:
-        with self._saving, self._changing:
-            with self._lock:
-                if if_revision not in (None, self._revision):
-                    raise VersionMismatch(
-                        f"the dataset is at revision {self._revision}, not {if_revision}; read it again, then decide",
-                        str(self._revision),
-                    )
-                frozen, next_ids = self._store.freeze(), self._store.next_ids
-            data = b"".join(frozen.pieces(texts))
-            store = Store(read_document(data, "the new dataset"), next_ids)
-            revision = self._revision + 1
-            try:
-                self._write([data], revision, store.next_ids, overwrite=False)
-            except SaveError:
-                self._doubt(revision)
-                raise
-            with self._lock:
-                self._pending.take()
-                self._pending.done()
-                self._loaded, self._warnings = store, store.warnings()
-                self._revision = self._file_revision = revision
-            log.info("Dataset replaced (%s) and saved to %s", ", ".join(texts), self._dataset_file.name)
-            return revision
-
-    def _doubt(self, revision: int) -> None:
-        """After a replacement failed: where its file may be in place all the same, memory is to be saved over it."""
-        if self._dataset_file.newest_revision == revision:
-            # A change would follow what is in memory, and not what may be in place.
-            self._dataset_file.journal.doubt("a replacement of the dataset failed when it may have been in place")
-            with self._lock:
-                self._revision = revision + 1
-                self._pending.add(ChangeTracker(), self._now())
+    def _top_level(self, key: str) -> Any:
+        text = self.store.top_level(key)
+        return None if text is None else msgspec.json.decode(text)
 
 
-def _read_document(data: bytes, name: str) -> Document:
-    try:
-        return read_document(data, name)
-    except DatasetError as exc:
-        raise DatasetError(
-            f"{exc}. `flask check {shlex.quote(name)} --fix OUT` writes a repaired copy, where one can be made"
-        ) from exc
+def _operation(index: int, operation: Mapping[str, Any]) -> Operation:
+    if_match = operation.get("if_match")
+    versions = None if if_match is None else frozenset(if_match)
+    match operation.get("op"):
+        case "add":
+            return Add("annotations", operation["annotation"])
+        case "restore":
+            return Restore(operation["annotation"])
+        case "update":
+            return Update("annotations", operation["id"], operation["changes"], versions)
+        case "delete":
+            return Delete("annotations", operation["id"], versions)
+        case unknown:
+            error = InvalidRecord({"op": [f"is {unknown!r}; must be add, update, delete or restore"]})
+            raise BadOperation(index, error)
+
+
+def _records(texts: Sequence[bytes]) -> list[Record]:
+    return [Record(text) for text in texts]
 
 
 def _list_text(records: Sequence[Mapping[str, Any]]) -> bytes:

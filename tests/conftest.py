@@ -20,6 +20,7 @@ from s3_servers import seaweedfs as seaweedfs
 from s3_servers import seaweedfs_tls as seaweedfs_tls
 
 from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.store import MemoryStore
 
 _SMALL: dict[str, Any] = {
     "info": {"description": "a small dataset", "year": 2024},
@@ -155,7 +156,7 @@ def open_dataset(dataset_path: Path, clock: FakeClock) -> Iterator[OpenDataset]:
             content = json.dumps(content)
         if content is not None:
             dataset_path.write_bytes(content.encode() if isinstance(content, str) else content)
-        manager = DatasetManager(on_dirty, lambda: None, clock)
+        manager = DatasetManager(MemoryStore(on_dirty, lambda: None, clock))
         opened.append(manager)
         manager.load(dataset_path)
         return manager

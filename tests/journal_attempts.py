@@ -29,6 +29,7 @@ from cocoannot.errors import DatasetError, FileChanged, JournalError, NotDurable
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.manager import DatasetManager
 from cocoannot.store.memory.settling import settle
+from cocoannot.store.memory.store import MemoryStore
 
 DATASET = """{
   "images": [{"id": 1, "file_name": "one.jpg", "width": 64, "height": 48}, {"id": 2, "width": 64, "height": 48}],
@@ -75,16 +76,18 @@ class World:
 
     def renew(self) -> None:
         """Forget what is in memory, as a process that dies does."""
-        self.manager = DatasetManager(on_append=None if self._at_once else lambda: None, clock=StandingClock())
+        self.manager = DatasetManager(
+            MemoryStore(on_append=None if self._at_once else lambda: None, clock=StandingClock())
+        )
 
     def load(self) -> None:
-        self.manager.load(DatasetFile(self.path, BACKUPS))
+        self.manager.store.load_file(DatasetFile(self.path, BACKUPS))
 
     def settle(self, choice: str) -> None:
         settle(DatasetFile(self.path, BACKUPS), choice, MOMENT)
 
     def text(self) -> str:
-        return b"".join(self.manager.snapshot().blocks).decode()
+        return b"".join(self.manager.store.export().blocks).decode()
 
 
 def _add(world: World) -> None:
@@ -105,7 +108,7 @@ def _delete_image(world: World) -> None:
 
 
 def _sync(world: World) -> None:
-    world.manager.sync_journal()
+    world.manager.store.sync()
 
 
 def _save(world: World) -> None:
@@ -381,7 +384,7 @@ def _take(world: World, step: Step) -> dict[str, Any]:
     }
     found |= {"text": None, "trouble": None}
     if world.manager.is_loaded:
-        status = world.manager.status()
+        status = world.manager.store.status()
         found |= {
             "text": world.text(),
             "revision": status.revision,

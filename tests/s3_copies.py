@@ -16,6 +16,7 @@ from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.manager import DatasetManager
 from cocoannot.replica.replica import S3Dataset, S3Status, Uploaded
 from cocoannot.settings import S3Options, S3Uri
+from cocoannot.store.memory.store import MemoryStore
 
 OPTIONS = S3Options(10.0, "auto", "when_supported", True)
 
@@ -84,14 +85,14 @@ class LocalCopy:
         """As the server does at its start. Raises `S3Error`, `DatasetError`."""
         self.open(self._options)
         self.s3.start(beat, create=create)
-        self.manager.load(self.file, create=create)
+        self.manager.store.load_file(self.file, create=create)
         return self
 
     def open(self, options: S3Options = OPTIONS) -> LocalCopy:
         """As a command does, which asks nothing and loads nothing yet."""
         self.file = DatasetFile(self.path)
         self.s3 = S3Dataset(self.uri, options, self.file, self.clock)
-        self.manager = DatasetManager(clock=self.clock)
+        self.manager = DatasetManager(MemoryStore(clock=self.clock))
         return self
 
     def add(self) -> int:
@@ -114,7 +115,7 @@ class LocalCopy:
 
     def ids(self) -> list[int]:
         """The annotations in memory."""
-        text = b"".join(self.manager.snapshot().blocks)
+        text = b"".join(self.manager.store.export().blocks)
         return [annotation["id"] for annotation in json.loads(text)["annotations"]]
 
 

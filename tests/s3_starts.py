@@ -14,9 +14,9 @@ import faulted
 from s3_servers import BUCKET
 
 from cocoannot.files.dataset_file import DatasetFile
-from cocoannot.manager import DatasetManager
 from cocoannot.replica.replica import S3Dataset
 from cocoannot.settings import S3Options, S3Uri
+from cocoannot.store.memory.store import MemoryStore
 
 create = sys.argv[1] == "True"
 
@@ -24,7 +24,7 @@ create = sys.argv[1] == "True"
 def start(s3: S3Dataset, number: int) -> None:
     faulted.lead_up({"rename": number})
     s3.start(lambda: None, create=create)
-    DatasetManager().load(s3.file, create=create)
+    MemoryStore().load_file(s3.file, create=create)
 
 
 def open_copy(key: str, path: str) -> S3Dataset:

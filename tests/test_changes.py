@@ -38,15 +38,15 @@ def ids(records: Any) -> list[int]:
 
 
 def contents(manager: DatasetManager) -> bytes:
-    return b"".join(manager.snapshot().blocks)
+    return b"".join(manager.store.export().blocks)
 
 
 def refused(manager: DatasetManager, change: Callable[[], object]) -> dict[str, list[str]]:
     """The errors of a change that must be refused, and must change nothing."""
-    before = (contents(manager), manager.revision, manager.changes, manager.status())
+    before = (contents(manager), manager.revision, manager.changes, manager.store.status())
     with pytest.raises(InvalidRecord) as caught:
         change()
-    assert (contents(manager), manager.revision, manager.changes, manager.status()) == before
+    assert (contents(manager), manager.revision, manager.changes, manager.store.status()) == before
     return caught.value.errors
 
 
@@ -105,7 +105,7 @@ def test_each_change_is_counted_once_and_schedules_one_save(
     clock.advance(4)
     assert change(manager)
     assert manager.changes == counted
-    assert (manager.revision, manager.unsaved_since(), len(calls)) == (1, 4.0, 1)
+    assert (manager.revision, manager.store.unsaved_since(), len(calls)) == (1, 4.0, 1)
     assert manager.save() is True
     assert not manager.changes.has_changes()
     change_again = {"name": "another"} if counted.categories_added else {"again": True}
@@ -664,7 +664,7 @@ def test_deleting_an_image_takes_its_annotations_along_as_one_change(manager: Da
     revision = manager.revision
     deleted = manager.delete_image(1)
     assert deleted is not None
-    assert deleted.annotations_deleted == 3
+    assert deleted.annotations == 3
     assert (ids(manager.get_images()), ids(manager.get_annotations())) == ([2, 4], [2])
     assert (manager.get_annotations_by_image(1), ids(manager.get_annotations_by_image(2))) == ([], [2])
     assert [manager.get_annotation(i) for i in (1, 7, 8)] == [None, None, None]
@@ -675,7 +675,7 @@ def test_deleting_an_image_takes_its_annotations_along_as_one_change(manager: Da
 def test_image_without_annotations_takes_none_along(manager: DatasetManager) -> None:
     deleted = manager.delete_image(4)
     assert deleted is not None
-    assert deleted.annotations_deleted == 0
+    assert deleted.annotations == 0
     assert manager.changes == ChangeTracker(images_deleted=1)
 
 
@@ -811,7 +811,7 @@ def test_repeated_ids_are_ambiguous_and_all_copies_are_kept(
     assert (manager.revision, contents(manager)) == (0, dataset_path.read_bytes())
     assert ids(manager.get_annotations()) == [1, 2, 7, 7]
     assert ids(manager.get_annotations_by_image(4)) == [7]
-    assert manager.status().warnings == [
+    assert manager.store.status().warnings == [
         "1 image id there more than once: 4",
         "1 annotation id there more than once: 7",
         "1 category id there more than once: 5",
@@ -838,7 +838,7 @@ def test_orphans_are_kept_reported_and_can_be_repaired(open_dataset: OpenDataset
         {"id": 11, "image_id": 1, "bbox": [0, 0, 1, 1]},
     ]
     manager = open_dataset(small)
-    assert manager.status().warnings == [
+    assert manager.store.status().warnings == [
         "2 annotations of no image that is there: 8, 10",
         "1 annotation of no category that is there: 9",
     ]

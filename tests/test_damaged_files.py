@@ -31,6 +31,7 @@ from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.state import State, read_state, write_state
 from cocoannot.manager import DatasetManager
 from cocoannot.store.memory.settling import settle
+from cocoannot.store.memory.store import MemoryStore
 
 pytestmark = pytest.mark.torture
 
@@ -91,7 +92,7 @@ class History:
     def __init__(self, path: Path, dataset: dict[str, Any]) -> None:
         path.write_text(json.dumps(dataset))
         self.path = path
-        self.manager = DatasetManager(on_append=lambda: None)
+        self.manager = DatasetManager(MemoryStore(on_append=lambda: None))
         self.manager.load(path)
         self.texts = {0: self._text()}
         manager = self.manager
@@ -130,7 +131,7 @@ class History:
         assert self.manager.save()
 
     def sync(self) -> None:
-        self.manager.sync_journal()
+        self.manager.store.sync()
 
     def fail_to_save(self) -> None:
         """A save that begins a segment, and comes no further."""
@@ -149,7 +150,7 @@ class History:
         return Prepared(files, at, self.manager.revision, self.texts, told)
 
     def _text(self) -> bytes:
-        return b"".join(self.manager.snapshot().blocks)
+        return b"".join(self.manager.store.export().blocks)
 
 
 def files_in(folder: Path) -> Files:
@@ -435,11 +436,11 @@ class Case:
         warnings, logger = _Warnings(), logging.getLogger("cocoannot")
         logger.addHandler(warnings)
         try:
-            manager = DatasetManager(on_append=lambda: None)
+            manager = DatasetManager(MemoryStore(on_append=lambda: None))
             manager.load(self.path)
         finally:
             logger.removeHandler(warnings)
-        return Started(manager, b"".join(manager.snapshot().blocks), warnings.texts)
+        return Started(manager, b"".join(manager.store.export().blocks), warnings.texts)
 
     def try_to_start(self) -> Started | CocoannotError:
         try:
@@ -463,7 +464,7 @@ class Case:
 
 def check_start(case: Case, started: Started, text: bytes, revision: int, file_revision: int) -> None:
     """The start is at `revision`, and so are another one and, one further, those after a change and a save."""
-    status = started.manager.status()
+    status = started.manager.store.status()
     assert (status.revision, status.file_revision) == (revision, file_revision)
     assert started.text == text
     again = case.start()
@@ -471,7 +472,7 @@ def check_start(case: Case, started: Started, text: bytes, revision: int, file_r
     again.manager.add_category({"name": "after the damage"})
     changed = case.start()
     assert changed.manager.revision == revision + 1
-    assert changed.text == b"".join(again.manager.snapshot().blocks)
+    assert changed.text == b"".join(again.manager.store.export().blocks)
     assert changed.manager.save()
     assert case.path.read_bytes() == changed.text == case.start().text
 
@@ -505,7 +506,7 @@ def check_settling(case: Case, floor: int, *, must_work: bool) -> Counter[str]:
 
 def check_overwritten(case: Case, lines: list[Line]) -> None:
     started = case.start()
-    assert started.manager.revision == started.manager.status().file_revision
+    assert started.manager.revision == started.manager.store.status().file_revision
     assert started.manager.revision >= max(line.revision for line in lines)
     dataset = json.loads(started.text)
     for (section, record_id), record in outcome(lines).items():

@@ -59,13 +59,13 @@ def in_a_child(work):
         os._exit(code)
 
 def memory(manager):
-    return b"".join(manager.snapshot().blocks).decode()
+    return b"".join(manager.store.export().blocks).decode()
 
 def facts(manager, path, after=""):
-    status, names = manager.status(), [path.name + ".cocoannot/state.json", path.name + ".cocoannot"]
+    status, names = manager.store.status(), [path.name + ".cocoannot/state.json", path.name + ".cocoannot"]
     found = {
         "memory": memory(manager), "file": path.read_text(), "summary": manager.changes.summary(),
-        "since": manager.unsaved_since(), "revision": status.revision, "last_error": status.last_error,
+        "since": manager.store.unsaved_since(), "revision": status.revision, "last_error": status.last_error,
         "left": sorted(str(each.relative_to(path.parent)) for each in path.parent.rglob("*")),
     }
     return {key + after: value for key, value in found.items()}
@@ -90,7 +90,7 @@ def operate(manager):
     if operation.startswith("replace"):
         manager.set_annotations([])
     elif operation == "overwrite":
-        manager.save_now(overwrite=True)
+        manager.store.save(overwrite=True)
     else:
         manager.save()
 
@@ -113,7 +113,7 @@ def with_fault(manager, path, call, number, before):
         return 3
     report |= facts(manager, path)
     try:
-        manager.save_now(overwrite=operation == "overwrite")
+        manager.store.save(overwrite=operation == "overwrite")
         report["error_at_last"] = None
     except SaveError as exc:
         report["error_at_last"] = str(exc)
@@ -212,7 +212,7 @@ def without_journal(names, most=2):
 
 
 def text_of(manager):
-    return b"".join(manager.snapshot().blocks).decode()
+    return b"".join(manager.store.export().blocks).decode()
 
 
 SAVE_FULL, SAVE_BROKEN, REPLACE, OVERWRITE, CONFLICT = (
@@ -338,7 +338,7 @@ def test_a_start_after_a_kill_finds_the_old_or_the_new_dataset_and_its_revision(
     for path in killed(attempts, operation):
         manager = start(path)
         replaced = path.read_text() != _DATASET
-        assert manager.status().file_revision == new_revision * replaced, path
+        assert manager.store.status().file_revision == new_revision * replaced, path
         names = {each.relative_to(path.parent).as_posix() for each in path.parent.rglob("*")}
         assert without_journal(names) == _USUAL, path
         if operation == "replace":
@@ -520,20 +520,20 @@ def test_a_save_on_a_broken_disk_loses_nothing_and_works_again_when_it_is_mended
     change_and_die(path)
     manager = start(path)
     before = names_on(disk)
-    since = manager.unsaved_since()
+    since = manager.store.unsaved_since()
     break_it(disk)
     for _ in range(2):
         with pytest.raises(SaveError, match=f"can't save {path}: {reason}") as raised:
             manager.save()
         assert raised.value.disk_full is full
-        assert manager.status().last_error == str(raised.value)
+        assert manager.store.status().last_error == str(raised.value)
         assert manager.changes.summary() == "1 category(ies) added"
-        assert manager.unsaved_since() == since
+        assert manager.store.unsaved_since() == since
         assert path.read_text() == _DATASET
         assert names_on(disk) == before
     mend_it(disk)
     assert manager.save()
-    assert manager.status().last_error is None
+    assert manager.store.status().last_error is None
     assert path.read_text() == text_of(manager)
     assert start(path).counts()["categories"] == 2
 

@@ -34,6 +34,7 @@ from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.segments import read_segment
 from cocoannot.manager import DatasetManager
 from cocoannot.store.memory.settling import settle
+from cocoannot.store.memory.store import MemoryStore
 
 pytestmark = pytest.mark.torture
 
@@ -135,9 +136,9 @@ def trials(place: Path) -> Trials:
 def start(path: Path) -> Found:
     """Start anew, as a process does that knows nothing but what is on disk; then one record of each kind is added, and
     all is saved and read again."""
-    manager = DatasetManager(clock=StandingClock())
-    manager.load(DatasetFile(path, BACKUPS))
-    status, text = manager.status(), text_of(manager)
+    manager = DatasetManager(MemoryStore(clock=StandingClock()))
+    manager.store.load_file(DatasetFile(path, BACKUPS))
+    status, text = manager.store.status(), text_of(manager)
     assert status.journal_revision == status.revision
     assert whole(path)
     new_ids = {
@@ -147,8 +148,8 @@ def start(path: Path) -> Found:
     }
     manager.save()
     assert path.read_text() == text_of(manager)
-    again = DatasetManager(clock=StandingClock())
-    again.load(DatasetFile(path, BACKUPS))
+    again = DatasetManager(MemoryStore(clock=StandingClock()))
+    again.store.load_file(DatasetFile(path, BACKUPS))
     assert (text_of(again), again.revision) == (text_of(manager), status.revision + 3)
     for each in (manager, again):
         each.close()
@@ -156,7 +157,7 @@ def start(path: Path) -> Found:
 
 
 def text_of(manager: DatasetManager) -> str:
-    return b"".join(bytes(block) for block in manager.snapshot().blocks).decode()
+    return b"".join(bytes(block) for block in manager.store.export().blocks).decode()
 
 
 def whole(path: Path) -> bool:
@@ -438,6 +439,7 @@ _ADD_UNTIL_MADE = """
 import sys
 from pathlib import Path
 from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.store import MemoryStore
 from cocoannot.errors import JournalError
 manager = DatasetManager()
 manager.load(Path(sys.argv[1]))
@@ -525,17 +527,17 @@ def test_a_disk_that_fills_up_takes_changes_again_when_there_is_space(disk: Path
         assert raised.value.disk_full, seed
         assert FULL in str(raised.value), seed
         assert manager.counts()["annotations"] == manager.revision == len(acknowledged), seed
-        assert FULL in (manager.status().journal_error or ""), seed
+        assert FULL in (manager.store.status().journal_error or ""), seed
         with pytest.raises(JournalError, match=FULL):
-            manager.check_writable()
+            manager.store.check_writable()
         empty(disk)
-        manager.check_writable()
+        manager.store.check_writable()
         acknowledged.append(manager.add_annotation(ANNOTATION)["id"])
-        assert manager.status().journal_error is None, seed
+        assert manager.store.status().journal_error is None, seed
         if number % 2:
             manager.save()
-    manager.sync_journal()
-    assert manager.status().journal_revision == manager.revision
+    manager.store.sync()
+    assert manager.store.status().journal_revision == manager.revision
     again = World(path, at_once=True)
     again.load()
     ids = [annotation["id"] for annotation in json.loads(again.text())["annotations"]]
@@ -549,6 +551,7 @@ _FILL_UP_TWICE = """
 import sys
 from pathlib import Path
 from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.store import MemoryStore
 from cocoannot.errors import JournalError
 path = Path(sys.argv[1])
 manager = DatasetManager()

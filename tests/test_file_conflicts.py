@@ -144,12 +144,12 @@ def test_a_folder_that_was_deleted_is_made_anew(manager, dataset_path, folder):
 
 def test_changes_stay_pending_in_a_conflict(conflict):
     assert conflict.changes.summary() == "1 category(ies) added"
-    assert conflict.unsaved_since() is not None
+    assert conflict.store.unsaved_since() is not None
     assert category_names(conflict)[-1] == "ours"
 
 
 def test_a_conflict_keeps_ours_in_unsaved_json(conflict, unsaved):
-    snapshot = b"".join(conflict.snapshot().blocks)
+    snapshot = b"".join(conflict.store.export().blocks)
     assert unsaved.read_bytes() == snapshot
     assert [path.name for path in unsaved.parent.iterdir() if "unfinished" in path.name] == []
 
@@ -175,12 +175,12 @@ def test_unsaved_json_is_as_private_as_the_dataset(manager, dataset_path, unsave
 
 
 def test_status_shows_the_conflict_until_it_is_settled(conflict, dataset_path):
-    error = conflict.status().last_error
+    error = conflict.store.status().last_error
     assert f"something else changed {dataset_path}" in error
     assert "`flask flush --on-conflict overwrite`" in error
     assert "`flask flush --on-conflict theirs`" in error
-    conflict.save_now(overwrite=True)
-    assert conflict.status().last_error is None
+    conflict.store.save(overwrite=True)
+    assert conflict.store.status().last_error is None
 
 
 def test_a_failure_that_comes_back_is_logged_once(conflict, dataset_path, caplog):
@@ -191,7 +191,7 @@ def test_a_failure_that_comes_back_is_logged_once(conflict, dataset_path, caplog
             with pytest.raises(FileChanged):
                 conflict.save()
         assert caplog.messages == []
-        conflict.save_now(overwrite=True)
+        conflict.store.save(overwrite=True)
         dataset_path.write_text(THEIRS)
         conflict.add_category({"name": "ours too"})
         with pytest.raises(FileChanged) as raised:
@@ -206,7 +206,7 @@ def test_a_copy_that_cannot_be_kept_is_said_and_tried_again(manager, dataset_pat
     for _ in range(2):
         with pytest.raises(FileChanged, match=f"this failed too: can't save {unsaved}: Is a directory"):
             manager.save()
-    assert "this failed too" in manager.status().last_error
+    assert "this failed too" in manager.store.status().last_error
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
     unsaved.rmdir()
     with pytest.raises(FileChanged):
@@ -222,7 +222,7 @@ def test_a_replacement_that_meets_a_conflict_changes_nothing_and_keeps_what_was_
     assert dataset_path.read_text() == THEIRS
     assert manager.counts()["annotations"] == 3
     assert manager.changes.summary() == "1 category(ies) added"
-    assert unsaved.read_bytes() == b"".join(manager.snapshot().blocks)
+    assert unsaved.read_bytes() == b"".join(manager.store.export().blocks)
 
 
 def test_a_replacement_that_meets_a_conflict_with_nothing_pending_keeps_no_copy(manager, dataset_path, unsaved):
@@ -235,7 +235,7 @@ def test_a_replacement_that_meets_a_conflict_with_nothing_pending_keeps_no_copy(
 
 def test_overwriting_saves_ours_and_keeps_theirs_beside_it(conflict, dataset_path, unsaved):
     dataset_path.chmod(0o600)
-    saved = conflict.save_now(overwrite=True)
+    saved = conflict.store.save(overwrite=True)
     assert saved.summary == "1 category(ies) added"
     assert names_in(dataset_path)[-1] == "ours"
     assert saved.kept.parent == dataset_path.parent
@@ -247,22 +247,22 @@ def test_overwriting_saves_ours_and_keeps_theirs_beside_it(conflict, dataset_pat
 
 
 def test_overwriting_twice_in_a_second_keeps_both_of_theirs(conflict, dataset_path):
-    first = conflict.save_now(overwrite=True)
+    first = conflict.store.save(overwrite=True)
     dataset_path.write_text(THEIRS + "\n")
     conflict.add_category({"name": "ours too"})
-    second = conflict.save_now(overwrite=True)
+    second = conflict.store.save(overwrite=True)
     assert first.kept.read_text() == THEIRS
     assert second.kept.read_text() == THEIRS + "\n"
 
 
 def test_overwriting_where_there_is_no_conflict_keeps_nothing_aside(manager, dataset_path):
     manager.add_category({"name": "ours"})
-    assert manager.save_now(overwrite=True).kept is None
+    assert manager.store.save(overwrite=True).kept is None
     assert others(dataset_path) == []
 
 
 def test_saving_goes_on_after_an_overwrite(conflict, dataset_path, open_dataset):
-    conflict.save_now(overwrite=True)
+    conflict.store.save(overwrite=True)
     conflict.add_category({"name": "ours too"})
     assert conflict.save()
     again = open_dataset()
@@ -308,7 +308,7 @@ def test_choosing_ours_puts_it_in_place_and_keeps_theirs(conflict, open_dataset,
 def test_choosing_theirs_leaves_it_in_place_and_keeps_ours(conflict, open_dataset, dataset_path, unsaved):
     kept, journal = settle(DatasetFile(dataset_path), "theirs", "1")
     assert (kept.name, journal.name) == ("dataset.json.ours-1", "dataset.json.ours-1.journal")
-    assert kept.read_bytes() == b"".join(conflict.snapshot().blocks)
+    assert kept.read_bytes() == b"".join(conflict.store.export().blocks)
     assert not unsaved.exists()
     again = open_dataset()
     assert category_names(again) == ["theirs"]
@@ -367,7 +367,7 @@ path.write_text(sys.argv[2])
 try:
     manager.save()
 except FileChanged:
-    manager.save_now(overwrite=True)
+    manager.store.save(overwrite=True)
 """
 
 
@@ -389,7 +389,7 @@ def test_overwrite_settles_a_conflict_that_only_a_replacement_met(manager, datas
     with pytest.raises(FileChanged):
         manager.set_annotations([])
     assert not manager.save()
-    saved = manager.save_now(overwrite=True)
+    saved = manager.store.save(overwrite=True)
     assert saved.kept.read_text() == THEIRS
     assert names_in(dataset_path) == category_names(manager)
-    assert manager.status().last_error is None
+    assert manager.store.status().last_error is None

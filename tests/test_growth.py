@@ -19,7 +19,8 @@ from typing import NamedTuple
 import pytest
 
 from cocoannot.manager import DatasetManager
-from cocoannot.store.memory.queries import AnnotationQuery
+from cocoannot.store.memory.store import MemoryStore
+from cocoannot.store.queries import AnnotationQuery, CategoryQuery
 
 SMALL, LARGE = 10_000, 200_000
 PER_IMAGE = 5
@@ -39,9 +40,9 @@ OPERATIONS: dict[str, Operation] = {
     "change an image": lambda manager, number: manager.update_image(2, {"width": 600 + number % 9}),
     "get an annotation": lambda manager, number: manager.get_annotation(10 * PER_IMAGE - number % 9),
     "get an image": lambda manager, _: manager.get_image(3),
-    "annotations of an image": lambda manager, _: manager.find_annotations(AnnotationQuery(image_id=3)),
-    "categories with counts": lambda manager, _: manager.find_categories(["annotation_count"]),
-    "status": lambda manager, _: manager.status(),
+    "annotations of an image": lambda manager, _: manager.store.find(AnnotationQuery(image_id=3)),
+    "categories with counts": lambda manager, _: manager.store.find(CategoryQuery(derived=["annotation_count"])),
+    "status": lambda manager, _: manager.store.status(),
 }
 
 
@@ -57,7 +58,7 @@ class Sized:
     """A manager with a dataset of a size, and the costs of operations on it."""
 
     def __init__(self, folder: Path, annotations: int) -> None:
-        self._manager = DatasetManager(on_append=lambda: None)
+        self._manager = DatasetManager(MemoryStore(on_append=lambda: None))
         self._manager.load(_dataset(folder / "dataset.json", annotations))
         self._numbers = itertools.count(1)
         # The first one makes room for those that follow, once in a while.

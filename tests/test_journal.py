@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from conftest import FakeClock, OpenDataset
 from servers import until
@@ -27,9 +28,10 @@ from cocoannot.errors import DatasetError, JournalConflict, JournalError, NotDur
 from cocoannot.files.atomic import unfinished
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.journal import LARGE, Journal
-from cocoannot.files.segments import Segment, read_segment, segment_paths
+from cocoannot.files.segments import Entry, Segment, read_segment, segment_paths
 from cocoannot.files.state import read_state
 from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.store import MemoryStore
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 
@@ -62,12 +64,12 @@ def write_segment(path: Path, after: int, *changes: tuple[int, bytes]) -> None:
     segment = Segment(path)
     segment.begin(after)
     for revision, change in changes:
-        segment.append(revision, 0.0, None, 0, change)
+        segment.append(Entry(revision, 0.0, 0, msgspec.Raw(change), None))
     segment.close()
 
 
 def text_of(manager: DatasetManager) -> bytes:
-    return b"".join(manager.snapshot().blocks)
+    return b"".join(manager.store.export().blocks)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -105,9 +107,9 @@ def files_no_larger_than(size: int) -> Iterator[None]:
 
 
 def test_a_line_is_an_entry_and_its_crc(segment: Segment) -> None:
-    segment.append(42, 1_763_866_801.5, None, 0, b'[["images",3]]')
+    segment.append(Entry(42, 1_763_866_801.5, 0, msgspec.Raw(b'[["images",3]]'), None))
     head, line = segment.path.read_bytes().splitlines(keepends=True)
-    entry = b'{"revision":42,"time":1763866801.5,"author":null,"durable":0,"change":[["images",3]]}'
+    entry = b'{"revision":42,"time":1763866801.5,"durable":0,"change":[["images",3]],"actor":null,"key":null}'
     assert head == b'{"crc":"%08x","entry":%b}\n' % (
         zlib.crc32(b'{"after":41}'),
         b'{"after":41}',
@@ -117,12 +119,12 @@ def test_a_line_is_an_entry_and_its_crc(segment: Segment) -> None:
 
 def test_a_segment_is_read_as_it_was_written(segment: Segment) -> None:
     changes = [b'[["images",3]]', '[["annotations",7,{"id":7.0,"note":"\u2028\\n ü","x":1.50}]]'.encode()]
-    segment.append(42, 5.0, None, 0, changes[0])
-    segment.append(43, 6.25, 'Ada "L."', 0, changes[1])
+    segment.append(Entry(42, 5.0, 0, msgspec.Raw(changes[0]), None))
+    segment.append(Entry(43, 6.25, 0, msgspec.Raw(changes[1]), 'Ada "L."'))
     reading = read_segment(segment.path)
     assert (reading.after, reading.damage, reading.sound) == (41, None, reading.size)
     assert reading.size == segment.size == segment.path.stat().st_size
-    assert [(entry.revision, entry.time, entry.author, bytes(entry.change)) for entry in reading.entries] == [
+    assert [(entry.revision, entry.time, entry.actor, bytes(entry.change)) for entry in reading.entries] == [
         (42, 5.0, None, changes[0]),
         (43, 6.25, 'Ada "L."', changes[1]),
     ]
@@ -130,7 +132,7 @@ def test_a_segment_is_read_as_it_was_written(segment: Segment) -> None:
 
 def test_a_segment_cut_anywhere_is_sound_up_to_its_last_whole_line(segment: Segment, tmp_path: Path) -> None:
     for revision in (42, 43, 44):
-        segment.append(revision, 0.0, None, 0, b'[["images",%d]]' % revision)
+        segment.append(Entry(revision, 0.0, 0, msgspec.Raw(b'[["images",%d]]' % revision), None))
     data, cut = segment.path.read_bytes(), tmp_path / "4.jsonl"
     for size in range(len(data)):
         cut.write_bytes(data[:size])
@@ -144,7 +146,7 @@ def test_a_segment_cut_anywhere_is_sound_up_to_its_last_whole_line(segment: Segm
 
 
 def test_nuls_at_the_end_are_no_line(segment: Segment) -> None:
-    segment.append(42, 0.0, None, 0, b"[]")
+    segment.append(Entry(42, 0.0, 0, msgspec.Raw(b"[]"), None))
     size = segment.size
     with segment.path.open("ab") as file:
         file.write(bytes(4096))
@@ -154,7 +156,7 @@ def test_nuls_at_the_end_are_no_line(segment: Segment) -> None:
 
 def test_a_bad_line_before_a_good_one_is_damage_and_named(segment: Segment) -> None:
     for revision in (42, 43, 44):
-        segment.append(revision, 0.0, None, 0, b"[]")
+        segment.append(Entry(revision, 0.0, 0, msgspec.Raw(b"[]"), None))
     segment.path.write_bytes(segment.path.read_bytes().replace(b'"revision":43', b'"revision":45'))
     reading = read_segment(segment.path)
     assert reading.damage == f"{segment.path}: line 3 is damaged, and good ones follow it"
@@ -162,13 +164,13 @@ def test_a_bad_line_before_a_good_one_is_damage_and_named(segment: Segment) -> N
 
 
 def test_an_append_that_fails_half_way_is_cut_back(segment: Segment) -> None:
-    segment.append(42, 0.0, None, 0, b"[]")
+    segment.append(Entry(42, 0.0, 0, msgspec.Raw(b"[]"), None))
     before = segment.path.read_bytes()
     with files_no_larger_than(segment.size + 20), pytest.raises(OSError, match="File too large"):
-        segment.append(43, 0.0, None, 0, b"[]")
+        segment.append(Entry(43, 0.0, 0, msgspec.Raw(b"[]"), None))
     assert segment.path.read_bytes() == before
     assert (segment.size, segment.last, segment.sound) == (len(before), 42, True)
-    segment.append(43, 0.0, None, 0, b"[1]")
+    segment.append(Entry(43, 0.0, 0, msgspec.Raw(b"[1]"), None))
     assert [entry.revision for entry in read_segment(segment.path).entries] == [42, 43]
 
 
@@ -206,16 +208,16 @@ def test_a_line_that_could_not_be_cut_off_is_passed_over(tmp_path: Path) -> None
 
 
 def test_a_journal_goes_on_in_a_segment_of_its_own(journal: Journal) -> None:
-    journal.append(1, 0.0, None, b"[]")
+    journal.append(1, 0.0, None, None, b"[]")
     again = Journal(journal.folder)
     assert [entry.revision for entry in again.read().entries] == [1]
     again.open(1, 0)
-    again.append(2, 0.0, None, b"[]")
+    again.append(2, 0.0, None, None, b"[]")
     assert lines_in(journal.folder) == [
         {"after": 0},
-        {"revision": 1, "time": 0.0, "author": None, "durable": 0, "change": []},
+        {"revision": 1, "time": 0.0, "actor": None, "key": None, "durable": 0, "change": []},
         {"after": 1},
-        {"revision": 2, "time": 0.0, "author": None, "durable": 1, "change": []},
+        {"revision": 2, "time": 0.0, "actor": None, "key": None, "durable": 1, "change": []},
     ]
 
 
@@ -230,38 +232,38 @@ def test_a_start_deletes_the_segments_that_the_file_does_not_need(tmp_path: Path
 
 
 def test_a_journal_in_doubt_takes_no_change_until_everything_was_saved(journal: Journal) -> None:
-    journal.append(1, 0.0, None, b"[]")
-    journal.append(2, 0.0, None, b"[]")
+    journal.append(1, 0.0, None, None, b"[]")
+    journal.append(2, 0.0, None, None, b"[]")
     journal.doubt("the disk is odd")
     for revision in (1, 2):
         assert journal.in_doubt
         with pytest.raises(JournalError, match="the disk is odd; the change was not made"):
-            journal.append(3, 0.0, None, b"[]")
+            journal.append(3, 0.0, None, None, b"[]")
         with pytest.raises(NotDurable, match="the disk is odd; the change was made, but a power cut may undo it"):
             journal.sync()
-        journal.settle(revision)
+        journal.checkpoint(revision)
     assert (journal.in_doubt, journal.trouble, journal.durable) == (False, None, 2)
-    journal.append(3, 0.0, None, b"[]")
+    journal.append(3, 0.0, None, None, b"[]")
     assert revisions_in(journal.folder) == [3]
 
 
 def test_durable_is_what_was_fsynced_or_saved(journal: Journal) -> None:
     for revision in (1, 2):
-        journal.append(revision, 0.0, None, b"[]")
+        journal.append(revision, 0.0, None, None, b"[]")
         assert journal.durable == revision - 1
         journal.sync(revision)
         assert journal.durable == revision
-    journal.append(3, 0.0, None, b"[]")
-    journal.settle(3)
+    journal.append(3, 0.0, None, None, b"[]")
+    journal.checkpoint(3)
     assert journal.durable == 3
 
 
 def test_what_was_appended_is_durable_once_the_journal_is_closed(journal: Journal) -> None:
-    journal.append(1, 0.0, None, b"[]")
+    journal.append(1, 0.0, None, None, b"[]")
     journal.close()
     assert journal.durable == 1
     with pytest.raises(JournalError, match="the change was not made"):
-        journal.append(2, 0.0, None, b"[]")
+        journal.append(2, 0.0, None, None, b"[]")
     assert revisions_in(journal.folder) == [1]
 
 
@@ -269,7 +271,7 @@ def test_what_was_appended_is_durable_once_the_journal_is_closed(journal: Journa
 
 
 def test_a_change_is_in_the_journal_with_its_revision_time_and_record(
-    manager: DatasetManager, clock: FakeClock, folder: Path
+    manager: DatasetManager, clock: FakeClock, folder: Path, small: dict[str, Any]
 ) -> None:
     clock.advance(1.5)
     record = manager.add_annotation(BOX)
@@ -279,11 +281,19 @@ def test_a_change_is_in_the_journal_with_its_revision_time_and_record(
         {
             "revision": 1,
             "time": clock.time(),
-            "author": None,
+            "actor": None,
+            "key": None,
             "durable": 0,
-            "change": [["annotations", 8, dict(record)]],
+            "change": [["annotations", 8, 3, None, dict(record)]],
         },
-        {"revision": 2, "time": clock.time(), "author": None, "durable": 0, "change": [["annotations", 1]]},
+        {
+            "revision": 2,
+            "time": clock.time(),
+            "actor": None,
+            "key": None,
+            "durable": 0,
+            "change": [["annotations", 1, 0, small["annotations"][0], None]],
+        },
     ]
 
 
@@ -299,7 +309,7 @@ def test_a_refused_change_and_one_that_changes_nothing_leave_no_line(manager: Da
     ("change", "operations"),
     [
         (lambda manager: manager.change_annotations([{"op": "delete", "id": each} for each in (1, 2, 7)]), 3),
-        (lambda manager: manager.delete_image(1), 1),
+        (lambda manager: manager.delete_image(1), 3),
         (lambda manager: manager.delete_category(1, reassign_to=2), 3),
     ],
     ids=["batch", "image", "category"],
@@ -332,7 +342,7 @@ def test_a_start_makes_the_changes_again_in_their_order_and_they_are_pending(
     again = open_dataset(on_dirty=lambda: dirty.append(1))
     assert text_of(again) == text_of(manager)
     assert [record["id"] for record in again.get_annotations()] == [1, 7, 30, 20, 25, 2]
-    assert (again.revision, again.status().file_revision) == (6, 0)
+    assert (again.revision, again.store.status().file_revision) == (6, 0)
     assert again.changes == manager.changes
     assert dirty == [1]
 
@@ -351,7 +361,7 @@ def test_only_the_lines_above_the_file_are_made_again(
     again = open_dataset()
     assert text_of(again) == text_of(manager)
     assert again.changes.summary() == "1 annotation(s) updated, 1 annotation(s) deleted"
-    assert (again.revision, again.status().file_revision) == (4, 2)
+    assert (again.revision, again.store.status().file_revision) == (4, 2)
 
 
 def test_a_start_cuts_off_what_is_no_whole_line_and_says_so(
@@ -414,12 +424,12 @@ def test_a_change_that_can_not_be_written_is_not_made(
     with files_no_larger_than((folder / "1.jsonl").stat().st_size + 50):
         with pytest.raises(JournalError, match=f"can't write {folder}: File too large; the change was not made"):
             manager.add_annotation(BOX)
-        assert manager.status().journal_error == f"can't write {folder}: File too large"
+        assert manager.store.status().journal_error == f"can't write {folder}: File too large"
         with pytest.raises(JournalError):
-            manager.check_writable()
+            manager.store.check_writable()
     assert (text_of(manager), manager.revision, lines_in(folder)) == (before, 1, lines)
-    manager.check_writable()
-    assert manager.status().journal_error is None
+    manager.store.check_writable()
+    assert manager.store.status().journal_error is None
     assert lines_in(folder) == lines
     assert manager.add_annotation(BOX)["id"] == 9
     assert text_of(open_dataset()) == text_of(manager)
@@ -447,7 +457,7 @@ def test_a_change_made_during_a_save_is_in_the_segment_that_stays(
     clock.on_next_time(lambda: manager.add_annotation(BOX))
     manager.save()
     assert (names_in(folder), revisions_in(folder)) == (["2.jsonl"], [2])
-    assert manager.status().file_revision == 1
+    assert manager.store.status().file_revision == 1
     assert text_of(open_dataset()) == text_of(manager)
 
 
@@ -477,7 +487,7 @@ def test_a_save_that_can_not_begin_a_segment_works_and_keeps_the_old_one(
     manager.add_annotation(BOX)
     assert revisions_in(folder) == [1, 2]
     again = open_dataset()
-    assert (text_of(again), again.revision, again.status().file_revision) == (text_of(manager), 2, 1)
+    assert (text_of(again), again.revision, again.store.status().file_revision) == (text_of(manager), 2, 1)
 
 
 def test_a_replacement_is_a_save_and_changes_go_on_after_it(
@@ -488,7 +498,7 @@ def test_a_replacement_is_a_save_and_changes_go_on_after_it(
     manager.add_annotation(BOX)
     assert revisions_in(folder)[-1] == 3
     again = open_dataset()
-    assert (text_of(again), again.revision, again.status().file_revision) == (text_of(manager), 3, 2)
+    assert (text_of(again), again.revision, again.store.status().file_revision) == (text_of(manager), 3, 2)
 
 
 # Revisions of memory, journal and file
@@ -499,32 +509,32 @@ def test_a_change_is_durable_when_it_returns_where_nobody_syncs_later(dataset_pa
     at_once.load(dataset_path)
     for revision in (1, 2, 3):
         at_once.add_annotation(BOX)
-        assert at_once.status().journal_revision == revision
+        assert at_once.store.status().journal_revision == revision
 
 
 def test_a_change_is_durable_after_the_next_sync_where_somebody_syncs_later(
     dataset_path: Path, manager: object
 ) -> None:
     appended: list[int] = []
-    later = DatasetManager(on_append=lambda: appended.append(later.revision))
+    later = DatasetManager(MemoryStore(on_append=lambda: appended.append(later.revision)))
     later.load(dataset_path)
     later.add_annotation(BOX)
     later.add_annotation(BOX)
-    assert (appended, later.status().journal_revision) == ([1, 2], 0)
-    later.sync_journal()
-    assert later.status().journal_revision == 2
+    assert (appended, later.store.status().journal_revision) == ([1, 2], 0)
+    later.store.sync()
+    assert later.store.status().journal_revision == 2
 
 
 def test_no_revision_of_a_later_stage_is_ever_ahead_of_an_earlier_one(dataset_path: Path, manager: object) -> None:
     """Looked at by a thread of its own while others change, sync and save; and so is what is on disk."""
-    busy = DatasetManager(on_append=lambda: None)
+    busy = DatasetManager(MemoryStore(on_append=lambda: None))
     busy.load(dataset_path)
     folder = DatasetFile(dataset_path).folder
     seen = [(0, 0, 0)]
     done, errors = threading.Event(), queue.SimpleQueue[BaseException]()
 
     def look() -> None:
-        status = busy.status()
+        status = busy.store.status()
         stages = status.revision, status.journal_revision, status.file_revision
         assert status.revision >= status.journal_revision >= status.file_revision
         assert all(now >= before for now, before in zip(stages, seen[-1], strict=True))
@@ -555,7 +565,7 @@ def test_no_revision_of_a_later_stage_is_ever_ahead_of_an_earlier_one(dataset_pa
     def enough() -> bool:
         return done.is_set() or (len(seen) > 100 and len({in_file for _, _, in_file in seen}) > 5)
 
-    threads = [repeat(work) for work in (look, busy.save, busy.sync_journal, *[lambda: busy.add_annotation(BOX)] * 3)]
+    threads = [repeat(work) for work in (look, busy.save, busy.store.sync, *[lambda: busy.add_annotation(BOX)] * 3)]
     try:
         until(enough, "a hundred looks at five saves", 60)
     finally:
@@ -564,20 +574,21 @@ def test_no_revision_of_a_later_stage_is_ever_ahead_of_an_earlier_one(dataset_pa
             thread.join()
     if not errors.empty():
         raise errors.get()
-    busy.sync_journal()
-    assert busy.status().journal_revision == busy.revision >= seen[-1][0]
+    busy.store.sync()
+    assert busy.store.status().journal_revision == busy.revision >= seen[-1][0]
 
 
 _FSYNCS = r"""
 import logging, os, sys, threading
 from pathlib import Path
 from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.store import MemoryStore
 from cocoannot.errors import SaveError
 from cocoannot.files.atomic import unfinished
 
 logging.getLogger("cocoannot").addHandler(logging.NullHandler())
 path, how = Path(sys.argv[1]), sys.argv[2]
-manager = DatasetManager(on_append=(lambda: None) if how == "everysec" else None)
+manager = DatasetManager(MemoryStore(on_append=(lambda: None) if how == "everysec" else None))
 manager.load(path)
 
 def add():
@@ -602,13 +613,13 @@ elif how != "load":
         os.write(1, b"changed\n")
     fail_to_save()
     add()
-    manager.sync_journal()
+    manager.store.sync()
     os.write(1, b"synced\n")
     fail_to_save()
     add()
     manager.save()
     os.write(1, b"saved\n")
-os.write(1, f"{manager.status().journal_revision}\n".encode())
+os.write(1, f"{manager.store.status().journal_revision}\n".encode())
 """
 
 
@@ -682,7 +693,7 @@ def test_a_save_deletes_segments_oldest_first(quiet: Path) -> None:
 def test_a_start_makes_durable_what_it_found(manager: DatasetManager, dataset_path: Path) -> None:
     """The process before it may have been killed ahead of its fsync."""
     manager.add_annotation(BOX)
-    assert manager.status().journal_revision == 0
+    assert manager.store.status().journal_revision == 0
     found, printed = calls_of(dataset_path, "load")
     assert found == ["fsync 1.jsonl"]
     assert printed == "1\n"
@@ -706,17 +717,19 @@ def test_a_large_journal_brings_the_save_forward(
 ) -> None:
     told: list[int] = []
     manager = open_dataset(small, on_dirty=lambda: told.append(manager.revision))
-    saver = Saver(30, manager.unsaved_since, manager.save, manager.shutdown, clock.monotonic, manager.save_is_urgent)
+    saver = Saver(
+        30, manager.store.unsaved_since, manager.save, manager.shutdown, clock.monotonic, manager.store.save_is_urgent
+    )
     note = "x" * (16 << 20)
-    while manager.status().journal_size + len(note) <= LARGE:
+    while manager.store.status().journal_size + len(note) <= LARGE:
         manager.update_annotation(1, {"note": note})
-        assert (manager.save_is_urgent(), saver.next_save_in(), told) == (False, 30, [1])
+        assert (manager.store.save_is_urgent(), saver.next_save_in(), told) == (False, 30, [1])
     manager.update_annotation(1, {"note": note})
-    assert manager.status().journal_size > LARGE
-    assert (manager.save_is_urgent(), saver.next_save_in(), told) == (True, 0, [1, manager.revision])
+    assert manager.store.status().journal_size > LARGE
+    assert (manager.store.save_is_urgent(), saver.next_save_in(), told) == (True, 0, [1, manager.revision])
     assert saver.step() is None
-    status = manager.status()
-    assert (status.file_revision, manager.save_is_urgent()) == (status.revision, False)
+    status = manager.store.status()
+    assert (status.file_revision, manager.store.save_is_urgent()) == (status.revision, False)
     assert status.journal_size < 200
 
 
@@ -725,8 +738,8 @@ def test_a_large_journal_brings_the_save_forward(
 
 def test_a_step_of_the_syncer_syncs(manager: DatasetManager) -> None:
     manager.add_annotation(BOX)
-    Syncer(manager.sync_journal).step()
-    assert manager.status().journal_revision == 1
+    Syncer(manager.store.sync).step()
+    assert manager.store.status().journal_revision == 1
 
 
 def test_a_step_that_fails_is_left_to_the_status(caplog: pytest.LogCaptureFixture) -> None:
@@ -808,12 +821,12 @@ def test_an_unforeseen_failure_is_logged_and_tried_again(
 
 
 def test_the_syncer_keeps_the_journal_durable_while_changes_come(dataset_path: Path, manager: object) -> None:
-    synced = DatasetManager(on_append=lambda: syncer.notify())
-    syncer = Syncer(synced.sync_journal)
+    synced = DatasetManager(MemoryStore(on_append=lambda: syncer.notify()))
+    syncer = Syncer(synced.store.sync)
     synced.load(dataset_path)
     for revision in (1, 2):
         synced.add_annotation(BOX)
-        until(lambda revision=revision: synced.status().journal_revision == revision, "the change is durable")  # type: ignore[misc]
+        until(lambda revision=revision: synced.store.status().journal_revision == revision, "the change is durable")  # type: ignore[misc]
 
 
 # Backups
@@ -827,8 +840,8 @@ class Kept:
     def __init__(self, path: Path, clock: FakeClock, count: int) -> None:
         self.path = path
         self.folder = path.with_name("dataset.json.cocoannot") / "backups"
-        self.manager = DatasetManager(on_append=lambda: None, clock=clock)
-        self.manager.load(DatasetFile(path, count))
+        self.manager = DatasetManager(MemoryStore(on_append=lambda: None, clock=clock))
+        self.manager.store.load_file(DatasetFile(path, count))
 
     def save(self) -> bytes:
         """Save a change; returns what the file held before."""
@@ -855,14 +868,17 @@ def test_the_first_save_of_a_day_keeps_the_file_as_it_was(keep: Callable[[int], 
     second = kept.save()
     kept.save()
     assert kept.contents() == {"2023-11-14.json": first, "2023-11-15.json": second}
-    assert [backup.path.name for backup in kept.manager.status().backups] == ["2023-11-14.json", "2023-11-15.json"]
-    assert [backup.size for backup in kept.manager.status().backups] == [len(first), len(second)]
+    assert [Path(backup.path).name for backup in kept.manager.store.status().backups] == [
+        "2023-11-14.json",
+        "2023-11-15.json",
+    ]
+    assert [backup.size for backup in kept.manager.store.status().backups] == [len(first), len(second)]
 
 
 def test_a_start_on_the_same_day_keeps_the_copy_of_its_first_save(keep: Callable[[int], Kept]) -> None:
     first = keep(7).save()
     again = keep(7)
-    assert [backup.size for backup in again.manager.status().backups] == [len(first)]
+    assert [backup.size for backup in again.manager.store.status().backups] == [len(first)]
     again.save()
     assert again.contents() == {"2023-11-14.json": first}
 
@@ -891,7 +907,7 @@ def test_no_more_backups_are_kept_than_wanted_and_the_oldest_go_first(
         befores.append(kept.save())
         clock.advance(DAY)
     assert kept.contents() == {"2023-11-16.json": befores[2], "2023-11-17.json": befores[3]}
-    assert len(kept.manager.status().backups) == 2
+    assert len(kept.manager.store.status().backups) == 2
 
 
 def test_a_file_that_is_no_backup_is_left_alone(keep: Callable[[int], Kept], clock: FakeClock) -> None:
@@ -918,7 +934,7 @@ def test_a_backup_that_fails_is_logged_and_the_save_works(
     kept.save()
     assert f"No backup of {kept.path} for today: File exists" in caplog.text
     assert kept.path.read_bytes() == text_of(kept.manager)
-    assert kept.manager.status().last_error is None
+    assert kept.manager.store.status().last_error is None
 
 
 def test_a_backup_is_a_copy_where_there_can_be_no_link(keep: Callable[[int], Kept]) -> None:
@@ -959,7 +975,7 @@ def _restart_without(
             revision + 9,
             revision + 9,
         )
-        segment.append(revision, 0.0, None, durable, change)
+        segment.append(Entry(revision, 0.0, durable, msgspec.Raw(change), None))
     segment.close()
     again = DatasetManager()
     again.load(dataset_path)

@@ -372,7 +372,7 @@ def test_json_under_gunicorn_is_one_object_a_line_gunicorn_s_own_included(datase
     messages = [event["message"] for event in found]
     for fixed in (*FIXED_LINES, "Dataset saved on shutdown"):
         assert messages.count(fixed.format(dataset)) == 1
-    assert {event["logger"] for event in found} >= {"gunicorn.error", "cocoannot.manager", ACCESS}
+    assert {event["logger"] for event in found} >= {"gunicorn.error", "cocoannot.store.memory.saving", ACCESS}
     assert all({"time", "level", "logger", "pid", "message"} <= event.keys() for event in found)
     picture = next(event for event in found if event.get("path") == "/api/images/1/file")
     assert (picture["status"], picture["bytes"], picture["revision"]) == (200, len(PICTURE), 1)

@@ -19,6 +19,7 @@ from cocoannot.coco.records import Record
 from cocoannot.coco.serializer import FrozenDataset, Piece
 from cocoannot.errors import DatasetError, FileChanged, NotLoaded, SaveError, VersionMismatch
 from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.store import MemoryStore
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 2]}
 
@@ -48,7 +49,7 @@ def test_load_of_a_saved_dataset_has_nothing_pending(manager: DatasetManager, da
     manager.save()
     manager.load(dataset_path)
     assert manager.changes == ChangeTracker()
-    assert manager.unsaved_since() is None
+    assert manager.store.unsaved_since() is None
     assert manager.save() is False
 
 
@@ -59,9 +60,9 @@ def test_load_says_which_file(manager: DatasetManager, dataset_path: Path, caplo
 
 
 def test_nothing_works_before_the_dataset_is_loaded(clock: FakeClock) -> None:
-    manager = DatasetManager(clock=clock)
+    manager = DatasetManager(MemoryStore(clock=clock))
     assert not manager.is_loaded
-    for call in (manager.get_annotations, manager.status, manager.save, manager.snapshot, manager.counts):
+    for call in (manager.get_annotations, manager.store.status, manager.save, manager.store.export, manager.counts):
         with pytest.raises(NotLoaded):
             call()
     with pytest.raises(NotLoaded):
@@ -136,7 +137,7 @@ def test_changes_are_reset_after_a_save(manager: DatasetManager) -> None:
     assert manager.changes == ChangeTracker(annotations_deleted=1)
     manager.save()
     assert manager.changes == ChangeTracker()
-    assert manager.unsaved_since() is None
+    assert manager.store.unsaved_since() is None
     assert manager.save() is False
 
 
@@ -154,15 +155,15 @@ def test_revision_counts_each_accepted_change_and_no_other(manager: DatasetManag
     manager.delete_annotation(1)
     manager.update_annotation(7, {})
     assert manager.revision == before + 2
-    assert manager.status().file_revision == before
+    assert manager.store.status().file_revision == before
     manager.save()
-    assert manager.status().file_revision == before + 2
+    assert manager.store.status().file_revision == before + 2
 
 
 def test_flush_saves_now_and_stands_the_waiting_save_down(
     manager: DatasetManager, dataset_path: Path, clock: FakeClock
 ) -> None:
-    saver = Saver(30, manager.unsaved_since, manager.save, manager.shutdown, clock.monotonic)
+    saver = Saver(30, manager.store.unsaved_since, manager.save, manager.shutdown, clock.monotonic)
     manager.add_annotation(BOX)
     clock.advance(10)
     assert saver.next_save_in() == 20
@@ -214,20 +215,24 @@ def test_shutdown_that_can_not_save_says_so_and_raises_nothing(
 
 
 def test_status_tells_where_everything_stands(manager: DatasetManager, dataset_path: Path, clock: FakeClock) -> None:
-    loaded = manager.status()
-    assert (loaded.name, loaded.path, loaded.size) == (str(dataset_path), dataset_path, dataset_path.stat().st_size)
+    loaded = manager.store.status()
+    assert (loaded.name, loaded.path, loaded.size) == (
+        str(dataset_path),
+        str(dataset_path),
+        dataset_path.stat().st_size,
+    )
     assert loaded.counts == {"images": 3, "annotations": 3, "categories": 3}
     assert (loaded.loaded_at, loaded.pending_since, loaded.last_saved_at) == (1_700_000_000.0, None, None)
     clock.advance(5)
     manager.add_annotation(BOX)
     clock.advance(5)
     manager.add_annotation(BOX)
-    pending = manager.status()
+    pending = manager.store.status()
     assert (pending.pending, pending.pending_since) == (ChangeTracker(annotations_added=2), 1_700_000_005.0)
     assert pending.revision == loaded.revision + 2
     assert pending.file_revision == loaded.file_revision
     manager.save()
-    saved = manager.status()
+    saved = manager.store.status()
     assert (saved.last_saved_at, saved.last_save_seconds, saved.last_error) == (1_700_000_010.0, 0.0, None)
     assert saved.size == dataset_path.stat().st_size
 
@@ -275,15 +280,15 @@ def test_change_made_during_a_save_is_saved_by_the_next_and_stays_counted(
         seen.append(manager.changes)
 
     clock.on_next_time(change)
-    saved = manager.save_now()
+    saved = manager.store.save()
     assert saved is not None
     assert saved.summary == "1 annotation(s) deleted"
     assert ids(read(dataset_path)["annotations"]) == [2, 7]
     assert seen == [ChangeTracker(annotations_added=1, annotations_deleted=1)]
     assert manager.changes == ChangeTracker(annotations_added=1)
-    assert (len(calls), manager.unsaved_since()) == (2, 3.0)
-    assert manager.revision == manager.status().file_revision + 1 == saved.revision + 1
-    again = manager.save_now()
+    assert (len(calls), manager.store.unsaved_since()) == (2, 3.0)
+    assert manager.revision == manager.store.status().file_revision + 1 == saved.revision + 1
+    again = manager.store.save()
     assert again is not None
     assert again.summary == "1 annotation(s) added"
     assert ids(read(dataset_path)["annotations"]) == [2, 7, 8]
@@ -312,7 +317,7 @@ def test_save_writes_the_moment_that_it_began_at_whatever_changes_meanwhile(
     assert read(dataset_path) == small | moment
 
 
-@pytest.mark.parametrize("operation", ["save", "snapshot"])
+@pytest.mark.parametrize("operation", ["save", "export"])
 def test_text_is_put_together_while_others_read_and_change(
     manager: DatasetManager, operation: str, dataset_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,8 +331,8 @@ def test_text_is_put_together_while_others_read_and_change(
 
         monkeypatch.setattr(FrozenDataset, "pieces", meanwhile)
         manager.add_annotation(BOX)
-        result = getattr(manager, operation)()
-        text = dataset_path.read_bytes() if operation == "save" else b"".join(result.blocks)
+        result = manager.save() if operation == "save" else manager.store.export()
+        text = dataset_path.read_bytes() if isinstance(result, bool) else b"".join(map(bytes, result.blocks))
     assert ids(json.loads(text)["annotations"]) == [1, 2, 7, 8]
     assert manager.counts()["annotations"] > 5
 
@@ -345,7 +350,7 @@ def test_additions_are_all_in_the_file_however_many(
 
 
 def test_snapshot_does_not_move_while_it_is_read(manager: DatasetManager, dataset_path: Path) -> None:
-    snapshot = manager.snapshot()
+    snapshot = manager.store.export()
     manager.delete_image(1)
     manager.add_category({"name": "late"})
     text = b"".join(snapshot.blocks)
@@ -369,15 +374,15 @@ def test_save_that_fails_keeps_the_changes_and_what_was_done_meanwhile(
         manager.save()
     assert dataset_path.read_bytes() == theirs
     assert manager.changes == ChangeTracker(annotations_added=1, annotations_deleted=1)
-    assert manager.unsaved_since() == 0.0
-    assert manager.status().last_error is not None
-    saved = manager.save_now(overwrite=True)
+    assert manager.store.unsaved_since() == 0.0
+    assert manager.store.status().last_error is not None
+    saved = manager.store.save(overwrite=True)
     assert saved is not None
     assert saved.summary == "1 annotation(s) added, 1 annotation(s) deleted"
     assert saved.kept is not None
-    assert saved.kept.read_bytes() == theirs
+    assert Path(saved.kept).read_bytes() == theirs
     assert ids(read(dataset_path)["annotations"]) == [2, 7, 8]
-    assert (manager.changes, manager.status().last_error) == (ChangeTracker(), None)
+    assert (manager.changes, manager.store.status().last_error) == (ChangeTracker(), None)
 
 
 def test_save_error_is_logged_once_however_often_it_comes_back(
@@ -464,7 +469,7 @@ def test_set_annotations_replaces_them_and_saves_at_once(
     assert ids(manager.get_annotations_by_image(4)) == [20]
     assert manager.get_annotation(1) is None
     assert manager.get_next_annotation_id() == 21
-    assert (manager.revision, manager.status().file_revision, manager.save()) == (1, 1, False)
+    assert (manager.revision, manager.store.status().file_revision, manager.save()) == (1, 1, False)
 
 
 def test_set_images_replaces_them_and_saves_what_was_pending_too(
@@ -475,7 +480,7 @@ def test_set_images_replaces_them_and_saves_what_was_pending_too(
     manager.set_images(new)
     assert read(dataset_path) == small | {"images": new, "annotations": small["annotations"][:2]}
     assert ids(manager.get_images()) == [9, 1]
-    assert (manager.changes, manager.unsaved_since()) == (ChangeTracker(), None)
+    assert (manager.changes, manager.store.unsaved_since()) == (ChangeTracker(), None)
 
 
 def test_replacing_never_gives_an_id_twice(manager: DatasetManager) -> None:
@@ -487,16 +492,16 @@ def test_replace_says_what_and_counts_as_one_revision(
     manager: DatasetManager, dataset_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        assert manager.replace({"images": b"[]", "info": b'{"year": 2025}'}, if_revision=0) == 1
+        assert manager.store.replace({"images": b"[]", "info": b'{"year": 2025}'}, if_revision=0).revision == 1
     assert caplog.messages == [f"Dataset replaced (images, info) and saved to {dataset_path}"]
     assert manager.get_info() == {"year": 2025}
     assert manager.counts() == {"images": 0, "annotations": 3, "categories": 3}
-    assert manager.status().warnings == ["3 annotations of no image that is there: 1, 2, 7"]
+    assert manager.store.status().warnings == ["3 annotations of no image that is there: 1, 2, 7"]
 
 
 def test_replace_adds_a_value_that_the_file_lacks(open_dataset: OpenDataset, dataset_path: Path) -> None:
     manager = open_dataset('{"images": [{"id": 1}]}\n')
-    manager.replace({"categories": b'[{"id": 1, "name": "cat"}]'})
+    manager.store.replace({"categories": b'[{"id": 1, "name": "cat"}]'})
     assert dataset_path.read_bytes() == b'{"images": [{"id": 1}], "categories": [{"id": 1, "name": "cat"}]}\n'
 
 
@@ -506,7 +511,7 @@ def test_replace_with_another_revision_than_the_current_changes_nothing(
     manager.delete_annotation(1)
     before = dataset_path.read_bytes()
     with pytest.raises(VersionMismatch) as caught:
-        manager.replace({"images": b"[]"}, if_revision=0)
+        manager.store.replace({"images": b"[]"}, if_revision=0)
     assert caught.value.current == "1"
     assert dataset_path.read_bytes() == before
     assert (manager.counts()["images"], manager.revision) == (3, 1)
@@ -520,7 +525,7 @@ def test_replace_with_a_bad_text_changes_nothing(manager: DatasetManager, datase
     manager.delete_annotation(1)
     before = dataset_path.read_bytes()
     with pytest.raises(DatasetError, match="the new dataset"):
-        manager.replace({"annotations": text})
+        manager.store.replace({"annotations": text})
     assert dataset_path.read_bytes() == before
     assert ids(manager.get_annotations()) == [2, 7]
     assert (manager.revision, manager.changes) == (1, ChangeTracker(annotations_deleted=1))
@@ -585,7 +590,7 @@ def test_revision_goes_on_over_restarts(manager: DatasetManager, open_dataset: O
         manager.add_annotation(BOX)
     manager.save()
     again = open_dataset()
-    assert (again.revision, again.status().file_revision) == (3, 3)
+    assert (again.revision, again.store.status().file_revision) == (3, 3)
     again.add_annotation(BOX)
     assert again.revision == 4
 
@@ -598,7 +603,7 @@ def test_file_that_changed_while_no_server_ran_counts_as_a_new_revision(
     manager.save()
     small["annotations"] = []
     again = open_dataset(small)
-    assert (again.revision, again.status().file_revision) == (3, 3)
+    assert (again.revision, again.store.status().file_revision) == (3, 3)
     assert again.counts()["annotations"] == 0
     assert again.get_next_annotation_id() == 10
 
@@ -613,6 +618,6 @@ def test_restart_without_a_save_finds_the_changes_after_the_last_one_and_saves_t
     again = open_dataset(on_dirty=lambda: told.append("dirty"))
     assert ids(again.get_annotations()) == [1, 2, 7, 8, 9]
     assert (again.revision, again.changes) == (2, ChangeTracker(annotations_added=1))
-    assert (again.status().file_revision, told) == (1, ["dirty"])
+    assert (again.store.status().file_revision, told) == (1, ["dirty"])
     again.save()
     assert [annotation["id"] for annotation in read(dataset_path)["annotations"]] == [1, 2, 7, 8, 9]

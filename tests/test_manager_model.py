@@ -17,6 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.store import MemoryStore
 
 Fields = dict[str, Any]
 Sections = dict[str, list[Fields]]
@@ -88,7 +89,7 @@ class ManagerAndModel(RuleBasedStateMachine):
         self._folder.cleanup()
 
     def load(self) -> None:
-        self.manager = DatasetManager(lambda: self.dirty_calls.append(self.manager.revision))
+        self.manager = DatasetManager(MemoryStore(lambda: self.dirty_calls.append(self.manager.revision)))
         self.manager.load(self.path)
 
     def changed(self, **counts: int) -> None:
@@ -211,7 +212,7 @@ class ManagerAndModel(RuleBasedStateMachine):
         self.model.drop("images", "id", record_id)
         gone = self.model.drop("annotations", "image_id", record_id)
         assert result is not None
-        assert result.annotations_deleted == len(gone)
+        assert result.annotations == len(gone)
         self.changed(images_deleted=1, annotations_deleted=len(gone))
         return multiple(*gone)
 
@@ -284,11 +285,11 @@ class ManagerAndModel(RuleBasedStateMachine):
 
     @invariant()
     def what_is_pending_is_counted(self) -> None:
-        status = self.manager.status()
+        status = self.manager.store.status()
         assert (status.revision, status.file_revision) == (self.model.revision, self.saved.revision)
         assert status.journal_revision == status.revision
         assert self.manager.changes == self.pending
-        assert (self.manager.unsaved_since() is None) == (status.revision == status.file_revision)
+        assert (self.manager.store.unsaved_since() is None) == (status.revision == status.file_revision)
         assert len(self.dirty_calls) == self.expected_calls
 
     @invariant()

@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cocoannot import __version__, create_app
 from cocoannot.extension import runtime
-from cocoannot.manager import DatasetManager, Saves
+from cocoannot.manager import DatasetManager
+from cocoannot.store.base import SaveCounts
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 TOKEN = "a-token-of-enough-characters"
@@ -191,15 +192,15 @@ def test_failed_save_is_counted_and_leaves_the_server_ready(api: Server) -> None
 
 
 def test_manager_adds_up_its_saves(manager: DatasetManager, clock: FakeClock) -> None:
-    assert manager.status().saves == Saves(0, 0, 0)
+    assert manager.store.status().saves == SaveCounts(0, 0, 0)
     for _ in range(2):
         manager.add_annotation(BOX)
         clock.on_next_time(lambda: clock.on_next_time(lambda: clock.advance(1.5)))
         manager.save()
     manager.save()
-    assert manager.status().saves == Saves(2, 0, 3)
+    assert manager.store.status().saves == SaveCounts(2, 0, 3)
     manager.set_images([dict(image) for image in manager.get_images()])
-    assert manager.status().saves == Saves(3, 0, 3)
+    assert manager.store.status().saves == SaveCounts(3, 0, 3)
 
 
 def test_unforeseen_failure_counts_as_a_failed_save(manager: DatasetManager, clock: FakeClock) -> None:
@@ -211,25 +212,25 @@ def test_unforeseen_failure_counts_as_a_failed_save(manager: DatasetManager, clo
     clock.on_next_time(fail)
     with pytest.raises(RuntimeError):
         manager.save()
-    status = manager.status()
-    assert status.saves == Saves(0, 1, 0)
+    status = manager.store.status()
+    assert status.saves == SaveCounts(0, 1, 0)
     assert status.last_error == "saving failed in an unforeseen way: RuntimeError('a bug')"
     assert status.pending_seconds is not None
     manager.save()
-    assert (manager.status().saves.failed, manager.status().last_error) == (1, None)
+    assert (manager.store.status().saves.failed, manager.store.status().last_error) == (1, None)
 
 
 def test_age_of_the_oldest_change_is_by_the_clock_that_only_goes_forward(
     manager: DatasetManager, clock: FakeClock
 ) -> None:
-    assert manager.status().pending_seconds is None
+    assert manager.store.status().pending_seconds is None
     manager.add_annotation(BOX)
     clock.advance(7)
     manager.add_annotation(BOX)
     clock.advance(5)
-    assert manager.status().pending_seconds == 12
+    assert manager.store.status().pending_seconds == 12
     manager.save()
-    assert manager.status().pending_seconds is None
+    assert manager.store.status().pending_seconds is None
 
 
 # The page

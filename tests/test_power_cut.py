@@ -28,6 +28,7 @@ from servers import GUNICORN, LONG, ROOT, Server, send, start, until
 
 from cocoannot.files.journal import Journal
 from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.store import MemoryStore
 
 pytestmark = [pytest.mark.torture, needs_ext4]
 needs_eatmydata = pytest.mark.skipif(shutil.which("eatmydata") is None, reason="eatmydata is not installed")
@@ -364,10 +365,10 @@ class Lives:
         told = self._live(folder, call, commit=commit)
         self._disk.boot()
         json.loads((folder / "dataset.json").read_bytes())
-        manager = DatasetManager(lambda: None, lambda: None)
+        manager = DatasetManager(MemoryStore(lambda: None, lambda: None))
         manager.load(folder / "dataset.json")
         revision = manager.revision
-        assert b"".join(manager.snapshot().blocks).decode() == self._texts[revision], f"revision {revision}"
+        assert b"".join(manager.store.export().blocks).decode() == self._texts[revision], f"revision {revision}"
         stages = [each for each in told if "text" in each]
         made = max((stage["revision"] for stage in stages), default=0)
         assert max((stage["durable"] for stage in stages), default=0) <= revision <= made + 1
@@ -393,6 +394,7 @@ _LIVES = r"""
 import fcntl, json, os, struct, sys, traceback
 from pathlib import Path
 from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.store import MemoryStore
 
 CALLS = {os.open, os.write, os.fsync, os.rename, os.unlink, os.link, os.mkdir, os.ftruncate}
 
@@ -401,11 +403,11 @@ def tell(**facts):
     print(json.dumps(facts), flush=True)
 
 def tell_all(manager):
-    status, text = manager.status(), b"".join(manager.snapshot().blocks).decode()
+    status, text = manager.store.status(), b"".join(manager.store.export().blocks).decode()
     tell(revision=status.revision, durable=status.journal_revision, text=text)
 
 def load(path, policy):
-    manager = DatasetManager(on_append=None if policy == "always" else lambda: None)
+    manager = DatasetManager(MemoryStore(on_append=None if policy == "always" else lambda: None))
     manager.load(path)
     tell_all(manager)
     return manager
@@ -425,11 +427,11 @@ def change(manager, then):
 def live(path, policy):
     manager = load(path, policy)
     replace = lambda: manager.set_annotations([])
-    for then in (manager.sync_journal, manager.save, manager.save, replace, manager.sync_journal, lambda: None):
+    for then in (manager.store.sync, manager.save, manager.save, replace, manager.store.sync, lambda: None):
         change(manager, then)
     # As after a kill.
     manager = load(path, policy)
-    for then in (manager.sync_journal, manager.save, manager.sync_journal):
+    for then in (manager.store.sync, manager.save, manager.store.sync):
         change(manager, then)
 
 def live_up_to(folder, policy, last, commit):

@@ -11,18 +11,13 @@ from conftest import OpenDataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cocoannot.coco.parser import read_document
+from cocoannot.changes.change import Edit
+from cocoannot.coco.parser import SectionName, read_document
 from cocoannot.coco.records import etag
 from cocoannot.manager import DatasetManager
-from cocoannot.store.memory.queries import (
-    SORTS,
-    AnnotationQuery,
-    ImageQuery,
-    find_annotations,
-    find_categories,
-    find_images,
-)
-from cocoannot.store.memory.tables import Change, Drop, Put, Store
+from cocoannot.store.memory.queries import find
+from cocoannot.store.memory.tables import Tables
+from cocoannot.store.queries import SORTS, AnnotationQuery, CategoryQuery, ImageQuery, Query
 
 Fields = dict[str, Any]
 
@@ -43,8 +38,25 @@ def datasets(draw: st.DrawFn) -> Fields:
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def store_of(dataset: Fields) -> Store:
-    return Store(read_document(json.dumps(dataset).encode(), "test"))
+def tables_of(dataset: Fields) -> Tables:
+    return Tables(read_document(json.dumps(dataset).encode(), "test"))
+
+
+def texts_of(tables: Tables, query: Query) -> list[bytes]:
+    return find(tables, query, 0, None, 0).texts
+
+
+def put(tables: Tables, section: SectionName, record_id: int, text: bytes) -> None:
+    """Change the record with this id, or add it."""
+    stored = tables.find(section, record_id)
+    position = tables.next_place(section).position if stored is None else stored.position
+    tables.apply([Edit(section, record_id, position, None if stored is None else stored.record.text, text)])
+
+
+def drop(tables: Tables, section: SectionName, record_id: int) -> None:
+    stored = tables.find(section, record_id)
+    assert stored is not None
+    tables.apply([Edit(section, record_id, stored.position, stored.record.text, None)])
 
 
 def decoded(texts: list[bytes]) -> list[Fields]:
@@ -90,7 +102,7 @@ image_queries = st.builds(
 def test_images_are_those_that_a_plain_search_finds(
     dataset: Fields, query: ImageQuery, offset: int, limit: int
 ) -> None:
-    page = find_images(store_of(dataset), query, offset, limit)
+    page = find(tables_of(dataset), query, offset, limit, 0)
     expected = expected_images(dataset, query)
     assert page.total == len(expected)
     assert decoded(page.texts) == expected[offset : offset + limit]
@@ -111,7 +123,7 @@ def test_images_are_those_that_a_plain_search_finds(
 def test_annotations_are_those_that_a_plain_search_finds(
     dataset: Fields, query: AnnotationQuery, offset: int, limit: int | None
 ) -> None:
-    page = find_annotations(store_of(dataset), query, offset, limit)
+    page = find(tables_of(dataset), query, offset, limit, 0)
     expected = [
         annotation
         for annotation in dataset["annotations"]
@@ -126,7 +138,7 @@ def test_annotations_are_those_that_a_plain_search_finds(
 @settings(deadline=None)
 @given(datasets())
 def test_derived_fields_of_images_come_after_their_own(dataset: Fields) -> None:
-    texts = find_images(store_of(dataset), ImageQuery(), 0, 99, ("annotation_count", "annotations", "etag")).texts
+    texts = texts_of(tables_of(dataset), ImageQuery(derived=("annotation_count", "annotations", "etag")))
     expected = [
         {
             **image,
@@ -142,22 +154,24 @@ def test_derived_fields_of_images_come_after_their_own(dataset: Fields) -> None:
 @settings(deadline=None)
 @given(datasets())
 def test_categories_come_with_their_counts_if_asked_for(dataset: Fields) -> None:
-    store = store_of(dataset)
-    assert decoded(find_categories(store).texts) == dataset["categories"]
+    tables = tables_of(dataset)
+    assert decoded(texts_of(tables, CategoryQuery())) == dataset["categories"]
     used = [annotation.get("category_id") for annotation in dataset["annotations"]]
-    assert decoded(find_categories(store, ("annotation_count",)).texts) == [
+    assert decoded(texts_of(tables, CategoryQuery(derived=("annotation_count",)))) == [
         {**category, "_annotation_count": used.count(category["id"])} for category in dataset["categories"]
     ]
 
 
 def test_without_derived_fields_records_are_the_stored_text(manager: DatasetManager, small: Fields) -> None:
-    assert manager.find_images(ImageQuery()).texts == [json.dumps(image).encode() for image in small["images"]]
-    assert manager.find_annotations(AnnotationQuery(image_id=2)).texts == [json.dumps(small["annotations"][2]).encode()]
-    assert manager.find_categories().texts == [json.dumps(category).encode() for category in small["categories"]]
+    assert manager.store.find(ImageQuery()).texts == [json.dumps(image).encode() for image in small["images"]]
+    assert manager.store.find(AnnotationQuery(image_id=2)).texts == [json.dumps(small["annotations"][2]).encode()]
+    assert manager.store.find(CategoryQuery()).texts == [
+        json.dumps(category).encode() for category in small["categories"]
+    ]
 
 
 def test_etag_of_an_annotation_is_the_one_of_its_stored_text(manager: DatasetManager) -> None:
-    (text,) = manager.find_annotations(AnnotationQuery(image_id=2), derived=("etag",)).texts
+    (text,) = manager.store.find(AnnotationQuery(image_id=2, derived=("etag",))).texts
     record = manager.get_annotation(7)
     assert record is not None
     assert json.loads(text) == {**record, "_etag": record.etag}
@@ -181,8 +195,8 @@ def test_lists_follow_changes(manager: DatasetManager, small: Fields, sort: str)
         "annotations": [dict(annotation) for annotation in manager.get_annotations()],
     }
     query = ImageQuery(sort=sort)
-    assert decoded(manager.find_images(query).texts) == expected_images(dataset, query)
-    crowds = manager.find_annotations(AnnotationQuery(iscrowd=True)).texts
+    assert decoded(manager.store.find(query).texts) == expected_images(dataset, query)
+    crowds = manager.store.find(AnnotationQuery(iscrowd=True)).texts
     assert [record["id"] for record in decoded(crowds)] == [2]
 
 
@@ -190,19 +204,19 @@ def test_lists_follow_changes(manager: DatasetManager, small: Fields, sort: str)
 def test_pages_of_annotations_are_by_offset_and_limit(
     manager: DatasetManager, offset: int, limit: int | None, expected: list[int]
 ) -> None:
-    page = manager.find_annotations(AnnotationQuery(), offset, limit)
+    page = manager.store.find(AnnotationQuery(), offset, limit)
     assert (page.total, [record["id"] for record in decoded(page.texts)]) == (3, expected)
 
 
 def test_first_annotation_of_the_file_counts_for_its_category(manager: DatasetManager) -> None:
     manager.delete_annotation(7)
-    assert [image["id"] for image in decoded(manager.find_images(ImageQuery(category_ids=[1])).texts)] == [1]
+    assert [image["id"] for image in decoded(manager.store.find(ImageQuery(category_ids=[1])).texts)] == [1]
 
 
 def test_head_has_the_texts_of_the_file_and_the_counts_of_now(open_dataset: OpenDataset) -> None:
     manager = open_dataset('{"info" : {"a":  1.0}, "categories": [ {"id": 1,  "name": "x"},{"id": 2} ]}')
     manager.delete_category(2)
-    head = manager.head()
+    head = manager.store.head()
     assert head.texts == {"info": b'{"a":  1.0}', "licenses": b"null", "categories": b'[{"id": 1,  "name": "x"}]'}
     assert (head.counts, head.revision) == ({"images": 0, "annotations": 0, "categories": 1}, 1)
     assert (manager.get_info(), manager.get_licenses()) == ({"a": 1.0}, None)
@@ -216,68 +230,70 @@ def test_thousands_of_changes_keep_order_texts_and_indexes() -> None:
     chance = random.Random(7)
     rows = [{"id": i, "image_id": i % 5, "category_id": i % 3, "iscrowd": i % 2} for i in range(400)]
     images = [{"id": i, "file_name": f"{i}.jpg"} for i in range(5)]
-    store = store_of({"images": images, "annotations": rows, "categories": []})
+    tables = tables_of({"images": images, "annotations": rows, "categories": []})
     next_id = 400
     for step in range(6000):
-        change: Change = []
         if step % 2 == 0:
             row = {"id": next_id, "image_id": next_id % 5, "category_id": next_id % 3, "iscrowd": 0}
             rows.append(row)
-            change.append(Put("annotations", next_id, json.dumps(row).encode()))
+            put(tables, "annotations", next_id, json.dumps(row).encode())
             next_id += 1
         if step % 3 == 0:
             row = chance.choice(rows)
             row |= {"image_id": chance.randrange(5), "category_id": chance.randrange(3), "step": step}
-            change.append(Put("annotations", row["id"], json.dumps(row).encode()))
+            put(tables, "annotations", row["id"], json.dumps(row).encode())
         if rows and (step % 2 == 1 or step > 5400):
             row = rows.pop(chance.randrange(len(rows)))
-            change.append(Drop("annotations", row["id"]))
-        store.apply(change)
+            drop(tables, "annotations", row["id"])
     dataset = {"images": images, "annotations": rows, "categories": []}
-    assert json.loads(b"".join(store.freeze().pieces())) == dataset
-    assert store.counts()["annotations"] == len(rows)
+    assert json.loads(b"".join(tables.freeze().pieces())) == dataset
+    assert tables.counts()["annotations"] == len(rows)
     for row in rows:
-        record = store.annotation(row["id"])
+        record = tables.get("annotations", row["id"])
         assert record is not None
         assert json.loads(record.text) == row
     for image_id in range(5):
-        page = find_annotations(store, AnnotationQuery(image_id=image_id), 0, None)
-        assert decoded(page.texts) == [row for row in rows if row["image_id"] == image_id]
+        assert decoded(texts_of(tables, AnnotationQuery(image_id=image_id))) == [
+            row for row in rows if row["image_id"] == image_id
+        ]
     for category_id in range(3):
-        page = find_annotations(store, AnnotationQuery(category_id=category_id), 0, None)
-        assert decoded(page.texts) == [row for row in rows if row["category_id"] == category_id]
-    assert store.annotations.per_category == {
+        assert decoded(texts_of(tables, AnnotationQuery(category_id=category_id))) == [
+            row for row in rows if row["category_id"] == category_id
+        ]
+    assert tables.annotation_index.per_category == {
         category_id: used
         for category_id in range(3)
         if (used := sum(row["category_id"] == category_id for row in rows))
     }
-    assert store.next_ids["annotations"] == next_id
+    assert tables.next_ids["annotations"] == next_id
     # What the test is about has happened: there are far fewer slots than there were records.
-    assert len(store.annotations.image_ids) < 4000
+    assert len(tables.annotation_index.image_ids) < 4000
 
 
 @pytest.mark.parametrize("gap", [", ", " ,\n"])
 def test_making_room_for_images_and_categories_keeps_names_and_gaps(gap: str) -> None:
     records = [{"id": i, "file_name": f"{i}.jpg", "name": f"n{i}"} for i in range(3000)]
     listed = gap.join(map(json.dumps, records))
-    store = Store(read_document(f'{{"images": [{listed}], "categories": [{listed}]}}'.encode(), "test"))
+    tables = Tables(read_document(f'{{"images": [{listed}], "categories": [{listed}]}}'.encode(), "test"))
     for i in range(3000):
         if i % 10:
-            store.apply([Drop("images", i), Drop("categories", i)])
+            drop(tables, "images", i)
+            drop(tables, "categories", i)
     renamed = json.dumps({"id": 500, "file_name": "renamed.jpg", "name": "renamed"})
     added = json.dumps({"id": 9000, "file_name": "added.jpg", "name": "added"})
-    for section in ("images", "categories"):
-        store.apply([Put(section, 500, renamed.encode()), Put(section, 9000, added.encode())])
-    assert max(len(store.images.names), len(store.categories.names)) < 2000
+    sections: tuple[SectionName, ...] = ("images", "categories")
+    for section in sections:
+        put(tables, section, 500, renamed.encode())
+        put(tables, section, 9000, added.encode())
+    assert max(len(tables.image_index.names), len(tables.category_index.names)) < 2000
     kept = [json.dumps(record) for record in records[::10]]
     kept[50] = renamed
     kept.append(added)
     expected = gap.join(kept)
-    assert b"".join(store.freeze().pieces()).decode() == f'{{"images": [{expected}], "categories": [{expected}]}}'
+    assert b"".join(tables.freeze().pieces()).decode() == f'{{"images": [{expected}], "categories": [{expected}]}}'
     names = [json.loads(text)["file_name"] for text in kept]
-    page = find_images(store, ImageQuery(sort="file_name"), 0, 5000)
-    assert [record["file_name"] for record in decoded(page.texts)] == sorted(names)
-    assert find_images(store, ImageQuery(file_name="added"), 0, 5).total == 1
-    assert [store.categories.names[slot] for slot in store.categories.slots()] == [
+    assert [record["file_name"] for record in decoded(texts_of(tables, ImageQuery(sort="file_name")))] == sorted(names)
+    assert len(texts_of(tables, ImageQuery(file_name="added"))) == 1
+    assert [tables.category_index.names[slot] for slot in tables.categories.slots()] == [
         json.loads(text)["name"] for text in kept
     ]

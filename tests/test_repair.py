@@ -57,7 +57,7 @@ def fixed(path, content):
 def loads_without_warnings(path):
     manager = DatasetManager()
     manager.load(path)
-    assert manager.status().warnings == []
+    assert manager.store.status().warnings == []
     with contextlib.redirect_stdout(io.StringIO()):
         COCO(str(path))
     return True
@@ -490,7 +490,7 @@ def test_whatever_is_broken_is_found_and_the_copy_is_right(steps, mask, small, t
     manager = DatasetManager()
     manager.load(out)
     if not left.problems:
-        assert manager.status().warnings == []
+        assert manager.store.status().warnings == []
     with contextlib.redirect_stdout(io.StringIO()):
         COCO(str(out))
 

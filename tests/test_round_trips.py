@@ -19,7 +19,7 @@ from pycocotools.coco import COCO
 
 from cocoannot.errors import DatasetError
 from cocoannot.manager import DatasetManager
-from cocoannot.store.memory.queries import AnnotationQuery, ImageQuery
+from cocoannot.store.queries import AnnotationQuery, ImageQuery
 
 Fields = dict[str, Any]
 
@@ -190,7 +190,7 @@ def flavour(request: pytest.FixtureRequest) -> str:
 
 
 def text_of(manager: DatasetManager) -> bytes:
-    return b"".join(manager.snapshot().blocks)
+    return b"".join(manager.store.export().blocks)
 
 
 def record_spans(data: bytes, section: str) -> list[tuple[int, int]]:
@@ -256,7 +256,7 @@ def test_file_comes_back_byte_for_byte(
 def test_odd_file_comes_back_byte_for_byte(open_dataset: OpenDataset, data: bytes) -> None:
     manager = open_dataset(data)
     assert text_of(manager) == data
-    assert manager.status().size == len(data)
+    assert manager.store.status().size == len(data)
 
 
 @pytest.mark.parametrize("data", ODD_FILES.values(), ids=ODD_FILES)
@@ -434,7 +434,7 @@ def test_large_file_with_one_odd_gap_comes_back_byte_for_byte(open_dataset: Open
     for i in (1, odd, odd + 1, min(odd + 2, 9000), 9000):
         record = manager.get_annotation(i)
         assert record is None if i == 0 else record is not None and record.text == records[i - 1]
-    assert manager.find_annotations(AnnotationQuery(image_id=3)).texts == records[2::7]
+    assert manager.store.find(AnnotationQuery(image_id=3)).texts == records[2::7]
 
 
 @pytest.mark.parametrize("odd", [4095, 4096, 5000])
@@ -452,7 +452,7 @@ def test_large_record_that_is_odd_is_read_and_a_bad_one_is_named(open_dataset: O
     records = [{"id": i, "file_name": f"{i}.jpg"} for i in range(10_000)]
     records[9000]["id"] = 9000.0
     manager = open_dataset({"images": records})
-    assert manager.find_images(ImageQuery(file_name="9000")).total == 1
+    assert manager.store.find(ImageQuery(file_name="9000")).total == 1
     assert manager.get_image(9000) is not None
     records[9000]["id"] = "9000"
     with pytest.raises(DatasetError, match=r"images\[9000\]: 'id' is '9000', which is no integer"):
@@ -541,7 +541,7 @@ def test_file_that_can_not_be_kept_is_refused_in_one_line_with_file_and_place(
 def test_pair_of_surrogates_and_an_escaped_backslash_are_fine(open_dataset: OpenDataset) -> None:
     data = rb'{"images": [{"id": 1, "file_name": "\ud83d\ude00 \\ud83d"}]}'
     manager = open_dataset(data)
-    assert manager.find_images(ImageQuery(file_name="😀 \\ud83d")).total == 1
+    assert manager.store.find(ImageQuery(file_name="😀 \\ud83d")).total == 1
     assert text_of(manager) == data
 
 
@@ -580,12 +580,12 @@ def test_repeated_ids_are_kept_in_order_and_told(
 
 def test_blocks_are_of_a_size_that_neither_wastes_calls_nor_holds_up_others(open_dataset: OpenDataset) -> None:
     manager = open_dataset({"images": [{"id": i, "file_name": "x" * 200} for i in range(20_000)]})
-    untouched = manager.snapshot()
+    untouched = manager.store.export()
     sizes = [len(block) for block in untouched.blocks]
     assert (max(sizes), sum(sizes)) == (1 << 20, untouched.size)
     for image_id in range(0, 20_000, 2):
         manager.update_image(image_id, {"file_name": f"{image_id}.jpg"})
-    snapshot = manager.snapshot()
+    snapshot = manager.store.export()
     sizes = [len(block) for block in snapshot.blocks]
     assert sum(sizes) == snapshot.size
     assert max(sizes) <= 1 << 21

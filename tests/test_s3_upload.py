@@ -170,7 +170,7 @@ def test_dataset_that_one_request_does_not_bring_is_a_clear_error(
             return Held(path.open("rb"), Version(MAX_BYTES + 1, sha256(b""), 9, {}))
 
     manager = Huge()
-    manager.load(copy.file)
+    manager.store.load_file(copy.file)
     etag = there.etag
     with pytest.raises(S3Error, match=f"upload {there.uri}: {MAX_BYTES + 1} bytes; one request brings {MAX_BYTES}"):
         copy.s3.upload(manager)
@@ -262,7 +262,7 @@ def test_put_that_failed_is_tried_again(copy: LocalCopy, there: Object, onlooker
         copy.upload()
     assert there.etag == etag
     assert copy.state == "ahead"
-    assert copy.manager.status().last_error is None
+    assert copy.manager.store.status().last_error is None
     onlooker.let_pass()
     copy.upload()
     assert (copy.state, copy.status.last_error) == ("level", None)

@@ -18,7 +18,8 @@ from conftest import FakeClock, OpenDataset
 from cocoannot.background.saver import Saver
 from cocoannot.errors import SaveError
 from cocoannot.manager import DatasetManager
-from cocoannot.store.memory.saving import Saved
+from cocoannot.store.base import Saved
+from cocoannot.store.memory.store import MemoryStore
 
 INTERVAL = 30
 
@@ -64,7 +65,7 @@ def work(clock: FakeClock) -> Work:
 
 @pytest.fixture
 def saver(work: Work, clock: FakeClock) -> Saver:
-    return Saver(INTERVAL, work.unsaved_since, work.save, work.stop, clock.monotonic)
+    return Saver(INTERVAL, work.store.unsaved_since, work.save, work.stop, clock.monotonic)
 
 
 def failing(times: int, error: Exception) -> Callable[[], None]:
@@ -176,7 +177,7 @@ def test_pauses_begin_again_after_a_save_that_worked(saver: Saver, work: Work, c
 
 
 def test_pause_is_never_longer_than_a_short_interval(work: Work, clock: FakeClock) -> None:
-    saver = Saver(0.25, work.unsaved_since, work.save, work.stop, clock.monotonic)
+    saver = Saver(0.25, work.store.unsaved_since, work.save, work.stop, clock.monotonic)
     work.during = failing(1, SaveError("the disk is full"))
     work.change()
     clock.advance(0.25)
@@ -247,7 +248,7 @@ def test_first_change_schedules_and_the_next_does_not_schedule_a_second(
     open_dataset: OpenDataset, small: dict[str, Any], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     manager = open_dataset(small, on_dirty=lambda: saver.notify())
-    saver = Saver(INTERVAL, manager.unsaved_since, manager.save, manager.shutdown, clock.monotonic)
+    saver = Saver(INTERVAL, manager.store.unsaved_since, manager.save, manager.shutdown, clock.monotonic)
     caplog.clear()
     with caplog.at_level(logging.DEBUG, logger="cocoannot.background.saver"):
         manager.delete_annotation(1)
@@ -260,12 +261,12 @@ def test_change_during_the_managers_save_gets_an_interval_of_its_own(
     open_dataset: OpenDataset, small: dict[str, Any], clock: FakeClock
 ) -> None:
     manager = open_dataset(small)
-    saver = Saver(INTERVAL, manager.unsaved_since, manager.save, manager.shutdown, clock.monotonic)
+    saver = Saver(INTERVAL, manager.store.unsaved_since, manager.save, manager.shutdown, clock.monotonic)
     manager.delete_annotation(1)
     clock.advance(INTERVAL)
     clock.on_next_time(lambda: manager.delete_annotation(2))
     assert saver.step() == INTERVAL
-    assert manager.changes.annotations_deleted == 1
+    assert manager.changes.annotations == 1
     clock.advance(INTERVAL)
     assert saver.step() is None
     assert not manager.changes.has_changes()
@@ -277,8 +278,8 @@ def test_change_during_the_managers_save_gets_an_interval_of_its_own(
 def test_thread_saves_by_itself_after_each_change(small: dict[str, Any], dataset_path: Path) -> None:
     dataset_path.write_text(json.dumps(small))
     saved: queue.Queue[Saved | None] = queue.Queue()
-    manager = DatasetManager(on_dirty=lambda: saver.notify())
-    saver = Saver(0.05, manager.unsaved_since, lambda: saved.put(manager.save_now()), manager.shutdown)
+    manager = DatasetManager(MemoryStore(on_dirty=lambda: saver.notify()))
+    saver = Saver(0.05, manager.store.unsaved_since, lambda: saved.put(manager.store.save()), manager.shutdown)
     manager.load(dataset_path)
     for annotation_id, left in ((1, [2, 7]), (7, [2])):
         manager.delete_annotation(annotation_id)

@@ -98,7 +98,7 @@ def test_the_revision_goes_on_after_a_restart(start):
     manager.add_category({"name": "fish"})
     manager.save()
     again = start()
-    assert (again.revision, again.status().file_revision) == (2, 2)
+    assert (again.revision, again.store.status().file_revision) == (2, 2)
     assert not again.save()
 
 
@@ -203,7 +203,7 @@ def test_a_start_after_a_crash_knows_what_it_found(dataset, start, rename, revis
     state = read_state(dataset.with_name("dataset.json.cocoannot") / "state.json")
     assert [version.revision for version in state.versions] == revisions
     manager = start()
-    assert (manager.revision, manager.status().file_revision) == (4, file_revision)
+    assert (manager.revision, manager.store.status().file_revision) == (4, file_revision)
     assert [category["name"] for category in manager.get_categories()] == ["lion", "dog", "person", "bird"]
     # The id of the fish was given.
     assert manager.get_next_category_id() == 8

@@ -17,6 +17,7 @@ from cocoannot.api.health import blueprint as health_blueprint
 from cocoannot.api.images import blueprint as images_blueprint
 from cocoannot.api.metrics import blueprint as metrics_blueprint
 from cocoannot.api.metrics import register_metrics
+from cocoannot.api.responses import REVISION
 from cocoannot.api.s3 import blueprint as s3_blueprint
 from cocoannot.coco.parser import MAX_ID
 from cocoannot.extension import runtime
@@ -88,6 +89,7 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def tell_revision(response: Response) -> Response:
-        if request.path.startswith("/api"):
-            response.headers["X-Dataset-Revision"] = str(state.manager.revision)
+        """What an answer was read at, or what the dataset is at where an answer has nothing of it."""
+        if request.path.startswith("/api") and REVISION not in response.headers:
+            response.headers[REVISION] = str(state.manager.revision)
         return response

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from functools import partial
 from http import HTTPStatus
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Response, request
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -54,8 +55,7 @@ def register_access(app: Flask, settings: Settings) -> None:
             vary_header=False,
         )
         app.after_request(_vary_by_origin)
-    # The request itself, which `request` would look for at each use.
-    app.before_request(lambda: _check(settings, request._get_current_object()))  # type: ignore[attr-defined]
+    app.before_request(partial(_check, settings))
 
 
 @blueprint.route("/login", methods=["POST"])
@@ -74,23 +74,23 @@ def login(body: dict[str, str]) -> Response:
     return response
 
 
-def _check(settings: Settings, request: Request) -> Response | None:
+def _check(settings: Settings) -> Response | None:
     if request.endpoint not in _ANY_HOST and _host_name(request.host) not in settings.hosts:
         return error_response(
             HTTPStatus.FORBIDDEN, f"The host {request.host!r} is not served; COCOANNOT_HOSTS lists the names that are"
         )
-    if request.method not in _SAFE and not _origin_is_ours(settings, request):
+    if request.method not in _SAFE and not _origin_is_ours(settings):
         return error_response(
             HTTPStatus.FORBIDDEN, "Changes from pages of other origins are refused; COCOANNOT_CORS_ORIGINS allows some"
         )
     if not settings.token or request.method == "OPTIONS" or request.endpoint in _OPEN:
         return None
-    if _has_token(settings.token, request):
+    if _has_token(settings.token):
         return None
     return _unauthorized("A token is needed; send it as `Authorization: Bearer TOKEN`, or POST it to /api/login")
 
 
-def _origin_is_ours(settings: Settings, request: Request) -> bool:
+def _origin_is_ours(settings: Settings) -> bool:
     origin = request.headers.get("Origin")
     if origin is None:
         # Browsers send Origin with every change; without one only this header of theirs can tell.
@@ -104,7 +104,7 @@ def _vary_by_origin(response: Response) -> Response:
     return response
 
 
-def _has_token(token: str, request: Request) -> bool:
+def _has_token(token: str) -> bool:
     # Not `request.authorization`: it takes a token with "=" in it for parameters.
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":

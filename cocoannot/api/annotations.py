@@ -8,11 +8,21 @@ from flask import Response
 from flask_smorest.pagination import PaginationParameters
 
 from cocoannot.api import body_schemas, query_schemas, response_schemas
-from cocoannot.api.blueprint import Blueprint, manager
+from cocoannot.api.blueprint import Blueprint, manager, store
 from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
-from cocoannot.api.responses import created_response, found, json_response, list_response, no_content, record_response
-from cocoannot.store.memory.queries import AnnotationQuery
+from cocoannot.api.responses import (
+    changed_response,
+    created_response,
+    found_response,
+    json_response,
+    list_response,
+    no_content,
+)
+from cocoannot.changes.operations import Add, Delete, Operation, Update
+from cocoannot.coco.records import Record
+from cocoannot.errors import BadOperation
+from cocoannot.store.queries import AnnotationQuery
 
 blueprint = Blueprint("annotations", __name__, url_prefix="/api/annotations", description="Shapes on images")
 
@@ -23,14 +33,9 @@ blueprint = Blueprint("annotations", __name__, url_prefix="/api/annotations", de
 @blueprint.paginate()
 def list_annotations(query: dict[str, Any], pagination_parameters: PaginationParameters) -> Response:
     """List annotations, in file order"""
-    page = manager().find_annotations(
-        AnnotationQuery(query.get("image_id"), query.get("category_id"), query.get("iscrowd")),
-        pagination_parameters.first_item,
-        pagination_parameters.page_size,
-        query["derived"],
-    )
+    page = store().find(AnnotationQuery(**query), pagination_parameters.first_item, pagination_parameters.page_size)
     pagination_parameters.item_count = page.total
-    return list_response(page.texts)
+    return list_response(page)
 
 
 @blueprint.route("", methods=["POST"])
@@ -43,8 +48,8 @@ def add_annotation(annotation: dict[str, Any]) -> Response:
     `area` and `bbox` are computed from the segmentation; a `bbox` alone gives `area` and an empty segmentation.
     The server gives the `id`, unless the body brings one that is free.
     """
-    record = manager().add_annotation(annotation)
-    return created_response(record)
+    committed = manager().change(Add("annotations", annotation))
+    return created_response(committed, "annotations", "annotation")
 
 
 @blueprint.route("/<id:annotation_id>")
@@ -53,7 +58,7 @@ def add_annotation(annotation: dict[str, Any]) -> Response:
 @blueprint.unchanged()
 def get_annotation(annotation_id: int) -> Response:
     """Get one annotation, as stored"""
-    return record_response(found(manager().get_annotation(annotation_id), "annotation", annotation_id))
+    return found_response(store().get("annotations", annotation_id), "annotation", annotation_id)
 
 
 @blueprint.route("/<id:annotation_id>", methods=["PATCH"])
@@ -67,8 +72,7 @@ def update_annotation(changes: dict[str, Any], annotation_id: int) -> Response:
     A field that is given replaces the stored one, `null` removes an optional one. A segmentation brings a new
     `area` and `bbox`.
     """
-    record = manager().update_annotation(annotation_id, changes, if_match())
-    return record_response(found(record, "annotation", annotation_id))
+    return changed_response(manager().change(Update("annotations", annotation_id, changes, if_match())))
 
 
 @blueprint.route("/<id:annotation_id>", methods=["DELETE"])
@@ -77,8 +81,7 @@ def update_annotation(changes: dict[str, Any], annotation_id: int) -> Response:
 @blueprint.takes(IF_MATCH)
 def delete_annotation(annotation_id: int) -> Response:
     """Delete an annotation"""
-    found(manager().delete_annotation(annotation_id, if_match()), "annotation", annotation_id)
-    return no_content()
+    return no_content(manager().change(Delete("annotations", annotation_id, if_match())))
 
 
 @blueprint.route("/batch", methods=["POST"])
@@ -91,11 +94,12 @@ def change_annotations(batch: dict[str, Any]) -> Response:
     Each operation sees what the ones before it did. `restore` puts a deleted annotation back as it was, id, area
     and all. The results come in the operations' order; an error names the index of its operation.
     """
-    return json_response(
-        {
-            "results": [
-                {"annotation": record and record.raw, "etag": record and record.etag}
-                for record in manager().change_annotations(batch["operations"])
-            ]
-        }
-    )
+    operations: list[Operation] = batch["operations"]
+    try:
+        committed = store().commit(operations)
+    except BadOperation as exc:
+        part = {Update: "changes", Delete: None}.get(type(operations[exc.index]), "annotation")
+        raise BadOperation(exc.index, exc.cause, part) from exc.cause
+    records = [result if isinstance(result, Record) else None for result in committed.results]
+    results = [{"annotation": record and record.raw, "etag": record and record.etag} for record in records]
+    return json_response({"results": results}, revision=committed.revision)

@@ -14,6 +14,7 @@ from cocoannot.api.openapi import ANY_CALL, CREATED, ETAG, GUARDED_CALL, IF_NONE
 from cocoannot.api.parsing import StrictParser
 from cocoannot.extension import runtime
 from cocoannot.manager import DatasetManager
+from cocoannot.store.base import SavingStore
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -112,6 +113,11 @@ def titled_examples(schema: type[ma.Schema]) -> dict[str, Any]:
 def manager() -> DatasetManager:
     """The dataset of the current application."""
     return runtime().manager
+
+
+def store() -> SavingStore:
+    """What the dataset of the current application is kept in."""
+    return manager().store
 
 
 def _documenting(decorator: Callable[[View], Any]) -> Callable[[View], View]:

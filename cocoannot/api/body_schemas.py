@@ -1,115 +1,162 @@
-"""Records and bodies of requests, for validation and for the OpenAPI document. Made once, at import.
+"""Records and bodies of requests, for the OpenAPI document. Made once, at import.
 
-Types and ranges are checked here; geometry, references and uniqueness by the dataset layer.
+What fields may hold stands in `cocoannot.coco.fields`; the schemas here only say it in marshmallow's way. Bodies that
+are records are taken as they are, and checked by the rules of the layer below, which every other way in has too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import marshmallow as ma
 from marshmallow import fields, validate
 
 from cocoannot.api.parsing import etags
-from cocoannot.api.quick import QuickSchema
-from cocoannot.coco.geometry import COORDINATE_LIMIT
-from cocoannot.coco.parser import MAX_ID
-from cocoannot.coco.rules import MAX_FILE_NAME, MAX_NAME, MAX_SIDE
+from cocoannot.changes.operations import Add, Delete, Operation, Restore, Update
+from cocoannot.coco.fields import (
+    AREA,
+    CAPTION,
+    CATEGORY,
+    FLAG,
+    ID,
+    IMAGE,
+    MAX_AREA,
+    NEW_ID,
+    SUPERCATEGORY,
+    Field,
+    Schema,
+    geometry_schemas,
+)
 
 MAX_OPERATIONS = 10_000
 
-_NUMBERS = {"type": "array", "items": {"type": "number"}}
-_COORDINATES = {
-    "type": "array",
-    "items": {"type": "number", "minimum": -COORDINATE_LIMIT, "maximum": COORDINATE_LIMIT},
-}
 
-
-def _segmentation(polygon: dict[str, Any], side: dict[str, Any], count: dict[str, Any]) -> dict[str, Any]:
-    counts = [{"type": "array", "items": {"type": "integer", **count}}, {"type": "string"}]
-    return {
-        "oneOf": [
-            {"type": "array", "description": "polygons, each [x, y, x, y, ...] in pixels", "items": polygon},
-            {
-                "type": "object",
-                "description": "RLE of the image's size, [height, width]",
-                "required": ["size", "counts"],
-                "properties": {
-                    "size": {"type": "array", "items": {"type": "integer", **side}, "minItems": 2, "maxItems": 2},
-                    "counts": {"oneOf": counts},
-                },
-            },
-            {"type": "null"},
-        ]
-    }
-
-
-class Whole(fields.Integer):
-    """A JSON integer; `7.0` counts, `"7"` and `true` do not."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(strict=True, **options)
-
-    def _validated(self, value: Any) -> Any:
-        return super()._validated(int(value) if isinstance(value, float) and value.is_integer() else value)
-
-
-class Open(QuickSchema):
+class Record(ma.Schema):
     """A record: the fields named here, and any other, kept as they are."""
 
     class Meta:
         unknown = ma.INCLUDE
 
-    @ma.post_load(pass_original=True)
-    def _as_sent(self, data: dict[str, Any], original: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return original
+    def load(self, data: Any, **_: Any) -> Any:
+        """`data`, which must be an object; its fields are looked at by the rules."""
+        if not isinstance(data, dict):
+            raise ma.ValidationError({"_schema": ["Invalid input type."]})
+        return data
 
 
-class Sent(Open):
+class RequestRecord(Record):
     """A record in a request."""
 
-    more: ClassVar[dict[str, Any]] = {"propertyNames": {"pattern": "^([^_]|$)"}}
+    more: ClassVar[Schema] = {"propertyNames": {"pattern": "^([^_]|$)"}}
     """What OpenAPI tells of it beside its fields."""
 
 
-class Closed(QuickSchema):
+class Closed(ma.Schema):
     """An object that has the fields named here and no others."""
 
     class Meta:
         unknown = ma.RAISE
 
 
-def _id(**options: Any) -> Whole:
-    return Whole(validate=validate.Range(0, MAX_ID), **options)
+def _documented(schema: Schema, *, nullable: bool = False, required: bool = False) -> fields.Raw:
+    if nullable and "type" in schema:
+        schema = {**schema, "type": [schema["type"], "null"]}
+    return fields.Raw(required=required, metadata=schema)
 
 
-def _reference(**options: Any) -> Whole:
-    return Whole(validate=validate.Range(-MAX_ID, MAX_ID), **options)
+def _field(field: Field, *, required: bool = False) -> fields.Raw:
+    return _documented(field.schema, nullable=field.nullable, required=required)
 
 
-def _side(**options: Any) -> Whole:
-    return Whole(validate=validate.Range(1, MAX_SIDE), metadata={"description": "pixels"}, **options)
+def _record_fields(declared: Mapping[str, Field], *, required: bool = False) -> dict[str, fields.Field[Any]]:
+    return {name: _field(field, required=required) for name, field in declared.items()}
 
 
-def _flag(**options: Any) -> Whole:
-    return Whole(validate=validate.Range(0, 1), **options)
+def _geometry(*, stored: bool = False) -> dict[str, fields.Raw]:
+    shapes = {name: _documented(schema, nullable=True) for name, schema in geometry_schemas(stored=stored).items()}
+    area = {key: value for key, value in AREA.schema.items() if key not in ("minimum", "maximum")}
+    return {**shapes, "area": _documented(area, nullable=True), "caption": _field(CAPTION), "iscrowd": _field(FLAG)}
 
 
-def _name(longest: int, **options: Any) -> fields.String:
-    not_blank = {"pattern": r"[^\s\x1c-\x1f\x85]"}
-    return fields.String(validate=validate.Length(1, longest), metadata=not_blank, **options)
+_CATEGORY_ID = ID._replace(nullable=True)
+_BOX = {**geometry_schemas()["bbox"], "items": {"type": "number", "minimum": -MAX_AREA, "maximum": MAX_AREA}}
 
-
-def _supercategory() -> fields.String:
-    return fields.String(allow_none=True, validate=validate.Length(max=MAX_NAME))
+NewAnnotation = RequestRecord.from_dict(
+    {"id": _field(NEW_ID), "image_id": _field(ID, required=True), "category_id": _field(_CATEGORY_ID), **_geometry()},
+    name="NewAnnotation",
+)
+AnnotationChanges = RequestRecord.from_dict(
+    {"image_id": _field(ID), "category_id": _field(_CATEGORY_ID), **_geometry()}, name="AnnotationChanges"
+)
+RestoredAnnotation = RequestRecord.from_dict(
+    {
+        "id": _field(ID, required=True),
+        "image_id": _field(ID, required=True),
+        "category_id": _field(_CATEGORY_ID),
+        **_geometry(),
+        "bbox": _documented(_BOX),
+        "area": _documented(AREA.schema),
+        "caption": _documented(CAPTION.schema),
+    },
+    name="RestoredAnnotation",
+)
+Annotation = Record.from_dict(
+    {"id": _field(ID), "image_id": _field(ID), "category_id": _field(_CATEGORY_ID), **_geometry(stored=True)},
+    name="Annotation",
+)
+ListedAnnotation = Annotation.from_dict({"_etag": fields.String()}, name="ListedAnnotation")
+NewImage = RequestRecord.from_dict({"id": _field(NEW_ID), **_record_fields(IMAGE, required=True)}, name="NewImage")
+ImageChanges = RequestRecord.from_dict(_record_fields(IMAGE), name="ImageChanges")
+Image = Record.from_dict(
+    {
+        "id": _field(ID, required=True),
+        "file_name": fields.String(),
+        "width": fields.Integer(),
+        "height": fields.Integer(),
+    },
+    name="Image",
+)
+ListedImage = Image.from_dict(
+    {
+        "_annotation_count": fields.Integer(),
+        "_annotations": fields.List(fields.Nested(Annotation)),
+        "_etag": fields.String(),
+    },
+    name="ListedImage",
+)
+NewCategory = RequestRecord.from_dict(
+    {"id": _field(NEW_ID), **_record_fields(CATEGORY, required=True), "supercategory": _field(SUPERCATEGORY)},
+    name="NewCategory",
+)
+CategoryChanges = RequestRecord.from_dict(
+    {**_record_fields(CATEGORY), "supercategory": _field(SUPERCATEGORY)}, name="CategoryChanges"
+)
+Category = Record.from_dict(
+    {"id": _field(ID, required=True), "name": fields.String(), "supercategory": fields.String(allow_none=True)},
+    name="Category",
+)
+ListedCategory = Category.from_dict({"_annotation_count": fields.Integer()}, name="ListedCategory")
 
 
 class Kind(fields.String):
-    """What tells the operations of a batch apart: always the same text, which `Operation` has looked at before."""
+    """What tells the operations of a batch apart: always the same text, which `BatchOperation` has looked at before."""
 
     def __init__(self, text: str) -> None:
         super().__init__(required=True)
         self.text = text
+
+
+class Id(fields.Raw):
+    """The id of a record, as it may stand in a file."""
+
+    def __init__(self) -> None:
+        super().__init__(required=True, metadata=ID.schema)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        if problem := ID.problem(value):
+            raise ma.ValidationError(problem)
+        return int(value)
 
 
 class Version(fields.String):
@@ -120,84 +167,6 @@ class Version(fields.String):
 
     def _deserialize(self, *args: Any, **options: Any) -> Any:
         return etags(super()._deserialize(*args, **options))
-
-
-def _geometry(numbers: dict[str, Any], segmentation: dict[str, Any]) -> dict[str, fields.Field[Any]]:
-    box = {**numbers, "minItems": 4, "maxItems": 4, "description": "[x, y, width, height] in pixels"}
-    points = {**numbers, "description": "[x, y, v, ...] in pixels, v is 0, 1 or 2"}
-    return {
-        "segmentation": fields.Raw(allow_none=True, metadata=segmentation),
-        "bbox": fields.Raw(allow_none=True, metadata=box),
-        "area": fields.Raw(allow_none=True, metadata={"type": "number", "description": "square pixels"}),
-        "keypoints": fields.Raw(allow_none=True, metadata=points),
-        "caption": fields.String(allow_none=True),
-        "iscrowd": _flag(allow_none=True),
-    }
-
-
-_SENT = _geometry(
-    _COORDINATES, _segmentation({**_COORDINATES, "minItems": 6}, {"minimum": 1, "maximum": MAX_SIDE}, {"minimum": 0})
-)
-_STORED = _geometry(_NUMBERS, _segmentation(_NUMBERS, {}, {}))
-
-NewAnnotation = Sent.from_dict(
-    {"id": _id(), "image_id": _reference(required=True), "category_id": _reference(allow_none=True), **_SENT},
-    name="NewAnnotation",
-)
-AnnotationChanges = Sent.from_dict(
-    {"image_id": _reference(), "category_id": _reference(allow_none=True), **_SENT}, name="AnnotationChanges"
-)
-RestoredAnnotation = Sent.from_dict(
-    {
-        "id": _reference(required=True),
-        "image_id": _reference(required=True),
-        "category_id": _reference(allow_none=True),
-        **_SENT,
-        "bbox": fields.Raw(
-            metadata={**_SENT["bbox"].metadata, "items": {"type": "number", "minimum": -(2**53), "maximum": 2**53}}
-        ),
-        "area": fields.Raw(metadata={**_SENT["area"].metadata, "minimum": 0, "maximum": 2**53}),
-        "caption": fields.String(),
-    },
-    name="RestoredAnnotation",
-)
-Annotation = Open.from_dict(
-    {"id": _reference(), "image_id": _reference(), "category_id": _reference(allow_none=True), **_STORED},
-    name="Annotation",
-)
-ListedAnnotation = Annotation.from_dict({"_etag": fields.String()}, name="ListedAnnotation")
-NewImage = Sent.from_dict(
-    {
-        "id": _id(),
-        "file_name": _name(MAX_FILE_NAME, required=True),
-        "width": _side(required=True),
-        "height": _side(required=True),
-    },
-    name="NewImage",
-)
-ImageChanges = Sent.from_dict(
-    {"file_name": _name(MAX_FILE_NAME), "width": _side(), "height": _side()}, name="ImageChanges"
-)
-Image = Open.from_dict(
-    {"id": _reference(required=True), "file_name": fields.String(), "width": Whole(), "height": Whole()}, name="Image"
-)
-ListedImage = Image.from_dict(
-    {
-        "_annotation_count": fields.Integer(),
-        "_annotations": fields.List(fields.Nested(Annotation)),
-        "_etag": fields.String(),
-    },
-    name="ListedImage",
-)
-NewCategory = Sent.from_dict(
-    {"id": _id(), "name": _name(MAX_NAME, required=True), "supercategory": _supercategory()}, name="NewCategory"
-)
-CategoryChanges = Sent.from_dict({"name": _name(MAX_NAME), "supercategory": _supercategory()}, name="CategoryChanges")
-Category = Open.from_dict(
-    {"id": _reference(required=True), "name": fields.String(), "supercategory": fields.String(allow_none=True)},
-    name="Category",
-)
-ListedCategory = Category.from_dict({"_annotation_count": fields.Integer()}, name="ListedCategory")
 
 
 class AddOperation(Closed):
@@ -211,7 +180,7 @@ class UpdateOperation(Closed):
     """Change fields of an annotation."""
 
     op = Kind("update")
-    id = _reference(required=True)
+    id = Id()
     changes = fields.Nested(AnnotationChanges, required=True)
     if_match = Version()
 
@@ -220,7 +189,7 @@ class DeleteOperation(Closed):
     """Delete an annotation."""
 
     op = Kind("delete")
-    id = _reference(required=True)
+    id = Id()
     if_match = Version()
 
 
@@ -231,7 +200,7 @@ class RestoreOperation(Closed):
     annotation = fields.Nested(RestoredAnnotation, required=True)
 
 
-class Operation(fields.Field[dict[str, Any]]):
+class BatchOperation(fields.Field[Operation]):
     """One operation of a batch; `op` tells which of `KINDS` it is."""
 
     KINDS: ClassVar[dict[str, ma.Schema]] = {
@@ -241,20 +210,27 @@ class Operation(fields.Field[dict[str, Any]]):
         "restore": RestoreOperation(),
     }
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> dict[str, Any]:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Operation:
         if not isinstance(value, dict):
             raise ma.ValidationError({"_schema": ["Invalid input type."]})
         op = value.get("op")
         if not isinstance(op, str) or op not in self.KINDS:
             raise ma.ValidationError({"op": [f"Must be one of: {', '.join(self.KINDS)}."]})
-        loaded: dict[str, Any] = self.KINDS[op].load(value)
-        return loaded
+        loaded = self.KINDS[op].load(value)
+        match op:
+            case "add":
+                return Add("annotations", loaded["annotation"])
+            case "update":
+                return Update("annotations", loaded["id"], loaded["changes"], loaded.get("if_match"))
+            case "delete":
+                return Delete("annotations", loaded["id"], loaded.get("if_match"))
+        return Restore(loaded["annotation"])
 
 
 class Batch(Closed):
     """Operations that are done together, or not at all."""
 
-    operations = fields.List(Operation(), required=True, validate=validate.Length(max=MAX_OPERATIONS))
+    operations = fields.List(BatchOperation(), required=True, validate=validate.Length(max=MAX_OPERATIONS))
 
 
 class Login(Closed):

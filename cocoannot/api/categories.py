@@ -7,10 +7,12 @@ from typing import Any
 from flask import Response
 
 from cocoannot.api import body_schemas, query_schemas
-from cocoannot.api.blueprint import Blueprint, manager
+from cocoannot.api.blueprint import Blueprint, manager, store
 from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
-from cocoannot.api.responses import created_response, found, list_response, no_content, record_response
+from cocoannot.api.responses import changed_response, created_response, found_response, list_response, no_content
+from cocoannot.changes.operations import Add, Delete, Update
+from cocoannot.store.queries import CategoryQuery
 
 blueprint = Blueprint("categories", __name__, url_prefix="/api/categories", description="What annotations show")
 
@@ -20,7 +22,7 @@ blueprint = Blueprint("categories", __name__, url_prefix="/api/categories", desc
 @blueprint.response(200, body_schemas.ListedCategory(many=True))
 def list_categories(query: dict[str, Any]) -> Response:
     """List all categories, not paged"""
-    return list_response(manager().find_categories(query["derived"]).texts)
+    return list_response(store().find(CategoryQuery(**query)))
 
 
 @blueprint.route("", methods=["POST"])
@@ -32,8 +34,7 @@ def add_category(category: dict[str, Any]) -> Response:
 
     Its `name` must be free; `supercategory` is "none" if it is not given.
     """
-    record = manager().add_category(category)
-    return created_response(record)
+    return created_response(manager().change(Add("categories", category)), "categories", "category")
 
 
 @blueprint.route("/<id:category_id>")
@@ -42,7 +43,7 @@ def add_category(category: dict[str, Any]) -> Response:
 @blueprint.unchanged()
 def get_category(category_id: int) -> Response:
     """Get one category, as stored"""
-    return record_response(found(manager().get_category(category_id), "category", category_id))
+    return found_response(store().get("categories", category_id), "category", category_id)
 
 
 @blueprint.route("/<id:category_id>", methods=["PATCH"])
@@ -55,8 +56,7 @@ def update_category(changes: dict[str, Any], category_id: int) -> Response:
 
     A field that is given replaces the stored one, `null` removes an optional one.
     """
-    record = manager().update_category(category_id, changes, if_match())
-    return record_response(found(record, "category", category_id))
+    return changed_response(manager().change(Update("categories", category_id, changes, if_match())))
 
 
 @blueprint.route("/<id:category_id>", methods=["DELETE"])
@@ -69,6 +69,4 @@ def delete_category(query: dict[str, Any], category_id: int) -> Response:
 
     409 with the count while annotations use it; with `reassign_to` they are moved there first, as one change.
     """
-    deleted = manager().delete_category(category_id, query.get("reassign_to"), if_match())
-    found(deleted, "category", category_id)
-    return no_content()
+    return no_content(manager().change(Delete("categories", category_id, if_match(), query.get("reassign_to"))))

@@ -11,10 +11,10 @@ from webargs.flaskparser import abort
 from werkzeug.exceptions import BadRequest
 
 from cocoannot.api import body_schemas, response_schemas
-from cocoannot.api.blueprint import Blueprint, manager, titled_examples
+from cocoannot.api.blueprint import Blueprint, store, titled_examples
 from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import decode, if_match, json_body
-from cocoannot.api.responses import json_response
+from cocoannot.api.responses import REVISION, json_response
 from cocoannot.errors import VersionMismatch
 from cocoannot.extension import runtime
 from cocoannot.version import __version__
@@ -73,7 +73,7 @@ def replace_dataset() -> Response:
     """
     expected = _expected_revision()
     request.max_content_length = runtime().settings.max_dataset_bytes
-    manager().replace(_replacement_texts(), expected)
+    store().replace(_replacement_texts(), if_revision=expected)
     return _head()
 
 
@@ -81,24 +81,25 @@ def replace_dataset() -> Response:
 @blueprint.response(200, {"type": "object"}, description="The whole dataset, as the file would be", headers=ETAG)
 def export_dataset() -> Response:
     """Download the whole dataset as it is now"""
-    snapshot = manager().snapshot()
-    response = Response(map(bytes, snapshot.blocks), mimetype="application/json")
-    response.content_length = snapshot.size
-    response.headers.set("Content-Disposition", "attachment", filename=snapshot.name)
-    response.set_etag(str(snapshot.revision))
+    export = store().export()
+    response = Response(map(bytes, export.blocks), mimetype="application/json")
+    response.content_length = export.size
+    response.headers.set("Content-Disposition", "attachment", filename=export.name)
+    response.headers[REVISION] = str(export.revision)
+    response.set_etag(str(export.revision))
     return response
 
 
 @blueprint.route("/stats")
 @blueprint.response(200, response_schemas.Statistics)
-def get_statistics() -> dict[str, Any]:
+def get_statistics() -> Response:
     """Get what the dataset is made of
 
     Annotations per category; images by how many annotations they have; annotations by their size, the square root of
     `area` in pixels (those without an area are left out). `GET /api/images` takes each of these as a filter.
     """
-    found = manager().statistics()
-    return {
+    found = store().statistics()
+    body = {
         "counts": found.counts,
         "categories": [category._asdict() for category in found.categories],
         "annotations_per_image": [
@@ -107,24 +108,25 @@ def get_statistics() -> dict[str, Any]:
         ],
         "sizes": [{"at_least": bar.low, "below": bar.high, "annotations": bar.number} for bar in found.sizes],
     }
+    return json_response(body, revision=found.revision)
 
 
 @blueprint.route("/status")
 @blueprint.response(200, response_schemas.Status)
 def get_status() -> dict[str, Any]:
     """Get what is saved and what is not"""
-    status, saver = manager().status(), runtime().saver
+    status, saver = store().status(), runtime().saver
     s3 = None if runtime().s3 is None else runtime().s3_dataset().status(status.revision)
     return {
         "version": __version__,
         "dataset": {
             "uri": runtime().uri(),
-            "path": str(status.path),
+            "path": status.path,
             "loaded_at": _moment(status.loaded_at),
             "bytes": status.size,
             "counts": status.counts,
             "warnings": status.warnings,
-            "backups": [{"path": str(backup.path), "bytes": backup.size} for backup in status.backups],
+            "backups": [{"path": backup.path, "bytes": backup.size} for backup in status.backups],
         },
         "revision": {
             "memory": status.revision,
@@ -173,16 +175,16 @@ def flush(options: dict[str, Any]) -> dict[str, Any]:
     `saved` is false where there was nothing to save. 409 where something else changed the file; `{"on_conflict":
     "overwrite"}` keeps the other version beside it and saves.
     """
-    saved = manager().save_now(overwrite=options.get("on_conflict") == "overwrite")
+    saved = store().save(overwrite=options.get("on_conflict") == "overwrite")
     if saved is None:
-        return {"saved": False, "summary": "no changes", "revision": manager().revision}
+        return {"saved": False, "summary": "no changes", "revision": store().revision}
     return {"saved": True, "summary": saved.summary, "revision": saved.revision}
 
 
 def _head() -> Response:
-    head = manager().head()
+    head = store().head()
     texts = {key: msgspec.Raw(text) for key, text in head.texts.items()}
-    return json_response({**texts, "counts": head.counts, "revision": head.revision})
+    return json_response({**texts, "counts": head.counts, "revision": head.revision}, revision=head.revision)
 
 
 def _expected_revision() -> int:
@@ -191,7 +193,7 @@ def _expected_revision() -> int:
         abort(428, message='If-Match: "REVISION" is missing; send the revision that you read (GET /api/dataset)')
     tag = " or ".join(sorted(tags))
     if not (tag.isascii() and tag.isdecimal() and len(tag) < 20):
-        current = str(manager().revision)
+        current = str(store().revision)
         raise VersionMismatch(f'If-Match must name one revision; the dataset is at "{current}"', current)
     return int(tag)
 

@@ -64,7 +64,7 @@ class Api(flask_smorest.Api):
 
 
 def register_errors(app: Flask) -> None:
-    """Turn the errors of the layers below into response_schemas."""
+    """Turn the errors of the layers below into answers."""
     app.register_error_handler(errors.CocoannotError, _handle)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from cocoannot.api.blueprint import manager
+from cocoannot.api.blueprint import store
 from cocoannot.api.responses import json_response
 from cocoannot.errors import JournalError, NotLoaded
 
@@ -13,7 +13,7 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.route("/healthz")
 def healthz() -> Response:
-    """200 while the process response_schemas."""
+    """200 while the process answers."""
     return json_response({"status": "ok"})
 
 
@@ -24,7 +24,7 @@ def readyz() -> Response:
     A failed save does not count: changes are accepted all the same, and the metrics tell of it.
     """
     try:
-        manager().check_writable()
+        store().check_writable()
     except JournalError as exc:
         # Not by its own status: who asks expects a 503 of a server that is not ready.
         raise NotLoaded(str(exc)) from exc

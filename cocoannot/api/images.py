@@ -9,22 +9,25 @@ from flask_smorest.pagination import PaginationParameters
 from webargs.flaskparser import abort
 
 from cocoannot.api import body_schemas, query_schemas, response_schemas
-from cocoannot.api.blueprint import Blueprint, manager
+from cocoannot.api.blueprint import Blueprint, manager, store
 from cocoannot.api.openapi import ETAG, IF_MATCH, RANGE, RANGES
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import (
+    changed_response,
+    conditional_response,
     created_response,
-    found,
+    existing,
+    found_response,
     json_response,
     list_response,
-    picture_response,
-    record_response,
     versioned_list_response,
 )
 from cocoannot.api.streams import stream_response
+from cocoannot.changes.operations import Add, Delete, Update
 from cocoannot.extension import runtime
 from cocoannot.pictures.folder import Pictures
-from cocoannot.store.memory.queries import AnnotationQuery, ImageQuery
+from cocoannot.store.base import Deleted
+from cocoannot.store.queries import ImageQuery
 
 _BYTES = {"type": "string", "format": "binary"}
 
@@ -40,23 +43,9 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
 
     In the file's own order, or sorted by `sort` (`-` in front for descending).
     """
-    page = manager().find_images(
-        ImageQuery(
-            query["file_name"],
-            query["category_id"],
-            query.get("annotated"),
-            query["sort"],
-            query.get("min_annotations"),
-            query.get("max_annotations"),
-            query.get("min_size"),
-            query.get("below_size"),
-        ),
-        pagination_parameters.first_item,
-        pagination_parameters.page_size,
-        query["derived"],
-    )
+    page = store().find(ImageQuery(**query), pagination_parameters.first_item, pagination_parameters.page_size)
     pagination_parameters.item_count = page.total
-    return list_response(page.texts)
+    return list_response(page)
 
 
 @blueprint.route("", methods=["POST"])
@@ -65,8 +54,7 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
 @blueprint.errors(400, 409, 413, 415, 503, 507)
 def add_image(image: dict[str, Any]) -> Response:
     """Add an image's record"""
-    record = manager().add_image(image)
-    return created_response(record)
+    return created_response(manager().change(Add("images", image)), "images", "image")
 
 
 @blueprint.route("/<id:image_id>")
@@ -75,7 +63,7 @@ def add_image(image: dict[str, Any]) -> Response:
 @blueprint.unchanged()
 def get_image(image_id: int) -> Response:
     """Get one image's record, as stored"""
-    return record_response(found(manager().get_image(image_id), "image", image_id))
+    return found_response(store().get("images", image_id), "image", image_id)
 
 
 @blueprint.route("/<id:image_id>", methods=["PATCH"])
@@ -88,7 +76,7 @@ def update_image(changes: dict[str, Any], image_id: int) -> Response:
 
     A field that is given replaces the stored one, `null` removes an optional one.
     """
-    return record_response(found(manager().update_image(image_id, changes, if_match()), "image", image_id))
+    return changed_response(manager().change(Update("images", image_id, changes, if_match())))
 
 
 @blueprint.route("/<id:image_id>", methods=["DELETE"])
@@ -100,8 +88,10 @@ def delete_image(image_id: int) -> Response:
 
     The picture itself is left alone.
     """
-    deleted = found(manager().delete_image(image_id, if_match()), "image", image_id)
-    return json_response({"annotations_deleted": deleted.annotations_deleted})
+    committed = manager().change(Delete("images", image_id, if_match()))
+    (deleted,) = committed.results
+    assert isinstance(deleted, Deleted)
+    return json_response({"annotations_deleted": deleted.annotations}, revision=committed.revision)
 
 
 @blueprint.route("/<id:image_id>/annotations")
@@ -111,9 +101,8 @@ def delete_image(image_id: int) -> Response:
 @blueprint.unchanged()
 def list_annotations_of_image(query: dict[str, Any], image_id: int) -> Response:
     """List the annotations of an image, as stored, in file order, not paged"""
-    found(manager().get_image(image_id), "image", image_id)
-    page = manager().find_annotations(AnnotationQuery(image_id=image_id), derived=query["derived"])
-    return versioned_list_response(page.texts)
+    page = store().annotations_of(image_id, query["derived"])
+    return versioned_list_response(existing(page, "image", image_id))
 
 
 @blueprint.route("/<id:image_id>/file")
@@ -127,7 +116,7 @@ def get_picture(image_id: int) -> Response:
     Conditional, and by `Range`. 422 for a picture that is too large to be looked at; 502 where S3 has the pictures,
     and fails.
     """
-    pictures, name = runtime().find_picture(found(manager().get_image(image_id), "image", image_id))
+    pictures, name = runtime().find_picture(existing(store().get("images", image_id).record, "image", image_id))
     if isinstance(pictures, Pictures):
         picture = pictures.find(name)
         response = send_file(picture.path, mimetype=picture.media_type, conditional=True)
@@ -153,5 +142,8 @@ def get_thumbnail(query: dict[str, Any], image_id: int) -> Response:
     Never larger than the picture, turned as its EXIF says, on white where it is transparent. 422 for a picture that
     is damaged or too large; 502 where S3 has the pictures, and fails.
     """
-    thumbnail = runtime().thumbnail(found(manager().get_image(image_id), "image", image_id), query["size"])
-    return picture_response(thumbnail.data, thumbnail.key)
+    thumbnail = runtime().thumbnail(existing(store().get("images", image_id).record, "image", image_id), query["size"])
+    response = conditional_response(thumbnail.data, "image/jpeg", thumbnail.key)
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

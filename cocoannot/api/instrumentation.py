@@ -1,6 +1,6 @@
 """Each request, from its first moment until its answer has gone out: measured, then told. A WSGI layer around Flask.
 
-What the answer is, is not changed by it; not even that a server may send a file without reading it.
+What the answer is, is not changed by it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ UNMATCHED = "unmatched"
 
 
 @dataclass
-class Call:
+class ServedRequest:
     """One request and its answer: `route` is the URL's rule, `sent` the bytes of the body, `seconds` its duration.
 
     `revision` is the dataset's when the answer began. `status` is 500 where there was none.
@@ -36,91 +36,88 @@ class Call:
     revision: int = 0
 
 
-def watch(
-    app: Flask, revision: Callable[[], int], begun: Callable[[], object], ended: Callable[[Call], object]
+def instrument(
+    app: Flask,
+    revision: Callable[[], int],
+    on_begin: Callable[[], object],
+    on_end: Callable[[ServedRequest], object],
 ) -> None:
-    """Call `begun` for each request to `app`, and `ended` once its answer has gone out, or was given up."""
-    app.wsgi_app = _Watch(app.wsgi_app, revision, begun, ended)  # type: ignore[method-assign]
+    """Call `on_begin` for each request to `app`, and `on_end` once its answer has gone out, or was given up."""
+    app.wsgi_app = _Instrumented(app.wsgi_app, revision, on_begin, on_end)  # type: ignore[method-assign]
 
 
-def _route(environ: WSGIEnvironment) -> str:
-    # Here werkzeug leaves its request until it is answered, also one that was refused before any view was called.
-    request = environ.get("werkzeug.request")
-    rule = request.url_rule if isinstance(request, Request) else None
-    return UNMATCHED if rule is None else rule.rule
-
-
-class _Watch:
+class _Instrumented:
     def __init__(
         self,
         app: WSGIApplication,
         revision: Callable[[], int],
-        begun: Callable[[], object],
-        ended: Callable[[Call], object],
+        on_begin: Callable[[], object],
+        on_end: Callable[[ServedRequest], object],
     ) -> None:
         self._app = app
         self._revision = revision
-        self._begun = begun
-        self._ended = ended
+        self._on_begin = on_begin
+        self._on_end = on_end
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
-        call = Call(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), environ.get("REMOTE_ADDR") or "-")
-        sent: list[tuple[str, str]] = []
+        served = ServedRequest(
+            environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), environ.get("REMOTE_ADDR") or "-"
+        )
+
+        sent_headers: list[tuple[str, str]] = []
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
-            nonlocal sent
-            call.status, call.revision, sent = int(status[:3]), self._revision(), headers
-            call.route = _route(environ)
+            nonlocal sent_headers
+            served.status, served.revision, sent_headers = int(status[:3]), self._revision(), headers
+            # Here werkzeug leaves its request until it is answered, also one that was refused before any view.
+            request = environ.get("werkzeug.request")
+            if isinstance(request, Request) and request.url_rule is not None:
+                served.route = request.url_rule.rule
             return start_response(status, headers, exc_info)
 
         def end() -> None:
-            call.seconds = time.perf_counter() - started
-            self._ended(call)
+            served.seconds = time.perf_counter() - started
+            self._on_end(served)
 
-        self._begun()
+        self._on_begin()
         try:
             body = self._app(environ, start)
         except BaseException:
             end()
             raise
-        close = _Closing(getattr(body, "close", None), end)
-        if _is_file(body, environ):
-            # The server sends it by its descriptor, past us.
-            call.sent = next((int(value) for name, value in sent if name.lower() == "content-length"), 0)
+        close = _Close(body, end)
+        wrapper = environ.get("wsgi.file_wrapper")
+        if isinstance(wrapper, type) and isinstance(body, wrapper):
+            # The server may send it by its descriptor, past us.
+            served.sent = next((int(value) for name, value in sent_headers if name.lower() == "content-length"), 0)
             body.close = close  # type: ignore[attr-defined]
             return body
-        return _Body(body, call, close)
+        return _CountedBody(body, served, close)
 
 
-def _is_file(body: object, environ: WSGIEnvironment) -> bool:
-    wrapper = environ.get("wsgi.file_wrapper")
-    return isinstance(wrapper, type) and isinstance(body, wrapper)
+class _Close:
+    """Closes a body, and tells that the answer has ended; once."""
 
-
-class _Closing:
-    """Closes what is to be closed, and then calls `end`, once."""
-
-    def __init__(self, close: Callable[[], object] | None, end: Callable[[], object]) -> None:
-        self._close = close
+    def __init__(self, body: Iterable[bytes], end: Callable[[], object]) -> None:
+        self._close: Callable[[], object] = getattr(body, "close", lambda: None)
         self._end: Callable[[], object] | None = end
 
     def __call__(self) -> None:
         end, self._end = self._end, None
         try:
-            if self._close is not None:
-                self._close()
+            self._close()
         finally:
             if end is not None:
                 end()
 
 
-class _Body:
+class _CountedBody:
     """An answer's body, that counts what is taken from it."""
 
-    def __init__(self, body: Iterable[bytes], call: Call, close: Callable[[], object]) -> None:
+    def __init__(self, body: Iterable[bytes], served: ServedRequest, close: Callable[[], None]) -> None:
         self._blocks = iter(body)
-        self._call = call
+        self._served = served
         self.close = close
 
     def __iter__(self) -> Iterator[bytes]:
@@ -128,5 +125,5 @@ class _Body:
 
     def __next__(self) -> bytes:
         block = next(self._blocks)
-        self._call.sent += len(block)
+        self._served.sent += len(block)
         return block

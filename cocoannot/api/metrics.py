@@ -1,4 +1,4 @@
-"""What is measured, in Prometheus' text format, and the access log: both are told of each request by `watch`.
+"""What is measured, in Prometheus' text format, and the access log: both are told of each request by `instrument`.
 
 A registry belongs to one application. Labels have few values, whatever clients send.
 """
@@ -21,11 +21,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from cocoannot.api.instrumentation import Call, watch
+from cocoannot.api.instrumentation import ServedRequest, instrument
 from cocoannot.errors import NotLoaded
 from cocoannot.extension import runtime
 from cocoannot.logs import ACCESS
-from cocoannot.manager import DatasetManager
+from cocoannot.store.base import Store
 from cocoannot.version import __version__
 
 _NAME = "cocoannot.metrics"
@@ -48,20 +48,20 @@ def metrics() -> Response:
 
 def register_metrics(app: Flask) -> None:
     """Measure and log every request to `app` from now on; to be called before other checks of requests are added."""
-    manager = runtime(app).manager
-    measured = app.extensions[_NAME] = _Metrics(manager)
+    store = runtime(app).manager.store
+    measured = app.extensions[_NAME] = _Metrics(store)
 
-    def ended(call: Call) -> None:
-        measured.count(call)
-        _log(call)
+    def ended(served: ServedRequest) -> None:
+        measured.count(served)
+        _log(served)
 
-    watch(app, lambda: manager.revision, measured.in_progress.inc, ended)
+    instrument(app, lambda: store.revision, measured.in_progress.inc, ended)
 
 
 class _Metrics:
     """The registry of one application, and what is counted as it happens."""
 
-    def __init__(self, manager: DatasetManager) -> None:
+    def __init__(self, store: Store) -> None:
         self.registry = _Registry()
         self._requests = Counter(
             "cocoannot_http_requests",
@@ -81,17 +81,17 @@ class _Metrics:
         )
         build = Info("cocoannot_build", "What is running", registry=self.registry)
         build.info({"version": __version__, "python": platform.python_version()})
-        self.registry.register(_DatasetCollector(manager))
+        self.registry.register(_DatasetCollector(store))
         ProcessCollector(registry=self.registry)
 
-        # Their series by labels, which the library would look for in a slower way.
+        # The library would look for each series by its labels in a slower way.
         self._request_series = lru_cache(self._requests.labels)
         self._duration_series = lru_cache(self._durations.labels)
 
-    def count(self, call: Call) -> None:
-        method = call.method if call.method in _METHODS else "other"
-        self._request_series(method, call.route, str(call.status)).inc()
-        self._duration_series(method, call.route).observe(call.seconds)
+    def count(self, served: ServedRequest) -> None:
+        method = served.method if served.method in _METHODS else "other"
+        self._request_series(method, served.route, str(served.status)).inc()
+        self._duration_series(method, served.route).observe(served.seconds)
         self.in_progress.dec()
 
 
@@ -107,12 +107,12 @@ class _Registry(CollectorRegistry):
 class _DatasetCollector(Collector):
     """Where the dataset stands, looked up when it is asked for."""
 
-    def __init__(self, manager: DatasetManager) -> None:
-        self._manager = manager
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def collect(self) -> Iterable[Metric]:
         try:
-            status = self._manager.status()
+            status = self._store.status()
         except NotLoaded:
             return
         revision = GaugeMetricFamily("cocoannot_revision", "Changes accepted so far, over restarts", labels=["stage"])
@@ -148,34 +148,31 @@ def _gauge(name: str, documentation: str, value: float) -> Metric:
     return GaugeMetricFamily(f"cocoannot_{name}", documentation, value)
 
 
-def _log(call: Call) -> None:
+def _log(served: ServedRequest) -> None:
     """One line of the access log; what clients choose can't end it or look like another field of it."""
-    if call.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if served.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         level = logging.WARNING
-    elif call.route in _PROBES and call.status < HTTPStatus.BAD_REQUEST:
+    elif served.route in _PROBES and served.status < HTTPStatus.BAD_REQUEST:
         level = logging.DEBUG
     else:
         level = logging.INFO
     if not access_log.isEnabledFor(level):
         return
-    remote, method = _quoted(call.remote, ":"), _quoted(call.method, "/")
-    path = _quoted(call.path, "/:@!$&'()*+,;=")
-    milliseconds = round(call.seconds * 1000, 1)
+    remote, method = _quoted(served.remote, ":"), _quoted(served.method, "/")
+    path = _quoted(served.path, "/:@!$&'()*+,;=")
+    milliseconds = round(served.seconds * 1000, 1)
     fields = {
         "remote": remote,
         "method": method,
         "path": path,
-        "status": call.status,
-        "bytes": call.sent,
+        "status": served.status,
+        "bytes": served.sent,
         "duration_ms": milliseconds,
-        "revision": call.revision,
-        "route": call.route,
+        "revision": served.revision,
+        "route": served.route,
     }
-    line = f"{remote} {method} {path} {call.status} {call.sent} bytes {milliseconds} ms revision {call.revision}"
-    # Not by `log`, which looks for the place in the code that it is called from.
-    record = logging.LogRecord(access_log.name, level, __name__, 0, line, None, None)
-    record.fields = fields
-    access_log.handle(record)
+    line = f"{remote} {method} {path} {served.status} {served.sent} bytes {milliseconds} ms revision {served.revision}"
+    access_log.log(level, line, extra={"fields": fields})
 
 
 def _quoted(text: str, safe: str) -> str:

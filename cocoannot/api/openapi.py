@@ -163,7 +163,7 @@ def add_operations(converter: Any) -> None:
     def describe(self: Any, field: object, **_: Any) -> dict[str, Any]:
         if isinstance(field, body_schemas.Kind):
             return {"const": field.text}
-        if not isinstance(field, body_schemas.Operation):
+        if not isinstance(field, body_schemas.BatchOperation):
             return {}
         kinds = {op: self.resolve_nested_schema(schema) for op, schema in field.KINDS.items()}
         mapping = {op: kind["$ref"] for op, kind in kinds.items()}

@@ -38,10 +38,6 @@ class StrictParser(FlaskParser):
             return dict(_parsed(self, argmap, request.query_string))
         return super().parse(argmap, req, location=location, **options)
 
-    def get_default_request(self) -> Request:
-        """The request itself, which `request` would look for at each use."""
-        return request._get_current_object()  # type: ignore[attr-defined,no-any-return]
-
     def load_json(self, req: Request, schema: Any) -> Any:
         """The body's JSON value; nothing at all counts as `{}` where `schema` says `optional`, else as a 400."""
         data = json_body(req)
@@ -91,8 +87,11 @@ def _read(req: Request) -> bytes:
 def decode(data: bytes, type: Any = Any) -> Any:
     """The JSON value in `data`. Raises 400."""
     try:
-        check_utf8(data)
-        check_depth(data)
+        # msgspec does not look into what it leaves undecoded.
+        if not data.isascii():
+            check_utf8(data)
+        if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+            check_depth(data)
         return msgspec.json.decode(data, type=type)
     except msgspec.ValidationError:
         if type is not Any:
@@ -108,17 +107,14 @@ def decode(data: bytes, type: Any = Any) -> Any:
 
 
 def check_utf8(data: bytes) -> None:
-    """Raise `UnicodeDecodeError` where `data` is not UTF-8; msgspec does not look into what it leaves undecoded."""
-    if not data.isascii():
-        blocks = (data[start : start + _BLOCK] for start in range(0, len(data), _BLOCK))
-        for _ in codecs.iterdecode(blocks, "utf-8"):
-            pass
+    """Raise `UnicodeDecodeError` where `data` is not UTF-8."""
+    blocks = (data[start : start + _BLOCK] for start in range(0, len(data), _BLOCK))
+    for _ in codecs.iterdecode(blocks, "utf-8"):
+        pass
 
 
 def check_depth(data: bytes) -> None:
     """Raise `RecursionError` where lists and objects are nested deeper than `MAX_DEPTH`."""
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
-        return
     text = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     quotes = depth = 0
     for start in range(0, len(text), _BLOCK):

@@ -9,7 +9,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from cocoannot.pictures.thumbnails import MAX_SIZE
-from cocoannot.store.memory.queries import SORTS
+from cocoannot.store.queries import SORTS
 
 
 class Query(ma.Schema):
@@ -47,8 +47,11 @@ def _pixels(description: str) -> fields.Float:
 
 class ImageListQuery(Query):
     file_name = fields.String(load_default="", metadata={"description": "part of the file name"})
-    category_id = fields.List(
-        Numeral(), load_default=list, metadata={"description": "images with any of these categories"}
+    category_ids = fields.List(
+        Numeral(),
+        data_key="category_id",
+        load_default=list,
+        metadata={"description": "images with any of these categories"},
     )
     annotated = fields.Boolean(
         truthy={"true"}, falsy={"false"}, metadata={"description": "images with annotations, or those without"}

@@ -9,7 +9,7 @@ from cocoannot.api.body_schemas import Annotation, Category
 
 
 class Error(ma.Schema):
-    """What every error response_schemas."""
+    """What every error answers."""
 
     code = fields.Integer(required=True, metadata={"description": "the status"})
     status = fields.String(required=True, metadata={"description": "its name"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cocoannot.api import body_schemas, response_schemas
-from cocoannot.api.blueprint import Blueprint, manager
+from cocoannot.api.blueprint import Blueprint, store
 from cocoannot.api.dataset import s3_part
 from cocoannot.extension import runtime
 
@@ -22,8 +22,8 @@ def get_s3() -> dict[str, Any] | None:
     none any more) or `unknown` (S3 could not be asked; `last_error` says why). 400 where the dataset is not from S3.
     """
     s3 = runtime().s3_dataset()
-    s3.refresh(manager())
-    return s3_part(s3.status(manager().revision))
+    s3.refresh(runtime().store)
+    return s3_part(s3.status(store().revision))
 
 
 @blueprint.route("/save-to-s3", methods=["POST"])
@@ -38,7 +38,7 @@ def save_to_s3(options: dict[str, Any]) -> dict[str, Any]:
     reached.
     `{"on_conflict": "overwrite"}` copies what is there to `KEY.conflict-TIME`, then uploads over exactly that.
     """
-    uploaded = runtime().s3_dataset().upload(manager(), overwrite=options.get("on_conflict") == "overwrite")
+    uploaded = runtime().s3_dataset().upload(runtime().store, overwrite=options.get("on_conflict") == "overwrite")
     return {
         "status": "success",
         "s3_uri": uploaded.uri,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
+
+from cocoannot.changes.change import Edit
 
 Action = Literal["added", "updated", "deleted"]
 
 _NOUNS = {"annotations": "annotation(s)", "categories": "category(ies)", "images": "image(s)"}
 
 
-@dataclass(init=False)
+@dataclass
 class ChangeTracker:
     """Changes since the last save, counted by kind of record and by what was done to it."""
 
@@ -24,38 +27,33 @@ class ChangeTracker:
     images_updated: int = 0
     images_deleted: int = 0
 
-    def __init__(self, **counts: int) -> None:
-        # Only what is not zero is the object's own: there is one for each change, and most count one thing.
-        vars(self).update(counts)
-
     def count(self, section: str, action: Action, number: int = 1) -> None:
         """Add `number` changes of `section` (`annotations`, `categories`, `images`)."""
-        counts, name = vars(self), f"{section}_{action}"
-        counts[name] = counts.get(name, 0) + number
+        name = f"{section}_{action}"
+        setattr(self, name, getattr(self, name) + number)
 
-    def include(self, other: ChangeTracker) -> None:
-        """Count the changes of `other` too."""
-        counts = vars(self)
-        for name, count in vars(other).items():
-            counts[name] = counts.get(name, 0) + count
+    def count_edits(self, edits: Iterable[Edit]) -> None:
+        """Add what `edits` did."""
+        for edit in edits:
+            self.count(edit.section, edit.action)
 
     def merge(self, other: ChangeTracker) -> ChangeTracker:
         """The changes of both, as a new tracker."""
-        both = ChangeTracker(**vars(self))
-        both.include(other)
-        return both
+        theirs = other.counts()
+        return ChangeTracker(**{name: count + theirs[name] for name, count in self.counts().items()})
 
     def reset(self) -> None:
         """Set every count to zero."""
-        vars(self).clear()
+        for name in self.counts():
+            setattr(self, name, 0)
 
     def counts(self) -> dict[str, int]:
         """Every count by its name, zeros included."""
-        return asdict(self)
+        return dict(vars(self))
 
     def has_changes(self) -> bool:
         """Whether anything was counted."""
-        return any(vars(self).values())
+        return any(self.counts().values())
 
     def summary(self) -> str:
         """What was counted, such as `3 annotation(s) added, 1 category(ies) deleted`; `no changes` for nothing."""

@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
+from cocoannot.coco.fields import is_integer
 from cocoannot.coco.parser import MAX_ID, NONE, Ints
-from cocoannot.coco.rules import is_integer
 
 _WHOLE = re.compile(r"-?\d{1,16}(?:\.0*)?")
 

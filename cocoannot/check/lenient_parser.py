@@ -82,7 +82,7 @@ def make_readable(data: bytes, name: str, findings: Findings) -> Readable | None
         buffer = settled
         entries = _entries(buffer)
     values = {entry.key: (entry.start, entry.end) for entry in entries}
-    rows = {section: _rows(buffer, *values.get(section, (0, 0))) for section in SECTIONS}
+    rows: dict[str, Rows] = {section: _rows(buffer, *values.get(section, (0, 0))) for section in SECTIONS}
     return Readable(buffer, values, rows, bool(shifts), lost)
 
 

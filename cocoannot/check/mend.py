@@ -11,8 +11,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from cocoannot.coco.fields import MAX_SIDE, is_integer, is_number
 from cocoannot.coco.geometry import COORDINATE_LIMIT, Measured, Number, measure_bbox, measure_segmentation
-from cocoannot.coco.rules import MAX_SIDE, Fields, is_integer, is_number
+from cocoannot.coco.rules import Fields
 from cocoannot.errors import InvalidRecord
 
 AREA_OFF, AREA_RATIO, EDGE_OFF = 1.0, 1e-3, 1.0

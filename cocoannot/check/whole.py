@@ -17,7 +17,8 @@ from cocoannot.check.lenient_parser import make_readable
 from cocoannot.check.mend import Size, is_text, mend_category, mend_image, size_of
 from cocoannot.check.scan import Id
 from cocoannot.check.text import INFINITE
-from cocoannot.coco.rules import MAX_SIDE, Fields
+from cocoannot.coco.fields import MAX_SIDE
+from cocoannot.coco.rules import Fields
 
 _Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_SIDE)]
 

@@ -70,7 +70,7 @@ def _run(path: Path, out: Path | None) -> tuple[dict[str, object], str, bool]:
             measure_pictures=out is not None,
             progress=progress,
         )
-    counts = {name: len(section) for name, section in checked.sections.items()} if checked else {}
+    counts: dict[str, int] = {name: len(section) for name, section in checked.sections.items()} if checked else {}
     fixed = checked is not None and out is not None
     answer: dict[str, object] = {
         "file": str(path),

@@ -16,8 +16,8 @@ from cocoannot.errors import CocoannotError, DatasetError, NotInS3, OwnedElsewhe
 from cocoannot.extension import runtime
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.lock import Owner, describe, find_owner
-from cocoannot.manager import DatasetManager
 from cocoannot.settings import S3Uri
+from cocoannot.store.memory.store import MemoryStore
 
 _TELL_EVERY = 2.0
 """Seconds between two lines that say how far an upload is."""
@@ -79,10 +79,10 @@ def _local_copy() -> DatasetFile:
 def _bring_in_journal(file: DatasetFile) -> None:
     """So that one file has all that is ours; where that can't be, its parts are kept one by one."""
     if file.path.exists():
-        manager = DatasetManager()
+        store = MemoryStore()
         try:
-            manager.load(file)
-            manager.save()
+            store.load_file(file)
+            store.save()
         except CocoannotError as exc:
             click.echo(f"note: {exc}", err=True)
 
@@ -91,11 +91,11 @@ def _upload_here(file: DatasetFile, on_conflict: str | None) -> dict[str, Any]:
     if not file.path.exists():
         raise DatasetError(f"there is no local copy of {runtime().uri()} to upload, {file.path} does not exist")
     with owned(file):
-        s3, manager = runtime().open_s3(file), DatasetManager()
-        manager.load(file)
+        s3, store = runtime().open_s3(file), MemoryStore()
+        store.load_file(file)
         uploaded = _with_progress(
-            lambda: s3.upload(manager, overwrite=on_conflict == "overwrite"),
-            lambda: s3.status(manager.revision).uploading,
+            lambda: s3.upload(store, overwrite=on_conflict == "overwrite"),
+            lambda: s3.status(store.revision).uploading,
         )
     fields = uploaded._asdict()
     return {"status": "success", "s3_uri": fields.pop("uri"), **fields}

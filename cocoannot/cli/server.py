@@ -13,8 +13,8 @@ from cocoannot.errors import DatasetError, OwnedElsewhere
 from cocoannot.extension import runtime
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.lock import Owner, describe, find_owner
-from cocoannot.manager import DatasetManager
 from cocoannot.store.memory.settling import settle
+from cocoannot.store.memory.store import MemoryStore
 
 
 @click.command()
@@ -91,9 +91,9 @@ def _flush_stopped(file: DatasetFile, on_conflict: str | None, as_json: bool) ->
 def _save_journal(file: DatasetFile) -> dict[str, Any]:
     answer: dict[str, Any] = {"saved": False, "summary": "no changes", "running": False}
     if file.unsaved.exists() or file.journal.read().entries:
-        manager = DatasetManager()
-        manager.load(file)
-        if saved := manager.save_now():
+        store = MemoryStore()
+        store.load_file(file)
+        if saved := store.save():
             answer |= {"saved": True, "summary": saved.summary, "revision": saved.revision}
     return answer
 

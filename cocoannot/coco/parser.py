@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,7 +24,8 @@ NONE = -(2**63)
 
 Ints = npt.NDArray[np.int64]
 
-SECTIONS = ("images", "annotations", "categories")
+SectionName = Literal["images", "annotations", "categories"]
+SECTIONS: tuple[SectionName, ...] = ("images", "annotations", "categories")
 MAX_ID = 2**53 - 1
 """The largest id that is given out or taken: above it, JavaScript rounds integers."""
 
@@ -55,7 +56,7 @@ class Document(NamedTuple):
 
     buffer: bytes
     values: dict[str, tuple[int, int]]
-    sections: dict[str, Section]
+    sections: dict[SectionName, Section]
 
 
 class ImageKeys(msgspec.Struct, gc=False):
@@ -95,6 +96,7 @@ _KEYS: dict[str, type[Any]] = {"images": ImageKeys, "annotations": AnnotationKey
 _COLUMNS = {"images": ("id",), "annotations": ("id", "image_id", "category_id", "iscrowd"), "categories": ("id",)}
 _NAMES = {"images": "file_name", "annotations": None, "categories": "name"}
 _LISTS = {section: msgspec.json.Decoder(list[keys]) for section, keys in _KEYS.items()}  # type: ignore[valid-type]
+_ONE = {section: msgspec.json.Decoder(keys) for section, keys in _KEYS.items()}
 _ANY = msgspec.json.Decoder(_AnyKeys)
 _Raws = list[msgspec.Raw]
 _RAWS = msgspec.json.Decoder(_Raws)
@@ -161,7 +163,11 @@ def find_records(buffer: bytes, start: int, end: int) -> tuple[Ints, Ints]:
 
 def read_keys(section: str, text: bytes) -> Keys:
     """The index fields of one record's text. Raises `DatasetError`."""
-    return _tidy(section, text, section)
+    try:
+        keys: Keys = _ONE[section].decode(text)
+        return keys
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _tidy(section, text, section)
 
 
 def _check_utf8(buffer: bytes, source: str) -> None:

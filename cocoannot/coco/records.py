@@ -13,7 +13,6 @@ from cocoannot.errors import VersionMismatch
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _VALUE = msgspec.json.Decoder()
-_HASHED_AT_ONCE = 2047
 
 
 class Record(Mapping[str, Any]):
@@ -66,11 +65,7 @@ def _integer(digits: str) -> int | float:
 
 def etag(text: bytes) -> str:
     """A hash of `text` as 24 hexadecimal digits."""
-    # In blocks for which hashlib does not let other threads run: to get going again takes longer than they do.
-    digest = blake2b(digest_size=12)
-    for start in range(0, len(text), _HASHED_AT_ONCE):
-        digest.update(text[start : start + _HASHED_AT_ONCE])
-    return digest.hexdigest()
+    return blake2b(text, digest_size=12).hexdigest()
 
 
 def check_version(text: bytes, if_match: frozenset[str] | None, what: str) -> None:
@@ -83,7 +78,9 @@ def check_version(text: bytes, if_match: frozenset[str] | None, what: str) -> No
 
 def encode(fields: Mapping[str, Any]) -> bytes:
     """The text of a new record, on one line. Values that are `msgspec.Raw` keep their text otherwise."""
-    return _on_one_line(msgspec.json.encode(fields))
+    text = msgspec.json.encode(fields)
+    # Only the layout of values that came indented: JSON strings hold no line ends.
+    return msgspec.json.format(text, indent=-1) if b"\n" in text or b"\r" in text else text
 
 
 def merge(text: bytes, changes: Mapping[str, Any]) -> bytes:
@@ -97,7 +94,7 @@ def merge(text: bytes, changes: Mapping[str, Any]) -> bytes:
             fields.pop(key, None)
         else:
             fields[key] = value
-    return _on_one_line(msgspec.json.encode(fields))
+    return encode(fields)
 
 
 def with_derived(text: bytes, derived: Mapping[str, Any]) -> bytes:
@@ -106,10 +103,3 @@ def with_derived(text: bytes, derived: Mapping[str, Any]) -> bytes:
         return text
     extra = msgspec.json.encode(derived)[1:]
     return b"%b,%b" % (text[:-1].rstrip(), extra)
-
-
-def _on_one_line(text: bytes) -> bytes:
-    if b"\n" in text or b"\r" in text:
-        # Only the layout of values that came indented: JSON strings hold no line ends.
-        return msgspec.json.format(text, indent=-1)
-    return text

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cocoannot.coco.parser import Ints, Section
+from cocoannot.coco.parser import Ints, Section, SectionName
 
 Piece = bytes | memoryview
 
@@ -94,7 +94,7 @@ class FrozenDataset(NamedTuple):
 
     buffer: bytes
     values: Mapping[str, tuple[int, int]]
-    sections: Mapping[str, FrozenSection]
+    sections: Mapping[SectionName, FrozenSection]
 
     def pieces(self, replaced: Mapping[str, bytes] | None = None) -> Iterator[Piece]:
         """The text as immutable pieces in order; `replaced` gives other texts for top-level values.

@@ -207,7 +207,7 @@ class DatasetFile:
         except OSError as exc:
             raise _save_error(self.name, exc) from exc
         self._known = [version]
-        self.journal.settle(revision, needed=not self._forget_the_rest())
+        self.journal.checkpoint(revision, needed=not self._forget_the_rest())
         return kept
 
     def keep_unsaved(self, blocks: Blocks, revision: int, next_ids: Mapping[str, int]) -> None:

@@ -3,9 +3,9 @@
     NAME.cocoannot/journal/1.jsonl ...     segments, in the order in which they were begun
 
     ready --write error--> ready: the change is not made; `trouble` says why until a write works again
-    ready --fsync error--> in doubt: no change is made --a save of everything (`settle`)--> ready
+    ready --fsync error--> in doubt: no change is made --a save of everything (`checkpoint`)--> ready
 
-A save begins a segment with its snapshot (`prepare`, `turn`); once it is durable the older ones go (`settle`).
+A save begins a segment with its snapshot (`prepare`, `turn`); once it is durable the older ones go (`checkpoint`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from cocoannot.errors import JournalError, NotDurable
 from cocoannot.files.atomic import sync_folder
@@ -55,7 +57,7 @@ class _Old(NamedTuple):
 class Journal:
     """The journal in `folder`. One thread at a time may change it (`append`, `try_out`, `turn`).
 
-    `prepare`, `sync`, `settle` and what only looks may be called by any thread meanwhile.
+    `prepare`, `sync`, `checkpoint` and what only looks may be called by any thread meanwhile.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -99,6 +101,11 @@ class Journal:
     def in_doubt(self) -> bool:
         """Whether changes are refused until everything was saved."""
         return self._doubt is not None
+
+    @property
+    def wants_save(self) -> bool:
+        """Whether a save should not wait: the journal is large, or takes no change until everything was saved."""
+        return self._doubt is not None or self.size > LARGE
 
     def read(self) -> Recording:
         """What is on disk; nothing is changed there. Raises `DatasetError`, `OSError`."""
@@ -144,15 +151,16 @@ class Journal:
         self._drop_old(file_revision)
         return told
 
-    def append(self, revision: int, time: float, author: str | None, change: bytes) -> None:
+    def append(self, revision: int, time: float, actor: str | None, key: str | None, change: bytes) -> None:
         """Write the change that makes `revision`, a JSON text on one line. Raises `JournalError`: it is not there."""
-        self._refuse_in_doubt()
+        if self._doubt is not None:
+            self._refuse_in_doubt()
         try:
             segment = self._current
             if segment is None or not segment.sound or segment.last != revision - 1:
                 segment = self._begin(revision - 1)
             before = segment.size, segment.last
-            segment.append(revision, time, author, self._durable, change)
+            segment.append(Entry(revision, time, self._durable, msgspec.Raw(change), actor, key))
         except OSError as exc:
             raise self._failed(exc) from exc
         self._trouble = None
@@ -228,7 +236,7 @@ class Journal:
             with suppress(OSError):
                 self._begin(revision)
 
-    def settle(self, revision: int, *, needed: bool = False) -> None:
+    def checkpoint(self, revision: int, *, needed: bool = False) -> None:
         """The dataset's file is durable at `revision`: older segments are deleted, unless they are `needed` still."""
         with self._syncing:
             with self._lock:

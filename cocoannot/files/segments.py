@@ -1,7 +1,8 @@
 """One file of the journal: lines that prove themselves, appended, cut back where that fails, and read again.
 
     {"crc": "1c291ca3", "entry": {"after": 41}}                                                          its head
-    {"crc": "...", "entry": {"revision": 42, "time": 1763866801.5, "author": null, "durable": 40, "change": [...]}}
+    {"crc": "...", "entry": {"revision": 42, "time": 1763866801.5, "actor": null, "key": null, "durable": 40,
+                               "change": [...]}}
 
 `crc` is the CRC-32 of the entry's text. What a change means is not known here.
 """
@@ -23,7 +24,7 @@ SUFFIX = ".jsonl"
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One change: the revision that it made, when (seconds since 1970), by whom, and its JSON text.
+    """One change: the revision that it made, when (seconds since 1970), by whom, the client's key, and its JSON text.
 
     `durable` is the revision up to which all was known to be fsynced when the line was written: what a power cut took
     before it can't be what had been promised.
@@ -31,9 +32,13 @@ class Entry(msgspec.Struct, frozen=True):
 
     revision: int
     time: float
-    author: str | None
     durable: int
     change: msgspec.Raw
+    actor: str | None = None
+    key: str | None = None
+
+
+_ENTRY = msgspec.json.Encoder()
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -70,7 +75,8 @@ class Segment:
         self.size = 0
         self.last = -1
         """The revision of its last line, -1 where it has none."""
-        self._sound = True
+        self.sound = True
+        """Whether a line may follow: not after one that could neither be written whole nor be cut off."""
         self._head_size = 0
         self._synced = 0
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -81,11 +87,6 @@ class Segment:
             with suppress(OSError):
                 path.unlink()
             raise
-
-    @property
-    def sound(self) -> bool:
-        """Whether a line may follow: not after one that could neither be written whole nor be cut off."""
-        return self._sound
 
     @property
     def holds_changes(self) -> bool:
@@ -102,17 +103,9 @@ class Segment:
         self._append(_line(b'{"after":%d}' % after), after)
         self._head_size = self.size
 
-    def append(self, revision: int, time: float, author: str | None, durable: int, change: bytes) -> None:
+    def append(self, entry: Entry) -> None:
         """Write a change. Raises `OSError`, and nothing was written."""
-        moment, name = msgspec.json.encode(time), msgspec.json.encode(author)
-        entry = b'{"revision":%d,"time":%b,"author":%b,"durable":%d,"change":%b}' % (
-            revision,
-            moment,
-            name,
-            durable,
-            change,
-        )
-        self._append(_line(entry), revision)
+        self._append(_line(_ENTRY.encode(entry)), entry.revision)
 
     def try_out(self, size: int) -> None:
         """Write `size` bytes and take them back. Raises `OSError`."""
@@ -160,7 +153,7 @@ class Segment:
         try:
             os.ftruncate(self._fd, size)
         except OSError:
-            self._sound = False
+            self.sound = False
 
 
 def read_segment(path: Path) -> Reading:

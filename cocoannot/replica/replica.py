@@ -35,10 +35,10 @@ from cocoannot.errors import Conflict, DatasetError, S3Changed, S3Conflict, S3Er
 from cocoannot.files.atomic import Content
 from cocoannot.files.dataset_file import DatasetFile, Found
 from cocoannot.files.state import Remote, Version
-from cocoannot.manager import DatasetManager
 from cocoannot.s3.bucket import MAX_BYTES, Bucket, Seen
 from cocoannot.settings import S3Options, S3Uri
 from cocoannot.store.memory.saving import Clock
+from cocoannot.store.memory.store import MemoryStore
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class S3Dataset:
             self._options.conditional,
         )
 
-    def refresh(self, manager: DatasetManager) -> None:
+    def refresh(self, manager: MemoryStore) -> None:
         """Look at S3. What goes wrong is shown in the status."""
         if self._uploading.locked():
             # An upload looks by itself, and knows better than what was seen while it ran.
@@ -141,7 +141,7 @@ class S3Dataset:
         except S3Error as exc:
             log.warning("%s", exc)
 
-    def upload(self, manager: DatasetManager, *, overwrite: bool = False) -> Uploaded:
+    def upload(self, manager: MemoryStore, *, overwrite: bool = False) -> Uploaded:
         """Save, then put exactly that file, unless S3 has it. With `overwrite`, what is there is copied aside first.
 
         Raises `S3Conflict` where S3 has a version of somebody else, `Conflict` while another upload runs, `SaveError`,
@@ -250,8 +250,8 @@ class S3Dataset:
                 told = self._clock.monotonic()
                 log.info("Downloading %s: %d of %d bytes", self.uri, done, size)
 
-    def _upload(self, manager: DatasetManager, *, overwrite: bool) -> Uploaded:
-        manager.save_now()
+    def _upload(self, manager: MemoryStore, *, overwrite: bool) -> Uploaded:
+        manager.save()
         with closing(manager.hold_file()) as held:
             version = held.version
             if version.size > MAX_BYTES:
@@ -277,7 +277,7 @@ class S3Dataset:
                 log.info("Uploaded dataset to %s (revision %d, %d bytes)", self.uri, version.revision, version.size)
             return Uploaded(str(self.uri), etag, version.size, version.revision, kept)
 
-    def _put(self, manager: DatasetManager, file: BinaryIO, version: Version, remote: Remote, seen: Seen | None) -> str:
+    def _put(self, manager: MemoryStore, file: BinaryIO, version: Version, remote: Remote, seen: Seen | None) -> str:
         """Put the file where `seen` is, and nothing else; returns its ETag."""
         # Before the call: whatever becomes of the answer, and of this process, the object is recognised as ours.
         ours = (version.sha256, version.revision)
@@ -331,7 +331,7 @@ class S3Dataset:
             remember(Remote(remote.uri, self._seen.etag, sha256, revision, self._clock.time()))
             log.info("%s has revision %d, by an upload of ours whose answer did not come", self.uri, revision)
 
-    def _agree(self, manager: DatasetManager, etag: str, version: Version, uploaded_at: float | None) -> None:
+    def _agree(self, manager: MemoryStore, etag: str, version: Version, uploaded_at: float | None) -> None:
         self._seen, self._looked = Seen(etag, version.size, {}), True
         manager.remember_remote(Remote(str(self.uri), etag, version.sha256, version.revision, uploaded_at))
 

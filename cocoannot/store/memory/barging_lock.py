@@ -1,11 +1,11 @@
-"""Taking turns in what lets go of the interpreter, such as a write to disk."""
+"""A lock for what lets go of the interpreter while it is held, such as a write to disk."""
 
 from __future__ import annotations
 
 import threading
 
 
-class Turns:
+class BargingLock:
     """A lock that no thread owns while it waits for the interpreter; not reentrant.
 
     One of `threading` is given to a thread that waits for it, which then waits for the interpreter, and everybody who

@@ -1,4 +1,4 @@
-"""Columns of numbers that grow, and two indexes over them: by id, and by image. No records, no text."""
+"""Columns of numbers that grow together, and two indexes over them: by id, and by image. No records, no text."""
 
 from __future__ import annotations
 
@@ -10,38 +10,48 @@ import numpy.typing as npt
 
 from cocoannot.coco.parser import NONE, Ints
 
+Array = npt.NDArray[Any]
 
-class Column:
-    """A one-dimensional array that can be appended to; appending costs the same at any length."""
 
-    def __init__(self, values: npt.NDArray[Any]) -> None:
-        self._data = values
-        # For one value at a time it takes a quarter of the time that the array does.
-        self._cells: Any = values.data
-        self._length = self._room = len(values)
+class Columns:
+    """Arrays of one length, by name, to which rows can be appended; that costs the same at any length."""
+
+    def __init__(self, **arrays: Array) -> None:
+        self._arrays = arrays
+        self._length = self._room = len(next(iter(arrays.values())))
+        self.cells: dict[str, Any] = {name: array.data for name, array in arrays.items()}
+        """Each column for one value at a time, which takes a quarter of the time that the array does."""
 
     def __len__(self) -> int:
         return self._length
 
-    @property
-    def values(self) -> npt.NDArray[Any]:
-        """The values as a view: shape (length,), to be used before the next append."""
-        return self._data[: self._length]
+    def __getitem__(self, name: str) -> Array:
+        """The values of a column as a view: shape (length,), to be used before the next append."""
+        return self._arrays[name][: self._length]
 
-    def __getitem__(self, slot: int) -> int:
-        value: int = self._cells[slot]
-        return value
-
-    def __setitem__(self, slot: int, value: float) -> None:
-        self._cells[slot] = value
-
-    def append(self, value: float) -> None:
-        if self._length == self._room:
-            more = np.zeros(self._length // 8 + 1024, self._data.dtype)
-            self._data = np.concatenate([self._data, more])
-            self._cells, self._room = self._data.data, len(self._data)
-        self._cells[self._length] = value
+    def append(self, *values: float) -> int:
+        """Add a row, its values in the order of the columns; returns its place."""
+        row = self._length
+        if row == self._room:
+            self._grow()
+        for cells, value in zip(self.cells.values(), values, strict=True):
+            cells[row] = value
         self._length += 1
+        return row
+
+    def keep(self, rows: Ints) -> None:
+        """Leave these rows alone, in this order."""
+        self._arrays = {name: array[rows] for name, array in self._arrays.items()}
+        self._length = self._room = len(rows)
+        self.cells = {name: array.data for name, array in self._arrays.items()}
+
+    def _grow(self) -> None:
+        more = self._length // 8 + 1024
+        self._arrays = {
+            name: np.concatenate([array, np.zeros(more, array.dtype)]) for name, array in self._arrays.items()
+        }
+        self._room += more
+        self.cells = {name: array.data for name, array in self._arrays.items()}
 
 
 class IdIndex:
@@ -54,6 +64,8 @@ class IdIndex:
         self._largest = self._sorted[-1] if len(ids) else NONE
         self._gone: set[int] = set()
         self._added: dict[int, int] = {}
+        # Further slots of an id that came later: copies that a file had, put back.
+        self._copies: dict[int, list[int]] = {}
 
     def slots(self, record_id: int) -> list[int]:
         """Every slot that holds `record_id`: none, one, or more where a file repeats an id."""
@@ -69,16 +81,23 @@ class IdIndex:
                 i += 1
         if (added := self._added.get(record_id)) is not None:
             found.append(added)
+            found += self._copies.get(record_id, ())
         return found
 
     def add(self, record_id: int, slot: int) -> None:
-        self._added[record_id] = slot
+        if self._added.setdefault(record_id, slot) != slot:
+            self._copies.setdefault(record_id, []).append(slot)
 
     def remove(self, record_id: int, slot: int) -> None:
-        if self._added.get(record_id) == slot:
-            del self._added[record_id]
-        else:
+        copies = self._copies.get(record_id, [])
+        if slot in copies:
+            copies.remove(slot)
+        elif self._added.get(record_id) != slot:
             self._gone.add(slot)
+        elif copies:
+            self._added[record_id] = copies.pop(0)
+        else:
+            del self._added[record_id]
 
     def repeated(self) -> Ints:
         """The ids that the array of the start holds more than once, ascending."""
@@ -87,7 +106,7 @@ class IdIndex:
         return np.unique(twice[twice != NONE])
 
 
-class Groups:
+class ImageIndex:
     """The slots of each image's annotations, in file order; an image that changes gets a dict of its own."""
 
     def __init__(self, image_ids: Ints) -> None:
@@ -108,10 +127,15 @@ class Groups:
         return len(self._original(image_id)) if own is None else len(own)
 
     def add(self, image_id: int, slot: int) -> None:
-        self._changeable(image_id)[slot] = None
+        own = self._own.get(image_id)
+        if own is None:
+            own = self._own[image_id] = dict.fromkeys(self._original(image_id))
+        own[slot] = None
 
     def remove(self, image_id: int, slot: int) -> None:
-        own = self._changeable(image_id)
+        own = self._own.get(image_id)
+        if own is None:
+            own = self._own[image_id] = dict.fromkeys(self._original(image_id))
         del own[slot]
         if not own and not self._original(image_id):
             del self._own[image_id]
@@ -120,9 +144,3 @@ class Groups:
         start = bisect_left(self._sorted, image_id)
         slots: list[int] = self._slots[start : bisect_right(self._sorted, image_id, start)].tolist()
         return slots
-
-    def _changeable(self, image_id: int) -> dict[int, None]:
-        own = self._own.get(image_id)
-        if own is None:
-            own = self._own[image_id] = dict.fromkeys(self._original(image_id))
-        return own

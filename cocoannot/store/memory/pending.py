@@ -1,4 +1,4 @@
-"""What is not in the file yet: counts, and since when. Guarded by the manager's lock.
+"""What is not in the file yet: counts, and since when. Guarded by the state's lock.
 
 level --change--> pending --take--> saving --done--> level
                      ^                 |
@@ -7,8 +7,11 @@ level --change--> pending --take--> saving --done--> level
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
+from cocoannot.changes.change import Edit
 from cocoannot.changes.tracker import ChangeTracker
 
 
@@ -37,10 +40,10 @@ class Pending:
         """When the oldest change was made that is not in the file yet."""
         return (self._taken[1] if self._taken else None) or self._since
 
-    def add(self, tracker: ChangeTracker, now: Moment) -> bool:
+    def add(self, edits: Iterable[Edit], now: Moment) -> bool:
         """Count a change; returns whether it is the first one that the next save is due for."""
         first = self._since is None
-        self._tracker.include(tracker)
+        self._tracker.count_edits(edits)
         self._since = self._since or now
         return first
 

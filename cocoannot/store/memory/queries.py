@@ -1,10 +1,9 @@
-"""Lists: which records of the store a question selects, in which order. Paging is by offset and limit."""
+"""Answering questions from the tables: which records, in which order. Paging is by offset and limit."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,126 +11,114 @@ import numpy.typing as npt
 
 from cocoannot.coco.parser import Ints
 from cocoannot.coco.records import etag, with_derived
-from cocoannot.store.memory.tables import Store
-
-Derived = Literal["annotation_count", "annotations", "etag"]
-SORTS = tuple(sign + key for key in ("position", "id", "file_name", "annotation_count") for sign in ("", "-"))
-
-
-class Page(NamedTuple):
-    """Some of the records that were asked for, as JSON texts, and how many there are in all."""
-
-    total: int
-    texts: list[bytes]
+from cocoannot.store.base import Page
+from cocoannot.store.memory.tables import Tables
+from cocoannot.store.queries import AnnotationQuery, CategoryQuery, Derived, ImageQuery, Query
 
 
-@dataclass(frozen=True)
-class ImageQuery:
-    """Which images: every condition that is given must hold. `sort` is one of `SORTS`; ties keep file order.
-
-    `min_annotations` and `max_annotations` enclose how many an image has; `min_size` and `below_size` one of them at
-    least, by the square root of its area, in pixels.
-    """
-
-    file_name: str = ""
-    category_ids: Collection[int] = ()
-    annotated: bool | None = None
-    sort: str = "position"
-    min_annotations: int | None = None
-    max_annotations: int | None = None
-    min_size: float | None = None
-    below_size: float | None = None
-
-
-@dataclass(frozen=True)
-class AnnotationQuery:
-    """Which annotations: every condition that is given must hold; they come in file order."""
-
-    image_id: int | None = None
-    category_id: int | None = None
-    iscrowd: bool | None = None
-
-
-def find_images(store: Store, query: ImageQuery, offset: int, limit: int, derived: Collection[Derived] = ()) -> Page:
-    """The images that `query` selects, from `offset` on, at most `limit`."""
-    images = store.images
-    slots = images.slots()
-    if query.category_ids:
-        ours = store.annotations
-        # The default makes a table of ids, which takes far longer where few are asked for, one by one.
-        few = len(query.category_ids) <= 16
-        chosen = ours.alive & np.isin(ours.category_ids, _int64(query.category_ids), kind="sort" if few else None)
-        slots = slots[np.isin(images.ids(slots), ours.image_ids[chosen])]
-    if query.min_size is not None or query.below_size is not None:
-        ours = store.annotations
-        live = ours.slots()
-        areas = ours.areas[live]
-        chosen = areas >= (query.min_size or 0) ** 2
-        if query.below_size is not None:
-            chosen &= areas < query.below_size**2
-        slots = slots[np.isin(images.ids(slots), ours.image_ids[live][chosen])]
-    if query.annotated is not None:
-        slots = slots[(store.annotation_counts(images.ids(slots)) > 0) == query.annotated]
-    if query.min_annotations is not None or query.max_annotations is not None:
-        counts = store.annotation_counts(images.ids(slots))
-        most = query.max_annotations
-        slots = slots[(counts >= (query.min_annotations or 0)) & (counts <= (most if most is not None else counts))]
-    if query.file_name:
-        names = images.names
-        slots = np.array([slot for slot in slots.tolist() if query.file_name in names[slot]], np.int64)
-    slots = _sorted(store, slots, query.sort)
-    return Page(len(slots), [_image_text(store, slot, derived) for slot in slots[offset : offset + limit].tolist()])
-
-
-def find_annotations(
-    store: Store, query: AnnotationQuery, offset: int, limit: int | None, derived: Collection[Derived] = ()
-) -> Page:
-    """The annotations that `query` selects, from `offset` on, at most `limit` (all where that is `None`)."""
-    ours = store.annotations
-    slots = ours.slots() if query.image_id is None else np.array(ours.by_image.slots(query.image_id), np.int64)
-    if query.category_id is not None:
-        slots = slots[np.isin(ours.category_ids[slots], _int64([query.category_id]))]
-    if query.iscrowd is not None:
-        slots = slots[ours.crowds[slots] == query.iscrowd]
+def find(tables: Tables, query: Query, offset: int, limit: int | None, revision: int) -> Page:
+    """The records that `query` selects, at the revision that `tables` are at."""
     end = None if limit is None else offset + limit
-    texts = [ours.text(slot) for slot in slots[offset:end].tolist()]
-    return Page(
-        len(slots), [with_derived(text, {"_etag": etag(text)}) for text in texts] if "etag" in derived else texts
-    )
+    match query:
+        case AnnotationQuery():
+            slots = _annotation_slots(tables, query)
+            return Page(len(slots), _annotation_texts(tables, slots[offset:end], query.derived), revision)
+        case ImageQuery():
+            chosen = _image_slots(tables, query)
+            texts = [_image_text(tables, slot, query.derived) for slot in chosen[offset:end].tolist()]
+            return Page(len(chosen), texts, revision)
+        case CategoryQuery():
+            texts = _category_texts(tables, query.derived)
+            return Page(len(texts), texts[offset:end], revision)
 
 
-def find_categories(store: Store, derived: Collection[Derived] = ()) -> Page:
-    """All categories, in file order."""
-    categories = store.categories
+def annotations_of(tables: Tables, image_id: int, derived: Collection[Derived], revision: int) -> Page | None:
+    """The annotations of an image, in file order, `None` where there is no such image. Raises `AmbiguousId`."""
+    if not tables.has("images", image_id):
+        return None
+    slots = tables.annotation_index.by_image.slots(image_id)
+    return Page(len(slots), _annotation_texts(tables, slots, derived), revision)
+
+
+def _annotation_slots(tables: Tables, query: AnnotationQuery) -> list[int]:
+    index = tables.annotation_index
+    if query.image_id is None:
+        slots = tables.annotations.slots()
+    else:
+        slots = np.array(index.by_image.slots(query.image_id), np.int64)
+    if query.category_id is not None:
+        slots = slots[np.isin(index.category_ids[slots], _int64([query.category_id]))]
+    if query.iscrowd is not None:
+        slots = slots[index.crowds[slots] == query.iscrowd]
+    found: list[int] = slots.tolist()
+    return found
+
+
+def _annotation_texts(tables: Tables, slots: list[int], derived: Collection[Derived]) -> list[bytes]:
+    texts = [tables.annotations.text(slot) for slot in slots]
+    return [with_derived(text, {"_etag": etag(text)}) for text in texts] if "etag" in derived else texts
+
+
+def _category_texts(tables: Tables, derived: Collection[Derived]) -> list[bytes]:
+    categories = tables.categories
     texts = []
     for slot in categories.slots().tolist():
         extra = {}
         if "annotation_count" in derived:
-            extra["_annotation_count"] = store.annotations.per_category.get(categories.record_id(slot), 0)
+            extra["_annotation_count"] = tables.count_annotations(category_id=categories.record_id(slot))
         texts.append(with_derived(categories.text(slot), extra))
-    return Page(len(texts), texts)
+    return texts
 
 
-def _sorted(store: Store, slots: Ints, sort: str) -> Ints:
+def _image_slots(tables: Tables, query: ImageQuery) -> Ints:
+    images, index = tables.images, tables.annotation_index
+    slots = images.slots()
+    if query.category_ids:
+        # The default makes a table of ids, which takes far longer where few are asked for, one by one.
+        few = len(query.category_ids) <= 16
+        chosen = tables.annotations.alive & np.isin(
+            index.category_ids, _int64(query.category_ids), kind="sort" if few else None
+        )
+        slots = slots[np.isin(images.ids(slots), index.image_ids[chosen])]
+    if query.min_size is not None or query.below_size is not None:
+        live = tables.annotations.slots()
+        areas = index.areas[live]
+        chosen = areas >= (query.min_size or 0) ** 2
+        if query.below_size is not None:
+            chosen &= areas < query.below_size**2
+        slots = slots[np.isin(images.ids(slots), index.image_ids[live][chosen])]
+    if query.annotated is not None:
+        slots = slots[(tables.annotation_counts(images.ids(slots)) > 0) == query.annotated]
+    if query.min_annotations is not None or query.max_annotations is not None:
+        counts = tables.annotation_counts(images.ids(slots))
+        most = query.max_annotations
+        slots = slots[(counts >= (query.min_annotations or 0)) & (counts <= (most if most is not None else counts))]
+    if query.file_name:
+        names = tables.image_index.names
+        slots = np.array([slot for slot in slots.tolist() if query.file_name in names[slot]], np.int64)
+    return _sorted(tables, slots, query.sort)
+
+
+def _sorted(tables: Tables, slots: Ints, sort: str) -> Ints:
     descending, key = sort.startswith("-"), sort.lstrip("-")
     if key == "file_name":
-        names = store.images.names
+        names = tables.image_index.names
         return np.array(sorted(slots.tolist(), key=names.__getitem__, reverse=descending), np.int64)
     if key == "position":
         return slots[::-1] if descending else slots
-    ids = store.images.ids(slots)
-    values = ids if key == "id" else store.annotation_counts(ids)
+    ids = tables.images.ids(slots)
+    values = ids if key == "id" else tables.annotation_counts(ids)
     order: npt.NDArray[np.intp] = np.argsort(-values if descending else values, kind="stable")
     return slots[order]
 
 
-def _image_text(store: Store, slot: int, derived: Collection[Derived]) -> bytes:
-    text, image_id = store.images.text(slot), store.images.record_id(slot)
+def _image_text(tables: Tables, slot: int, derived: Collection[Derived]) -> bytes:
+    text, image_id = tables.images.text(slot), tables.images.record_id(slot)
     extra: dict[str, Any] = {}
     if "annotation_count" in derived:
-        extra["_annotation_count"] = store.annotations.by_image.count(image_id)
+        extra["_annotation_count"] = tables.count_annotations(image_id=image_id)
     if "annotations" in derived:
-        texts = find_annotations(store, AnnotationQuery(image_id=image_id), 0, None).texts
+        texts = _annotation_texts(tables, tables.annotation_index.by_image.slots(image_id), ())
         extra["_annotations"] = msgspec.Raw(b"[%b]" % b",".join(texts))
     if "etag" in derived:
         extra["_etag"] = etag(text)

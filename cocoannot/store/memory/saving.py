@@ -1,28 +1,44 @@
-"""Saving the dataset when told to: a snapshot under the lock, everything slow outside it. Changes are not made here."""
+"""The file behind the dataset: loaded, saved when told to, replaced in bulk. Changes are not made here.
+
+    load     the file, and every change that the journal has above it
+    save     a snapshot under the lock --> everything slow outside it --> revision of the file
+    replace  the new file is written first, then memory changes
+
+Locks are always taken in this order:
+
+    saving     who may write the file
+    changing   who may change memory and the journal
+    state      memory itself, for moments
+"""
 
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from cocoannot.changes.tracker import ChangeTracker
-from cocoannot.coco.parser import read_document
+from cocoannot.changes.change import Change
+from cocoannot.coco.parser import Document, read_document
 from cocoannot.coco.serializer import FrozenDataset, Piece, split
-from cocoannot.errors import FileChanged, JournalError, NotDurable, NotLoaded, SaveError
-from cocoannot.files.dataset_file import DatasetFile, Held
-from cocoannot.files.journal import LARGE
+from cocoannot.errors import DatasetError, FileChanged, JournalError, NotDurable, NotLoaded, SaveError, VersionMismatch
+from cocoannot.files.dataset_file import DatasetFile, Found, Held
+from cocoannot.files.journal import Journal
 from cocoannot.files.state import Remote
-from cocoannot.store.memory.pending import Moment, Pending
-from cocoannot.store.memory.replay import encode_change
-from cocoannot.store.memory.tables import Change, Store
-from cocoannot.store.memory.writing import DatasetChanges
+from cocoannot.store.base import SaveCounts, Saved
+from cocoannot.store.memory.barging_lock import BargingLock
+from cocoannot.store.memory.journal_changes import encode_change, replay
+from cocoannot.store.memory.pending import Moment
+from cocoannot.store.memory.state import State
+from cocoannot.store.memory.tables import Tables
 
 log = logging.getLogger(__name__)
+
+_EMPTY = b'{"info": {}, "licenses": [], "images": [], "annotations": [], "categories": []}\n'
 
 
 class Clock(Protocol):
@@ -33,177 +49,117 @@ class Clock(Protocol):
     def monotonic(self) -> float: ...
 
 
-class Saved(NamedTuple):
-    """A save that worked: what was in it, its revision, and where another version was kept, if there was one."""
+class FileSaver:
+    """Keeps the file behind `state`. `changing` is held while memory and journal must not change."""
 
-    summary: str
-    revision: int
-    kept: Path | None
-
-
-class Saves(NamedTuple):
-    """Saves since the start, replacements included: how many worked and how many failed, and what they took.
-
-    `seconds` is the time of those that worked, all together.
-    """
-
-    done: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-
-
-class DatasetSaves(DatasetChanges):
-    """The saving half of the manager: what is pending, and which revision the journal and the file have."""
-
-    def __init__(
-        self,
-        on_dirty: Callable[[], object] = lambda: None,
-        on_append: Callable[[], object] | None = None,
-        clock: Clock = time,
-    ) -> None:
-        super().__init__()
-        # Guards the file: one save at a time. Taken before `_changing`.
+    def __init__(self, state: State, changing: BargingLock, on_dirty: Callable[[], object], clock: Clock) -> None:
+        self.last_saved_at: float | None = None
+        self.last_save_seconds: float | None = None
+        self.last_error: str | None = None
+        self.counts = SaveCounts()
+        self._state = state
+        self._changing = changing
         self._saving = threading.RLock()
         self._on_dirty = on_dirty
-        self._on_append = on_append
         self._clock = clock
-        self._newly_dirty = False
         self._file: DatasetFile | None = None
-        self._pending = Pending()
-        self._file_revision = 0
-        self._last_saved_at: float | None = None
-        self._last_save_seconds: float | None = None
-        self._last_error: str | None = None
         self._journal_error: str | None = None
-        self._saves = Saves()
-
-    def save(self) -> bool:
-        """Write the dataset to its file if it has changed; returns whether it had. Raises `SaveError`, `FileChanged`.
-
-        Where that fails nothing is lost: the changes stay in memory, and pending.
-        """
-        return self.save_now() is not None
-
-    def flush(self) -> bool:
-        """Save now, so that the saver has nothing left to do; returns whether there was anything to save."""
-        return self.save()
-
-    def shutdown(self) -> None:
-        """Save what is pending before the process ends; safe to call more than once. Failures are logged."""
-        try:
-            if self._file is not None and self.save():
-                log.info("Dataset saved on shutdown")
-        except SaveError:
-            with suppress(JournalError):
-                self.sync_journal()
-            log.critical("Dataset not saved on shutdown (%s); the journal has it", self.changes.summary())
-
-    def close(self) -> None:
-        """Make no change and no save any more: the file is about to be somebody else's. Reading goes on."""
-        with self._saving, self._changing, self._lock:
-            file, self._file = self._file, None
-        if file is not None:
-            file.journal.close()
-
-    def save_now(self, *, overwrite: bool = False) -> Saved | None:
-        """Like `save`, and says what was saved; `None` for nothing.
-
-        With `overwrite`, a version that something else wrote is kept beside the file, and replaced.
-        """
-        with self._saving:
-            with self._failure_told():
-                conflict = overwrite and self._dataset_file.changed()
-            journal = self._dataset_file.journal
-            if self._revision == self._file_revision and not conflict:
-                return None
-            journal.prepare()
-            with self._changing:
-                revision = self._revision
-                journal.turn(revision)
-                with self._lock:
-                    store = self._store
-                    frozen, next_ids, summary = store.freeze(), dict(store.next_ids), self._pending.take().summary()
-            try:
-                kept = self._write(frozen.pieces(), revision, next_ids, overwrite=overwrite)
-            except BaseException:
-                self._put_back()
-                raise
-            with self._lock:
-                self._pending.done()
-                self._file_revision = revision
-            if store.hoards():
-                self._read_anew(frozen, revision, next_ids)
-            log.info("Auto-saved dataset to %s (%s)", self._dataset_file.name, summary)
-            return Saved(summary, revision, kept)
-
-    def hold_file(self) -> Held:
-        """The file as the last save left it, to be read whatever a save does. Raises `SaveError`, `FileChanged`."""
-        with self._saving:
-            return self._dataset_file.hold()
-
-    def remember_remote(self, remote: Remote) -> None:
-        """Write down what was agreed with S3. Raises `SaveError`."""
-        with self._saving:
-            self._dataset_file.remember_remote(remote)
-
-    def sync_journal(self) -> None:
-        """Make every change durable that was made so far. Raises `NotDurable`; a save is then due at once."""
-        self._make_durable(None)
-
-    def check_writable(self) -> None:
-        """Raise `JournalError` where changes are refused now; where they were, it is tried whether they would be."""
-        journal = self._dataset_file.journal
-        if journal.trouble is not None:
-            with self._changing:
-                journal.try_out()
-
-    def save_is_urgent(self) -> bool:
-        """Whether the next save should not wait: the journal has grown large, or takes no change without one."""
-        journal = None if self._file is None else self._file.journal
-        return journal is not None and (journal.in_doubt or journal.size > LARGE)
 
     @property
-    def changes(self) -> ChangeTracker:
-        """What changed since the last save, as a copy."""
-        with self._lock:
-            return self._pending.tracker
-
-    def unsaved_since(self) -> float | None:
-        """When the oldest change was made that no save has taken yet, in the clock's monotonic seconds."""
-        with self._lock:
-            since = self._pending.since
-            return None if since is None else since.monotonic
-
-    @property
-    def _dataset_file(self) -> DatasetFile:
+    def file(self) -> DatasetFile:
+        """Raises `NotLoaded`."""
         if self._file is None:
             raise NotLoaded("the dataset is not loaded yet; try again in a moment")
         return self._file
 
-    def _commit(self, change: Change, tracker: ChangeTracker) -> int:
-        now, revision = self._now(), self._revision + 1
-        self._dataset_file.journal.append(revision, now.wall, None, encode_change(change))
-        with self._lock:
-            self._store.apply(change)
-            self._revision = revision
-            self._newly_dirty |= self._pending.add(tracker, now)
-        return revision
+    @property
+    def journal(self) -> Journal:
+        """Raises `NotLoaded`."""
+        return self.file.journal if self._file is None else self._file.journal
 
-    def _committed(self, revision: int) -> None:
-        tell = False
-        if self._newly_dirty:
-            with self._lock:
-                tell, self._newly_dirty = self._newly_dirty, False
-        if tell or self.save_is_urgent():
-            self._on_dirty()
-        if self._on_append is None:
-            self._make_durable(revision)
-        else:
-            self._on_append()
+    def now(self) -> Moment:
+        """This moment, by both clocks."""
+        return Moment(self._clock.time(), self._clock.monotonic())
 
-    def _make_durable(self, revision: int | None) -> None:
+    def load(self, file: DatasetFile, *, create: bool = False, lenient: bool = False) -> None:
+        """Read the dataset into memory; `create` makes an empty one where there is no file. Raises `DatasetError`.
+
+        Changes that the journal has above the file are made again, and are pending. With `lenient`, the operator has
+        decided to put them on top of a file that they may not belong to.
+        """
+        if create and not file.path.exists():
+            file.create(_EMPTY)
+        found = file.read(settle=True) if lenient else file.read()
+        tables = Tables(_read_document(found.data, file.name), found.version.next_ids)
+        if not lenient:
+            file.remember(tables.next_ids)
+        self._take(file, tables, found, replay(tables, found.entries, lenient=lenient), lenient=lenient)
+        if lenient:
+            return
+        log.info("Dataset loaded into memory from %s", file.name)
+        if not found.is_known and found.version.revision:
+            log.warning("%s is not as it was saved last: something else wrote it; it is taken as it is", file.name)
+        for warning in self._state.warnings:
+            log.warning("%s: %s; kept as it is", file.name, warning)
+
+    def save(self, *, overwrite: bool = False, automatic: bool = False) -> Saved | None:
+        """See `cocoannot.store.base.Saves`, here and below."""
+        with self._saving:
+            with self._failure_told():
+                conflict = overwrite and self.file.changed()
+            state, journal = self._state, self.journal
+            if state.revision == state.file_revision and not conflict:
+                return None
+            journal.prepare()
+            with self._changing:
+                revision = state.revision
+                journal.turn(revision)
+                with state.lock:
+                    tables = state.tables
+                    frozen, next_ids, summary = tables.freeze(), dict(tables.next_ids), state.pending.take().summary()
+            try:
+                kept = self._write(frozen.pieces(), revision, next_ids, overwrite=overwrite)
+            except BaseException:
+                with state.lock:
+                    state.pending.put_back()
+                raise
+            with state.lock:
+                state.pending.done()
+                state.file_revision = revision
+            if tables.is_wasteful():
+                self._read_anew(frozen, revision, next_ids)
+            log.info("%s dataset to %s (%s)", "Auto-saved" if automatic else "Saved", self.file.name, summary)
+            return Saved(summary, revision, str(kept) if kept else None)
+
+    def replace(self, texts: Mapping[str, bytes], actor: str | None, if_revision: int | None) -> Change:
         try:
-            self._dataset_file.journal.sync(revision)
+            return self._replace(texts, actor, if_revision)
+        except SaveError:
+            if self.unsaved_since() is not None:
+                self._on_dirty()
+            raise
+
+    def shutdown(self) -> None:
+        try:
+            if self._file is not None and self.save(automatic=True):
+                log.info("Dataset saved on shutdown")
+        except SaveError:
+            with suppress(JournalError):
+                self.sync()
+            with self._state.lock:
+                summary = self._state.pending.tracker.summary()
+            log.critical("Dataset not saved on shutdown (%s); the journal has it", summary)
+
+    def close(self) -> None:
+        with self._saving, self._changing, self._state.lock:
+            file, self._file = self._file, None
+        if file is not None:
+            file.journal.close()
+
+    def sync(self, revision: int | None = None) -> None:
+        """Make every change up to `revision`, or all that were made, durable. Raises `NotDurable`."""
+        try:
+            self.journal.sync(revision)
         except NotDurable as exc:
             if str(exc) != self._journal_error:
                 log.error("%s", exc)
@@ -211,20 +167,97 @@ class DatasetSaves(DatasetChanges):
             self._on_dirty()
             raise
 
+    def check_writable(self) -> None:
+        journal = self.journal
+        if journal.trouble is not None:
+            with self._changing:
+                journal.try_out()
+
+    def save_is_urgent(self) -> bool:
+        return self._file is not None and self._file.journal.wants_save
+
+    def unsaved_since(self) -> float | None:
+        with self._state.lock:
+            since = self._state.pending.since
+            return None if since is None else since.monotonic
+
+    def hold_file(self) -> Held:
+        """The file as the last save left it, to be read whatever a save does. Raises `SaveError`, `FileChanged`."""
+        with self._saving:
+            return self.file.hold()
+
+    def remember_remote(self, remote: Remote) -> None:
+        """Write down what was agreed with S3. Raises `SaveError`."""
+        with self._saving:
+            self.file.remember_remote(remote)
+
+    def _take(self, file: DatasetFile, tables: Tables, found: Found, changes: list[Change], *, lenient: bool) -> None:
+        file_revision, revision = found.version.revision, found.revision
+        try:
+            doubts = file.journal.open(revision, file_revision)
+        except OSError as exc:
+            raise DatasetError(f"can't mend the journal {file.journal.folder}: {exc.strerror}") from exc
+        for text in doubts:
+            log.warning("%s", text)
+        # Of what the operator decided on, none that anybody has seen stands for the revision.
+        revision += lenient
+        with self._saving, self._changing:
+            self._file = file
+            self._state.load(tables, file_revision, changes, revision, self.now())
+        if changes:
+            with self._state.lock:
+                summary = self._state.pending.tracker.summary()
+            log.info("Changes after revision %d found in the journal (%s)", file_revision, summary)
+            self._on_dirty()
+
+    def _replace(self, texts: Mapping[str, bytes], actor: str | None, if_revision: int | None) -> Change:
+        state = self._state
+        with self._saving, self._changing:
+            with state.lock:
+                if if_revision not in (None, state.revision):
+                    raise VersionMismatch(
+                        f"the dataset is at revision {state.revision}, not {if_revision}; read it again, then decide",
+                        str(state.revision),
+                    )
+                frozen, next_ids = state.tables.freeze(), state.tables.next_ids
+            data = b"".join(frozen.pieces(texts))
+            tables = Tables(read_document(data, "the new dataset"), next_ids)
+            change = Change(state.revision + 1, self._clock.time(), actor, None, replaced=tuple(texts))
+            try:
+                self._write([data], change.revision, tables.next_ids, overwrite=False)
+            except SaveError:
+                self._doubt(change.revision)
+                raise
+            state.replace(tables, change)
+            # The file has it, so that nothing is lost where this fails.
+            with suppress(JournalError):
+                self.journal.append(change.revision, change.time, actor, None, encode_change(change))
+            log.info("Dataset replaced (%s) and saved to %s", ", ".join(texts), self.file.name)
+            return change
+
+    def _doubt(self, revision: int) -> None:
+        """After a replacement failed: where its file may be in place all the same, memory is to be saved over it."""
+        if self.file.newest_revision == revision:
+            # A change would follow what is in memory, and not what may be in place.
+            self.journal.doubt("a replacement of the dataset failed when it may have been in place")
+            with self._state.lock:
+                self._state.revision = revision + 1
+                self._state.pending.add((), self.now())
+
     def _write(
         self, pieces: Iterable[Piece], revision: int, next_ids: Mapping[str, int], *, overwrite: bool
     ) -> Path | None:
         with self._failure_told():
-            started = self._now()
+            started = self.now()
             suffix = time.strftime("theirs-%Y%m%dT%H%M%SZ", time.gmtime(started.wall))
-            kept = self._dataset_file.save(
+            kept = self.file.save(
                 split(pieces), revision, next_ids, keep_theirs=suffix if overwrite else None, now=started.wall
             )
-        ended = self._now()
+        ended = self.now()
         seconds = ended.monotonic - started.monotonic
-        self._last_saved_at, self._last_save_seconds, self._last_error = ended.wall, seconds, None
+        self.last_saved_at, self.last_save_seconds, self.last_error = ended.wall, seconds, None
         self._journal_error = None
-        self._saves = Saves(self._saves.done + 1, self._saves.failed, self._saves.seconds + seconds)
+        self.counts = SaveCounts(self.counts.done + 1, self.counts.failed, self.counts.seconds + seconds)
         return kept
 
     @contextmanager
@@ -234,7 +267,7 @@ class DatasetSaves(DatasetChanges):
             yield
         except SaveError as exc:
             error = self._keep_unsaved(exc) if isinstance(exc, FileChanged) else exc
-            if str(error) != self._last_error:
+            if str(error) != self.last_error:
                 log.error("%s", error)
             self._count_failure(str(error))
             raise error from exc.__cause__
@@ -243,32 +276,33 @@ class DatasetSaves(DatasetChanges):
             raise
 
     def _count_failure(self, error: str) -> None:
-        self._last_error = error
-        self._saves = self._saves._replace(failed=self._saves.failed + 1)
-
-    def _read_anew(self, frozen: FrozenDataset, revision: int, next_ids: Mapping[str, int]) -> None:
-        """Let memory stand on the text that was saved, so that the older one can go; not where it changed since."""
-        store = Store(read_document(b"".join(frozen.pieces()), self._dataset_file.name), next_ids)
-        with self._lock:
-            if self._revision == revision:
-                self._loaded = store
+        self.last_error = error
+        self.counts = self.counts._replace(failed=self.counts.failed + 1)
 
     def _keep_unsaved(self, error: FileChanged) -> FileChanged:
         """Keep a copy of what is pending; returns `error`, with the reason added where that failed too."""
-        with self._lock:
-            store, revision = self._store, self._revision
-            if revision == self._file_revision:
+        state = self._state
+        with state.lock:
+            revision = state.revision
+            if revision == state.file_revision:
                 return error
-            frozen, next_ids = store.freeze(), dict(store.next_ids)
+            frozen, next_ids = state.tables.freeze(), dict(state.tables.next_ids)
         try:
-            self._dataset_file.keep_unsaved(split(frozen.pieces()), revision, next_ids)
+            self.file.keep_unsaved(split(frozen.pieces()), revision, next_ids)
         except SaveError as exc:
             return FileChanged(f"{error} (this failed too: {exc})", disk_full=exc.disk_full)
         return error
 
-    def _put_back(self) -> None:
-        with self._lock:
-            self._pending.put_back()
+    def _read_anew(self, frozen: FrozenDataset, revision: int, next_ids: Mapping[str, int]) -> None:
+        """Let memory stand on the text that was saved, so that the older one can go; not where it changed since."""
+        tables = Tables(read_document(b"".join(frozen.pieces()), self.file.name), next_ids)
+        self._state.swap(tables, revision)
 
-    def _now(self) -> Moment:
-        return Moment(self._clock.time(), self._clock.monotonic())
+
+def _read_document(data: bytes, name: str) -> Document:
+    try:
+        return read_document(data, name)
+    except DatasetError as exc:
+        raise DatasetError(
+            f"{exc}. `flask check {shlex.quote(name)} --fix OUT` writes a repaired copy, where one can be made"
+        ) from exc

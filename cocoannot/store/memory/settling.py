@@ -13,8 +13,8 @@ from pathlib import Path
 from cocoannot.errors import DatasetError, JournalConflict
 from cocoannot.files.dataset_file import DatasetFile, Found
 from cocoannot.files.state import Version
-from cocoannot.manager import DatasetManager
-from cocoannot.store.memory.replay import ids_beyond
+from cocoannot.store.memory.journal_changes import ids_beyond
+from cocoannot.store.memory.store import MemoryStore
 
 
 def settle(file: DatasetFile, choice: str, moment: str) -> list[Path]:
@@ -54,9 +54,6 @@ def _give_up_journal(file: DatasetFile, found: Found, suffix: str) -> Path:
 
 
 def _save_journal(file: DatasetFile, *, certain: bool) -> None:
-    manager = DatasetManager()
-    if certain:
-        manager.load(file)
-    else:
-        manager.load_and_settle(file)
-    manager.save()
+    store = MemoryStore()
+    store.file_saver.load(file, lenient=not certain)
+    store.save()

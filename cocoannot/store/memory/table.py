@@ -1,63 +1,77 @@
 """The records of one section, in file order. Which changes are allowed is decided above.
 
 A record that nobody touched is a byte range of the file as it was read; a changed or added one is a text of its
-own. Slots count the records in file order; a deleted record's slot stays empty until `keep` numbers them anew.
+own. Slots count the records in file order; a deleted record's slot stays empty until `compact` numbers them anew.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
-from cocoannot.coco.parser import (
-    NONE,
-    AnnotationKeys,
-    CategoryKeys,
-    Document,
-    ImageKeys,
-    Ints,
-    Keys,
-    area_of,
-    read_keys,
-)
+from cocoannot.coco.parser import Document, Ints, Keys, SectionName, read_keys
 from cocoannot.coco.serializer import FrozenSection
 from cocoannot.errors import AmbiguousId
-from cocoannot.store.memory.columns import Column, Groups, IdIndex
+from cocoannot.store.memory.columns import Columns, IdIndex
 
 _NOUN = {"images": "image", "annotations": "annotation", "categories": "category"}
 
 
-class Table:
-    """One section's records by slot and by id. Not safe for threads: the manager's lock guards it."""
+class SectionIndex(Protocol):
+    """What a section is searched by beside the id; told of each change by the table."""
 
-    def __init__(self, document: Document, name: str) -> None:
+    def added(self, keys: Keys) -> None:
+        """A record with these keys has the next slot."""
+        ...
+
+    def replaced(self, slot: int, keys: Keys) -> None:
+        """The record at `slot` has these keys now."""
+        ...
+
+    def removed(self, slot: int) -> None:
+        """There is no record at `slot` any more."""
+        ...
+
+    def compacted(self, slots: Ints) -> None:
+        """The slots were numbered anew: these are the old numbers, in the new order."""
+        ...
+
+
+class Table:
+    """One section's records by slot and by id. Not safe for threads: the store's lock guards it."""
+
+    def __init__(self, document: Document, name: SectionName, index: SectionIndex) -> None:
         section = document.sections[name]
         self.name = name
         self.noun = _NOUN[name]
         self.live = len(section.starts)
+        self.dead_bytes = 0
+        """How much of the file's text in memory belongs to records that were changed or deleted, in bytes."""
+        self._index = index
         self._buffer = document.buffer
         self._section = section._replace(keys={}, names=[])
         self._texts: dict[int, bytes] = {}
-        self.dead_bytes = 0
-        """How much of the file's text in memory belongs to records that were changed or deleted, in bytes."""
-        # Only of the records that the file has: those that came later have the slots after them.
-        self._starts = Column(section.starts)
-        self._ends = Column(section.ends)
-        # Where the gap before each record begins; with it a record's neighbours in the file need not be its slots'.
-        self._leads = Column(np.concatenate([section.starts[:1], section.ends[:-1]]))
-        self._ids = Column(section.keys["id"])
-        self._alive = Column(np.ones(self.live, np.bool_))
-        self._index = IdIndex(self._ids.values)
+        # Of the records that the file has: those that came later have the slots after them. `lead` is where the gap
+        # before a record begins; with it a record's neighbours in the file need not be its slots'.
+        leads = np.concatenate([section.starts[:1], section.ends[:-1]])
+        self._spans = Columns(start=section.starts, end=section.ends, lead=leads)
+        self._rows = Columns(id=section.keys["id"], alive=np.ones(self.live, np.bool_))
+        self._ids = IdIndex(section.keys["id"])
+        # Positions of the slots that were numbered anew; those after them follow at a distance.
+        self._positions = np.zeros(0, np.int64)
+        self._distance = 0
 
     @property
     def repeated_ids(self) -> list[int]:
         """Ids that the file holds more than once, ascending."""
-        ids: list[int] = self._index.repeated().tolist()
+        ids: list[int] = self._ids.repeated().tolist()
         return ids
 
     def find(self, record_id: int) -> int | None:
         """The slot of the record with this id, `None` where there is none. Raises `AmbiguousId`."""
-        slots = self._index.slots(record_id)
+        slots = self._ids.slots(record_id)
         if len(slots) > 1:
             raise AmbiguousId(
                 f"{self.noun} id {record_id} is there {len(slots)} times, so it is not clear which one is meant; "
@@ -65,189 +79,109 @@ class Table:
             )
         return slots[0] if slots else None
 
-    def taken(self, record_id: int) -> bool:
-        return bool(self._index.slots(record_id))
+    def find_copy(self, record_id: int, text: bytes) -> int | None:
+        """The slot of the record with this id; of several, of one with this text. `None` where there is none."""
+        slots = self._ids.slots(record_id)
+        if len(slots) > 1:
+            slots = [slot for slot in slots if self.text(slot) == text]
+        return slots[0] if slots else None
 
     def largest_id(self) -> int:
         """The largest id there is, -1 in an empty table."""
-        ids = self._ids.values[self._alive.values]
+        ids = self._rows["id"][self._rows["alive"]]
         return max(-1, int(ids.max())) if len(ids) else -1
 
     def slots(self) -> Ints:
         """The slots of all records, in file order."""
-        return np.flatnonzero(self._alive.values)
+        return np.flatnonzero(self._rows["alive"])
 
     @property
     def alive(self) -> npt.NDArray[np.bool_]:
         """Whether each slot holds a record."""
-        return self._alive.values
+        return self._rows["alive"]
 
     def record_id(self, slot: int) -> int:
-        return self._ids[slot]
+        """The id of the record at `slot`."""
+        record_id: int = self._rows.cells["id"][slot]
+        return record_id
 
     def ids(self, slots: Ints) -> Ints:
-        ids: Ints = self._ids.values[slots]
+        """The ids of the records at `slots`, shape (slots,)."""
+        ids: Ints = self._rows["id"][slots]
         return ids
 
     def text(self, slot: int) -> bytes:
+        """The JSON text of the record at `slot`."""
         own = self._texts.get(slot)
-        return self._buffer[self._starts[slot] : self._ends[slot]] if own is None else own
+        if own is not None:
+            return own
+        spans = self._spans.cells
+        return self._buffer[spans["start"][slot] : spans["end"][slot]]
 
-    def append(self, text: bytes) -> int:
-        """Put a record at the end; returns its slot."""
+    def position(self, slot: int) -> int:
+        """What orders the record at `slot` among all that were ever here; see `cocoannot.changes.change.Edit`."""
+        return int(self._positions[slot]) if slot < len(self._positions) else slot + self._distance
+
+    @property
+    def next_position(self) -> int:
+        """The position that the next record at the end gets."""
+        return len(self._rows) + self._distance
+
+    def positions(self) -> Ints:
+        """The positions of all records, in file order."""
+        slots = self.slots()
+        known = slots[: slots.searchsorted(len(self._positions))]
+        return np.concatenate([self._positions[known], slots[len(known) :] + self._distance])
+
+    def take_positions(self, other: Table) -> None:
+        """Go on with the positions of `other`, which holds the same records."""
+        self._positions = other.positions()
+        self._distance = other.next_position - len(self._rows)
+
+    def append(self, text: bytes) -> None:
+        """Put a record at the end."""
         keys = read_keys(self.name, text)
-        slot = len(self._ids)
-        self._ids.append(keys.id)
-        self._alive.append(1)
+        slot = self._rows.append(keys.id, 1)
         self._texts[slot] = text
-        self._index.add(keys.id, slot)
+        self._ids.add(keys.id, slot)
         self.live += 1
-        self._enter(slot, keys, new=True)
-        return slot
+        self._index.added(keys)
 
     def replace(self, slot: int, text: bytes) -> None:
         """Give a record another text with the same id."""
         self._abandon(slot)
         self._texts[slot] = text
-        self._enter(slot, read_keys(self.name, text), new=False)
+        self._index.replaced(slot, read_keys(self.name, text))
 
     def remove(self, slot: int) -> None:
-        self._leave(slot)
+        """Take a record away; its slot stays empty."""
+        self._index.removed(slot)
         self._abandon(slot)
         self._texts.pop(slot, None)
-        self._alive[slot] = 0
-        self._index.remove(self._ids[slot], slot)
+        self._rows.cells["alive"][slot] = 0
+        self._ids.remove(self.record_id(slot), slot)
         self.live -= 1
 
-    def wasteful(self) -> bool:
-        """Whether empty slots outnumber the records, so that `keep` is worth its time."""
-        return len(self._ids) > 2 * self.live + 1024
-
-    def keep(self) -> None:
-        """Number the records anew, without empty slots. Takes time linear in their number."""
-        slots = self.slots()
+    def compact_if_sparse(self) -> None:
+        """Number the records anew where empty slots outnumber them. Takes time linear in their number then."""
+        if len(self._rows) <= 2 * self.live + 1024:
+            return
+        next_position, positions, slots = self.next_position, self.positions(), self.slots()
         self._texts = {new: self._texts[old] for new, old in enumerate(slots.tolist()) if old in self._texts}
-        in_file = slots[: slots.searchsorted(len(self._starts))]
-        for column in ("_starts", "_ends", "_leads"):
-            setattr(self, column, Column(getattr(self, column).values[in_file]))
-        for column in self._columns():
-            setattr(self, column, Column(getattr(self, column).values[slots]))
-        self._index = IdIndex(self._ids.values)
-        self._renumber(slots)
+        self._spans.keep(slots[: slots.searchsorted(len(self._spans))])
+        self._rows.keep(slots)
+        self._ids = IdIndex(self._rows["id"])
+        self._positions, self._distance = positions, next_position - len(slots)
+        self._index.compacted(slots)
 
     def freeze(self) -> FrozenSection:
         """The section's text as it is now, to be put together later."""
-        starts, ends, leads = (column.values for column in (self._starts, self._ends, self._leads))
-        return FrozenSection(self._buffer, self._section, starts, ends, leads, self.slots(), dict(self._texts))
+        spans = self._spans
+        return FrozenSection(
+            self._buffer, self._section, spans["start"], spans["end"], spans["lead"], self.slots(), dict(self._texts)
+        )
 
     def _abandon(self, slot: int) -> None:
         """Count the file's text of a record that is about to get another one, or none."""
         if slot not in self._texts:
-            self.dead_bytes += self._ends[slot] - self._starts[slot]
-
-    def _columns(self) -> list[str]:
-        return ["_ids", "_alive"]
-
-    def _enter(self, slot: int, keys: Keys, *, new: bool) -> None:
-        """Bring what is indexed beside the id up to the text that the slot has now."""
-        raise NotImplementedError
-
-    def _leave(self, slot: int) -> None:
-        """Take the slot out of what is indexed beside the id."""
-
-    def _renumber(self, slots: Ints) -> None:
-        """Follow `keep`: `slots` are the old numbers in the new order."""
-        raise NotImplementedError
-
-
-class NamedTable(Table):
-    """Images by file name, categories by name."""
-
-    def __init__(self, document: Document, name: str) -> None:
-        super().__init__(document, name)
-        self.names = list(document.sections[name].names)
-        """The name at each slot, `""` where the record has none."""
-
-    def _enter(self, slot: int, keys: Keys, *, new: bool) -> None:
-        value = keys.file_name if isinstance(keys, ImageKeys) else keys.name if isinstance(keys, CategoryKeys) else ""
-        name = value if isinstance(value, str) else ""
-        if new:
-            self.names.append(name)
-        else:
-            self.names[slot] = name
-
-    def _renumber(self, slots: Ints) -> None:
-        self.names = [self.names[slot] for slot in slots.tolist()]
-
-
-class AnnotationTable(Table):
-    """Annotations with what lists are filtered by."""
-
-    def __init__(self, document: Document) -> None:
-        super().__init__(document, "annotations")
-        keys = document.sections["annotations"].keys
-        self._image_ids = Column(keys["image_id"])
-        self._category_ids = Column(keys["category_id"])
-        self._crowds = Column(keys["iscrowd"] != 0)
-        self._areas = Column(keys["area"].astype(np.float32, copy=False))
-        self.by_image = Groups(self._image_ids.values)
-        ids, counts = np.unique(self._category_ids.values, return_counts=True)
-        self.per_category: dict[int, int] = dict(zip(ids.tolist(), counts.tolist(), strict=True))
-        """How many annotations each category id has; ids without any are not there."""
-        self.panoptic = bool((self._ids.values == NONE).any())
-        """Whether there are annotations without an id, which nobody can change."""
-
-    @property
-    def image_ids(self) -> Ints:
-        return self._image_ids.values
-
-    @property
-    def category_ids(self) -> Ints:
-        return self._category_ids.values
-
-    @property
-    def crowds(self) -> npt.NDArray[np.bool_]:
-        return self._crowds.values
-
-    @property
-    def areas(self) -> npt.NDArray[np.float32]:
-        """Square pixels, NaN for records without an area."""
-        return self._areas.values
-
-    def _columns(self) -> list[str]:
-        return [*super()._columns(), "_image_ids", "_category_ids", "_crowds", "_areas"]
-
-    def _enter(self, slot: int, keys: Keys, *, new: bool) -> None:
-        assert isinstance(keys, AnnotationKeys)
-        if new:
-            self._image_ids.append(keys.image_id)
-            self._category_ids.append(keys.category_id)
-            self._crowds.append(keys.iscrowd)
-            self._areas.append(area_of(keys))
-            self.by_image.add(keys.image_id, slot)
-            self._count(keys.category_id, 1)
-            return
-        if keys.image_id != (image_id := self._image_ids[slot]):
-            self.by_image.remove(image_id, slot)
-            self.by_image.add(keys.image_id, slot)
-            self._image_ids[slot] = keys.image_id
-        if keys.category_id != (category_id := self._category_ids[slot]):
-            self._count(category_id, -1)
-            self._count(keys.category_id, 1)
-            self._category_ids[slot] = keys.category_id
-        self._crowds[slot] = keys.iscrowd
-        self._areas[slot] = area_of(keys)
-
-    def _leave(self, slot: int) -> None:
-        self.by_image.remove(self._image_ids[slot], slot)
-        self._count(self._category_ids[slot], -1)
-
-    def _count(self, category_id: int, change: int) -> None:
-        count = self.per_category.get(category_id, 0) + change
-        if count:
-            self.per_category[category_id] = count
-        else:
-            del self.per_category[category_id]
-
-    def _renumber(self, slots: Ints) -> None:
-        self.by_image = Groups(self._image_ids.values)
+            self.dead_bytes += self._spans.cells["end"][slot] - self._spans.cells["start"][slot]

@@ -2,50 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
 import numpy as np
 
-from cocoannot.coco.parser import MAX_ID, SECTIONS, Document, Ints
+from cocoannot.changes.change import Edit
+from cocoannot.coco.parser import MAX_ID, SECTIONS, Document, Ints, SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.serializer import FrozenDataset
-from cocoannot.errors import Conflict
-from cocoannot.store.memory.table import AnnotationTable, NamedTable, Table
+from cocoannot.store.base import Place, Stored
+from cocoannot.store.memory.section_indexes import AnnotationIndex, NameIndex
+from cocoannot.store.memory.table import Table
 
 NextIds = dict[str, int]
 
-HOARD = 1 << 20
+DEAD_BYTES = 1 << 20
 """Bytes of text that are of no use and yet not worth reading a dataset anew for."""
 
 
-class Put(msgspec.Struct, frozen=True, gc=False):
-    """`section` holds `text` under `record_id` from now on: in place where the id is there, else at the end."""
-
-    section: str
-    record_id: int
-    text: bytes
-
-
-class Drop(msgspec.Struct, frozen=True, gc=False):
-    """`section` holds no `record_id` any more. An image takes its annotations along."""
-
-    section: str
-    record_id: int
-
-
-Change = list[Put | Drop]
-"""One change: made as a whole or not at all."""
-
-
-class Store:
-    """Memory's state of the dataset. Not safe for threads: the manager's lock guards it."""
+class Tables:
+    """Memory's state of the dataset; a `Lookup` for transactions. Not safe for threads: the store's lock guards it."""
 
     def __init__(self, document: Document, next_ids: Mapping[str, int] | None = None) -> None:
-        self.images = NamedTable(document, "images")
-        self.categories = NamedTable(document, "categories")
-        self.annotations = AnnotationTable(document)
-        self.tables: dict[str, Table] = {
+        self.image_index = NameIndex(document, "images")
+        self.category_index = NameIndex(document, "categories")
+        self.annotation_index = AnnotationIndex(document)
+        self.images = Table(document, "images", self.image_index)
+        self.annotations = Table(document, "annotations", self.annotation_index)
+        self.categories = Table(document, "categories", self.category_index)
+        self.by_section: dict[SectionName, Table] = {
             "images": self.images,
             "annotations": self.annotations,
             "categories": self.categories,
@@ -57,106 +42,133 @@ class Store:
         self._buffer = document.buffer
         self._values = document.values
 
-    def image(self, image_id: int) -> Record | None:
-        return self._record(self.images, image_id)
+    @property
+    def panoptic(self) -> bool:
+        """See `cocoannot.store.base.Lookup`, here and below."""
+        return self.annotation_index.panoptic
 
-    def category(self, category_id: int) -> Record | None:
-        return self._record(self.categories, category_id)
+    def find(self, section: SectionName, record_id: int) -> Stored | None:
+        table = self.by_section[section]
+        slot = table.find(record_id)
+        return None if slot is None else self._stored(table, slot)
 
-    def annotation(self, annotation_id: int) -> Record | None:
-        return self._record(self.annotations, annotation_id)
+    def has(self, section: SectionName, record_id: int) -> bool:
+        return self.by_section[section].find(record_id) is not None
+
+    def next_place(self, section: SectionName) -> Place:
+        return Place(self.next_ids[section], self.by_section[section].next_position)
+
+    def categories_named(self, name: str) -> list[int]:
+        names = self.category_index.names
+        return [self.categories.record_id(slot) for slot in self.categories.slots().tolist() if names[slot] == name]
+
+    def count_annotations(self, *, image_id: int | None = None, category_id: int | None = None) -> int:
+        if image_id is not None:
+            return self.annotation_index.by_image.count(image_id)
+        return 0 if category_id is None else self.annotation_index.per_category.get(category_id, 0)
+
+    def annotations_where(self, *, image_id: int | None = None, category_id: int | None = None) -> Iterator[Stored]:
+        if image_id is not None:
+            slots = self.annotation_index.by_image.slots(image_id)
+        else:
+            live = self.annotations.slots()
+            slots = live[self.annotation_index.category_ids[live] == category_id].tolist()
+        return (self._stored(self.annotations, slot) for slot in slots)
+
+    def get(self, section: SectionName, record_id: int) -> Record | None:
+        """One record, `None` where there is none. Raises `AmbiguousId`."""
+        table = self.by_section[section]
+        slot = table.find(record_id)
+        return None if slot is None else Record(table.text(slot))
+
+    def find_copy(self, section: SectionName, record_id: int, text: bytes) -> Stored | None:
+        """The record with this id; of several, one with this text. `None` where there is none."""
+        table = self.by_section[section]
+        slot = table.find_copy(record_id, text)
+        return None if slot is None else self._stored(table, slot)
 
     def top_level(self, key: str) -> bytes | None:
         """The text of a top-level value that is no section, `None` where it is not there."""
         span = self._values.get(key)
         return None if span is None else self._buffer[span[0] : span[1]]
 
-    def new_id(self, section: str, at_least: int = 0) -> int:
-        """The next id of `section`; every call gives the same until a change takes it. Raises `Conflict`."""
-        new_id = max(self.next_ids[section], at_least)
-        if new_id > MAX_ID:
-            raise Conflict(f"{section} have used the largest id there is, {MAX_ID}; bring an id that is free")
-        return new_id
-
-    def apply(self, change: Change) -> None:
-        """Make a change that was checked before."""
-        dropped = False
-        for operation in change:
-            table = self.tables[operation.section]
-            slot = table.find(operation.record_id)
-            if isinstance(operation, Drop):
-                assert slot is not None
-                dropped = True
-                if table is self.images:
-                    self._drop_annotations(operation.record_id)
+    def apply(self, edits: Iterable[Edit]) -> None:
+        """Make the edits of a change that was checked before."""
+        deleted = False
+        for edit in edits:
+            table = self.by_section[edit.section]
+            if edit.before is None:
+                assert edit.after is not None
+                table.append(edit.after)
+                self.next_ids[edit.section] = max(self.next_ids[edit.section], edit.record_id + 1)
+                continue
+            slot = table.find_copy(edit.record_id, edit.before)
+            assert slot is not None
+            if edit.after is None:
                 table.remove(slot)
-            elif slot is None:
-                table.append(operation.text)
-                self._use_id(operation.section, operation.record_id)
+                deleted = True
             else:
-                table.replace(slot, operation.text)
-        if dropped:
-            for table in self.tables.values():
-                if table.wasteful():
-                    table.keep()
+                table.replace(slot, edit.after)
+        if deleted:
+            for table in self.by_section.values():
+                table.compact_if_sparse()
 
     def counts(self) -> dict[str, int]:
         """How many records each section has."""
-        return {name: self.tables[name].live for name in SECTIONS}
+        return {name: table.live for name, table in self.by_section.items()}
 
-    def hoards(self) -> bool:
+    def is_wasteful(self) -> bool:
         """Whether most of the file's text in memory is of no use any more, so that reading it anew would pay."""
-        return sum(table.dead_bytes for table in self.tables.values()) > max(HOARD, len(self._buffer) // 2)
+        return sum(table.dead_bytes for table in self.by_section.values()) > max(DEAD_BYTES, len(self._buffer) // 2)
+
+    def take_positions(self, other: Tables) -> None:
+        """Go on with the positions of `other`, which holds the same records."""
+        for name, table in self.by_section.items():
+            table.take_positions(other.by_section[name])
 
     def warnings(self) -> list[str]:
         """What is wrong with the dataset and kept as it is: repeated ids, records that point nowhere."""
         found = [
             f"{_count(len(ids), table.noun + ' id')} there more than once: {_few(ids)}"
-            for table in self.tables.values()
+            for table in self.by_section.values()
             if (ids := table.repeated_ids)
         ]
-        for table, column in ((self.images, "image"), (self.categories, "category")):
-            ours = self.annotations
-            references = ours.image_ids if table is self.images else ours.category_ids
-            slots = ours.slots()
-            known = np.isin(references[slots], table.ids(table.slots()))
-            if table is self.categories:
-                known |= references[slots] < -MAX_ID
-            if lost := slots[~known].tolist():
-                ids = [ours.record_id(slot) for slot in lost[:6]]
-                found.append(f"{_count(len(lost), 'annotation')} of no {column} that is there: {_few(ids)}")
-        return found
+        slots = self.annotations.slots()
+        image_ids, category_ids = self.annotation_index.image_ids[slots], self.annotation_index.category_ids[slots]
+        known = np.isin(image_ids, self.images.ids(self.images.slots()))
+        found += self._orphans("image", slots[~known])
+        known = np.isin(category_ids, self.categories.ids(self.categories.slots())) | (category_ids < -MAX_ID)
+        return found + self._orphans("category", slots[~known])
 
     def freeze(self) -> FrozenDataset:
         """The whole text as it is now, to be put together later."""
-        return FrozenDataset(self._buffer, self._values, {name: table.freeze() for name, table in self.tables.items()})
+        sections = {name: table.freeze() for name, table in self.by_section.items()}
+        return FrozenDataset(self._buffer, self._values, sections)
 
     def annotation_counts(self, image_ids: Ints) -> Ints:
         """How many annotations each of `image_ids` has, shape (images,)."""
-        ours = self.annotations
-        ids, counts = np.unique(ours.image_ids[ours.slots()], return_counts=True)
+        live = self.annotation_index.image_ids[self.annotations.slots()]
+        ids, counts = np.unique(live, return_counts=True)
         if not len(ids):
             return np.zeros(len(image_ids), np.int64)
         found = np.minimum(ids.searchsorted(image_ids), len(ids) - 1)
         result: Ints = np.where(ids[found] == image_ids, counts[found], 0)
         return result
 
-    def _record(self, table: Table, record_id: int) -> Record | None:
-        slot = table.find(record_id)
-        return None if slot is None else Record(table.text(slot))
+    def _stored(self, table: Table, slot: int) -> Stored:
+        return Stored(table.record_id(slot), table.position(slot), Record(table.text(slot)))
 
-    def _largest_id(self, section: str) -> int:
+    def _largest_id(self, section: SectionName) -> int:
         """The largest id that `section` has used: one that an orphan points to was once given to another record."""
-        ours = self.annotations
-        references = {"images": ours.image_ids, "categories": ours.category_ids}.get(section, ours.image_ids[:0])
-        return max(self.tables[section].largest_id(), int(references.max(initial=-1)))
+        index = self.annotation_index
+        references = {"images": index.image_ids, "categories": index.category_ids}.get(section, index.image_ids[:0])
+        return max(self.by_section[section].largest_id(), int(references.max(initial=-1)))
 
-    def _drop_annotations(self, image_id: int) -> None:
-        for slot in self.annotations.by_image.slots(image_id):
-            self.annotations.remove(slot)
-
-    def _use_id(self, section: str, record_id: int) -> None:
-        self.next_ids[section] = max(self.next_ids[section], record_id + 1)
+    def _orphans(self, noun: str, slots: Ints) -> list[str]:
+        if not len(slots):
+            return []
+        ids = [self.annotations.record_id(slot) for slot in slots[:6].tolist()]
+        return [f"{_count(len(slots), 'annotation')} of no {noun} that is there: {_few(ids)}"]
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cocoannot.store.memory.barging_lock import Turns
+from cocoannot.store.memory.barging_lock import BargingLock
 
 ROUNDS = 300
 
@@ -24,7 +24,7 @@ def no_switching() -> Iterator[None]:
 
 
 def test_one_thread_at_a_time_and_each_gets_its_turn() -> None:
-    turns, inside, most, done = Turns(), [], [], []
+    turns, inside, most, done = BargingLock(), [], [], []
 
     def work() -> None:
         for _ in range(ROUNDS):
@@ -46,7 +46,7 @@ def test_one_thread_at_a_time_and_each_gets_its_turn() -> None:
 
 
 def test_one_that_others_always_come_before_gets_its_turn() -> None:
-    turns, stop, served = Turns(), threading.Event(), threading.Event()
+    turns, stop, served = BargingLock(), threading.Event(), threading.Event()
 
     def keep_taking() -> None:
         while not stop.is_set():
@@ -69,7 +69,7 @@ def test_one_that_others_always_come_before_gets_its_turn() -> None:
 
 
 def test_an_error_ends_the_turn() -> None:
-    turns = Turns()
+    turns = BargingLock()
     with pytest.raises(ZeroDivisionError), turns:
         raise ZeroDivisionError
     with turns:
@@ -78,7 +78,7 @@ def test_an_error_ends_the_turn() -> None:
 
 @pytest.mark.usefixtures("no_switching")
 def test_a_thread_that_waits_owns_nothing_until_it_runs() -> None:
-    turns, order, started = Turns(), [], threading.Event()
+    turns, order, started = BargingLock(), [], threading.Event()
 
     def wait() -> None:
         started.set()

@@ -1,0 +1,47 @@
+"""What may be asked of a dataset: one record each. What comes of it is the transaction's business."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from cocoannot.coco.parser import SectionName
+
+ETags = frozenset[str] | None
+"""The versions that a record may have for a change to be made, `*` for any; `None` where that does not matter."""
+
+
+class Add(msgspec.Struct, frozen=True, gc=False):
+    """Add a record: what follows from its fields is computed, its id is chosen where it brings none."""
+
+    section: SectionName
+    fields: Mapping[str, Any]
+
+
+class Update(msgspec.Struct, frozen=True, gc=False):
+    """Merge `changes` into a record at the top level; `None` as a value removes its field."""
+
+    section: SectionName
+    record_id: int
+    changes: Mapping[str, Any]
+    if_match: ETags = None
+
+
+class Delete(msgspec.Struct, frozen=True, gc=False):
+    """Delete a record: an image with its annotations; a category after moving its annotations to `reassign_to`."""
+
+    section: SectionName
+    record_id: int
+    if_match: ETags = None
+    reassign_to: int | None = None
+
+
+class Restore(msgspec.Struct, frozen=True, gc=False):
+    """Put a deleted annotation back as it was; nothing is computed."""
+
+    fields: Mapping[str, Any]
+
+
+Operation = Add | Update | Delete | Restore

@@ -1,0 +1,358 @@
+"""THE SEAM: what a store of one dataset must do, so that API, commands and page need to know no store's inside.
+
+    Store        every store: reading, and changing as a whole or not at all
+    Lookup       what a transaction asks of a store while it checks a change; see `cocoannot.store.transaction`
+    Saves        a store with a file behind it, which is saved when told to
+    History      a store that still has changes of the past
+    Maintenance  what the operator's commands need where no server runs
+
+A second implementation can be written from this module; `tests/test_store_contract.py` is what it has to pass. No
+path, thread, lock or array crosses the seam: only records as texts, numbers, and the classes named here. Every method
+may be called from any thread, unless it says otherwise. What a read returns belongs to the revision that comes with it.
+
+Every method raises `NotLoaded` before there is a dataset to serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from cocoannot.changes.change import Change
+from cocoannot.changes.operations import Operation
+from cocoannot.changes.tracker import ChangeTracker
+from cocoannot.coco.parser import SectionName
+from cocoannot.coco.records import Record
+from cocoannot.store.queries import Derived, Query, Statistics
+
+
+class Found(NamedTuple):
+    """One record, `None` where there is none with its id, at a revision."""
+
+    record: Record | None
+    revision: int
+
+
+class Page(NamedTuple):
+    """Some of the records that were asked for, as JSON texts, and how many there are in all, at a revision."""
+
+    total: int
+    texts: list[bytes]
+    revision: int
+
+
+class Head(NamedTuple):
+    """The JSON texts of `info`, `licenses` and `categories`, `null` for what the file has not; how much there is."""
+
+    texts: dict[str, bytes]
+    counts: dict[str, int]
+    revision: int
+
+
+class Export(NamedTuple):
+    """The whole dataset's text at a revision: `blocks` to be read once, `size` bytes in all, `name` of its file."""
+
+    name: str
+    revision: int
+    size: int
+    blocks: Iterator[bytes | memoryview]
+
+
+class Deleted(NamedTuple):
+    """What went with a deleted record: the annotations of an image, none for others."""
+
+    annotations: int = 0
+
+
+class Committed(NamedTuple):
+    """What came of operations, in order, and the revision that has them.
+
+    `change` is `None` where the operations changed nothing.
+    """
+
+    results: list[Record | Deleted]
+    revision: int
+    change: Change | None
+
+
+class Status(NamedTuple):
+    """Where a store stands. Times are seconds since 1970, `None` for never; sizes are bytes.
+
+    `revision` >= `journal_revision` (durable: all up to it would survive a power cut) >= `file_revision`. `size` is
+    that of the file, `pending` what it lacks, and `pending_seconds` how old the oldest of that is. `journal_error` says
+    why changes are refused, `None` where they are not.
+    """
+
+    name: str
+    path: str
+    size: int
+    counts: dict[str, int]
+    warnings: list[str]
+    revision: int
+    journal_revision: int
+    file_revision: int
+    pending: ChangeTracker
+    pending_since: float | None
+    pending_seconds: float | None
+    loaded_at: float
+    last_saved_at: float | None
+    last_save_seconds: float | None
+    last_error: str | None
+    saves: SaveCounts
+    journal_size: int
+    journal_error: str | None
+    backups: list[Backup]
+
+
+class SaveCounts(NamedTuple):
+    """Saves since the start, replacements included: how many worked and failed, and seconds of those that worked."""
+
+    done: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+class Backup(NamedTuple):
+    """A copy of an older file: where it is, in words, and its size in bytes."""
+
+    path: str
+    size: int
+
+
+class Saved(NamedTuple):
+    """A save that worked: what was in it, its revision, and where another version was kept, if there was one."""
+
+    summary: str
+    revision: int
+    kept: str | None
+
+
+class Version(NamedTuple):
+    """A record as a change left it, `None` for a deleted one; `revision`, `time` and `actor` are the change's."""
+
+    revision: int
+    time: float
+    actor: str | None
+    record: Record | None
+
+
+class Store(Protocol):
+    """One dataset: records by id and by question, and changes that are made as a whole or not at all."""
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether there is a dataset to serve. Never raises."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """How many changes were accepted so far, over restarts; 0 before a dataset is loaded."""
+        ...
+
+    def get(self, section: SectionName, record_id: int) -> Found:
+        """One record. Raises `AmbiguousId` where a file repeats the id."""
+        ...
+
+    def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Page:
+        """The records that `query` selects, from `offset` on, at most `limit`."""
+        ...
+
+    def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:
+        """All annotations of one image, in file order; `None` where there is no such image, by the same read.
+
+        Raises `AmbiguousId` where a file repeats the image's id.
+        """
+        ...
+
+    def head(self) -> Head:
+        """What the dataset is, without its images and annotations."""
+        ...
+
+    def top_level(self, key: str) -> bytes | None:
+        """The JSON text of a top-level value that is no section, `None` where it is not there."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """How many `images`, `annotations` and `categories` there are."""
+        ...
+
+    def next_id(self, section: SectionName) -> int:
+        """The id that the next new record gets, unless somebody else's is added first. No id is ever given twice."""
+        ...
+
+    def file_names(self) -> list[str]:
+        """The file names of all images that have one, in file order."""
+        ...
+
+    def statistics(self) -> Statistics:
+        """What the dataset is made of."""
+        ...
+
+    def export(self) -> Export:
+        """The whole dataset as it is now, as the file would be: what nobody changed is there byte for byte."""
+        ...
+
+    def commit(
+        self,
+        operations: Sequence[Operation],
+        *,
+        actor: str | None = None,
+        key: str | None = None,
+        if_revision: int | None = None,
+    ) -> Committed:
+        """Make all operations, each on top of those before it, as one change, or none of them.
+
+        When this returns, the change is written down: it survives the end of the process. `actor` is who asks, `key`
+        the client's name for this request; both are kept with the change. Raises `BadOperation` with the index of the
+        operation that can't be done and why (`UnknownId`, `AmbiguousId`, `VersionMismatch`, `InvalidRecord`,
+        `Conflict`); `VersionMismatch` where `if_revision` is given and not the current one; `JournalError`: the change
+        could not be written down and was not made; `NotDurable`: it was made, and may not survive a power cut.
+        """
+        ...
+
+    def replace(
+        self, texts: Mapping[str, bytes], *, actor: str | None = None, if_revision: int | None = None
+    ) -> Change:
+        """Replace top-level values by JSON texts, read by the same rules as a file, saved before it returns.
+
+        Raises `DatasetError` where a text can't be kept, `VersionMismatch`, `SaveError`; nothing is changed then.
+        """
+        ...
+
+    def status(self) -> Status:
+        """Where everything stands, at one moment."""
+        ...
+
+
+@runtime_checkable
+class Saves(Protocol):
+    """A store with a file behind it. When to save is decided elsewhere (`cocoannot.background.saver`)."""
+
+    def load(self, uri: str, *, create: bool = False) -> None:
+        """Begin to serve the dataset that `uri` names; `create` makes an empty one where there is none.
+
+        The caller makes sure that nobody else owns it. Raises `DatasetError`.
+        """
+        ...
+
+    def save(self, *, overwrite: bool = False, automatic: bool = False) -> Saved | None:
+        """Bring the file to the newest revision; `None` where it is there already.
+
+        With `overwrite`, a version that something else wrote is kept beside the file, and replaced. `automatic`, for
+        the log alone, tells that nobody asked for it. Raises `SaveError`, `FileChanged`: nothing is lost then, the
+        changes stay pending.
+        """
+        ...
+
+    def unsaved_since(self) -> float | None:
+        """When the oldest change was made that no save has taken yet, in monotonic seconds; `None` for no change."""
+        ...
+
+    def save_is_urgent(self) -> bool:
+        """Whether the next save should not wait."""
+        ...
+
+    def sync(self) -> None:
+        """Make every change durable that was made so far. Raises `NotDurable`; a save is then due at once."""
+        ...
+
+    def check_writable(self) -> None:
+        """Raise `JournalError` where changes are refused now; where they were, it is tried whether they would be."""
+        ...
+
+    def shutdown(self) -> None:
+        """Save what is pending before the process ends; safe to call more than once. Failures are logged."""
+        ...
+
+    def close(self) -> None:
+        """Make no change and no save any more. Reading goes on."""
+        ...
+
+
+class SavingStore(Store, Saves, Protocol):
+    """A store that is saved to a file: what the embedded default is."""
+
+
+@runtime_checkable
+class History(Protocol):
+    """A store that still has changes of the past; how far back is the store's decision."""
+
+    def changes(self, since: int) -> list[Change] | None:
+        """Every change after the revision `since`, oldest first; `None` where the store does not go back that far."""
+        ...
+
+    def change(self, revision: int) -> Change | None:
+        """The change that made `revision`; `None` where the store does not have it any more."""
+        ...
+
+    def versions(self, section: SectionName, record_id: int) -> list[Version]:
+        """What the changes that are still there made of a record, oldest first."""
+        ...
+
+
+class Maintenance(Protocol):
+    """What the operator's commands need of a dataset that no server has open. The caller owns it meanwhile."""
+
+    def describe(self) -> dict[str, Any]:
+        """What is known of it: revisions of file and journal, and whether there is a conflict. Nothing is changed."""
+        ...
+
+    def flush(self) -> Saved | None:
+        """Bring into the file what a crashed server left in its journal; `None` for nothing. Raises `DatasetError`."""
+        ...
+
+    def resolve_conflict(self, choice: str, moment: str) -> list[str]:
+        """Decide by `overwrite` (ours) or `theirs` what counts where something else changed the file.
+
+        Returns where what was not chosen is kept; `moment` is a part of its name. Raises `DatasetError` where there is
+        no conflict, `SaveError`.
+        """
+        ...
+
+
+class Stored(NamedTuple):
+    """A record as a store has it. `position` orders the records of a section; see `cocoannot.changes.change.Edit`."""
+
+    record_id: int
+    position: int
+    record: Record
+
+
+class Place(NamedTuple):
+    """Where a new record goes: `record_id` is above every one that was ever given, `position` that of the end."""
+
+    record_id: int
+    position: int
+
+
+class Lookup(Protocol):
+    """What a transaction asks while it checks a change. It is used by one thread, which may change the store."""
+
+    @property
+    def panoptic(self) -> bool:
+        """Whether the annotations are panoptic ones, which have no id and can't be changed."""
+        ...
+
+    def find(self, section: SectionName, record_id: int) -> Stored | None:
+        """The record with this id, `None` where there is none. Raises `AmbiguousId`."""
+        ...
+
+    def has(self, section: SectionName, record_id: int) -> bool:
+        """Whether there is a record with this id. Raises `AmbiguousId`."""
+        ...
+
+    def next_place(self, section: SectionName) -> Place:
+        """What a record that is added now gets; the id may be beyond the largest there is."""
+        ...
+
+    def categories_named(self, name: str) -> list[int]:
+        """The ids of the categories with this name."""
+        ...
+
+    def count_annotations(self, *, image_id: int | None = None, category_id: int | None = None) -> int:
+        """How many annotations an image or a category has."""
+        ...
+
+    def annotations_where(self, *, image_id: int | None = None, category_id: int | None = None) -> Iterable[Stored]:
+        """The annotations of an image or of a category, in file order."""
+        ...

@@ -1,0 +1,144 @@
+"""Changes as the journal has them: written as JSON, read again, and made once more on tables.
+
+    [["annotations", 7, 6, null, {...}], ...]     section, id, position, the record before and after, null for none
+    {"replaced": ["images"]}                      these top-level values were replaced by a save
+
+A record that stands on several lines in its file is written as a JSON string, so that a change stays on one line.
+Version 0.1.0 wrote `["annotations", 7, {...}]` for "is now", and `["images", 3]` for "is gone", an image's
+annotations with it; such changes are read as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from cocoannot.changes.change import Change, Edit
+from cocoannot.coco.parser import SectionName
+from cocoannot.errors import DatasetError
+from cocoannot.files.segments import Entry
+from cocoannot.store.base import Stored
+from cocoannot.store.memory.tables import NextIds, Tables
+
+_PARTS = msgspec.json.Decoder(list[list[msgspec.Raw]])
+
+
+class _Replaced(msgspec.Struct, forbid_unknown_fields=True):
+    replaced: tuple[str, ...]
+
+
+class _Read(msgspec.Struct, frozen=True, gc=False):
+    """One edit as it was read: `after` is `None` for "is gone"; `before` is there where it is `complete`."""
+
+    section: SectionName
+    record_id: int
+    before: bytes | None
+    after: bytes | None
+    complete: bool
+
+
+def encode_change(change: Change) -> bytes:
+    """What `change` did, as JSON on one line."""
+    if change.replaced:
+        return msgspec.json.encode(_Replaced(change.replaced))
+    return b"[%b]" % b",".join(
+        [
+            b'["%b",%d,%d,%b,%b]'
+            % (edit.section.encode(), edit.record_id, edit.position, _written(edit.before), _written(edit.after))
+            for edit in change.edits
+        ]
+    )
+
+
+def replay(tables: Tables, entries: Iterable[Entry], *, lenient: bool = False) -> list[Change]:
+    """Make the changes of `entries` on `tables`; returns them, complete, as what they did there.
+
+    With `lenient`, for tables that are not those that they were made on, a record that is gone already stays so.
+    Raises `DatasetError`, `AmbiguousId`.
+    """
+    changes = []
+    for entry in entries:
+        edits: list[Edit] = []
+        for read in _decode(entry):
+            for edit in _edits(tables, read, lenient=lenient):
+                tables.apply([edit])
+                edits.append(edit)
+        changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits)))
+    return changes
+
+
+def ids_beyond(entries: Iterable[Entry], next_ids: NextIds) -> NextIds:
+    """`next_ids`, with none that `entries` have given already."""
+    beyond = dict(next_ids)
+    for entry in entries:
+        for read in _decode(entry):
+            if read.after is not None:
+                beyond[read.section] = max(beyond.get(read.section, 1), read.record_id + 1)
+    return beyond
+
+
+def _written(text: bytes | None) -> bytes:
+    if text is None:
+        return b"null"
+    return msgspec.json.encode(text.decode()) if b"\n" in text else text
+
+
+def _decode(entry: Entry) -> list[_Read]:
+    try:
+        text = bytes(entry.change)
+        if text.startswith(b"{"):
+            msgspec.json.decode(text, type=_Replaced)
+            # The file has it: it was saved before it was written down.
+            return []
+        return [_read(parts) for parts in _PARTS.decode(text)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError) as exc:
+        raise DatasetError(f"the journal holds a change that this version does not know ({exc})") from exc
+
+
+def _read(parts: Sequence[msgspec.Raw]) -> _Read:
+    section: SectionName = msgspec.json.decode(parts[0], type=Literal["images", "annotations", "categories"])
+    record_id = msgspec.json.decode(parts[1], type=int)
+    match len(parts):
+        case 5:
+            return _Read(section, record_id, _text(parts[3]), _text(parts[4]), True)
+        case 3:
+            return _Read(section, record_id, None, bytes(parts[2]), False)
+        case 2:
+            return _Read(section, record_id, None, None, False)
+    raise ValueError(f"{len(parts)} parts")
+
+
+def _text(raw: msgspec.Raw) -> bytes | None:
+    text = bytes(raw)
+    if text == b"null":
+        return None
+    return msgspec.json.decode(text, type=str).encode() if text.startswith(b'"') else text
+
+
+def _edits(tables: Tables, read: _Read, *, lenient: bool) -> list[Edit]:
+    """What `read` does to `tables` as they are."""
+    stored = _find(tables, read, lenient=lenient)
+    if stored is None and read.after is None:
+        if lenient:
+            return []
+        noun = tables.by_section[read.section].noun
+        raise DatasetError(f"the journal deletes {noun} {read.record_id}, which is not there")
+    if stored is None:
+        return [Edit(read.section, read.record_id, tables.next_place(read.section).position, None, read.after)]
+    edits: list[Edit] = []
+    if read.section == "images" and read.after is None and not read.complete:
+        edits = [_edit("annotations", each, None) for each in tables.annotations_where(image_id=read.record_id)]
+    return [*edits, _edit(read.section, stored, read.after)]
+
+
+def _find(tables: Tables, read: _Read, *, lenient: bool) -> Stored | None:
+    """The record that `read` is about; of several with its id, the one that it had before; `None` for a new one."""
+    if not read.complete or lenient:
+        return tables.find(read.section, read.record_id)
+    return None if read.before is None else tables.find_copy(read.section, read.record_id, read.before)
+
+
+def _edit(section: SectionName, stored: Stored, after: bytes | None) -> Edit:
+    return Edit(section, stored.record_id, stored.position, stored.record.text, after)

@@ -1,0 +1,50 @@
+"""The latest changes, as many as fit: what undo and those who follow the dataset ask for first."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from cocoannot.changes.change import Change
+
+MOST_CHANGES = 10_000
+MOST_BYTES = 16 << 20
+"""How many changes are kept, and how many bytes of text in them."""
+
+
+class RecentChanges:
+    """Changes that follow one another without a gap, after the revision `start`. The state's lock guards it."""
+
+    def __init__(self, start: int) -> None:
+        self._start = start
+        self._changes: deque[Change] = deque()
+        self._bytes = 0
+
+    def add(self, change: Change) -> None:
+        """Keep `change`, the next one; the oldest go where there is no room."""
+        self._changes.append(change)
+        self._bytes += _size(change)
+        while self._changes and (len(self._changes) > MOST_CHANGES or self._bytes > MOST_BYTES):
+            oldest = self._changes.popleft()
+            self._bytes -= _size(oldest)
+            self._start = oldest.revision
+
+    def since(self, revision: int) -> list[Change] | None:
+        """Every change after `revision`, oldest first; `None` where some of them are not here any more."""
+        if revision < self._start:
+            return None
+        return [change for change in self._changes if change.revision > revision]
+
+    def get(self, revision: int) -> Change | None:
+        """The change that made `revision`, `None` where it is not here."""
+        return next((change for change in self._changes if change.revision == revision), None)
+
+    def all(self) -> list[Change]:
+        """Everything that is here, oldest first."""
+        return list(self._changes)
+
+
+def _size(change: Change) -> int:
+    size = 0
+    for edit in change.edits:
+        size += len(edit.before or b"") + len(edit.after or b"")
+    return size

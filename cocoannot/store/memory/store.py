@@ -1,0 +1,208 @@
+"""The store of one process: everything is in memory, written to a journal first, and saved to a file behind.
+
+    change --> journal --> memory, revision + 1 --> first unsaved one? --> on_dirty()
+
+It knows no HTTP and starts no thread. What it is made of: `State` (memory, and its lock), `Transaction` (checks),
+`queries` (lists), `FileSaver` (the file).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+from cocoannot.changes.change import Change
+from cocoannot.changes.operations import Operation
+from cocoannot.coco.parser import SectionName
+from cocoannot.coco.records import Record
+from cocoannot.coco.serializer import split
+from cocoannot.errors import VersionMismatch
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.store import base
+from cocoannot.store.base import Committed, Export, Found, Head, Page, Status, Version
+from cocoannot.store.memory import queries
+from cocoannot.store.memory.barging_lock import BargingLock
+from cocoannot.store.memory.journal_changes import encode_change
+from cocoannot.store.memory.saving import Clock, FileSaver
+from cocoannot.store.memory.state import State
+from cocoannot.store.memory.statistics import statistics
+from cocoannot.store.queries import CategoryQuery, Derived, Query, Statistics
+from cocoannot.store.transaction import Transaction
+
+
+class MemoryStore:
+    """Holds one COCO dataset in memory; a `Store`, `Saves` and `History` (see `cocoannot.store.base`).
+
+    `on_dirty` is called after the first change that is not in the file, and where a save should not wait;
+    `on_append` after each change, for somebody who calls `sync` soon: without it a change returns only when it is
+    durable. Both are called outside every lock.
+    """
+
+    def __init__(
+        self,
+        on_dirty: Callable[[], object] = lambda: None,
+        on_append: Callable[[], object] | None = None,
+        clock: Clock = time,
+    ) -> None:
+        self._state = State()
+        # One change, or one bulk replacement, at a time. Taken before the state's lock, so that a change is checked,
+        # encoded and written down without holding up readers.
+        self._changing = BargingLock()
+        self.file_saver = FileSaver(self._state, self._changing, on_dirty, clock)
+        self._on_dirty = on_dirty
+        self._on_append = on_append
+        self.save = self.file_saver.save
+        self.unsaved_since = self.file_saver.unsaved_since
+        self.save_is_urgent = self.file_saver.save_is_urgent
+        self.check_writable = self.file_saver.check_writable
+        self.shutdown = self.file_saver.shutdown
+        self.close = self.file_saver.close
+        self.hold_file = self.file_saver.hold_file
+        self.remember_remote = self.file_saver.remember_remote
+
+    def load(self, uri: str, *, create: bool = False) -> None:
+        """Serve the file at the path `uri`, with what its journal has above it."""
+        self.load_file(DatasetFile(Path(uri)), create=create)
+
+    def load_file(self, file: DatasetFile, *, create: bool = False) -> None:
+        """Like `load`, for a file that is open already. Raises `DatasetError`."""
+        self.file_saver.load(file, create=create)
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._state.is_loaded
+
+    @property
+    def revision(self) -> int:
+        return self._state.revision
+
+    def get(self, section: SectionName, record_id: int) -> Found:
+        with self._state.lock:
+            return Found(self._state.tables.get(section, record_id), self._state.revision)
+
+    def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Page:
+        with self._state.lock:
+            return queries.find(self._state.tables, query, offset, limit, self._state.revision)
+
+    def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:
+        with self._state.lock:
+            return queries.annotations_of(self._state.tables, image_id, derived, self._state.revision)
+
+    def head(self) -> Head:
+        with self._state.lock:
+            tables = self._state.tables
+            texts = {key: tables.top_level(key) or b"null" for key in ("info", "licenses")}
+            texts["categories"] = b"[%b]" % b",".join(self.find(CategoryQuery()).texts)
+            return Head(texts, tables.counts(), self._state.revision)
+
+    def top_level(self, key: str) -> bytes | None:
+        with self._state.lock:
+            return self._state.tables.top_level(key)
+
+    def counts(self) -> dict[str, int]:
+        with self._state.lock:
+            return self._state.tables.counts()
+
+    def next_id(self, section: SectionName) -> int:
+        with self._state.lock:
+            return self._state.tables.next_ids[section]
+
+    def file_names(self) -> list[str]:
+        with self._state.lock:
+            tables = self._state.tables
+            names = tables.image_index.names
+            return [names[slot] for slot in tables.images.slots().tolist() if names[slot]]
+
+    def statistics(self) -> Statistics:
+        with self._state.lock:
+            return statistics(self._state.tables, self._state.revision)
+
+    def export(self) -> Export:
+        with self._state.lock:
+            frozen, revision, name = self._state.tables.freeze(), self._state.revision, self.file_saver.file.path.name
+        return Export(name, revision, sum(map(len, frozen.pieces())), split(frozen.pieces()))
+
+    def commit(
+        self,
+        operations: Sequence[Operation],
+        *,
+        actor: str | None = None,
+        key: str | None = None,
+        if_revision: int | None = None,
+    ) -> Committed:
+        state = self._state
+        with self._changing:
+            if if_revision not in (None, state.revision):
+                raise VersionMismatch(
+                    f"the dataset is at revision {state.revision}, not {if_revision}", str(state.revision)
+                )
+            transaction = Transaction(state.tables)
+            results = transaction.perform_all(operations)
+            if not transaction.edits:
+                return Committed(results, state.revision, None)
+            now = self.file_saver.now()
+            change = Change(state.revision + 1, now.wall, actor, key, tuple(transaction.edits))
+            self.file_saver.journal.append(change.revision, change.time, actor, key, encode_change(change))
+            first = state.apply(change, now)
+        if first or self.file_saver.save_is_urgent():
+            self._on_dirty()
+        if self._on_append is None:
+            self.file_saver.sync(change.revision)
+        else:
+            self._on_append()
+        return Committed(results, change.revision, change)
+
+    def replace(
+        self, texts: Mapping[str, bytes], *, actor: str | None = None, if_revision: int | None = None
+    ) -> Change:
+        return self.file_saver.replace(texts, actor, if_revision)
+
+    def sync(self) -> None:
+        self.file_saver.sync()
+
+    def changes(self, since: int) -> list[Change] | None:
+        with self._state.lock:
+            return self._state.recent.since(since)
+
+    def change(self, revision: int) -> Change | None:
+        with self._state.lock:
+            return self._state.recent.get(revision)
+
+    def versions(self, section: SectionName, record_id: int) -> list[Version]:
+        with self._state.lock:
+            changes = self._state.recent.all()
+        return [
+            Version(change.revision, change.time, change.actor, None if edit.after is None else Record(edit.after))
+            for change in changes
+            for edit in change.edits
+            if edit.section == section and edit.record_id == record_id
+        ]
+
+    def status(self) -> Status:
+        state, saver = self._state, self.file_saver
+        with state.lock:
+            file, pending = saver.file, state.pending
+            journal, since = file.journal, pending.since
+            return Status(
+                name=file.name,
+                path=str(file.path),
+                # Not that of memory: that takes as long as an export, and this is asked for often.
+                size=file.size,
+                counts=state.tables.counts(),
+                warnings=list(state.warnings),
+                revision=state.revision,
+                journal_revision=max(min(journal.durable, state.revision), state.file_revision),
+                file_revision=state.file_revision,
+                pending=pending.tracker,
+                pending_since=None if since is None else since.wall,
+                pending_seconds=None if since is None else saver.now().monotonic - since.monotonic,
+                loaded_at=state.loaded_at,
+                last_saved_at=saver.last_saved_at,
+                last_save_seconds=saver.last_save_seconds,
+                last_error=saver.last_error,
+                saves=saver.counts,
+                journal_size=journal.size,
+                journal_error=journal.trouble,
+                backups=[base.Backup(str(backup.path), backup.size) for backup in file.backups.found()],
+            )

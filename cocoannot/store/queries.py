@@ -1,0 +1,78 @@
+"""Questions that every store answers, and what statistics look like. How they are answered is the store's business."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Derived = Literal["annotation_count", "annotations", "etag"]
+"""Fields that are put into each record of an answer, with an underscore in front."""
+
+SORTS = tuple(sign + key for key in ("position", "id", "file_name", "annotation_count") for sign in ("", "-"))
+
+
+@dataclass(frozen=True)
+class ImageQuery:
+    """Which images: every condition that is given must hold. `sort` is one of `SORTS`; ties keep file order.
+
+    `min_annotations` and `max_annotations` enclose how many an image has; `min_size` and `below_size` one of them at
+    least, by the square root of its area, in pixels.
+    """
+
+    file_name: str = ""
+    category_ids: Collection[int] = ()
+    annotated: bool | None = None
+    sort: str = "position"
+    min_annotations: int | None = None
+    max_annotations: int | None = None
+    min_size: float | None = None
+    below_size: float | None = None
+    derived: Collection[Derived] = ()
+
+
+@dataclass(frozen=True)
+class AnnotationQuery:
+    """Which annotations: every condition that is given must hold; they come in file order."""
+
+    image_id: int | None = None
+    category_id: int | None = None
+    iscrowd: bool | None = None
+    derived: Collection[Derived] = ()
+
+
+@dataclass(frozen=True)
+class CategoryQuery:
+    """All categories, in file order."""
+
+    derived: Collection[Derived] = ()
+
+
+Query = ImageQuery | AnnotationQuery | CategoryQuery
+
+
+class CategoryCount(NamedTuple):
+    """A category, `name` `""` where it has none, and how many annotations it has."""
+
+    id: int
+    name: str
+    annotations: int
+
+
+class Bar(NamedTuple):
+    """How many things measure at least `low` and less than `high` (`None` for no limit)."""
+
+    low: int
+    high: int | None
+    number: int
+
+
+class Statistics(NamedTuple):
+    """Annotations per category, in file order; images by their number of annotations; annotations by the square root of
+    their area, in pixels, those without an area left out."""
+
+    counts: dict[str, int]
+    categories: list[CategoryCount]
+    images: list[Bar]
+    sizes: list[Bar]
+    revision: int

@@ -1,0 +1,203 @@
+"""One change in the making: what the dataset would be with it. Nothing is stored until the whole change stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from cocoannot.changes.change import Edit
+from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Update
+from cocoannot.coco import annotation_rules, rules
+from cocoannot.coco.parser import MAX_ID, SectionName
+from cocoannot.coco.records import Record, check_version, encode, merge
+from cocoannot.errors import AmbiguousId, BadOperation, CocoannotError, Conflict, InvalidRecord, UnknownId
+from cocoannot.store.base import Deleted, Lookup, Place, Stored
+
+_NOUNS: dict[SectionName, str] = {"images": "image", "annotations": "annotation", "categories": "category"}
+
+
+class Transaction:
+    """Collects the edits of one change; each operation sees what the ones before it did."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self.edits: list[Edit] = []
+        self._lookup = lookup
+        # The records that this change has touched so far, as it leaves them.
+        self._touched: dict[tuple[SectionName, int], Stored | None] = {}
+        self._places: dict[SectionName, Place] = {}
+
+    def perform_all(self, operations: Sequence[Operation]) -> list[Record | Deleted]:
+        """Do `operations` in order; returns what came of each. Raises `BadOperation`."""
+        results = []
+        for index, operation in enumerate(operations):
+            try:
+                results.append(self._perform(operation))
+            except CocoannotError as exc:
+                raise BadOperation(index, exc) from exc
+        return results
+
+    def has(self, section: SectionName, record_id: int) -> bool:
+        """Whether there is such a record after what was done so far. Raises `AmbiguousId`."""
+        if (section, record_id) in self._touched:
+            return self._touched[section, record_id] is not None
+        return self._lookup.has(section, record_id)
+
+    def get(self, section: SectionName, record_id: int) -> Record | None:
+        """The record as this change leaves it so far. Raises `AmbiguousId`."""
+        stored = self._find(section, record_id)
+        return None if stored is None else stored.record
+
+    def _perform(self, operation: Operation) -> Record | Deleted:
+        match operation:
+            case Add(section, fields):
+                return self._add(section, fields)
+            case Update(section, record_id, changes, if_match):
+                return self._update(self._existing(section, record_id, if_match), section, changes)
+            case Delete(section, record_id, if_match, reassign_to):
+                return self._delete(self._existing(section, record_id, if_match), section, reassign_to)
+            case Restore(fields):
+                self._refuse_panoptic("this dataset's annotations are panoptic (segments_info), which are read-only")
+                checked = annotation_rules.restored_annotation(fields, self)
+                return self._append("annotations", checked, restored=True)
+
+    def _add(self, section: SectionName, fields: Mapping[str, Any]) -> Record:
+        match section:
+            case "annotations":
+                self._refuse_panoptic("this dataset's annotations are panoptic (segments_info), which are read-only")
+                checked = annotation_rules.new_annotation(fields, self)
+            case "images":
+                checked = rules.new_image(fields)
+            case "categories":
+                checked = rules.new_category(fields)
+                self._check_name(checked["name"], None)
+        return self._append(section, checked)
+
+    def _update(self, stored: Stored, section: SectionName, changes: Mapping[str, Any]) -> Record:
+        match section:
+            case "annotations":
+                checked = annotation_rules.changed_annotation(stored.record, changes, self)
+            case "images":
+                checked = rules.changed_image(changes)
+            case "categories":
+                checked = rules.changed_category(changes)
+                if "name" in checked:
+                    self._check_name(checked["name"], stored.record_id)
+        return self._merge(section, stored, checked) if checked else stored.record
+
+    def _delete(self, stored: Stored, section: SectionName, reassign_to: int | None) -> Deleted:
+        count = 0
+        match section:
+            case "images":
+                count = self._delete_annotations_of(stored.record_id)
+            case "categories":
+                self._leave_category(stored.record_id, reassign_to)
+        self._remove(section, stored)
+        return Deleted(count)
+
+    def _delete_annotations_of(self, image_id: int) -> int:
+        annotations = self._annotations_where("image_id", image_id)
+        if annotations:
+            self._refuse_panoptic("this image has panoptic annotations (segments_info), which are read-only")
+        for annotation in annotations:
+            self._remove("annotations", annotation)
+        return len(annotations)
+
+    def _leave_category(self, category_id: int, reassign_to: int | None) -> None:
+        """See to it that no annotation uses the category. Raises `Conflict` where one does, and has nowhere to go."""
+        self._refuse_panoptic("this dataset's annotations are panoptic, read-only, and may use the category")
+        if reassign_to is None:
+            if count := self._count_annotations_in(category_id):
+                raise Conflict(
+                    f"{count} annotation(s) use category {category_id}; delete them first, or give reassign_to=ID",
+                    {"annotation_count": count},
+                )
+            return
+        if reassign_to == category_id:
+            raise InvalidRecord({"reassign_to": ["is the category that is to be deleted"]})
+        if not self.has("categories", reassign_to):
+            raise InvalidRecord({"reassign_to": [f"there is no category with id {reassign_to}"]})
+        for annotation in self._annotations_where("category_id", category_id):
+            self.has("annotations", annotation.record_id)  # raises where the id is ambiguous
+            self._merge("annotations", annotation, {"category_id": reassign_to})
+
+    def _count_annotations_in(self, category_id: int) -> int:
+        if self._touched:
+            return len(self._annotations_where("category_id", category_id))
+        return self._lookup.count_annotations(category_id=category_id)
+
+    def _annotations_where(self, field: str, record_id: int) -> list[Stored]:
+        """The annotations whose `field`, `image_id` or `category_id`, is this id, after what was done so far."""
+        touched = [stored for (section, _), stored in self._touched.items() if section == "annotations" and stored]
+        return [
+            *(
+                stored
+                for stored in self._lookup.annotations_where(**{field: record_id})
+                if ("annotations", stored.record_id) not in self._touched
+            ),
+            *(stored for stored in touched if stored.record.get(field) == record_id),
+        ]
+
+    def _check_name(self, name: str, own_id: int | None) -> None:
+        for category_id in self._lookup.categories_named(name):
+            if category_id != own_id:
+                raise Conflict(f"there is a category named {name!r} already: id {category_id}")
+
+    def _refuse_panoptic(self, message: str) -> None:
+        if self._lookup.panoptic:
+            raise Conflict(message)
+
+    def _find(self, section: SectionName, record_id: int) -> Stored | None:
+        if (section, record_id) in self._touched:
+            return self._touched[section, record_id]
+        return self._lookup.find(section, record_id)
+
+    def _existing(self, section: SectionName, record_id: int, if_match: ETags) -> Stored:
+        stored = self._find(section, record_id)
+        if stored is None:
+            raise UnknownId(f"there is no {_NOUNS[section]} with id {record_id}")
+        check_version(stored.record.text, if_match, f"{_NOUNS[section]} {record_id}")
+        return stored
+
+    def _append(self, section: SectionName, fields: Mapping[str, Any], *, restored: bool = False) -> Record:
+        place = self._places.get(section) or self._lookup.next_place(section)
+        if fields.get("id") is not None:
+            record_id = self._check_id(section, fields["id"], restored=restored)
+        elif (record_id := place.record_id) > MAX_ID:
+            raise Conflict(f"{section} have used the largest id there is, {MAX_ID}; bring an id that is free")
+        whole = {**fields, "id": record_id} if "id" in fields else {"id": record_id, **fields}
+        record = Record(_as_json(encode, whole))
+        self._places[section] = Place(max(place.record_id, record_id + 1), place.position + 1)
+        self._touched[section, record_id] = Stored(record_id, place.position, record)
+        self.edits.append(Edit(section, record_id, place.position, None, record.text))
+        return record
+
+    def _check_id(self, section: SectionName, wanted: object, *, restored: bool) -> int:
+        """The id that a client brings, which must be free."""
+        record_id = rules.check_new_id(wanted, restored=restored)
+        try:
+            taken = self.has(section, record_id)
+        except AmbiguousId:
+            taken = True
+        if taken:
+            what_to_do = "there is nothing to restore" if restored else "leave `id` out to get a free one"
+            raise Conflict(f"{_NOUNS[section]} id {record_id} is taken; {what_to_do}")
+        return record_id
+
+    def _merge(self, section: SectionName, stored: Stored, changes: Mapping[str, Any]) -> Record:
+        record = Record(_as_json(merge, stored.record.text, changes))
+        self._touched[section, stored.record_id] = stored._replace(record=record)
+        self.edits.append(Edit(section, stored.record_id, stored.position, stored.record.text, record.text))
+        return record
+
+    def _remove(self, section: SectionName, stored: Stored) -> None:
+        self._touched[section, stored.record_id] = None
+        self.edits.append(Edit(section, stored.record_id, stored.position, stored.record.text, None))
+
+
+def _as_json(encoder: Callable[..., bytes], *args: object) -> bytes:
+    try:
+        return encoder(*args)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, TypeError) as exc:
+        raise InvalidRecord({"record": [f"can't be written as JSON: {exc}"]}) from exc

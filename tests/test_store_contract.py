@@ -1,0 +1,308 @@
+"""What every store of a dataset promises (`cocoannot.store.base`); a second store is one more entry of `STORES`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from cocoannot.changes.change import Change, Edit
+from cocoannot.changes.operations import Add, Delete, Operation, Restore, Update
+from cocoannot.coco.records import Record
+from cocoannot.errors import BadOperation, Conflict, DatasetError, InvalidRecord, NotLoaded, UnknownId, VersionMismatch
+from cocoannot.store.base import Deleted, History, Saves, SavingStore
+from cocoannot.store.memory.store import MemoryStore
+from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ImageQuery
+
+BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
+
+
+class EveryStore(SavingStore, History, Protocol):
+    """What the suite needs of a store."""
+
+
+STORES: dict[str, Callable[[], EveryStore]] = {"memory": lambda: MemoryStore(on_append=lambda: None)}
+
+
+@pytest.fixture(params=STORES)
+def unloaded(request: pytest.FixtureRequest) -> Iterator[EveryStore]:
+    store = STORES[request.param]()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def store(unloaded: EveryStore, dataset_path: Path, small: dict[str, Any]) -> EveryStore:
+    """Holds the small dataset: annotations 1 and 2 on image 1, 7 on image 2."""
+    dataset_path.write_text(json.dumps(small))
+    unloaded.load(str(dataset_path))
+    return unloaded
+
+
+def commit(store: EveryStore, *operations: Operation, actor: str | None = None, key: str | None = None) -> Change:
+    change = store.commit(operations, actor=actor, key=key).change
+    assert change is not None
+    return change
+
+
+def text_of(store: EveryStore) -> bytes:
+    return b"".join(map(bytes, store.export().blocks))
+
+
+def ids(texts: list[bytes]) -> list[int]:
+    return [json.loads(text)["id"] for text in texts]
+
+
+def what(change: Change) -> list[tuple[str, int, str]]:
+    return [(edit.section, edit.record_id, edit.action) for edit in change.edits]
+
+
+# Before there is a dataset
+
+
+def test_nothing_can_be_asked_of_a_store_that_is_not_loaded(unloaded: EveryStore) -> None:
+    assert not unloaded.is_loaded
+    assert unloaded.revision == 0
+    calls: list[Callable[[], object]] = [
+        lambda: unloaded.get("images", 1),
+        lambda: unloaded.find(ImageQuery()),
+        lambda: unloaded.annotations_of(1),
+        unloaded.head,
+        unloaded.statistics,
+        unloaded.export,
+        unloaded.status,
+        lambda: unloaded.commit([Add("annotations", BOX)]),
+    ]
+    for call in calls:
+        with pytest.raises(NotLoaded):
+            call()
+
+
+def test_a_store_with_a_file_and_a_past_says_so(store: EveryStore) -> None:
+    assert isinstance(store, Saves)
+    assert isinstance(store, History)
+
+
+# Reading
+
+
+def test_every_read_tells_the_revision_that_it_belongs_to(store: EveryStore) -> None:
+    for revision in (0, 1):
+        page = store.annotations_of(1)
+        assert page is not None
+        found = [store.get("images", 1), store.find(AnnotationQuery()), page, store.head(), store.statistics()]
+        assert [each.revision for each in found] == [revision] * 5
+        assert (store.export().revision, store.revision) == (revision, revision)
+        commit(store, Add("annotations", BOX))
+
+
+def test_a_record_is_the_text_that_is_stored(store: EveryStore, small: dict[str, Any]) -> None:
+    record = store.get("annotations", 7).record
+    assert record is not None
+    assert record.text == json.dumps(small["annotations"][2]).encode()
+    assert store.get("annotations", 99).record is None
+
+
+def test_annotations_of_an_image_tell_whether_there_is_one(store: EveryStore) -> None:
+    one, empty = store.annotations_of(1), store.annotations_of(4)
+    assert one is not None
+    assert empty is not None
+    assert (ids(one.texts), empty.texts) == ([1, 2], [])
+    assert store.annotations_of(99) is None
+    commit(store, Delete("images", 1))
+    assert store.annotations_of(1) is None
+
+
+def test_lists_are_in_file_order_and_cut_by_offset_and_limit(store: EveryStore) -> None:
+    page = store.find(AnnotationQuery(), 1, 1)
+    assert (page.total, ids(page.texts)) == (3, [2])
+    assert ids(store.find(CategoryQuery()).texts) == [1, 2, 5]
+    assert ids(store.find(ImageQuery(annotated=False)).texts) == [4]
+
+
+# Changing
+
+
+def test_an_added_record_comes_at_the_end_with_the_next_id(store: EveryStore) -> None:
+    change = commit(store, Add("annotations", BOX), actor="anna", key="k1")
+    (edit,) = change.edits
+    assert (change.revision, change.actor, change.key, change.replaced) == (1, "anna", "k1", ())
+    assert (edit.section, edit.record_id, edit.before) == ("annotations", 8, None)
+    found = store.get("annotations", 8).record
+    assert found is not None
+    assert edit.after == found.text
+    assert ids(store.find(AnnotationQuery()).texts) == [1, 2, 7, 8]
+
+
+def test_an_update_has_both_texts_and_keeps_its_position(store: EveryStore, small: dict[str, Any]) -> None:
+    first = commit(store, Update("annotations", 2, {"score": 0.5}))
+    second = commit(store, Update("annotations", 2, {"score": None}))
+    assert first.edits[0].before == json.dumps(small["annotations"][1]).encode()
+    assert first.edits[0].after == second.edits[0].before
+    assert first.edits[0].position == second.edits[0].position
+
+
+def test_positions_order_the_records_and_are_never_given_again(store: EveryStore) -> None:
+    gone = commit(store, Delete("annotations", 7)).edits[0]
+    added = commit(store, Add("annotations", BOX)).edits[0]
+    first = commit(store, Update("annotations", 1, {"score": 1})).edits[0]
+    assert first.position < gone.position < added.position
+
+
+def test_the_annotations_that_go_with_an_image_are_edits_of_their_own(store: EveryStore, small: dict[str, Any]) -> None:
+    committed = store.commit([Delete("images", 1)])
+    assert committed.results == [Deleted(2)]
+    assert committed.change is not None
+    assert what(committed.change) == [
+        ("annotations", 1, "deleted"),
+        ("annotations", 2, "deleted"),
+        ("images", 1, "deleted"),
+    ]
+    before = [edit.before for edit in committed.change.edits]
+    assert before == [json.dumps(record).encode() for record in (*small["annotations"][:2], small["images"][0])]
+
+
+def test_the_annotations_that_leave_a_category_are_edits_of_their_own(store: EveryStore) -> None:
+    change = commit(store, Delete("categories", 1, reassign_to=2))
+    assert what(change) == [("annotations", 1, "updated"), ("annotations", 7, "updated"), ("categories", 1, "deleted")]
+
+
+def test_a_batch_is_one_change_whose_operations_see_one_another(store: EveryStore, small: dict[str, Any]) -> None:
+    committed = store.commit(
+        [
+            Add("annotations", BOX),
+            Update("annotations", 8, {"score": 1}),
+            Delete("annotations", 8),
+            Delete("annotations", 7),
+            Restore(small["annotations"][2]),
+        ]
+    )
+    assert committed.change is not None
+    assert [action for _, _, action in what(committed.change)] == ["added", "updated", "deleted", "deleted", "added"]
+    assert (committed.revision, store.revision) == (1, 1)
+    assert [isinstance(result, Record) for result in committed.results] == [True, True, False, False, True]
+    assert ids(store.find(AnnotationQuery()).texts) == [1, 2, 7]
+
+
+def test_sections_may_be_mixed_in_one_change(store: EveryStore) -> None:
+    image = {"file_name": "new.jpg", "width": 10, "height": 10}
+    operations = [
+        Add("images", image),
+        Add("categories", {"name": "fish"}),
+        Add("annotations", {**BOX, "image_id": 5, "category_id": 6}),
+        Update("annotations", 1, {"image_id": 5}),
+        Delete("images", 5),
+    ]
+    committed = store.commit(operations)
+    assert committed.results[-1] == Deleted(2)
+    assert ids(store.find(AnnotationQuery()).texts) == [2, 7]
+    with pytest.raises(BadOperation) as raised:
+        store.commit([Add("annotations", {**BOX, "category_id": 6}), Delete("categories", 6)])
+    assert isinstance(raised.value.cause, Conflict)
+
+
+@pytest.mark.parametrize(
+    ("operation", "cause"),
+    [
+        (Delete("annotations", 99), UnknownId),
+        (Update("annotations", 1, {"bbox": "x"}, None), InvalidRecord),
+        (Update("annotations", 1, {"score": 1}, frozenset(["other"])), VersionMismatch),
+        (Add("categories", {"name": "cat"}), Conflict),
+    ],
+)
+def test_one_operation_that_can_not_be_done_undoes_all(
+    store: EveryStore, operation: Operation, cause: type[Exception]
+) -> None:
+    before = text_of(store)
+    with pytest.raises(BadOperation) as raised:
+        store.commit([Add("annotations", BOX), operation])
+    assert (raised.value.index, type(raised.value.cause)) == (1, cause)
+    assert (text_of(store), store.revision) == (before, 0)
+    assert commit(store, Add("annotations", BOX)).edits[0].record_id == 8
+
+
+def test_a_change_may_be_made_at_one_revision_only(store: EveryStore) -> None:
+    commit(store, Add("annotations", BOX))
+    with pytest.raises(VersionMismatch) as raised:
+        store.commit([Add("annotations", BOX)], if_revision=0)
+    assert raised.value.current == "1"
+    assert store.commit([Add("annotations", BOX)], if_revision=1).revision == 2
+
+
+def test_an_update_without_fields_is_no_change(store: EveryStore) -> None:
+    committed = store.commit([Update("annotations", 1, {})])
+    assert (committed.change, committed.revision, store.revision) == (None, 0, 0)
+
+
+# Replacing in bulk
+
+
+def test_a_replacement_is_a_change_without_edits(store: EveryStore) -> None:
+    change = store.replace({"annotations": b"[]"}, actor="anna", if_revision=0)
+    assert (change.revision, change.actor, change.edits, change.replaced) == (1, "anna", (), ("annotations",))
+    assert store.counts()["annotations"] == 0
+    assert store.change(1) == change
+    with pytest.raises(VersionMismatch):
+        store.replace({"annotations": b"[]"}, if_revision=0)
+    with pytest.raises(DatasetError):
+        store.replace({"annotations": b"[1]"})
+    assert store.revision == 1
+
+
+# The past
+
+
+def test_changes_are_there_in_order_and_by_revision(store: EveryStore) -> None:
+    made = [commit(store, Add("annotations", BOX)), commit(store, Delete("annotations", 1))]
+    assert store.changes(0) == made
+    assert store.changes(1) == made[1:]
+    assert store.changes(2) == []
+    assert (store.change(2), store.change(3)) == (made[1], None)
+
+
+def test_versions_of_a_record_tell_who_made_them(store: EveryStore) -> None:
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    commit(store, Delete("images", 2), actor="ben")
+    versions = store.versions("annotations", 7)
+    assert [(version.revision, version.actor) for version in versions] == [(1, "anna"), (2, "ben")]
+    assert versions[0].record is not None
+    assert versions[0].record["score"] == 1
+    assert versions[1].record is None
+
+
+def test_the_edits_of_a_change_taken_back_give_the_dataset_of_before(store: EveryStore, small: dict[str, Any]) -> None:
+    commit(store, Delete("images", 1), Add("annotations", {**BOX, "image_id": 2}), Update("annotations", 7, {"a": 1}))
+    change = store.change(1)
+    assert change is not None
+    records = {edit.record_id: edit.before for edit in change.edits if edit.section == "annotations" and edit.before}
+    assert records == {each["id"]: json.dumps(each).encode() for each in small["annotations"]}
+
+
+# Saving, and the next start
+
+
+def test_a_start_goes_on_with_revision_ids_and_changes(
+    store: EveryStore, request: pytest.FixtureRequest, dataset_path: Path
+) -> None:
+    commit(store, Add("annotations", BOX), actor="anna", key="k1")
+    commit(store, Delete("annotations", 8), Delete("annotations", 1))
+    made = store.changes(0)
+    store.close()
+    again = STORES[request.node.callspec.params["unloaded"]]()
+    again.load(str(dataset_path))
+    assert (again.revision, again.next_id("annotations")) == (2, 9)
+    assert again.changes(0) == made
+    saved = again.save()
+    assert saved is not None
+    assert saved.summary == "1 annotation(s) added, 2 annotation(s) deleted"
+    assert json.loads(dataset_path.read_text()) == json.loads(text_of(again))
+    again.close()
+
+
+def test_edit_is_what_its_texts_say() -> None:
+    texts = {"added": (None, b"{}"), "updated": (b"{}", b"{}"), "deleted": (b"{}", None)}
+    for action, (before, after) in texts.items():
+        assert Edit("images", 1, 0, before, after).action == action
