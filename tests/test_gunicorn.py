@@ -6,12 +6,17 @@ import json
 import os
 import signal
 import socket
+import ssl
 import threading
+from contextlib import closing
+from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from servers import GUNICORN, Server, annotation_ids, half_sent, refused, serve, start, until
+from s3_servers import make_certificate
+from servers import ANNOTATION, GUNICORN, Server, annotation_ids, half_sent, refused, serve, start, until
 
 from cocoannot.files.atomic import Stamp
 from cocoannot.files.lock import find_owner
@@ -302,6 +307,7 @@ def test_second_server_can_be_ended_while_it_waits(dataset: Path) -> None:
     [
         (["--workers", "2"], "workers=2 is not allowed"),
         (["--worker-class", "sync", "--threads", "1"], "worker_class='sync' is not allowed"),
+        (["--worker-class", "gthread"], "worker_class='gthread' is not allowed; leave it out"),
         (["--bind", "0.0.0.0:0"], "listening at '0.0.0.0' lets others in"),
         (["--bind", "[::]:0"], "listening at '::' lets others in"),
         (["--bind", "unix:FOLDER/socket"], "/socket' lets others in"),
@@ -424,6 +430,26 @@ def test_failed_save_at_the_end_is_tried_again_while_requests_drain(dataset: Pat
 
 
 # gunicorn's own
+
+
+def test_server_over_tls_answers_and_saves(dataset: Path, tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    args = ["--certfile", str(certificate), "--keyfile", str(key)]
+    with start(dataset, [*GUNICORN, *args, "wsgi:app"]) as server:
+        server.wait_for_log("Dataset loaded into memory")
+        context = ssl.create_default_context(cafile=str(certificate))
+        body = json.dumps(ANNOTATION)
+        with closing(HTTPSConnection(urlsplit(server.url).netloc, timeout=20, context=context)) as client:
+            # Twice on one connection, which is kept.
+            for _ in range(2):
+                client.request("POST", "/api/annotations", body, {"Content-Type": "application/json"})
+                answer = client.getresponse()
+                assert answer.status == 201
+                added = json.loads(answer.read())["id"]
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert "Traceback" not in server.log
+    assert annotation_ids(dataset) == [1, 2, 7, added - 1, added]
 
 
 def test_gunicorn_opens_no_control_socket(dataset: Path, tmp_path: Path) -> None:
