@@ -1,4 +1,4 @@
-"""Tying the parts together for one Flask application: settings, lock, manager, saver, syncer, pictures.
+"""Tying the parts together for one Flask application: settings, lock, manager, saver, journal sync, pictures.
 
 created --start()--> serving --stop()--> stopped        start() in the process that serves, before its first
                                                         answer; stop() at its exit, and for good
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, current_app
 
 from cocoannot import logs
-from cocoannot.background.journal_sync import Syncer
+from cocoannot.background.journal_sync import JournalSync
 from cocoannot.background.saver import Saver
 from cocoannot.errors import CocoannotError, ConfigError, DatasetError, NotInS3, NotLoaded, UnknownId
 from cocoannot.files.dataset_file import DatasetFile
@@ -41,13 +41,15 @@ log = logging.getLogger(__name__)
 
 
 class Runtime:
-    """What one application has: `settings`, `manager`, `saver`, `syncer`, and once it serves, `pictures`."""
+    """What one application has: `settings`, `manager`, `saver`, `journal_sync`, and once it serves, `pictures`."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         at_once = settings.journal_fsync == "always"
-        self.manager = DatasetManager(lambda: self.saver.notify(), None if at_once else lambda: self.syncer.notify())
-        self.syncer = Syncer(self.manager.sync_journal)
+        self.manager = DatasetManager(
+            lambda: self.saver.notify(), None if at_once else lambda: self.journal_sync.notify()
+        )
+        self.journal_sync = JournalSync(self.manager.sync_journal)
         self.saver = Saver(
             settings.auto_save_interval,
             self.manager.unsaved_since,
@@ -175,7 +177,7 @@ class Runtime:
             file, self._file, self._stopped = self._file, None, True
             self.manager.shutdown()
             self.saver.end()
-            self.syncer.end()
+            self.journal_sync.end()
             # A request that came before may still be at it.
             self.manager.close()
             file.lock.release()

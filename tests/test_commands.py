@@ -449,7 +449,7 @@ def test_ended_application_leaves_no_thread_and_no_open_file(dataset: Path, *, s
     if not saves:
         dataset.write_text("{}")
     threads = set(threading.enumerate()) - before
-    assert {thread.name for thread in threads} >= {"saver", "syncer"}
+    assert {thread.name for thread in threads} >= {"saver", "journal-sync"}
     assert open_here(f"{dataset.parent}/")
     runtime(app).stop()
     for thread in threads:
