@@ -96,7 +96,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _save_immediately(self) -> None:
         if self.booted:
-            self._runtime.saver.hurry()
+            self._runtime.saver.save_immediately()
 
     def _cut_off_soon(self) -> None:
         signal.signal(signal.SIGALRM, self._cut_off)
