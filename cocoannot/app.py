@@ -14,7 +14,7 @@ from cocoannot.web import register as register_page
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Make the Flask application; `config` goes before the environment (see `cocoannot.settings.SETTINGS`).
+    """Make the Flask application; `config` goes before the environment (see `cocoannot.settings.Settings`).
 
     Nothing is loaded yet: the process that serves does that, before its first answer. Raises `ConfigError`.
     """

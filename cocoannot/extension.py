@@ -29,7 +29,7 @@ from cocoannot.pictures.folder import FOLDERS, Pictures, choose_folder
 from cocoannot.pictures.formats import media_type
 from cocoannot.pictures.rendering import render_file
 from cocoannot.pictures.thumbnails import Thumbnail, Thumbnails
-from cocoannot.settings import S3Uri, Settings
+from cocoannot.settings import S3Uri, Settings, unknown_settings
 
 if TYPE_CHECKING:
     from cocoannot.pictures.s3 import S3Pictures
@@ -112,6 +112,8 @@ class Runtime:
         try:
             self.settings.check_address(host)
             if warning := self.settings.warning(host):
+                log.warning("%s", warning)
+            for warning in unknown_settings(os.environ):
                 log.warning("%s", warning)
             self.start(server_url(host, port))
         except CocoannotError as exc:
@@ -252,18 +254,16 @@ class Cocoannot:
     def init_app(self, app: Flask) -> None:
         """Give `app` a `Runtime`, in `app.extensions["cocoannot"]`, without loading anything.
 
-        Reads, from `app.config` and then the environment: COCOANNOT_DATASET, COCOANNOT_CREATE, COCOANNOT_IMAGES,
-        COCOANNOT_IMAGES_FOLLOW_LINKS, DATASET_AUTO_SAVE_INTERVAL, COCOANNOT_JOURNAL_FSYNC,
-        COCOANNOT_BACKUPS, COCOANNOT_THREADS, COCOANNOT_LOCK_TIMEOUT,
-        COCOANNOT_CLIENT_TIMEOUT, COCOANNOT_MAX_BODY_BYTES, COCOANNOT_MAX_DATASET_BYTES, COCOANNOT_TOKEN,
-        COCOANNOT_INSECURE, COCOANNOT_HOSTS, COCOANNOT_CORS_ORIGINS, COCOANNOT_PROXIES, COCOANNOT_CACHE,
-        COCOANNOT_CACHE_BYTES, COCOANNOT_S3_TIMEOUT, COCOANNOT_S3_ADDRESSING, COCOANNOT_S3_CHECKSUMS,
-        COCOANNOT_S3_CONDITIONAL, COCOANNOT_LOG_LEVEL, COCOANNOT_LOG. Raises `ConfigError`.
+        Reads the fields of `cocoannot.settings.Settings`, each by its name in `app.config` and then in the environment.
+        Raises `ConfigError`.
         """
         settings = Settings.read(app.config)
         logs.set_up(settings.log_level, settings.log_format)
         app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
         app.extensions[_NAME] = Runtime(settings)
+        # Those of the environment are the operator's: the server says them when it starts.
+        for warning in unknown_settings(app.config.keys() - os.environ.keys()):
+            log.warning("%s", warning)
 
 
 def runtime(app: Flask | None = None) -> Runtime:

@@ -7,6 +7,7 @@ A gunicorn configuration file: `gunicorn -c python:cocoannot.gunicorn_conf 'coco
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -15,7 +16,7 @@ from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
 from cocoannot.errors import ConfigError
 from cocoannot.server.json_logger import JsonLogger
 from cocoannot.server.worker import Worker
-from cocoannot.settings import Settings
+from cocoannot.settings import Settings, unknown_settings
 
 
 def _settings() -> Settings:
@@ -45,17 +46,15 @@ if _settings().log_format == "json":
 
 
 def on_starting(server: Any) -> None:
-    """Refuse what can't work before any worker starts; ends gunicorn with one line."""
-    try:
-        _check(server)
-    except ConfigError as exc:
-        server.log.error("%s", exc)
-        sys.exit(1)
+    """Warn of what looks like a setting and is none, and refuse what can't work, before any worker starts."""
+    for warning in unknown_settings(os.environ):
+        server.log.warning("%s", warning)
+    _check_or_end(server)
 
 
 def when_ready(server: Any) -> None:
     """Sockets that systemd handed over are known only now."""
-    on_starting(server)
+    _check_or_end(server)
     settings = Settings.read()
     for warning in sorted({text for host in _hosts(server) if (text := settings.warning(host))}):
         server.log.warning("%s", warning)
@@ -74,6 +73,14 @@ def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None
     if old_value is not None and new_value > 1:
         server.log.error("cocoannot runs with one worker, which owns the dataset; the number of workers stays 1")
         server.num_workers = 1
+
+
+def _check_or_end(server: Any) -> None:
+    try:
+        _check(server)
+    except ConfigError as exc:
+        server.log.error("%s", exc)
+        sys.exit(1)
 
 
 def _check(server: Any) -> None:

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -418,9 +418,9 @@ class Development:
 
 
 @contextmanager
-def develop(dataset: Path, *options: str) -> Iterator[Development]:
+def develop(dataset: Path, *options: str, env: Mapping[str, str] | None = None) -> Iterator[Development]:
     port = free_port()
-    with start(dataset, [*FLASK, "run", "--port", str(port), *options]) as server:
+    with start(dataset, [*FLASK, "run", "--port", str(port), *options], env=env) as server:
         yield Development(server, dataset, f"http://127.0.0.1:{port}")
 
 
@@ -456,6 +456,19 @@ def test_ended_application_leaves_no_thread_and_no_open_file(dataset: Path, *, s
         thread.join(timeout=10)
     assert [thread.name for thread in threads if thread.is_alive()] == []
     assert open_here(f"{dataset.parent}/") == {}
+
+
+def test_flask_run_warns_once_of_a_name_that_is_no_setting_and_commands_do_not(dataset: Path) -> None:
+    env = {"COCOANNOT_TOKN": "x"}
+    status, printed = run_flask(dataset, "status", env=env)
+    assert status == 0
+    assert "COCOANNOT_TOKN" not in printed
+    with develop(dataset, env=env) as development:
+        for _ in range(2):
+            assert send(development.url, "GET", "/readyz").status == 200
+        assert (
+            development.server.log.count("WARNING: COCOANNOT_TOKN is not a setting; did you mean COCOANNOT_TOKEN?") == 1
+        )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

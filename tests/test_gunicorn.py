@@ -383,6 +383,22 @@ def test_picture_folder_that_is_none_ends_the_server(dataset: Path) -> None:
     assert log.count("Booting worker") == 1
 
 
+@pytest.mark.parametrize("args", [[], ["--preload"]], ids=["", "preload"])
+def test_name_in_the_environment_that_is_no_setting_is_warned_of_once(dataset: Path, args: list[str]) -> None:
+    with serve(dataset, env={"COCOANNOT_TOKN": "a-secret-of-mine"}, args=args) as server:
+        line = one_line(server.log, "COCOANNOT_TOKN")
+        assert "WARNING" in line
+        assert line.endswith("COCOANNOT_TOKN is not a setting; did you mean COCOANNOT_TOKEN?")
+        assert "a-secret" not in server.log
+
+
+def test_misspelt_name_of_what_must_be_set_is_warned_of_before_the_server_ends(dataset: Path) -> None:
+    status, log = refused(dataset, env={"COCOANNOT_DATASET": "", "COCOANNOT_DATSET": str(dataset)})
+    assert status == 1
+    one_line(log, "COCOANNOT_DATSET is not a setting; did you mean COCOANNOT_DATASET?")
+    assert "ERROR" in one_line(log, "COCOANNOT_DATASET is not set")
+
+
 # Saving behind
 
 
