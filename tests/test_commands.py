@@ -428,7 +428,7 @@ def test_request_that_comes_after_the_end_is_refused(dataset: Path) -> None:
     app = create_app({"COCOANNOT_DATASET": dataset, "DATASET_AUTO_SAVE_INTERVAL": LONG})
     client = app.test_client()
     assert client.post("/api/annotations", json=ANNOTATION).status_code == 201
-    runtime(app).stop()
+    runtime(app).lifecycle.stop()
     saved = dataset.read_bytes()
     answer = client.post("/api/annotations", json=ANNOTATION)
     assert answer.status_code == 503
@@ -451,7 +451,7 @@ def test_ended_application_leaves_no_thread_and_no_open_file(dataset: Path, *, s
     threads = set(threading.enumerate()) - before
     assert {thread.name for thread in threads} >= {"saver", "journal-sync"}
     assert open_here(f"{dataset.parent}/")
-    runtime(app).stop()
+    runtime(app).lifecycle.stop()
     for thread in threads:
         thread.join(timeout=10)
     assert [thread.name for thread in threads if thread.is_alive()] == []

@@ -21,7 +21,8 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 from cocoannot import logs
 from cocoannot.errors import CocoannotError
-from cocoannot.extension import runtime, server_url
+from cocoannot.extension import runtime
+from cocoannot.lifecycle import server_url
 from cocoannot.server.client_timeouts import limit_waiting, wait_for_close, without_traceback
 
 _LOG_PAUSE = 0.1
@@ -42,7 +43,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         # One that replaces another may have to wait until that has drained, and saved.
         replaced = 0 if self.age == 1 else self.cfg.graceful_timeout + 10
         try:
-            self._runtime.start(self._url(), self._wait, max(replaced, settings.lock_timeout))
+            self._runtime.lifecycle.start(self._url(), self._wait, max(replaced, settings.lock_timeout))
         except CocoannotError as exc:
             self.log.error("%s", exc)
             # After any other status gunicorn starts another worker.
@@ -104,7 +105,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _cut_off(self, sig: int, frame: FrameType | None) -> None:
         self.log.warning("Ending with requests unanswered, they took too long")
-        self._runtime.end()
+        self._runtime.lifecycle.end()
         logs.write_all()
         os._exit(0)
 
