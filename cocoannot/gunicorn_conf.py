@@ -19,7 +19,7 @@ from cocoannot.server.worker import Worker
 from cocoannot.settings import Settings, unknown_settings
 
 
-def _settings() -> Settings:
+def _read_settings() -> Settings:
     try:
         return Settings.read()
     except ConfigError as exc:
@@ -27,13 +27,15 @@ def _settings() -> Settings:
         sys.exit(f"Error: {exc}")
 
 
+_settings = _read_settings()
+
 bind = "127.0.0.1:8000"
 workers = 1
 worker_class = "cocoannot.server.worker.Worker"
-threads = _settings().threads
+threads = _settings.threads
 # Waiting for the lock tells the arbiter that the worker is alive; loading may take this long, and so may an S3 that
 # does not answer: it is asked three times.
-timeout = max(120, int(4 * _settings().s3_timeout))
+timeout = max(120, int(4 * _settings.s3_timeout))
 graceful_timeout = 30
 # It is one socket for all gunicorns of a user, so that a command to one would reach another.
 control_socket_disable = True
@@ -41,7 +43,7 @@ control_socket_disable = True
 secure_scheme_headers: dict[str, str] = {}
 # It waits without a limit for a client that does not read.
 sendfile = False
-if _settings().log_format == "json":
+if _settings.log_format == "json":
     logger_class = JsonLogger
 
 

@@ -239,6 +239,17 @@ def test_worker_that_is_killed_is_replaced(dataset: Path) -> None:
         assert server.request("GET", f"/api/annotations/{added}").status == 200
 
 
+def test_worker_that_is_aborted_saves_and_is_replaced_though_a_request_hangs(dataset: Path) -> None:
+    with serve(dataset) as server:
+        worker, added = server.worker, server.add()
+        with half_sent(server):
+            # As the arbiter does with a worker that it has not heard of for too long.
+            os.kill(worker, signal.SIGABRT)
+            server.wait_until_ready(but=worker)
+        assert server.log.count(SAVED_LAST) == 1
+        assert annotation_ids(dataset) == [1, 2, 7, added]
+
+
 def test_server_that_is_killed_starts_again(dataset: Path) -> None:
     with serve(dataset) as server:
         added = server.add()
@@ -291,10 +302,11 @@ def test_second_server_takes_over_when_the_first_has_saved(dataset: Path) -> Non
             assert second.request("GET", f"/api/annotations/{added}").status == 200
 
 
-def test_second_server_can_be_ended_while_it_waits(dataset: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_second_server_can_be_ended_while_it_waits(dataset: Path, number: signal.Signals) -> None:
     with serve(dataset) as first, start(dataset, [*GUNICORN, "--graceful-timeout", "60", "wsgi:app"]) as second:
         until(lambda: second.workers, "the second server has a worker")
-        second.signal(signal.SIGTERM)
+        second.signal(number)
         assert second.wait() == 0
         assert first.request("GET", "/readyz").status == 200
 

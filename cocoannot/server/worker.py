@@ -25,8 +25,8 @@ from cocoannot.extension import runtime
 from cocoannot.lifecycle import server_url
 from cocoannot.server.client_timeouts import limit_waiting, wait_for_close, without_traceback
 
-_LOG_PAUSE = 0.1
-"""Seconds that a log line may wait for others, where the last ones were written just before."""
+_LOG_SECONDS = 0.1
+"""Seconds between two writings of the log lines of requests."""
 
 _CUT_OFF_AFTER = 1
 """Seconds that a request may still run after INT or QUIT, and after the worker has ended its loop."""
@@ -55,10 +55,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until the worker is to end."""
         self.log.error_log.addFilter(without_traceback)
-        logs.gather(_LOG_PAUSE)
+        logs.batch_access_lines(_LOG_SECONDS)
         try:
             super().run()
         finally:
+            # From now on nobody calls `notify`.
+            logs.batch_access_lines(0)
+            logs.flush()
             # The interpreter waits for threads that run requests, for ever if a client keeps them.
             self._cut_off_soon()
 
@@ -74,7 +77,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def notify(self) -> None:
         """Write log lines that wait, too: this is called in each round of the loop, and at least once a second."""
         super().notify()
-        logs.write_due()
+        logs.flush_due()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """TERM: a slow request may keep the process from its exit handlers until the arbiter kills it, so save now."""
@@ -106,7 +109,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _cut_off(self, sig: int, frame: FrameType | None) -> None:
         self.log.warning("Ending with requests unanswered, they took too long")
         self._runtime.lifecycle.end()
-        logs.write_all()
+        logs.flush()
         os._exit(0)
 
     def _wait(self, seconds: float) -> None:
