@@ -59,14 +59,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             super().run()
         finally:
+            # The interpreter waits for threads that run requests, for ever if a client keeps them.
+            self._cut_off_soon()
             # From now on nobody calls `notify`.
             logs.batch_access_lines(0)
             logs.flush()
-            # The interpreter waits for threads that run requests, for ever if a client keeps them.
-            self._cut_off_soon()
 
     def handle(self, conn: Any) -> Any:
-        """Serve one request of a connection, in a thread of its own; returns whether to keep the connection."""
+        """Serve one request of a connection, in a thread of the pool.
+
+        Returns what gunicorn's does: true to keep the connection, `False` to close it, or that it waits for data.
+        """
         if not conn.initialized:
             limit_waiting(conn.sock, self._runtime.settings.client_timeout)
         keep = super().handle(conn)
