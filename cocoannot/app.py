@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask
@@ -13,20 +13,12 @@ from cocoannot.extension import Cocoannot
 from cocoannot.web import register as register_page
 
 
-class App(Flask):
-    """Flask's application, for views that are all plain functions."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """As it is: Flask looks at each function again at each call, whether it is a coroutine's."""
-        return func
-
-
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Make the Flask application; `config` goes before the environment (see `cocoannot.settings.SETTINGS`).
+    """Make the Flask application; `config` goes before the environment (see `cocoannot.settings.Settings`).
 
     Nothing is loaded yet: the process that serves does that, before its first answer. Raises `ConfigError`.
     """
-    app = App("cocoannot", static_folder=None)
+    app = Flask("cocoannot", static_folder=None)
     app.config.update(config or {})
     Cocoannot().init_app(app)
     register_api(app)

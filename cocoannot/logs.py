@@ -16,7 +16,7 @@ ACCESS = "cocoannot.access"
 """The logger that has a line for each request."""
 
 _LOGGER = logging.getLogger("cocoannot")
-_MOST_WAITING = 10_000
+_MAX_WAITING = 10_000
 # Control characters of ASCII and of Latin-1, and the line ends of Unicode.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -29,14 +29,6 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s: %(message)s")
-        self._second = 0, ""
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        second, text = self._second
-        if second != int(record.created):
-            second, text = int(record.created), time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
-            self._second = second, text
-        return f"{text},{int(record.msecs):03d}"
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         line = super().formatMessage(record)
@@ -71,15 +63,15 @@ class JsonFormatter(logging.Formatter):
 class LineHandler(logging.Handler):
     """Writes lines to the standard error output; while one thread does, the others leave theirs to it and go on.
 
-    With a `pause` in seconds, lines of requests wait that long since the last writing, for `flush_due` or the next
-    line: a write for each of many requests takes a tenth of their time. Where nobody reads, the oldest lines go.
+    With `batch_seconds`, lines of requests wait for `flush_due` or for another line: a write for each of many requests
+    takes a tenth of their time. Where nobody reads, the oldest lines go.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.pause = 0.0
+        self.batch_seconds = 0.0
         self._written = 0.0
-        self._lines: deque[str] = deque(maxlen=_MOST_WAITING)
+        self._lines: deque[str] = deque(maxlen=_MAX_WAITING)
         self._writing = threading.Lock()
 
     def handle(self, record: logging.LogRecord) -> bool:
@@ -91,20 +83,18 @@ class LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._lines.append(self.format(record) + "\n")
-            if record.name == ACCESS and record.levelno < logging.WARNING:
-                self.flush_due()
-            else:
+            if not (self.batch_seconds and record.name == ACCESS and record.levelno < logging.WARNING):
                 self.flush()
         except Exception:
             self.handleError(record)
 
     def flush_due(self) -> None:
-        """Write what has waited long enough. Raises `OSError`, and `ValueError` where the output is closed."""
-        if self._lines and time.monotonic() - self._written >= self.pause:
+        """Write what waits, `batch_seconds` after the last writing. Raises as `flush` does."""
+        if self._lines and time.monotonic() - self._written >= self.batch_seconds:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits. Raises as `flush_due` does."""
+        """Write what waits. Raises `OSError`, and `ValueError` where the output is closed."""
         # Again after each release: a line may have been left when the thread that wrote saw no more.
         while self._lines and self._writing.acquire(blocking=False):
             try:
@@ -133,20 +123,20 @@ def set_up(level: str, style: str) -> None:
         handler.setFormatter(formatter(style))
 
 
-def gather(seconds: float) -> None:
-    """Let lines of requests wait up to `seconds` for others, for somebody who calls `write_due` often."""
+def batch_access_lines(seconds: float) -> None:
+    """Write lines of requests together, every `seconds` at most, by `flush_due`; 0 writes each at once."""
     for handler in _line_handlers():
-        handler.pause = seconds
+        handler.batch_seconds = seconds
 
 
-def write_due() -> None:
-    """Write the lines that have waited long enough."""
+def flush_due() -> None:
+    """Write the lines that wait, if it is time to. For somebody who calls it often."""
     for handler in _line_handlers():
         with suppress(OSError, ValueError):
             handler.flush_due()
 
 
-def write_all() -> None:
+def flush() -> None:
     """Write all lines that wait, before a process ends in a way that runs no exit handlers."""
     for handler in _line_handlers():
         with suppress(OSError, ValueError):

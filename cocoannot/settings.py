@@ -1,49 +1,27 @@
-"""The settings: their names, defaults and what is allowed. Where they are used is not known here."""
+"""The settings: their names, defaults, and what is allowed. Where they are used is not known here."""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import platformdirs
 
+from cocoannot import setting_values as values
 from cocoannot.errors import ConfigError
+from cocoannot.setting_values import FLAG, Setting, integer, one_of, seconds, setting, size
+from cocoannot.setting_values import S3Uri as S3Uri
 
 _MEBIBYTE = 1024 * 1024
-_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
-_HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]")
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_PREFIX = "COCOANNOT_"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
-_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
-
-
-class Setting(NamedTuple):
-    """One setting: its name in the environment and in `app.config`, its default as text, what is allowed.
-
-    The value of a `secret` one is never shown.
-    """
-
-    name: str
-    default: str
-    allowed: str
-    parse: Callable[[str], Any]
-    secret: bool = False
-
-
-class S3Uri(NamedTuple):
-    """An object, or with a key that ends in `/` or is empty, all below it: `s3://BUCKET/KEY`."""
-
-    bucket: str
-    key: str
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
 
 
 class S3Options(NamedTuple):
@@ -55,170 +33,134 @@ class S3Options(NamedTuple):
     conditional: bool
 
 
-def _path(text: str) -> Path | None:
-    if "://" in text:
-        raise ValueError(text)
-    return Path(text).expanduser() if text else None
-
-
-def _place(text: str) -> Path | S3Uri | None:
-    scheme, separator, rest = text.partition("://")
-    if not separator or scheme.lower() not in ("s3", "s3a"):
-        return _path(text)
-    bucket, _, key = rest.partition("/")
-    if not _BUCKET.fullmatch(bucket) or "?" in key or "#" in key:
-        raise ValueError(text)
-    return S3Uri(bucket, key)
-
-
-def _dataset(text: str) -> Path | S3Uri | None:
-    place = _place(text)
-    if isinstance(place, S3Uri) and (not place.key or place.key.endswith("/")):
-        raise ValueError(text)
-    return place
-
-
-def _flag(text: str) -> bool:
-    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[text.lower()]
-
-
-def _within(low: float, high: float, number: Callable[[str], float]) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        value = number(text)
-        if not low <= value <= high:
-            raise ValueError(text)
-        return value
-
-    return parse
-
-
-def _level(text: str) -> str:
-    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError(text)
-    return text.upper()
-
-
-def _token(text: str) -> str | None:
-    if text and (len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text):
-        raise ValueError
-    return text or None
-
-
-def _hosts(text: str) -> frozenset[str]:
-    hosts = [name.strip().lower().rstrip(".") for name in text.split(",") if name.strip()]
-    if not all(_HOST.fullmatch(name) for name in hosts):
-        raise ValueError(text)
-    return frozenset([*hosts, *_LOOPBACK_NAMES])
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = [origin.strip().lower() for origin in text.split(",") if origin.strip()]
-    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
-        raise ValueError(text)
-    # Browsers leave the usual port out.
-    return tuple(origin.removesuffix(":443" if origin.startswith("https:") else ":80") for origin in origins)
-
-
-def _one_of(*values: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in values:
-            raise ValueError(text)
-        return text
-
-    return parse
-
-
-SETTINGS = {
-    "dataset": Setting(
-        "COCOANNOT_DATASET",
-        "",
-        "the path of a COCO JSON file on this machine, or s3://BUCKET/KEY",
-        _dataset,
-    ),
-    "create": Setting("COCOANNOT_CREATE", "0", "0 or 1", _flag),
-    "images": Setting("COCOANNOT_IMAGES", "", "the path of a folder on this machine, or s3://BUCKET/PREFIX", _place),
-    "images_follow_links": Setting("COCOANNOT_IMAGES_FOLLOW_LINKS", "0", "0 or 1", _flag),
-    "auto_save_interval": Setting(
-        "DATASET_AUTO_SAVE_INTERVAL", "30", "seconds, from 0.1 to 86400", _within(0.1, 86400, float)
-    ),
-    "journal_fsync": Setting(
-        "COCOANNOT_JOURNAL_FSYNC", "everysec", "everysec or always", _one_of("everysec", "always")
-    ),
-    "backups": Setting("COCOANNOT_BACKUPS", "7", "an integer from 0 to 1000", _within(0, 1000, int)),
-    "threads": Setting("COCOANNOT_THREADS", "16", "an integer from 2 to 1024", _within(2, 1024, int)),
-    "lock_timeout": Setting("COCOANNOT_LOCK_TIMEOUT", "40", "seconds, from 0 to 3600", _within(0, 3600, float)),
-    "client_timeout": Setting("COCOANNOT_CLIENT_TIMEOUT", "20", "seconds, from 1 to 3600", _within(1, 3600, float)),
-    "max_body_bytes": Setting(
-        "COCOANNOT_MAX_BODY_BYTES", str(64 * _MEBIBYTE), "bytes, from 1024 to 2^40", _within(1024, 2**40, int)
-    ),
-    "max_dataset_bytes": Setting(
-        "COCOANNOT_MAX_DATASET_BYTES", str(2048 * _MEBIBYTE), "bytes, from 1024 to 2^40", _within(1024, 2**40, int)
-    ),
-    "token": Setting(
-        "COCOANNOT_TOKEN", "", "at least 16 printable ASCII characters without a space", _token, secret=True
-    ),
-    "insecure": Setting("COCOANNOT_INSECURE", "0", "0 or 1", _flag),
-    "hosts": Setting("COCOANNOT_HOSTS", "", "names or addresses without ports, separated by commas", _hosts),
-    "cors_origins": Setting(
-        "COCOANNOT_CORS_ORIGINS", "", "origins such as https://annotate.example.org, separated by commas", _origins
-    ),
-    "proxies": Setting("COCOANNOT_PROXIES", "0", "an integer from 0 to 10", _within(0, 10, int)),
-    "cache": Setting("COCOANNOT_CACHE", "", "the path of a folder on this machine", _path),
-    "cache_bytes": Setting(
-        "COCOANNOT_CACHE_BYTES", str(1024 * _MEBIBYTE), "bytes, from 1048576 to 2^50", _within(_MEBIBYTE, 2**50, int)
-    ),
-    "s3_timeout": Setting("COCOANNOT_S3_TIMEOUT", "20", "seconds, from 0.1 to 3600", _within(0.1, 3600, float)),
-    "s3_addressing": Setting(
-        "COCOANNOT_S3_ADDRESSING", "auto", "auto, path or virtual", _one_of("auto", "path", "virtual")
-    ),
-    "s3_checksums": Setting(
-        "COCOANNOT_S3_CHECKSUMS",
-        "when_supported",
-        "when_supported or when_required",
-        _one_of("when_supported", "when_required"),
-    ),
-    "s3_conditional": Setting("COCOANNOT_S3_CONDITIONAL", "1", "0 or 1", _flag),
-    "log_level": Setting("COCOANNOT_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR", _level),
-    "log_format": Setting("COCOANNOT_LOG", "text", "text or json", _one_of("text", "json")),
-}
-"""Every setting by its field in `Settings`."""
-
-
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one application, checked.
+    """The settings of one application, checked. This is the one list of them; `None` is one that is not set."""
 
-    `auto_save_interval`, `lock_timeout` and `client_timeout` are seconds; `max_body_bytes`, `max_dataset_bytes` and
-    `cache_bytes` bytes. `dataset`, `images`, `cache` and `token` are `None` where they are not set. `hosts` are in
-    lower case, without ports and a dot at the end, and hold the loopback names always; `cors_origins` are as browsers
-    send them.
-    """
-
-    dataset: Path | S3Uri | None
-    create: bool
-    images: Path | S3Uri | None
-    images_follow_links: bool
-    auto_save_interval: float
-    journal_fsync: str
-    backups: int
-    threads: int
-    lock_timeout: float
-    client_timeout: float
-    max_body_bytes: int
-    max_dataset_bytes: int
-    token: str | None = field(repr=False)
-    insecure: bool
-    hosts: frozenset[str]
-    cors_origins: tuple[str, ...]
-    proxies: int
-    cache: Path | None
-    cache_bytes: int
-    s3_timeout: float
-    s3_addressing: str
-    s3_checksums: str
-    s3_conditional: bool
-    log_level: str
-    log_format: str
+    dataset: Path | S3Uri | None = setting(
+        "COCOANNOT_DATASET",
+        "",
+        values.FILE_OR_S3,
+        "the COCO JSON file, or `s3://BUCKET/KEY` (`s3a://` too); `make run` makes a demo dataset where it is not set",
+    )
+    create: bool = setting("COCOANNOT_CREATE", "0", FLAG, "`1` makes an empty dataset where there is no file")
+    images: Path | S3Uri | None = setting(
+        "COCOANNOT_IMAGES",
+        "",
+        values.FOLDER_OR_S3,
+        "the image folder, or `s3://BUCKET/PREFIX`; not set, it is looked for beside the dataset",
+    )
+    images_follow_links: bool = setting(
+        "COCOANNOT_IMAGES_FOLLOW_LINKS",
+        "0",
+        FLAG,
+        "`1` serves pictures through links that lead out of the image folder",
+    )
+    auto_save_interval: float = setting(
+        "DATASET_AUTO_SAVE_INTERVAL", "30", seconds(0.1, 86400), "seconds from the first unsaved change to the save"
+    )
+    journal_fsync: str = setting(
+        "COCOANNOT_JOURNAL_FSYNC",
+        "everysec",
+        one_of("everysec", "always"),
+        "`always`: a change is answered when it would survive a power cut; `everysec`: it would within a second",
+    )
+    backups: int = setting(
+        "COCOANNOT_BACKUPS", "7", integer(0, 1000), "how many daily copies of the dataset are kept; 0 for none"
+    )
+    threads: int = setting("COCOANNOT_THREADS", "16", integer(2, 1024), "threads that answer requests")
+    lock_timeout: float = setting(
+        "COCOANNOT_LOCK_TIMEOUT", "40", seconds(0, 3600), "seconds to wait for another process to let go of the dataset"
+    )
+    client_timeout: float = setting(
+        "COCOANNOT_CLIENT_TIMEOUT",
+        "20",
+        seconds(1, 3600),
+        "seconds after which a client that neither sends nor reads is given up",
+    )
+    max_body_bytes: int = setting(
+        "COCOANNOT_MAX_BODY_BYTES", str(64 * _MEBIBYTE), size(1024, 40), "largest body of a request, bytes"
+    )
+    max_dataset_bytes: int = setting(
+        "COCOANNOT_MAX_DATASET_BYTES",
+        str(2048 * _MEBIBYTE),
+        size(1024, 40),
+        "largest body of `PUT /api/dataset`, bytes",
+    )
+    token: str | None = setting(
+        "COCOANNOT_TOKEN",
+        "",
+        values.TOKEN,
+        "what callers must send; at least 16 printable ASCII characters without a space",
+        secret=True,
+    )
+    insecure: bool = setting("COCOANNOT_INSECURE", "0", FLAG, "`1` listens at any address without a token")
+    hosts: frozenset[str] = setting(
+        "COCOANNOT_HOSTS",
+        "",
+        values.HOSTS,
+        "names and addresses, beside the loopback ones, by which the server may be called: "
+        "`annotate.example.org,10.0.0.7`",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "COCOANNOT_CORS_ORIGINS",
+        "",
+        values.ORIGINS,
+        "origins of other servers' pages that may call: `https://annotate.example.org,http://localhost:3000`",
+    )
+    proxies: int = setting(
+        "COCOANNOT_PROXIES",
+        "0",
+        integer(0, 10),
+        "how many proxies stand in front; their `X-Forwarded-For`, `-Host` and `-Proto` are believed",
+    )
+    cache: Path | None = setting(
+        "COCOANNOT_CACHE",
+        "",
+        values.PATH,
+        "the folder of thumbnails, and of the local copies of datasets in S3; not set, `cocoannot` in the user's cache "
+        "folder",
+    )
+    cache_bytes: int = setting(
+        "COCOANNOT_CACHE_BYTES",
+        str(1024 * _MEBIBYTE),
+        size(_MEBIBYTE, 50),
+        "about how much thumbnails may take of the disk, bytes",
+    )
+    s3_timeout: float = setting(
+        "COCOANNOT_S3_TIMEOUT",
+        "20",
+        seconds(0.1, 3600),
+        "seconds for which S3 may be silent, each time; it is asked three times, and given three times that for "
+        "uploads",
+    )
+    s3_addressing: str = setting(
+        "COCOANNOT_S3_ADDRESSING",
+        "auto",
+        one_of("auto", "path", "virtual"),
+        "`path` or `virtual`; `auto` is `path` where an endpoint is set, AWS's own way otherwise",
+    )
+    s3_checksums: str = setting(
+        "COCOANNOT_S3_CHECKSUMS",
+        "when_supported",
+        one_of("when_supported", "when_required"),
+        "`when_required` for servers that don't know checksums in requests",
+    )
+    s3_conditional: bool = setting(
+        "COCOANNOT_S3_CONDITIONAL",
+        "1",
+        FLAG,
+        "`0` for servers without conditional writes: compares, then writes, which is not atomic",
+    )
+    log_level: str = setting(
+        "COCOANNOT_LOG_LEVEL",
+        "INFO",
+        one_of("DEBUG", "INFO", "WARNING", "ERROR", any_case=True),
+        "`DEBUG`, `INFO`, `WARNING` or `ERROR`",
+    )
+    log_format: str = setting(
+        "COCOANNOT_LOG", "text", one_of("text", "json"), "`text`, or `json` for one JSON line an event"
+    )
 
     @classmethod
     def read(cls, config: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -228,16 +170,16 @@ class Settings:
         """
         config = config or {}
         environ = os.environ if environ is None else environ
-        values = {}
-        for name, setting in SETTINGS.items():
-            given = config.get(setting.name)
-            text = environ.get(setting.name, setting.default) if given is None else _text(given)
+        read = {}
+        for name, known in SETTINGS.items():
+            given = config.get(known.name)
+            text = environ.get(known.name, known.default) if given is None else _text(given)
             try:
-                values[name] = setting.parse(text.strip())
+                read[name] = known.kind.parse(text.strip())
             except (ValueError, KeyError, OverflowError, RuntimeError) as exc:
-                shown = "..." if setting.secret else repr(text)
-                raise ConfigError(f"{setting.name}={shown} is not allowed; give {setting.allowed}") from exc
-        return cls(**values)
+                shown = "..." if known.secret else repr(text)
+                raise ConfigError(f"{known.name}={shown} is not allowed; give {known.allowed}") from exc
+        return cls(**read)
 
     def dataset_path(self) -> Path:
         """The file of the dataset that is named, for one in S3 its local copy. Raises `ConfigError` where none is."""
@@ -278,12 +220,30 @@ class Settings:
         return None
 
 
+SETTINGS: dict[str, Setting] = {item.name: item.metadata["setting"] for item in fields(Settings)}
+"""Every setting by its field in `Settings`."""
+
+
+def unknown_settings(names: Iterable[str]) -> list[str]:
+    """A warning for each of `names` that looks like one of our settings and is none, with the nearest that is."""
+    known = {one.name for one in SETTINGS.values()}
+    unknown = sorted(name for name in names if name.startswith(_PREFIX) and name not in known)
+    return [f"{name} is not a setting" + _did_you_mean(name) for name in unknown]
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches `host`, an IP address or a name."""
     try:
         return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _did_you_mean(name: str) -> str:
+    # Without what all have in common, which would make every two of them alike.
+    by_rest = {one.name.partition("_")[2]: one.name for one in SETTINGS.values()}
+    near = difflib.get_close_matches(name.removeprefix(_PREFIX), by_rest, 1)
+    return f"; did you mean {by_rest[near[0]]}?" if near else ""
 
 
 def _text(value: object) -> str:

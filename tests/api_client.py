@@ -83,7 +83,7 @@ class Server:
         return self
 
     def stop(self) -> None:
-        runtime(self.app).stop()
+        runtime(self.app).lifecycle.stop()
 
     def saved(self) -> dict[str, Any]:
         """Stopped; what the file holds then."""

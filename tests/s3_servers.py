@@ -143,7 +143,7 @@ def run_seaweedfs(folder: Path, *, tls: bool = False) -> Iterator[S3Server]:
     ]
     ca_bundle = None
     if tls:
-        ca_bundle, key = _make_certificate(folder)
+        ca_bundle, key = make_certificate(folder)
         options += [f"-s3.port.https={ports['s3_https']}", f"-s3.cert.file={ca_bundle}", f"-s3.key.file={key}"]
     log = folder / "weed.log"
     with log.open("wb") as output:
@@ -262,7 +262,7 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _make_certificate(folder: Path) -> tuple[Path, Path]:
+def make_certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that it signs itself, and its key."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -418,9 +418,9 @@ class Development:
 
 
 @contextmanager
-def develop(dataset: Path, *options: str) -> Iterator[Development]:
+def develop(dataset: Path, *options: str, env: Mapping[str, str] | None = None) -> Iterator[Development]:
     port = free_port()
-    with start(dataset, [*FLASK, "run", "--port", str(port), *options]) as server:
+    with start(dataset, [*FLASK, "run", "--port", str(port), *options], env=env) as server:
         yield Development(server, dataset, f"http://127.0.0.1:{port}")
 
 
@@ -428,7 +428,7 @@ def test_request_that_comes_after_the_end_is_refused(dataset: Path) -> None:
     app = create_app({"COCOANNOT_DATASET": dataset, "DATASET_AUTO_SAVE_INTERVAL": LONG})
     client = app.test_client()
     assert client.post("/api/annotations", json=ANNOTATION).status_code == 201
-    runtime(app).stop()
+    runtime(app).lifecycle.stop()
     saved = dataset.read_bytes()
     answer = client.post("/api/annotations", json=ANNOTATION)
     assert answer.status_code == 503
@@ -449,13 +449,26 @@ def test_ended_application_leaves_no_thread_and_no_open_file(dataset: Path, *, s
     if not saves:
         dataset.write_text("{}")
     threads = set(threading.enumerate()) - before
-    assert {thread.name for thread in threads} >= {"saver", "syncer"}
+    assert {thread.name for thread in threads} >= {"saver", "journal-sync"}
     assert open_here(f"{dataset.parent}/")
-    runtime(app).stop()
+    runtime(app).lifecycle.stop()
     for thread in threads:
         thread.join(timeout=10)
     assert [thread.name for thread in threads if thread.is_alive()] == []
     assert open_here(f"{dataset.parent}/") == {}
+
+
+def test_flask_run_warns_once_of_a_name_that_is_no_setting_and_commands_do_not(dataset: Path) -> None:
+    env = {"COCOANNOT_TOKN": "x"}
+    status, printed = run_flask(dataset, "status", env=env)
+    assert status == 0
+    assert "COCOANNOT_TOKN" not in printed
+    with develop(dataset, env=env) as development:
+        for _ in range(2):
+            assert send(development.url, "GET", "/readyz").status == 200
+        assert (
+            development.server.log.count("WARNING: COCOANNOT_TOKN is not a setting; did you mean COCOANNOT_TOKEN?") == 1
+        )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

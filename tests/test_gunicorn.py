@@ -6,12 +6,17 @@ import json
 import os
 import signal
 import socket
+import ssl
 import threading
+from contextlib import closing
+from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from servers import GUNICORN, Server, annotation_ids, half_sent, refused, serve, start, until
+from s3_servers import make_certificate
+from servers import ANNOTATION, GUNICORN, Server, annotation_ids, half_sent, refused, serve, start, until
 
 from cocoannot.files.atomic import Stamp
 from cocoannot.files.lock import find_owner
@@ -234,6 +239,17 @@ def test_worker_that_is_killed_is_replaced(dataset: Path) -> None:
         assert server.request("GET", f"/api/annotations/{added}").status == 200
 
 
+def test_worker_that_is_aborted_saves_and_is_replaced_though_a_request_hangs(dataset: Path) -> None:
+    with serve(dataset) as server:
+        worker, added = server.worker, server.add()
+        with half_sent(server):
+            # As the arbiter does with a worker that it has not heard of for too long.
+            os.kill(worker, signal.SIGABRT)
+            server.wait_until_ready(but=worker)
+        assert server.log.count(SAVED_LAST) == 1
+        assert annotation_ids(dataset) == [1, 2, 7, added]
+
+
 def test_server_that_is_killed_starts_again(dataset: Path) -> None:
     with serve(dataset) as server:
         added = server.add()
@@ -286,10 +302,11 @@ def test_second_server_takes_over_when_the_first_has_saved(dataset: Path) -> Non
             assert second.request("GET", f"/api/annotations/{added}").status == 200
 
 
-def test_second_server_can_be_ended_while_it_waits(dataset: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_second_server_can_be_ended_while_it_waits(dataset: Path, number: signal.Signals) -> None:
     with serve(dataset) as first, start(dataset, [*GUNICORN, "--graceful-timeout", "60", "wsgi:app"]) as second:
         until(lambda: second.workers, "the second server has a worker")
-        second.signal(signal.SIGTERM)
+        second.signal(number)
         assert second.wait() == 0
         assert first.request("GET", "/readyz").status == 200
 
@@ -302,6 +319,7 @@ def test_second_server_can_be_ended_while_it_waits(dataset: Path) -> None:
     [
         (["--workers", "2"], "workers=2 is not allowed"),
         (["--worker-class", "sync", "--threads", "1"], "worker_class='sync' is not allowed"),
+        (["--worker-class", "gthread"], "worker_class='gthread' is not allowed; leave it out"),
         (["--bind", "0.0.0.0:0"], "listening at '0.0.0.0' lets others in"),
         (["--bind", "[::]:0"], "listening at '::' lets others in"),
         (["--bind", "unix:FOLDER/socket"], "/socket' lets others in"),
@@ -377,6 +395,22 @@ def test_picture_folder_that_is_none_ends_the_server(dataset: Path) -> None:
     assert log.count("Booting worker") == 1
 
 
+@pytest.mark.parametrize("args", [[], ["--preload"]], ids=["", "preload"])
+def test_name_in_the_environment_that_is_no_setting_is_warned_of_once(dataset: Path, args: list[str]) -> None:
+    with serve(dataset, env={"COCOANNOT_TOKN": "a-secret-of-mine"}, args=args) as server:
+        line = one_line(server.log, "COCOANNOT_TOKN")
+        assert "WARNING" in line
+        assert line.endswith("COCOANNOT_TOKN is not a setting; did you mean COCOANNOT_TOKEN?")
+        assert "a-secret" not in server.log
+
+
+def test_misspelt_name_of_what_must_be_set_is_warned_of_before_the_server_ends(dataset: Path) -> None:
+    status, log = refused(dataset, env={"COCOANNOT_DATASET": "", "COCOANNOT_DATSET": str(dataset)})
+    assert status == 1
+    one_line(log, "COCOANNOT_DATSET is not a setting; did you mean COCOANNOT_DATASET?")
+    assert "ERROR" in one_line(log, "COCOANNOT_DATASET is not set")
+
+
 # Saving behind
 
 
@@ -424,6 +458,26 @@ def test_failed_save_at_the_end_is_tried_again_while_requests_drain(dataset: Pat
 
 
 # gunicorn's own
+
+
+def test_server_over_tls_answers_and_saves(dataset: Path, tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    args = ["--certfile", str(certificate), "--keyfile", str(key)]
+    with start(dataset, [*GUNICORN, *args, "wsgi:app"]) as server:
+        server.wait_for_log("Dataset loaded into memory")
+        context = ssl.create_default_context(cafile=str(certificate))
+        body = json.dumps(ANNOTATION)
+        with closing(HTTPSConnection(urlsplit(server.url).netloc, timeout=20, context=context)) as client:
+            # Twice on one connection, which is kept.
+            for _ in range(2):
+                client.request("POST", "/api/annotations", body, {"Content-Type": "application/json"})
+                answer = client.getresponse()
+                assert answer.status == 201
+                added = json.loads(answer.read())["id"]
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert "Traceback" not in server.log
+    assert annotation_ids(dataset) == [1, 2, 7, added - 1, added]
 
 
 def test_gunicorn_opens_no_control_socket(dataset: Path, tmp_path: Path) -> None:

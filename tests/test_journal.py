@@ -22,7 +22,7 @@ from conftest import FakeClock, OpenDataset
 from servers import until
 from tracing import needs_strace, run_traced
 
-from cocoannot.background.journal_sync import PAUSE, Syncer
+from cocoannot.background.journal_sync import PAUSE, JournalSync
 from cocoannot.background.saver import Saver
 from cocoannot.errors import DatasetError, JournalConflict, JournalError, NotDurable, SaveError
 from cocoannot.files.atomic import unfinished
@@ -733,12 +733,12 @@ def test_a_large_journal_brings_the_save_forward(
     assert status.journal_size < 200
 
 
-# The syncer
+# The journal sync
 
 
-def test_a_step_of_the_syncer_syncs(manager: DatasetManager) -> None:
+def test_a_step_of_the_journal_sync_syncs(manager: DatasetManager) -> None:
     manager.add_annotation(BOX)
-    Syncer(manager.store.sync).step()
+    JournalSync(manager.store.sync).step()
     assert manager.store.status().journal_revision == 1
 
 
@@ -746,7 +746,7 @@ def test_a_step_that_fails_is_left_to_the_status(caplog: pytest.LogCaptureFixtur
     def fail() -> None:
         raise NotDurable("can't make it durable")
 
-    Syncer(fail).step()
+    JournalSync(fail).step()
     assert caplog.text == ""
 
 
@@ -775,30 +775,32 @@ def rounds() -> Rounds:
 
 
 @pytest.fixture
-def syncer(rounds: Rounds) -> Syncer:
-    return Syncer(rounds.sync, rounds.wait)
+def journal_sync(rounds: Rounds) -> JournalSync:
+    return JournalSync(rounds.sync, rounds.wait)
 
 
-def test_changes_are_synced_by_a_thread_of_their_own_which_pauses_then(syncer: Syncer, rounds: Rounds) -> None:
-    syncer.notify()
-    assert rounds.synced.get(timeout=10) == "syncer"
+def test_changes_are_synced_by_a_thread_of_their_own_which_pauses_then(
+    journal_sync: JournalSync, rounds: Rounds
+) -> None:
+    journal_sync.notify()
+    assert rounds.synced.get(timeout=10) == "journal-sync"
     assert rounds.paused.get(timeout=10) == PAUSE == 0.5
 
 
-def test_changes_made_in_a_pause_share_the_sync_after_it(syncer: Syncer, rounds: Rounds) -> None:
-    syncer.notify()
+def test_changes_made_in_a_pause_share_the_sync_after_it(journal_sync: JournalSync, rounds: Rounds) -> None:
+    journal_sync.notify()
     rounds.paused.get(timeout=10)
     assert rounds.synced.qsize() == 1
     for _ in range(5):
-        syncer.notify()
+        journal_sync.notify()
     rounds.go_on.put(None)
     rounds.paused.get(timeout=10)
     assert rounds.synced.qsize() == 2
 
 
-def test_a_change_made_during_a_sync_brings_another_one(syncer: Syncer, rounds: Rounds) -> None:
-    rounds.during = syncer.notify
-    syncer.notify()
+def test_a_change_made_during_a_sync_brings_another_one(journal_sync: JournalSync, rounds: Rounds) -> None:
+    rounds.during = journal_sync.notify
+    journal_sync.notify()
     rounds.go_on.put(None)
     rounds.paused.get(timeout=10)
     rounds.paused.get(timeout=10)
@@ -806,13 +808,13 @@ def test_a_change_made_during_a_sync_brings_another_one(syncer: Syncer, rounds: 
 
 
 def test_an_unforeseen_failure_is_logged_and_tried_again(
-    syncer: Syncer, rounds: Rounds, caplog: pytest.LogCaptureFixture
+    journal_sync: JournalSync, rounds: Rounds, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> None:
         raise ZeroDivisionError
 
     rounds.during = fail
-    syncer.notify()
+    journal_sync.notify()
     rounds.go_on.put(None)
     rounds.paused.get(timeout=10)
     rounds.paused.get(timeout=10)
@@ -820,9 +822,9 @@ def test_an_unforeseen_failure_is_logged_and_tried_again(
     assert "Making the journal durable failed in an unforeseen way; it is tried again" in caplog.text
 
 
-def test_the_syncer_keeps_the_journal_durable_while_changes_come(dataset_path: Path, manager: object) -> None:
-    synced = DatasetManager(MemoryStore(on_append=lambda: syncer.notify()))
-    syncer = Syncer(synced.store.sync)
+def test_the_journal_sync_keeps_the_journal_durable_while_changes_come(dataset_path: Path, manager: object) -> None:
+    synced = DatasetManager(MemoryStore(on_append=lambda: journal_sync.notify()))
+    journal_sync = JournalSync(synced.store.sync)
     synced.load(dataset_path)
     for revision in (1, 2):
         synced.add_annotation(BOX)

@@ -25,7 +25,7 @@ from servers import serve as serve_by_gunicorn
 from werkzeug.test import create_environ
 from werkzeug.wsgi import FileWrapper
 
-from cocoannot.logs import LineHandler, formatter, gather, write_all, write_due
+from cocoannot.logs import LineHandler, batch_access_lines, flush, flush_due, formatter
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 ACCESS = "cocoannot.access"
@@ -106,7 +106,7 @@ def test_lines_of_many_threads_are_whole_and_all_there(monkeypatch: pytest.Monke
 def test_lines_of_requests_wait_for_one_another_and_for_no_other_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", stderr := io.StringIO())
     handler = LineHandler()
-    handler.pause = 1e9
+    handler.batch_seconds = 1e9
     handler.handle(record("1", name=ACCESS))
     handler.flush_due()
     assert stderr.getvalue() == ""
@@ -116,23 +116,23 @@ def test_lines_of_requests_wait_for_one_another_and_for_no_other_line(monkeypatc
     handler.handle(record("4", name=ACCESS, levelno=logging.WARNING))
     assert stderr.getvalue() == "1\n2\n3\n4\n"
     handler.handle(record("5", name=ACCESS))
-    handler.pause = 0
+    handler.batch_seconds = 0
     handler.flush_due()
     assert stderr.getvalue() == "1\n2\n3\n4\n5\n"
 
 
-def test_whoever_writes_what_is_due_goes_on_where_the_output_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flushing_goes_on_where_the_output_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", stderr := io.StringIO())
     handler = LineHandler()
-    handler.pause = 1e9
+    handler.batch_seconds = 1e9
     handler.handle(record("waits", name=ACCESS))
     stderr.close()
     logger = logging.getLogger("cocoannot")
     logger.addHandler(handler)
     try:
-        gather(0)
-        write_due()
-        write_all()
+        batch_access_lines(0)
+        flush_due()
+        flush()
     finally:
         logger.removeHandler(handler)
     monkeypatch.setattr(sys, "stderr", again := io.StringIO())
@@ -143,7 +143,7 @@ def test_whoever_writes_what_is_due_goes_on_where_the_output_is_closed(monkeypat
 def test_lines_that_nobody_reads_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", stderr := io.StringIO())
     handler = LineHandler()
-    handler.pause = 1e9
+    handler.batch_seconds = 1e9
     for number in range(20_000):
         handler.handle(record("%d", number, name=ACCESS))
     handler.flush()

@@ -278,7 +278,7 @@ def test_each_application_counts_for_itself(api: Server, small: dict[str, Any], 
         assert requests(samples) == {("GET", "/api/images", "200"): 1}
         assert ("GET", "/api/images", "200") not in requests(scrape(api))
     finally:
-        runtime(other).stop()
+        runtime(other).lifecycle.stop()
 
 
 # Readiness

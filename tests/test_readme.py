@@ -23,10 +23,10 @@ def section(title: str) -> str:
     return found[1]
 
 
-def test_every_setting_is_listed_with_its_default_and_no_other() -> None:
+def test_every_setting_is_listed_with_its_default_and_what_it_is_and_no_other() -> None:
     rows = re.findall(r"^\| `([A-Z0-9_]+)` \| (?:`([^`]*)` )?\| (.+) \|$", section("Settings"), re.MULTILINE)
-    listed = {name: default for name, default, _ in rows}
-    assert listed == {setting.name: setting.default.removesuffix(".0") for setting in SETTINGS.values()}
+    listed = {name: (default, description) for name, default, description in rows}
+    assert listed == {setting.name: (setting.default, setting.description) for setting in SETTINGS.values()}
     assert len(rows) == len(listed)
 
 

@@ -364,9 +364,9 @@ def test_s3a_is_the_same_place(there: Object, small: dict[str, Any], tmp_path: P
     uri = str(there.uri)
     for name in (uri, uri.replace("s3://", "s3a://"), uri.replace("s3://", "S3://")):
         app = create_app({"COCOANNOT_DATASET": name, "COCOANNOT_CACHE": tmp_path})
-        runtime(app).start("")
+        runtime(app).lifecycle.start("")
         assert runtime(app).uri() == uri
-        runtime(app).stop()
+        runtime(app).lifecycle.stop()
     assert len(list((tmp_path / "datasets").iterdir())) == 1
 
 
@@ -376,9 +376,9 @@ def test_each_object_has_a_folder_of_its_own(s3: S3Server, small: dict[str, Any]
         with closing(Object(s3, key)) as there:
             there.put({**small, "info": {"description": str(number)}})
         app = create_app({"COCOANNOT_DATASET": f"s3://{BUCKET}/{key}", "COCOANNOT_CACHE": tmp_path})
-        runtime(app).start("")
+        runtime(app).lifecycle.start("")
         assert app.test_client().get("/api/dataset").get_json()["info"]["description"] == str(number)
-        runtime(app).stop()
+        runtime(app).lifecycle.stop()
     assert len(list((tmp_path / "datasets").iterdir())) == len(keys)
 
 
@@ -387,12 +387,12 @@ def test_second_server_of_a_copy_is_refused_before_s3_is_asked(
 ) -> None:
     there.put(small)
     settings = {"COCOANNOT_DATASET": str(there.uri), "COCOANNOT_CACHE": tmp_path}
-    first, second = runtime(create_app(settings)), runtime(create_app(settings))
+    first, second = runtime(create_app(settings)).lifecycle, runtime(create_app(settings)).lifecycle
     try:
         first.start("http://127.0.0.1:1")
         asked = len(onlooker.requests)
         with pytest.raises(OwnedElsewhere, match=r"is in use by process \d+ at http://127.0.0.1:1"):
-            second.start("", patience=0)
+            second.start("", lock_timeout=0)
         assert len(onlooker.requests) == asked > 0
     finally:
         first.stop()
@@ -400,11 +400,11 @@ def test_second_server_of_a_copy_is_refused_before_s3_is_asked(
 
 def test_start_that_s3_refuses_lets_go_of_the_copy(there: Object, small: dict[str, Any], tmp_path: Path) -> None:
     settings = {"COCOANNOT_DATASET": str(there.uri), "COCOANNOT_CACHE": tmp_path}
-    first, second = runtime(create_app(settings)), runtime(create_app(settings))
+    first, second = runtime(create_app(settings)).lifecycle, runtime(create_app(settings)).lifecycle
     with pytest.raises(S3Error):
         first.start("")
     there.put(small)
-    second.start("", patience=0)
+    second.start("", lock_timeout=0)
     second.stop()
 
 

@@ -108,7 +108,7 @@ class Annotator(api_client.Server):
     def start(self) -> None:
         """Raises `CocoannotError`, whose text a server would log."""
         try:
-            runtime(self.app).start("")
+            runtime(self.app).lifecycle.start("")
         except CocoannotError as exc:
             self._said.add(str(exc))
             raise

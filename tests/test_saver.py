@@ -208,18 +208,18 @@ def test_unforeseen_exception_is_logged_and_tried_again(
     assert len(work.saves) == 2
 
 
-def test_hurry_saves_at_once_by_stop(saver: Saver, work: Work, clock: FakeClock) -> None:
+def test_saving_immediately_is_done_by_stop(saver: Saver, work: Work, clock: FakeClock) -> None:
     work.change()
     clock.advance(1)
     assert saver.step() == INTERVAL - 1
-    saver.hurry()
+    saver.save_immediately()
     assert saver.next_save_in() == 0
     assert saver.step() is None
     assert (work.stops, work.saves) == ([1], [])
 
 
-def test_changes_after_hurry_are_saved_at_once_too(saver: Saver, work: Work, clock: FakeClock) -> None:
-    saver.hurry()
+def test_changes_after_that_are_saved_immediately_too(saver: Saver, work: Work, clock: FakeClock) -> None:
+    saver.save_immediately()
     assert saver.step() is None
     for _ in range(2):
         clock.advance(1)
@@ -229,7 +229,7 @@ def test_changes_after_hurry_are_saved_at_once_too(saver: Saver, work: Work, clo
 
 
 def test_stop_that_could_not_save_is_tried_again_after_a_pause(saver: Saver, work: Work, clock: FakeClock) -> None:
-    saver.hurry()
+    saver.save_immediately()
     work.change()
     work.during = work.change  # `stop` raises nothing; what it could not save is still there
     assert saver.step() == 1
@@ -289,7 +289,7 @@ def test_thread_saves_by_itself_after_each_change(small: dict[str, Any], dataset
         assert [record["id"] for record in json.loads(dataset_path.read_bytes())["annotations"]] == left
 
 
-def test_hurry_wakes_the_thread_that_waits() -> None:
+def test_saving_immediately_wakes_the_thread_that_waits() -> None:
     stopped = threading.Event()
     looks: queue.Queue[None] = queue.Queue()
 
@@ -303,7 +303,7 @@ def test_hurry_wakes_the_thread_that_waits() -> None:
     with suppress(queue.Empty):
         while True:  # until it looks no more, and so waits for its hour
             looks.get(timeout=0.1)
-    saver.hurry()
+    saver.save_immediately()
     assert stopped.wait(timeout=10)
 
 

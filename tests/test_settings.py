@@ -11,7 +11,7 @@ import pytest
 from cocoannot import create_app
 from cocoannot.errors import ConfigError
 from cocoannot.extension import runtime
-from cocoannot.settings import SETTINGS, S3Uri, Settings
+from cocoannot.settings import SETTINGS, S3Uri, Settings, unknown_settings
 
 MEBIBYTE = 1024 * 1024
 LOOPBACK = frozenset(["localhost", "127.0.0.1", "[::1]"])
@@ -179,6 +179,35 @@ def test_token_that_is_refused_is_not_shown(token: str) -> None:
 
 def test_token_is_not_shown_with_the_settings() -> None:
     assert TOKEN not in repr(Settings.read({"COCOANNOT_TOKEN": TOKEN}, {}))
+
+
+@pytest.mark.parametrize(
+    ("name", "warning"),
+    [
+        ("COCOANNOT_TOKN", "COCOANNOT_TOKN is not a setting; did you mean COCOANNOT_TOKEN?"),
+        ("COCOANNOT_DATASETS", "COCOANNOT_DATASETS is not a setting; did you mean COCOANNOT_DATASET?"),
+        (
+            "COCOANNOT_AUTO_SAVE_INTERVAL",
+            "COCOANNOT_AUTO_SAVE_INTERVAL is not a setting; did you mean DATASET_AUTO_SAVE_INTERVAL?",
+        ),
+        ("COCOANNOT_XYZ", "COCOANNOT_XYZ is not a setting"),
+        ("COCOANNOT_", "COCOANNOT_ is not a setting"),
+    ],
+)
+def test_name_that_is_no_setting_is_warned_of_with_the_nearest_one(name: str, warning: str) -> None:
+    assert unknown_settings([name]) == [warning]
+
+
+def test_settings_and_names_of_others_are_not_warned_of() -> None:
+    assert unknown_settings([*(setting.name for setting in SETTINGS.values()), "PATH", "DATASET_X", "SECRET_KEY"]) == []
+
+
+def test_name_in_app_config_that_is_no_setting_is_warned_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("COCOANNOT_FROM_OUTSIDE", "1")
+    create_app({"COCOANNOT_TOKN": TOKEN, "COCOANNOT_FROM_OUTSIDE": "1"})
+    assert caplog.messages == ["COCOANNOT_TOKN is not a setting; did you mean COCOANNOT_TOKEN?"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "[::1]", "localhost"])

@@ -82,10 +82,10 @@ def register(app: Flask) -> None:
     @app.before_request
     def load_first() -> None:
         """Under `flask run` nobody starts the dataset before the first request; under gunicorn this does nothing."""
-        if not state.is_started and request.endpoint not in _UNLOADED:
+        if not state.lifecycle.is_started and request.endpoint not in _UNLOADED:
             # Where this server listens, not the name that a proxy has.
             listens = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
-            state.start_once(listens["SERVER_NAME"], int(listens["SERVER_PORT"]))
+            state.lifecycle.start_once(listens["SERVER_NAME"], int(listens["SERVER_PORT"]))
 
     @app.after_request
     def tell_revision(response: Response) -> Response:

@@ -17,7 +17,7 @@ PAUSE = 0.5
 """Seconds between two rounds: with the time of a slow fsync, a change is durable within a second."""
 
 
-class Syncer:
+class JournalSync:
     """Calls `sync` soon after each change, at most every `PAUSE` seconds, in a daemon thread of its own.
 
     The thread is started by the first `notify`, so that it lives in the process that serves; `end` ends it.
@@ -40,7 +40,7 @@ class Syncer:
         if self._thread is None or not self._thread.is_alive():
             with self._starting:
                 if self._thread is None or not self._thread.is_alive():
-                    self._thread = threading.Thread(target=self._run, name="syncer", daemon=True)
+                    self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
                     self._thread.start()
         self._changed.set()
 

@@ -24,7 +24,7 @@ class Saver:
 
     `unsaved_since` tells when that change was made, on `clock`, and `None` where there is none. The thread is
     started by the first `notify`, so that it lives in the process that serves; `end` ends it. `stop` replaces
-    `save` once `hurry` was called. Where `urgent` is true, the interval is not waited for.
+    `save` once `save_immediately` was called. Where `urgent` is true, the interval is not waited for.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Saver:
         self._clock = clock
         self._urgent = urgent
         self._dirty = threading.Event()
-        self._hurried = False
+        self._immediate = False
         self._ended = False
         self._failures = 0
         self._retry_at = 0.0
@@ -60,14 +60,14 @@ class Saver:
                 self._thread.start()
         self._dirty.set()
 
-    def hurry(self) -> None:
+    def save_immediately(self) -> None:
         """Save at once from now on: the process is about to end, and requests may still be draining.
 
         For signal handlers: it takes only the event's lock, which the main thread of a server never holds; and but
         once, since a second signal may come while the first one is at it.
         """
-        if not self._hurried:
-            self._hurried = True
+        if not self._immediate:
+            self._immediate = True
             self._dirty.set()
 
     def end(self) -> None:
@@ -80,7 +80,7 @@ class Saver:
         since = self._unsaved_since()
         if since is None:
             return None
-        due = since if self._hurried or self._urgent() else since + self._interval
+        due = since if self._immediate or self._urgent() else since + self._interval
         if self._failures:
             due = max(due, self._retry_at)
         return max(0.0, due - self._clock())
@@ -91,7 +91,7 @@ class Saver:
         if pause != 0:
             return pause
         try:
-            (self._stop if self._hurried else self._save)()
+            (self._stop if self._immediate else self._save)()
         except SaveError:
             self._back_off()
         except Exception:
@@ -99,7 +99,7 @@ class Saver:
             self._back_off()
         else:
             self._failures = 0
-            if self._hurried and self._unsaved_since() is not None:
+            if self._immediate and self._unsaved_since() is not None:
                 self._back_off()
         return self.next_save_in()
 

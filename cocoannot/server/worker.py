@@ -1,0 +1,128 @@
+"""gunicorn's threaded worker, for a process that owns a dataset. What is loaded and saved is not known here.
+
+start       load_wsgi owns and loads the dataset, then run serves it
+TERM, ABRT  save immediately, while requests drain
+INT, QUIT   the same, and cut off requests that take longer than a second
+end of run  cut off requests that hang, so that the next owner need not wait for them
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from cocoannot import logs
+from cocoannot.errors import CocoannotError
+from cocoannot.extension import runtime
+from cocoannot.lifecycle import server_url
+from cocoannot.server.client_timeouts import limit_waiting, wait_for_close, without_traceback
+
+_LOG_SECONDS = 0.1
+"""Seconds between two writings of the log lines of requests."""
+
+_CUT_OFF_AFTER = 1
+"""Seconds that a request may still run after INT or QUIT, and after the worker has ended its loop."""
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """One process that owns the dataset, and many threads that answer requests."""
+
+    def load_wsgi(self) -> None:
+        """Own and load the dataset together with the application; where that fails, gunicorn ends with one line."""
+        super().load_wsgi()
+        self._runtime = runtime(self.wsgi)
+        settings = self._runtime.settings
+        # One that replaces another may have to wait until that has drained, and saved.
+        replaced = 0 if self.age == 1 else self.cfg.graceful_timeout + 10
+        try:
+            self._runtime.lifecycle.start(self._url(), self._wait, max(replaced, settings.lock_timeout))
+        except CocoannotError as exc:
+            self.log.error("%s", exc)
+            # After any other status gunicorn starts another worker.
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        # What was loaded stays for as long as the process; looking through it for garbage would hold up requests.
+        gc.collect()
+        gc.freeze()
+
+    def run(self) -> None:
+        """Serve until the worker is to end."""
+        self.log.error_log.addFilter(without_traceback)
+        logs.batch_access_lines(_LOG_SECONDS)
+        try:
+            super().run()
+        finally:
+            # The interpreter waits for threads that run requests, for ever if a client keeps them.
+            self._cut_off_soon()
+            # From now on nobody calls `notify`.
+            logs.batch_access_lines(0)
+            logs.flush()
+
+    def handle(self, conn: Any) -> Any:
+        """Serve one request of a connection, in a thread of the pool.
+
+        Returns what gunicorn's does: true to keep the connection, `False` to close it, or that it waits for data.
+        """
+        if not conn.initialized:
+            limit_waiting(conn.sock, self._runtime.settings.client_timeout)
+        keep = super().handle(conn)
+        if keep is False:
+            wait_for_close(conn.sock)
+        return keep
+
+    def notify(self) -> None:
+        """Write log lines that wait, too: this is called in each round of the loop, and at least once a second."""
+        super().notify()
+        logs.flush_due()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """TERM: a slow request may keep the process from its exit handlers until the arbiter kills it, so save now."""
+        self._save_immediately()
+        super().handle_exit(sig, frame)
+
+    def handle_abort(self, sig: int, frame: FrameType | None) -> None:
+        """ABRT, from an arbiter that has not heard of this worker for too long, and will kill it."""
+        self._save_immediately()
+        super().handle_abort(sig, frame)
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """INT and QUIT: end like TERM, but soon."""
+        if not self.booted:
+            super().handle_quit(sig, frame)
+        # Not by gunicorn's: it takes the lock of the thread pool, which the main thread that it interrupts may hold,
+        # and then hangs until the arbiter kills it.
+        self.handle_exit(sig, frame)
+        self._cut_off_soon()
+
+    def _save_immediately(self) -> None:
+        if self.booted:
+            self._runtime.saver.save_immediately()
+
+    def _cut_off_soon(self) -> None:
+        signal.signal(signal.SIGALRM, self._cut_off)
+        signal.alarm(_CUT_OFF_AFTER)
+
+    def _cut_off(self, sig: int, frame: FrameType | None) -> None:
+        self.log.warning("Ending with requests unanswered, they took too long")
+        self._runtime.lifecycle.end()
+        logs.flush()
+        os._exit(0)
+
+    def _wait(self, seconds: float) -> None:
+        """Pause while the dataset is not there yet: the arbiter must hear of this worker, and may end it."""
+        if not self.alive:
+            sys.exit(0)
+        self.notify()
+        time.sleep(seconds)
+
+    def _url(self) -> str:
+        """Where the operator's commands reach this server; "" where it listens at Unix sockets alone."""
+        addresses = [listener.getsockname() for listener in self.sockets]
+        return next((server_url(address[0], address[1]) for address in addresses if isinstance(address, tuple)), "")
