@@ -31,8 +31,10 @@ from s3_servers import BUCKET, OTHER_BUCKET, S3Server, lead_here
 from servers import until
 
 from cocoannot.errors import S3Error, UnknownId
-from cocoannot.pictures.s3 import MAX_HEAD, SAMPLE, S3Pictures
-from cocoannot.settings import S3Uri, Settings
+from cocoannot.pictures.parts import MAX_HEAD
+from cocoannot.pictures.s3 import SAMPLE, S3Pictures
+from cocoannot.s3.bucket import Bucket
+from cocoannot.settings import Settings
 
 FILE = "/api/images/1/file"
 THUMBNAIL = "/api/images/1/thumbnail"
@@ -659,10 +661,10 @@ def test_failure_that_a_decoder_takes_for_damage_is_s3_s_all_the_same(
     lead_to(script, monkeypatch)
     script.objects[f"/{BUCKET}/a.jpg"] = Stored(picture())
     script.always("GET", refuse(403, "AccessDenied"))
-    options = Settings.read(environ={}).s3_options()
-    pictures = S3Pictures(S3Uri(BUCKET, ""), options, identify, lambda file, file_name, size: b"")
+    bucket = Bucket(BUCKET, Settings.read(environ={}).s3_options())
+    pictures = S3Pictures(bucket, "", identify=identify)
     with pytest.raises(S3Error, match="access is denied"):
-        pictures.use("a.jpg", lambda found, media_type: media_type)
+        pictures.use({"file_name": "a.jpg"}, lambda found: found.media_type())
 
 
 def test_server_that_ignores_ranges_is_a_502_and_not_another_part(failing: Server, script: ScriptedS3) -> None:

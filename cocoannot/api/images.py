@@ -1,32 +1,25 @@
-"""Images: list, one, its annotations, its picture."""
+"""Images: list, one, its annotations. Its picture is in `pictures`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request, send_file
+from flask import Response
 from flask_smorest.pagination import PaginationParameters
-from webargs.flaskparser import abort
 
 from cocoannot.api import body_schemas, query_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, manager
-from cocoannot.api.openapi import ETAG, IF_MATCH, RANGE, RANGES
+from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import (
     created_response,
     found,
     json_response,
     list_response,
-    picture_response,
     record_response,
     versioned_list_response,
 )
-from cocoannot.api.streams import stream_response
-from cocoannot.extension import runtime
-from cocoannot.pictures.folder import Pictures
 from cocoannot.store.memory.queries import AnnotationQuery, ImageQuery
-
-_BYTES = {"type": "string", "format": "binary"}
 
 blueprint = Blueprint("images", __name__, url_prefix="/api/images", description="Images and their pictures")
 
@@ -114,44 +107,3 @@ def list_annotations_of_image(query: dict[str, Any], image_id: int) -> Response:
     found(manager().get_image(image_id), "image", image_id)
     page = manager().find_annotations(AnnotationQuery(image_id=image_id), derived=query["derived"])
     return versioned_list_response(page.texts)
-
-
-@blueprint.route("/<id:image_id>/file")
-@blueprint.response(200, _BYTES, content_type="image/*", headers=ETAG)
-@blueprint.response(206, _BYTES, content_type="image/*", headers=RANGES)
-@blueprint.errors(404, 409, 412, 416, 422, 502)
-@blueprint.unchanged(RANGE)
-def get_picture(image_id: int) -> Response:
-    """Get the picture of an image
-
-    Conditional, and by `Range`. 422 for a picture that is too large to be looked at; 502 where S3 has the pictures,
-    and fails.
-    """
-    pictures, name = runtime().find_picture(found(manager().get_image(image_id), "image", image_id))
-    if isinstance(pictures, Pictures):
-        picture = pictures.find(name)
-        response = send_file(picture.path, mimetype=picture.media_type, conditional=True)
-    else:
-        response = pictures.use(name, stream_response)
-    tag = response.get_etag()[0] or ""
-    # werkzeug does not look at it where there is a `Range`, and a part of another version is of no use.
-    if response.status_code == 412 or (request.if_match and tag not in request.if_match):
-        response.close()
-        abort(412, message="the picture has changed since you read it; read it again")
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
-@blueprint.route("/<id:image_id>/thumbnail")
-@blueprint.arguments(query_schemas.ThumbnailQuery, location="query")
-@blueprint.response(200, _BYTES, content_type="image/jpeg", headers=ETAG)
-@blueprint.errors(404, 409, 502)
-@blueprint.unchanged()
-def get_thumbnail(query: dict[str, Any], image_id: int) -> Response:
-    """Get a small JPEG of the picture of an image
-
-    Never larger than the picture, turned as its EXIF says, on white where it is transparent. 422 for a picture that
-    is damaged or too large; 502 where S3 has the pictures, and fails.
-    """
-    thumbnail = runtime().thumbnail(found(manager().get_image(image_id), "image", image_id), query["size"])
-    return picture_response(thumbnail.data, thumbnail.key)
