@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import posixpath
+import re
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,20 +12,31 @@ from typing import TypeVar
 
 from cocoannot.errors import ConfigError, NotLoaded, S3Error
 from cocoannot.pictures.folder import PictureFolder
-from cocoannot.pictures.source import EXACT, OTHER, Image, Picture, PictureSource, Result
+from cocoannot.pictures.source import Image, Picture, PictureSource, Reading, Result
 from cocoannot.pictures.thumbnails import Thumbnail, Thumbnails
 from cocoannot.settings import S3Uri, Settings
 
 log = logging.getLogger(__name__)
 
-FOLDERS = ("images", "train2017", "val2017", "test2017", "train2014", "val2014", "JPEGImages", "data", "imgs")
-"""Names of folders that datasets keep their pictures in."""
+FOLDERS = (
+    *("images", "train2017", "val2017", "test2017", "train2014", "val2014", "JPEGImages", "data", "imgs"),
+    *("Images", "img", "train", "val", "valid", "test"),
+    # CVAT and Datumaro have a folder for each part, and `default` where there are no parts.
+    *("images/default", "images/train", "images/val", "images/valid", "images/test"),
+    *("images/train2017", "images/val2017", "images/test2017"),
+)
+"""Folders that datasets keep their pictures in."""
+
+_WORD = re.compile(r"[^_.\s-]+")
 
 Source = TypeVar("Source", bound=PictureSource)
 
 
 class Pictures:
-    """The pictures of one dataset, and their thumbnails, once it is `start`ed. Safe from any thread."""
+    """The pictures of one dataset, and their thumbnails, once it is `start`ed. Safe from any thread.
+
+    While there are few images, and none of their pictures is found, the place is chosen again when more images come.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -33,6 +46,9 @@ class Pictures:
         self._places: Sequence[PictureSource] = ()
         self._first_images: Callable[[int], Sequence[Image]] = lambda count: ()
         self._source: PictureSource | None = None
+        # By how many images it was chosen, and whether that was for good.
+        self._chosen_by: int | None = None
+        self._is_certain = False
 
     def start(self, dataset: Path, first_images: Callable[[int], Sequence[Image]], beat: Callable[[], object]) -> None:
         """Choose where the pictures of the dataset in the file at `dataset` are, and log how many are found there.
@@ -44,7 +60,7 @@ class Pictures:
             self._first_images = first_images
             self._places = places(self._settings, dataset)
             if len(self._places) == 1:
-                self._source = self._places[0]
+                self._source, self._is_certain = self._places[0], True
             try:
                 self._choose(beat)
             except S3Error as exc:
@@ -62,22 +78,27 @@ class Pictures:
         with self._choosing:
             if not self._places:
                 raise NotLoaded("the dataset is not loaded yet; try again in a moment")
-            return self._source or self._choose(lambda: None)
+            if not self._is_certain:
+                self._choose(lambda: None)
+            return self._source or self._places[0]
 
-    def _choose(self, beat: Callable[[], object]) -> PictureSource:
+    def _choose(self, beat: Callable[[], object]) -> None:
         images = self._first_images(self._places[0].sample)
-        source = self._source or choose(self._places, images, beat) or self._places[0]
+        if len(images) == self._chosen_by:
+            return
+        found = self._source or choose(self._places, images, beat)
+        source = found or self._places[0]
         log.info("%d of %d pictures found under %s", source.count(images), len(images), source.place)
-        self._source = source
-        return source
+        self._source, self._chosen_by = found, len(images)
+        self._is_certain = found is not None or len(images) == source.sample
 
 
 def choose(places: Sequence[Source], images: Sequence[Image], beat: Callable[[], object]) -> Source | None:
     """The first of `places` that holds any of the first pictures: by their exact names, else by others."""
-    for readings in (EXACT, OTHER):
+    for number, reading in enumerate((Reading.EXACT, Reading.OTHER)):
         for source in places:
             beat()
-            if source.count(images[: source.choose_by[readings is OTHER]], readings):
+            if source.count(images[: source.choose_by[number]], reading):
                 return source
     return None
 
@@ -95,18 +116,18 @@ def places(settings: Settings, dataset: Path) -> Sequence[PictureSource]:
 
     bucket = Bucket(uri.bucket, settings.s3_options())
     # Where the operator says where they are, they are looked for nowhere else.
-    below = () if settings.images else FOLDERS
-    return [S3Pictures(bucket, uri.key, folder) for folder in ("", *below)]
+    below = [] if settings.images else _likeliest_first(dataset)
+    return [S3Pictures(bucket, uri.key, folder) for folder in ["", *below]]
 
 
 def folders(settings: Settings, dataset: Path) -> list[PictureFolder]:
     """The folders on disk where the pictures of the dataset in the file at `dataset` may be, the likeliest first.
 
-    That is COCOANNOT_IMAGES alone where it is a path; else the dataset's own folder, its parent, and the usual names
+    That is COCOANNOT_IMAGES alone where it is a path; else the dataset's own folder, its parent, and the usual folders
     (`FOLDERS`) below both.
     """
     near = [dataset.parent, dataset.parent.parent]
-    paths = near + [place / name for place in near for name in FOLDERS]
+    paths = near + [place / name for place in near for name in _likeliest_first(dataset)]
     if isinstance(settings.images, Path):
         paths = [settings.images]
     return [PictureFolder(path, follow_links=settings.images_follow_links) for path in paths]
@@ -120,3 +141,12 @@ def s3_prefix(settings: Settings) -> S3Uri | None:
         folder, slash, _ = settings.dataset.key.rpartition("/")
         return S3Uri(settings.dataset.bucket, folder + slash)
     return None
+
+
+def _likeliest_first(dataset: Path) -> list[str]:
+    """`FOLDERS`, those first that the dataset is named after: `val` and the like for `instances_val.json`.
+
+    Its parts may have pictures of the same names.
+    """
+    words = _WORD.findall(dataset.stem)
+    return sorted(FOLDERS, key=lambda folder: posixpath.basename(folder) not in words)

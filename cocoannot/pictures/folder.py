@@ -17,7 +17,7 @@ from cocoannot.errors import UnknownId
 from cocoannot.pictures.formats import media_type
 from cocoannot.pictures.names import leads_out, missing, read, unreadable
 from cocoannot.pictures.rendering import Unmapped
-from cocoannot.pictures.source import ANY, Identify, Image, Picture, Result
+from cocoannot.pictures.source import Identify, Image, Picture, Reading, Result
 
 _BLOCK = 1 << 18
 
@@ -107,7 +107,7 @@ class PictureFolder:
 
     def use(self, image: Image, act: Callable[[Picture], Result]) -> Result:
         """As `PictureSource` says; raises `UnknownId` and `BadPicture` of its own."""
-        file_name, name, path = self._find(image, ANY)
+        file_name, name, path = self._find(image, Reading.ANY)
         try:
             # The path has no link in it, and what is no file must not be waited for.
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
@@ -120,22 +120,22 @@ class PictureFolder:
         finally:
             os.close(fd)
 
-    def count(self, images: Sequence[Image], readings: slice = ANY) -> int:
+    def count(self, images: Sequence[Image], reading: Reading = Reading.ANY) -> int:
         """How many of the images have a file in the folder."""
-        return sum(self._has(image, readings) for image in images) if self.folder.is_dir() else 0
+        return sum(self._has(image, reading) for image in images) if self.folder.is_dir() else 0
 
-    def _has(self, image: Image, readings: slice) -> bool:
+    def _has(self, image: Image, reading: Reading) -> bool:
         try:
-            self._find(image, readings)
+            self._find(image, reading)
         except UnknownId:
             return False
         return True
 
-    def _find(self, image: Image, which: slice) -> tuple[str, str, Path]:
+    def _find(self, image: Image, reading: Reading) -> tuple[str, str, Path]:
         """What the record says, the name of the file in the folder, and its path, without links."""
         readings = read(image, [str(self._root), os.path.abspath(self.folder)])
         error: OSError | None = None
-        for name in readings.names[which]:
+        for name in readings.names(reading):
             try:
                 path = Path(os.path.realpath(self._root / name))
                 if not self._follow_links and self._root not in path.parents:

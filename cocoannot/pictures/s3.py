@@ -14,7 +14,7 @@ from cocoannot.errors import S3Changed, S3Error, UnknownId
 from cocoannot.pictures.formats import media_type
 from cocoannot.pictures.names import missing, read
 from cocoannot.pictures.parts import MOST, Parts
-from cocoannot.pictures.source import ANY, Identify, Image, Picture, Result
+from cocoannot.pictures.source import Identify, Image, Picture, Reading, Result
 from cocoannot.s3.bucket import Bucket, Seen
 from cocoannot.settings import S3Uri
 
@@ -140,8 +140,9 @@ class S3Pictures:
     def use(self, image: Image, act: Callable[[Picture], Result]) -> Result:
         """As `PictureSource` says; raises `UnknownId`, `BadPicture` and `S3Error` of its own."""
         readings = read(image, [self._path])
+        names = readings.names(Reading.ANY)
         for _ in range(_ATTEMPTS):
-            key, seen = self._look(readings.names)
+            key, seen = self._look(names)
             if seen is None:
                 raise missing(readings, self.place)
             try:
@@ -150,17 +151,17 @@ class S3Pictures:
                 continue
         raise S3Error(f"read {S3Uri(self._bucket.name, key)}: it changes again and again; try again")
 
-    def count(self, images: Sequence[Image], readings: slice = ANY) -> int:
+    def count(self, images: Sequence[Image], reading: Reading = Reading.ANY) -> int:
         """How many of the images have an object here."""
-        wanted = [names for image in images if (names := self._names(image)[readings])]
+        wanted = [names for image in images if (names := self._names(image, reading))]
         # One alone: where S3 can't be reached, it takes no longer to learn that than one request may.
         first = sum(self._has(names, explain=not self._is_below) for names in wanted[:1])
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return first + sum(pool.map(self._has, wanted[1:]))
 
-    def _names(self, image: Image) -> list[str]:
+    def _names(self, image: Image, reading: Reading) -> list[str]:
         try:
-            return read(image, [self._path]).names
+            return read(image, [self._path]).names(reading)
         except UnknownId:
             return []
 

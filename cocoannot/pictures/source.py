@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -13,8 +14,13 @@ Image = Mapping[str, Any]
 Identify = Callable[[BinaryIO, str], str]
 """Returns the media type of an open file, which its record calls by the name given; raises where it is no picture."""
 
-EXACT, OTHER, ANY = slice(1), slice(1, None), slice(None)
-"""Which readings of an image's names count: the first, which is the exact one, those after it, or all."""
+
+class Reading(enum.Flag):
+    """How the name of a picture is read: as it is, as what else it may mean, or in any way."""
+
+    EXACT = enum.auto()
+    OTHER = enum.auto()
+    ANY = EXACT | OTHER
 
 
 class Blocks(Protocol):
@@ -72,6 +78,6 @@ class PictureSource(Protocol):
         """
         ...
 
-    def count(self, images: Sequence[Image], readings: slice = ANY) -> int:
-        """How many of the images have a file here."""
+    def count(self, images: Sequence[Image], reading: Reading = Reading.ANY) -> int:
+        """How many of the images have a file here, by such a reading of their names."""
         ...
