@@ -148,14 +148,19 @@ def test_name_that_is_alike_is_not_enough(folder: Folder, said: str) -> None:
         {"file_name": None, "coco_url": COCO},
         {"file_name": 7, "coco_url": COCO},
         {"file_name": "missing.jpg", "coco_url": COCO},
-        {"file_name": "missing.jpg", "coco_url": 7, "flickr_url": COCO},
-        {"file_name": "", "coco_url": "", "flickr_url": COCO},
+        {"file_name": "", "coco_url": COCO, "flickr_url": 7},
     ],
 )
 @pytest.mark.parametrize("there", ["000000397133.jpg", "val2017/000000397133.jpg"])
 def test_picture_is_found_by_the_last_part_of_a_url(folder: Folder, image: dict[str, Any], there: str) -> None:
     put(folder.path / there)
     assert folder.found(image) == there
+
+
+@pytest.mark.parametrize("image", [{}, {"coco_url": 7}, {"coco_url": ""}, {"file_name": "a.jpg", "coco_url": COCO}])
+def test_picture_is_found_by_the_last_part_of_flickr_s_url_too(folder: Folder, image: dict[str, Any]) -> None:
+    put(folder.path / "6255196340_da26cf2c9e_z.jpg")
+    assert folder.found({**image, "flickr_url": FLICKR}) == "6255196340_da26cf2c9e_z.jpg"
 
 
 def test_file_name_goes_before_urls_and_coco_s_before_flickr_s(folder: Folder) -> None:

@@ -12,13 +12,12 @@ and then as what it may mean:
     /other/place/day/b.jpg            day/b.jpg, at most four of the last parts, but never the last one alone
     https://host/day/b.jpg            day/b.jpg, as any absolute path
 
-The last part alone would be a guess: folders often hold the same names. `coco_url` and `flickr_url` are read in the
-same way after `file_name`; their last part is a name of its own, which downloads are stored by.
+The last part alone would be a guess: folders often hold the same names. Only of `coco_url` and `flickr_url`, which
+come after `file_name`, it is what downloads are stored by.
 """
 
 from __future__ import annotations
 
-import itertools
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +28,9 @@ from urllib.parse import unquote
 from cocoannot.errors import UnknownId
 from cocoannot.pictures.source import Image, Reading
 
-_URLS = ("coco_url", "flickr_url")
+_URLS = {"coco_url": 2, "flickr_url": 1}
+"""How many of the last parts of a URL downloads are stored by, at most."""
+
 _FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 _TAILS = (4, 3, 2)
 _DEEPEST = 8
@@ -69,19 +70,15 @@ def read(image: Image, places: Sequence[str]) -> Readings:
     Raises `UnknownId` where the record has none.
     """
     file_name = image.get("file_name")
-    urls = [url for key in _URLS if isinstance(url := image.get(key), str) and url]
-    others = [
-        name
-        for text in itertools.chain.from_iterable(map(_spellings, urls))
-        for name in (*_from_elsewhere(text, places), *_last_part(text))
-    ]
+    urls = {key: url for key in _URLS if isinstance(url := image.get(key), str) and url}
+    others = [name for key, url in urls.items() for text in _spellings(url) for name in _ends(text, _URLS[key])]
     if isinstance(file_name, str):
         texts = _spellings(file_name)
         exact = _exact(file_name, places)
         others = [name for text in texts for name in _names(text, places)] + others
         outside = any(_exact(text, places) is None for text in texts)
     elif urls:
-        file_name, exact, outside = urls[0], None, False
+        file_name, exact, outside = next(iter(urls.values())), None, False
     else:
         raise UnknownId("the image's record has no file_name, so there is no picture")
     others = [name for name in dict.fromkeys(others) if name != exact]
@@ -156,9 +153,11 @@ def _below_namesake(parts: Sequence[str], places: Sequence[str]) -> Iterator[str
             yield "/".join(parts[start:])
 
 
-def _last_part(text: str) -> list[str]:
-    last = posixpath.basename(_absolute(text) or text)
-    return [] if last in ("", ".", "..") or "\0" in last else [last]
+def _ends(text: str, most: int) -> list[str]:
+    """The last parts of a URL or a path, `most` of them and fewer."""
+    path = posixpath.normpath("/" + (_absolute(text) or text))
+    parts = [part for part in path.split("/") if part]
+    return ["/".join(parts[-count:]) for count in range(min(most, len(parts)), 0, -1) if "\0" not in text]
 
 
 def _absolute(text: str) -> str | None:
