@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 from flask import Flask, current_app
 
 from cocoannot import logs
 from cocoannot.background.journal_sync import JournalSync
 from cocoannot.background.saver import Saver
-from cocoannot.errors import ConfigError, NotInS3, NotLoaded, UnknownId
+from cocoannot.errors import NotInS3, NotLoaded
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.lifecycle import Lifecycle, Wait
 from cocoannot.manager import DatasetManager
-from cocoannot.pictures.folder import FOLDERS, Pictures, choose_folder
-from cocoannot.pictures.formats import media_type
-from cocoannot.pictures.rendering import render_file
-from cocoannot.pictures.thumbnails import Thumbnail, Thumbnails
+from cocoannot.pictures.choose import Pictures
 from cocoannot.settings import S3Uri, Settings, unknown_settings
 from cocoannot.store.memory.store import MemoryStore
+from cocoannot.store.queries import ImageQuery
 
 if TYPE_CHECKING:
-    from cocoannot.pictures.s3 import S3Pictures
     from cocoannot.replica.replica import S3Dataset
 
 _NAME = "cocoannot"
@@ -50,9 +47,8 @@ class Runtime:
             self._save_last,
             urgent=self.store.save_is_urgent,
         )
-        self.pictures: Pictures | S3Pictures | None = None
+        self.pictures = Pictures(settings)
         self.s3: S3Dataset | None = None
-        self._thumbnails = Thumbnails(settings.cache_folder() / "thumbnails", settings.cache_bytes)
 
     def uri(self) -> str:
         """The dataset as the operator calls it: its path, or `s3://BUCKET/KEY`."""
@@ -81,7 +77,7 @@ class Runtime:
             s3.start(lambda: wait(0), create=self.settings.create)
             self.s3 = s3
         self.store.load_file(file, create=self.settings.create)
-        self.pictures = self._find_pictures(file, wait)
+        self.pictures.start(file.path, self._first_images, lambda: wait(0))
 
     def _close(self) -> None:
         self.manager.shutdown()
@@ -95,57 +91,9 @@ class Runtime:
         with self.lifecycle.lock:
             self.manager.shutdown()
 
-    def thumbnail(self, image: Mapping[str, Any], size: int) -> Thumbnail:
-        """A JPEG of an image's picture, at most `size` pixels long.
-
-        Raises as `find_picture` does, and what finding and decoding the picture raises.
-        """
-        pictures, name = self.find_picture(image)
-        if isinstance(pictures, Pictures):
-            return self._thumbnails.get(pictures.find(name).path, size)
-        return pictures.use_thumbnail(name, size, self._thumbnails.keep)
-
-    def find_picture(self, image: Mapping[str, Any]) -> tuple[Pictures | S3Pictures, str]:
-        """Where the picture of an image's record is, and its name there. Raises `UnknownId`, `NotLoaded`."""
-        if self.pictures is None:
-            raise NotLoaded("the dataset is not loaded yet; try again in a moment")
-        name = image.get("file_name")
-        if not isinstance(name, str):
-            raise UnknownId("the image's record has no file_name, so there is no picture")
-        return self.pictures, name
-
-    def pictures_uri(self) -> S3Uri | None:
-        """Where in S3 the pictures are, `None` where they are on disk."""
-        images, dataset = self.settings.images, self.settings.dataset
-        if isinstance(images, S3Uri):
-            return images
-        if images is None and isinstance(dataset, S3Uri):
-            folder, slash, _ = dataset.key.rpartition("/")
-            return S3Uri(dataset.bucket, folder + slash)
-        return None
-
-    def _find_pictures(self, file: DatasetFile, wait: Callable[[float], object]) -> Pictures | S3Pictures:
-        follow = self.settings.images_follow_links
-        names = self.store.file_names()
-        if (uri := self.pictures_uri()) is not None:
-            return self._find_in_s3(uri, names, wait)
-        if self.settings.images is None:
-            return choose_folder(file.path, names, follow_links=follow)
-        assert isinstance(self.settings.images, Path)
-        if not self.settings.images.is_dir():
-            raise ConfigError(f"COCOANNOT_IMAGES={str(self.settings.images)!r} is not a folder")
-        pictures = Pictures(self.settings.images, follow_links=follow)
-        pictures.report(names)
-        return pictures
-
-    def _find_in_s3(self, uri: S3Uri, names: Sequence[str], wait: Callable[[float], object]) -> S3Pictures:
-        from cocoannot.pictures.s3 import S3Pictures
-
-        # Where the operator says where they are, they are looked for nowhere else.
-        folders = () if self.settings.images else FOLDERS
-        pictures = S3Pictures(uri, self.settings.s3_options(), media_type, render_file, folders)
-        pictures.start(names, lambda: wait(0))
-        return pictures
+    def _first_images(self, count: int) -> list[Mapping[str, Any]]:
+        """The records of the first `count` images, as the dataset has them now."""
+        return [msgspec.json.decode(text) for text in self.store.find(ImageQuery(), 0, count).texts]
 
 
 class Cocoannot:

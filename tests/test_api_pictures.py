@@ -117,7 +117,8 @@ def test_changed_file_name_serves_the_other_picture(gallery: Gallery) -> None:
 
 
 def test_missing_picture_is_a_404(gallery: Gallery) -> None:
-    assert "no picture 'a.jpg'" in gallery.show("a.jpg").get(URL).json["message"]
+    message = gallery.show("a.jpg").get(URL).json["message"]
+    assert message == f"there is no picture 'a.jpg' in the image folder {gallery.folder}"
 
 
 @pytest.mark.parametrize("file_name", ["../secret.jpg", "x/../../secret.jpg", "ABSOLUTE", "..", ".", "/", ""])
@@ -130,9 +131,43 @@ def test_file_name_that_leads_out_of_the_folder_is_a_404_that_says_so(gallery: G
         assert "leads out of the image folder" in answer.json["message"]
 
 
-def test_absolute_path_into_the_folder_is_a_404_too(gallery: Gallery) -> None:
+@pytest.mark.parametrize(
+    "file_name",
+    ["..\\..\\secret.jpg", "%2e%2e/secret.jpg", "..%5Csecret.jpg", "/elsewhere/secret.jpg", "C:\\secret.jpg"],
+)
+def test_no_other_reading_of_a_name_leads_out_of_the_folder(gallery: Gallery, file_name: str) -> None:
+    (gallery.folder.parent / "secret.jpg").write_bytes(picture())
+    for settings in ({}, {"COCOANNOT_IMAGES_FOLLOW_LINKS": "1"}):
+        assert gallery.show(file_name, **settings).get(URL).status_code == 404
+
+
+def test_absolute_path_into_the_folder_is_found(gallery: Gallery) -> None:
     gallery.show("a.jpg", picture())
-    assert "leads out" in gallery.show(str(gallery.folder / "a.jpg")).get(URL).json["message"]
+    assert gallery.show(str(gallery.folder / "a.jpg")).get(URL).data == picture()
+
+
+@pytest.mark.parametrize(
+    "file_name", ["a\\ü b.jpg", "a%2F%C3%BC%20b.jpg", "/home/ann/pictures/a/ü b.jpg", "D:\\a\\ü b.jpg"]
+)
+def test_picture_is_found_by_the_names_that_other_systems_write(gallery: Gallery, file_name: str) -> None:
+    (gallery.folder / "a").mkdir()
+    (gallery.folder / "a" / "ü b.jpg").write_bytes(picture())
+    api = gallery.show(file_name)
+    assert api.get(URL).data == picture()
+    assert api.get("/api/images/1/thumbnail").status_code == 200
+
+
+def test_picture_has_the_name_of_its_file_to_be_saved_by(gallery: Gallery) -> None:
+    (gallery.folder / "a").mkdir()
+    (gallery.folder / "a" / "b c.jpg").write_bytes(picture())
+    answer = gallery.show("a\\b%20c.jpg").get(URL)
+    assert answer.headers["Content-Disposition"] == 'inline; filename="b c.jpg"'
+
+
+def test_picture_is_found_by_a_url_where_the_record_has_no_file_name(gallery: Gallery, serve: Serve) -> None:
+    (gallery.folder / "000000397133.jpg").write_bytes(picture())
+    record = {"id": 1, "coco_url": "http://images.cocodataset.org/val2017/000000397133.jpg"}
+    assert serve({"images": [record]}, COCOANNOT_IMAGES=gallery.folder).get(URL).data == picture()
 
 
 def test_name_that_begins_like_the_folder_leads_out_of_it(gallery: Gallery) -> None:
@@ -233,3 +268,54 @@ def test_record_without_a_usable_file_name_has_no_picture(gallery: Gallery, file
     api = gallery.show("a.jpg", picture())
     api = gallery.show(file_name)
     assert "no file_name" in api.get(URL).json["message"]
+
+
+LARGE = 20_000_000
+
+
+def large(path: Path) -> Path:
+    """A picture of `LARGE` bytes."""
+    path.write_bytes(picture("BMP"))
+    os.truncate(path, LARGE)
+    return path
+
+
+def test_large_picture_is_sent_in_small_blocks(gallery: Gallery) -> None:
+    large(gallery.folder / "a.bmp")
+    with gallery.show("a.bmp").app.test_client().get(URL) as answer:
+        sizes = [len(block) for block in answer.iter_encoded()]
+    assert (sum(sizes), max(sizes) <= 2**20) == (LARGE, True)
+
+
+def test_picture_that_is_replaced_while_it_is_sent_is_sent_as_it_was(gallery: Gallery) -> None:
+    path = large(gallery.folder / "a.bmp")
+    with gallery.show("a.bmp").app.test_client().get(URL) as answer:
+        blocks = answer.iter_encoded()
+        start = next(blocks)
+        path.with_name("new").write_bytes(picture())
+        path.with_name("new").replace(path)
+        content = start + b"".join(blocks)
+    assert content == picture("BMP").ljust(LARGE, b"\0")
+
+
+def test_picture_that_gets_shorter_while_it_is_sent_is_a_broken_connection_and_a_log_line(
+    gallery: Gallery, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = large(gallery.folder / "a.bmp")
+    with gallery.show("a.bmp").app.test_client().get(URL) as answer:
+        blocks = answer.iter_encoded()
+        next(blocks)
+        os.truncate(path, 1000)
+        with pytest.raises(ConnectionResetError):
+            list(blocks)
+    assert "'a.bmp' got shorter" in caplog.text
+
+
+def test_files_are_closed_after_answers_with_and_without_a_body(gallery: Gallery) -> None:
+    api = gallery.show("a.jpg", picture())
+    etag = api.get(URL).headers["ETag"]
+    before = os.listdir("/proc/self/fd")
+    for headers in ({}, {"If-None-Match": etag}, {"If-Match": '"x"'}, {"Range": "bytes=1-2"}, {"Range": "bytes=9999-"}):
+        for method in ("GET", "HEAD"):
+            api.ask(method, URL, headers=headers)
+    assert len(os.listdir("/proc/self/fd")) <= len(before)

@@ -16,15 +16,42 @@ from PIL import Image
 from tracing import needs_strace, run_traced
 
 from cocoannot.errors import BadPicture, CocoannotError, UnknownId
-from cocoannot.pictures.rendering import MAX_BYTES, render
+from cocoannot.pictures import rendering
+from cocoannot.pictures.folder import PictureFolder
+from cocoannot.pictures.rendering import MAX_BYTES
+from cocoannot.pictures.source import Picture
 
 RED, WHITE, BLACK, GREY = (255, 0, 0), (255, 255, 255), (0, 0, 0), (128, 128, 128)
+
+RENDER = """
+import sys
+from pathlib import Path
+from cocoannot.pictures.folder import PictureFolder
+from cocoannot.pictures.rendering import render as render_file
+
+def render(path, size):
+    def made(picture):
+        with picture.opened() as file:
+            return render_file(file, picture.file_name, size)
+    return PictureFolder(path.parent).use({"file_name": path.name}, made)
+"""
 
 
 def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     data = io.BytesIO()
     image.save(data, kind, **options)
     return data.getvalue()
+
+
+def render(path: Path, size: int) -> bytes:
+    """A thumbnail of whatever is in the file."""
+    folder = PictureFolder(path.parent, identify=lambda file, name: "any")
+
+    def made(picture: Picture) -> bytes:
+        with picture.opened() as file:
+            return rendering.render(file, picture.file_name, size)
+
+    return folder.use({"file_name": path.name}, made)
 
 
 def thumbnail(path: Path, content: bytes, size: int = 256) -> Image.Image:
@@ -264,7 +291,7 @@ def test_picture_takes_no_more_memory_than_its_pixels(
 ) -> None:
     Image.new(mode, (6000, 5000)).save(path, kind, **options)
     script = (
-        "import re, sys; from pathlib import Path; from cocoannot.pictures.rendering import render\n"
+        RENDER + "import re\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) * 1024\n"
         "before = peak(); render(Path(sys.argv[1]), 256); print(peak() - before)"
     )
@@ -279,10 +306,7 @@ def test_picture_is_never_mapped_so_that_one_that_gets_shorter_can_t_end_the_pro
     image.save(tmp_path / "a.bmp")
     image.save(tmp_path / "raw.tif")
     image.save(tmp_path / "lzw.tif", compression="tiff_lzw")
-    script = (
-        "import sys; from pathlib import Path; from cocoannot.pictures.rendering import render\n"
-        "for path in Path(sys.argv[1]).iterdir(): render(path, 64)"
-    )
+    script = RENDER + "for path in Path(sys.argv[1]).iterdir(): render(path, 64)"
     log = tmp_path.with_name("log")
     done = run_traced(script, tmp_path, options=["-y", "--seccomp-bpf", "-e", "trace=mmap,openat"], log=log)
     assert done.returncode == 0, done.stderr
@@ -341,8 +365,8 @@ def test_damage_anywhere_is_a_thumbnail_or_a_refusal(path: Path, kind: str, mode
 
 
 def test_file_that_can_t_be_read_is_unknown(path: Path) -> None:
-    with pytest.raises(UnknownId, match="No such file"):
+    with pytest.raises(UnknownId, match="no picture"):
         render(path, 256)
     path.mkdir()
-    with pytest.raises(UnknownId, match="Is a directory"):
+    with pytest.raises(UnknownId, match="no picture"):
         render(path, 256)

@@ -31,8 +31,10 @@ from s3_servers import BUCKET, OTHER_BUCKET, S3Server, lead_here
 from servers import until
 
 from cocoannot.errors import S3Error, UnknownId
-from cocoannot.pictures.s3 import MAX_HEAD, SAMPLE, S3Pictures
-from cocoannot.settings import S3Uri, Settings
+from cocoannot.pictures.parts import MAX_HEAD
+from cocoannot.pictures.s3 import SAMPLE, S3Pictures
+from cocoannot.s3.bucket import Bucket
+from cocoannot.settings import Settings
 
 FILE = "/api/images/1/file"
 THUMBNAIL = "/api/images/1/thumbnail"
@@ -152,7 +154,7 @@ def test_pictures_of_a_dataset_in_s3_may_be_on_disk(gallery: Gallery, tmp_path: 
     assert gallery.open("a.jpg", COCOANNOT_IMAGES=tmp_path).get(FILE).mimetype == "image/jpeg"
 
 
-@pytest.mark.parametrize("folder", ["", "images/", "train2017/", "imgs/"])
+@pytest.mark.parametrize("folder", ["", "images/", "train2017/", "imgs/", "val/", "images/default/"])
 def test_pictures_are_found_near_a_dataset_in_s3(
     gallery: Gallery, folder: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -226,9 +228,11 @@ def test_file_name_that_leads_out_of_the_prefix_is_a_404_that_says_so(gallery: G
     assert gallery.asked == []
 
 
-def test_absolute_key_into_the_prefix_is_a_404_too(gallery: Gallery) -> None:
+@pytest.mark.parametrize("start", ["/", "s3://BUCKET/", "https://BUCKET.host/", "C:\\"])
+def test_absolute_key_into_the_prefix_is_found(gallery: Gallery, start: str) -> None:
     gallery.put("a.jpg", picture())
-    assert "leads out" in gallery.show(f"/{gallery.prefix}a.jpg").get(FILE).json["message"]
+    file_name = f"{start.replace('BUCKET', BUCKET)}{gallery.prefix}a.jpg"
+    assert gallery.show(file_name).get(FILE).data == picture()
 
 
 def test_prefix_is_a_folder_and_not_the_beginning_of_names(gallery: Gallery) -> None:
@@ -246,6 +250,53 @@ def test_file_name_is_normalised_as_on_disk(gallery: Gallery, file_name: str) ->
 @pytest.mark.parametrize("file_name", ["day 1/ü/a.jpg", "..\\a.jpg", "a+b%2F?x=1#y&.jpg", "a'b\"c.jpg", "日本.jpg"])
 def test_any_other_name_is_a_key_as_it_is(gallery: Gallery, file_name: str) -> None:
     assert gallery.show(file_name, picture()).get(FILE).data == picture()
+
+
+@pytest.mark.parametrize(
+    ("file_name", "key"),
+    [
+        ("day\\a.jpg", "day/a.jpg"),
+        ("my%20photo.jpg", "my photo.jpg"),
+        ("/home/ann/day/a.jpg", "day/a.jpg"),
+        ("e\u0301.jpg", "\u00e9.jpg"),
+    ],
+)
+def test_picture_is_found_by_what_its_name_means(gallery: Gallery, file_name: str, key: str) -> None:
+    gallery.put(key, picture())
+    assert gallery.show(file_name).get(FILE).data == picture()
+    gallery.put(file_name.lstrip("/"), picture("PNG"))
+    assert gallery.show(file_name).get(FILE).mimetype == "image/png"
+
+
+@pytest.mark.parametrize("file_name", ["..\\secret.jpg", "%2e%2e/secret.jpg", "/data/../secret.jpg", "..%5csecret.jpg"])
+def test_no_other_reading_of_a_name_leads_out_of_the_prefix(gallery: Gallery, file_name: str) -> None:
+    gallery.put("secret.jpg", picture())
+    gallery.put("inside/a.jpg", picture())
+    answer = gallery.show(file_name, COCOANNOT_IMAGES=f"{gallery.uri}inside").get(FILE)
+    assert (answer.status_code, "leads out of the image folder" in answer.json["message"]) == (404, True)
+
+
+def test_looking_for_one_picture_by_all_its_names_takes_few_requests(gallery: Gallery) -> None:
+    server = gallery.show("C:\\1\\2\\3\\4\\é%20é.jpg")
+    answer = server.get(FILE)
+    assert (answer.status_code, gallery.uri in answer.json["message"]) == (404, True)
+    assert len(gallery.asked) <= 6
+
+
+def test_picture_with_a_plain_name_takes_one_request_to_be_missing_and_one_to_say_why(gallery: Gallery) -> None:
+    assert gallery.show("a.jpg").get(FILE).status_code == 404
+    assert gallery.asked == ["HEAD", "GET"]
+
+
+def test_empty_dataset_in_s3_looks_for_its_pictures_when_images_come(gallery: Gallery) -> None:
+    gallery.put("images/a.jpg", picture())
+    server = gallery.open()
+    assert server.get("/readyz").status_code == 200
+    server.post("/api/images", {"file_name": "a.jpg", "width": 64, "height": 48})
+    assert server.get(FILE).data == picture()
+    gallery.onlooker.requests.clear()
+    assert server.get(THUMBNAIL).status_code == 200
+    assert gallery.asked == ["HEAD", "GET"]
 
 
 @pytest.mark.parametrize("file_name", ["x" * 2000, "ü" * 520, "folder", "folder/", "A.JPG"])
@@ -659,10 +710,10 @@ def test_failure_that_a_decoder_takes_for_damage_is_s3_s_all_the_same(
     lead_to(script, monkeypatch)
     script.objects[f"/{BUCKET}/a.jpg"] = Stored(picture())
     script.always("GET", refuse(403, "AccessDenied"))
-    options = Settings.read(environ={}).s3_options()
-    pictures = S3Pictures(S3Uri(BUCKET, ""), options, identify, lambda file, file_name, size: b"")
+    bucket = Bucket(BUCKET, Settings.read(environ={}).s3_options())
+    pictures = S3Pictures(bucket, "", identify=identify)
     with pytest.raises(S3Error, match="access is denied"):
-        pictures.use("a.jpg", lambda found, media_type: media_type)
+        pictures.use({"file_name": "a.jpg"}, lambda found: found.media_type())
 
 
 def test_server_that_ignores_ranges_is_a_502_and_not_another_part(failing: Server, script: ScriptedS3) -> None:

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from servers import until
 
 from cocoannot.errors import BadPicture, UnknownId
-from cocoannot.pictures.thumbnails import AT_ONCE, Thumbnails
+from cocoannot.pictures.folder import PictureFolder
+from cocoannot.pictures.thumbnails import AT_ONCE, Thumbnail, Thumbnails
 
 LIMIT = 20.0
 
@@ -29,17 +31,29 @@ class Renderer:
         self.free = threading.Event()
         self.free.set()
 
-    def __call__(self, picture: Path, size: int) -> bytes:
+    def __call__(self, file: BinaryIO, name: str, size: int) -> bytes:
         with self._lock:
-            self.asked.append((picture.name, size))
+            self.asked.append((name, size))
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
         assert self.free.wait(LIMIT)
         with self._lock:
             self.at_once -= 1
-        if b"bad" in picture.read_bytes():
+        content = file.read()
+        if b"bad" in content:
             raise BadPicture("bad")
-        return picture.read_bytes() + b" at %d" % size
+        return content + b" at %d" % size
+
+
+class Shelf:
+    """Thumbnails of files, whatever is in them."""
+
+    def __init__(self, cache: Path, renderer: Renderer) -> None:
+        self._thumbnails = Thumbnails(cache, 1_000_000, renderer)
+
+    def get(self, path: Path, size: int) -> Thumbnail:
+        folder = PictureFolder(path.parent, identify=lambda file, name: "any")
+        return folder.use({"file_name": path.name}, lambda picture: self._thumbnails.get(picture, size))
 
 
 @pytest.fixture
@@ -48,9 +62,9 @@ def renderer() -> Renderer:
 
 
 @pytest.fixture
-def make(tmp_path: Path, renderer: Renderer) -> Callable[[], Thumbnails]:
+def make(tmp_path: Path, renderer: Renderer) -> Callable[[], Shelf]:
     """A new object, as a new process would have, on the same folder."""
-    return lambda: Thumbnails(tmp_path / "cache", 1_000_000, renderer)
+    return lambda: Shelf(tmp_path / "cache", renderer)
 
 
 @pytest.fixture
@@ -60,16 +74,14 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def test_thumbnail_is_made_once_and_kept(make: Callable[[], Thumbnails], renderer: Renderer, picture: Path) -> None:
+def test_thumbnail_is_made_once_and_kept(make: Callable[[], Shelf], renderer: Renderer, picture: Path) -> None:
     first = make().get(picture, 100)
     assert first.data == b"one at 100"
     assert make().get(picture, 100) == first
     assert renderer.asked == [("picture", 100)]
 
 
-def test_each_size_and_each_picture_has_its_own(
-    make: Callable[[], Thumbnails], renderer: Renderer, picture: Path
-) -> None:
+def test_each_size_and_each_picture_has_its_own(make: Callable[[], Shelf], renderer: Renderer, picture: Path) -> None:
     other = picture.with_name("other")
     other.write_bytes(b"two")
     thumbnails = make()
@@ -79,7 +91,7 @@ def test_each_size_and_each_picture_has_its_own(
     assert len(renderer.asked) == 4
 
 
-def test_picture_that_changes_gets_another_thumbnail(make: Callable[[], Thumbnails], picture: Path) -> None:
+def test_picture_that_changes_gets_another_thumbnail(make: Callable[[], Shelf], picture: Path) -> None:
     thumbnails = make()
     before = thumbnails.get(picture, 100)
     picture.write_bytes(b"another")
@@ -89,7 +101,7 @@ def test_picture_that_changes_gets_another_thumbnail(make: Callable[[], Thumbnai
 
 @pytest.mark.parametrize("how", ["in place", "by rename"])
 def test_picture_that_changes_but_for_its_size_and_time_gets_another_thumbnail(
-    make: Callable[[], Thumbnails], picture: Path, how: str
+    make: Callable[[], Shelf], picture: Path, how: str
 ) -> None:
     thumbnails = make()
     before = thumbnails.get(picture, 100)
@@ -110,7 +122,7 @@ def test_picture_that_changes_but_for_its_size_and_time_gets_another_thumbnail(
 
 
 def test_no_more_than_so_many_are_decoded_at_a_time(
-    make: Callable[[], Thumbnails], renderer: Renderer, picture: Path
+    make: Callable[[], Shelf], renderer: Renderer, picture: Path
 ) -> None:
     thumbnails = make()
     renderer.free.clear()
@@ -124,7 +136,7 @@ def test_no_more_than_so_many_are_decoded_at_a_time(
 
 @pytest.mark.parametrize("content", [b"one", b"bad"])
 def test_thumbnail_that_many_want_at_once_is_made_once(
-    make: Callable[[], Thumbnails], renderer: Renderer, picture: Path, content: bytes
+    make: Callable[[], Shelf], renderer: Renderer, picture: Path, content: bytes
 ) -> None:
     picture.write_bytes(content)
     thumbnails = make()
@@ -154,7 +166,7 @@ def test_thumbnail_that_many_want_at_once_is_made_once(
 
 
 def test_bad_picture_frees_its_place_and_is_looked_at_again(
-    make: Callable[[], Thumbnails], renderer: Renderer, picture: Path
+    make: Callable[[], Shelf], renderer: Renderer, picture: Path
 ) -> None:
     picture.write_bytes(b"bad")
     thumbnails = make()
@@ -166,11 +178,11 @@ def test_bad_picture_frees_its_place_and_is_looked_at_again(
     assert thumbnails.get(picture, 100).data == b"good at 100"
 
 
-def test_picture_that_is_gone_is_unknown(make: Callable[[], Thumbnails], picture: Path) -> None:
+def test_picture_that_is_gone_is_unknown(make: Callable[[], Shelf], picture: Path) -> None:
     thumbnails = make()
     thumbnails.get(picture, 100)
     picture.unlink()
-    with pytest.raises(UnknownId, match="No such file"):
+    with pytest.raises(UnknownId, match="no picture"):
         thumbnails.get(picture, 100)
 
 
@@ -178,7 +190,7 @@ def test_cache_that_can_t_be_written_only_costs_time_and_is_told_once(
     tmp_path: Path, renderer: Renderer, picture: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
-    thumbnails = Thumbnails(tmp_path / "file" / "cache", 1_000_000, renderer)
+    thumbnails = Shelf(tmp_path / "file" / "cache", renderer)
     for _ in range(3):
         assert thumbnails.get(picture, 100).data == b"one at 100"
     assert len(renderer.asked) == 3
@@ -186,7 +198,7 @@ def test_cache_that_can_t_be_written_only_costs_time_and_is_told_once(
     assert "Not a directory" in caplog.text
 
 
-def test_cache_that_can_only_be_read_is_used(make: Callable[[], Thumbnails], renderer: Renderer, picture: Path) -> None:
+def test_cache_that_can_only_be_read_is_used(make: Callable[[], Shelf], renderer: Renderer, picture: Path) -> None:
     make().get(picture, 100)
     (picture.parent / "cache" / "total").unlink()
     (picture.parent / "cache" / "total").mkdir()

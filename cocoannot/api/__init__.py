@@ -14,9 +14,9 @@ from cocoannot.api.dataset import blueprint as dataset_blueprint
 from cocoannot.api.docs import blueprint as docs_blueprint
 from cocoannot.api.errors import Api, register_errors
 from cocoannot.api.health import blueprint as health_blueprint
-from cocoannot.api.images import blueprint as images_blueprint
 from cocoannot.api.metrics import blueprint as metrics_blueprint
 from cocoannot.api.metrics import register_metrics
+from cocoannot.api.pictures import blueprint as images_blueprint
 from cocoannot.api.responses import REVISION
 from cocoannot.api.s3 import blueprint as s3_blueprint
 from cocoannot.coco.parser import MAX_ID

@@ -1,20 +1,18 @@
-"""Images: list, one, its annotations, its picture."""
+"""Images: list, one, its annotations. Its picture is in `pictures`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request, send_file
+from flask import Response
 from flask_smorest.pagination import PaginationParameters
-from webargs.flaskparser import abort
 
 from cocoannot.api import body_schemas, query_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, manager, store
-from cocoannot.api.openapi import ETAG, IF_MATCH, RANGE, RANGES
+from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import (
     changed_response,
-    conditional_response,
     created_response,
     existing,
     found_response,
@@ -22,14 +20,9 @@ from cocoannot.api.responses import (
     list_response,
     versioned_list_response,
 )
-from cocoannot.api.streams import stream_response
 from cocoannot.changes.operations import Add, Delete, Update
-from cocoannot.extension import runtime
-from cocoannot.pictures.folder import Pictures
 from cocoannot.store.base import Deleted
 from cocoannot.store.queries import ImageQuery
-
-_BYTES = {"type": "string", "format": "binary"}
 
 blueprint = Blueprint("images", __name__, url_prefix="/api/images", description="Images and their pictures")
 
@@ -103,47 +96,3 @@ def list_annotations_of_image(query: dict[str, Any], image_id: int) -> Response:
     """List the annotations of an image, as stored, in file order, not paged"""
     page = store().annotations_of(image_id, query["derived"])
     return versioned_list_response(existing(page, "image", image_id))
-
-
-@blueprint.route("/<id:image_id>/file")
-@blueprint.response(200, _BYTES, content_type="image/*", headers=ETAG)
-@blueprint.response(206, _BYTES, content_type="image/*", headers=RANGES)
-@blueprint.errors(404, 409, 412, 416, 422, 502)
-@blueprint.unchanged(RANGE)
-def get_picture(image_id: int) -> Response:
-    """Get the picture of an image
-
-    Conditional, and by `Range`. 422 for a picture that is too large to be looked at; 502 where S3 has the pictures,
-    and fails.
-    """
-    pictures, name = runtime().find_picture(existing(store().get("images", image_id).record, "image", image_id))
-    if isinstance(pictures, Pictures):
-        picture = pictures.find(name)
-        response = send_file(picture.path, mimetype=picture.media_type, conditional=True)
-    else:
-        response = pictures.use(name, stream_response)
-    tag = response.get_etag()[0] or ""
-    # werkzeug does not look at it where there is a `Range`, and a part of another version is of no use.
-    if response.status_code == 412 or (request.if_match and tag not in request.if_match):
-        response.close()
-        abort(412, message="the picture has changed since you read it; read it again")
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
-@blueprint.route("/<id:image_id>/thumbnail")
-@blueprint.arguments(query_schemas.ThumbnailQuery, location="query")
-@blueprint.response(200, _BYTES, content_type="image/jpeg", headers=ETAG)
-@blueprint.errors(404, 409, 502)
-@blueprint.unchanged()
-def get_thumbnail(query: dict[str, Any], image_id: int) -> Response:
-    """Get a small JPEG of the picture of an image
-
-    Never larger than the picture, turned as its EXIF says, on white where it is transparent. 422 for a picture that
-    is damaged or too large; 502 where S3 has the pictures, and fails.
-    """
-    thumbnail = runtime().thumbnail(existing(store().get("images", image_id).record, "image", image_id), query["size"])
-    response = conditional_response(thumbnail.data, "image/jpeg", thumbnail.key)
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response

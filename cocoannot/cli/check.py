@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,9 @@ from cocoannot.check.repair import check_place, removed_path, write_repaired
 from cocoannot.check.whole import check_dataset
 from cocoannot.errors import CocoannotError, UnknownId
 from cocoannot.extension import runtime
-from cocoannot.pictures.folder import Pictures, choose_folder
+from cocoannot.pictures.choose import choose, folders, s3_prefix
+from cocoannot.pictures.folder import PictureFolder
+from cocoannot.pictures.source import Picture
 from cocoannot.settings import S3Uri
 
 # Bytes: below it there is nothing to wait for.
@@ -115,7 +116,7 @@ def _pictures_in_s3(path: Path) -> S3Uri | None:
     state = runtime()
     # The setting is for any file; a dataset that is in S3 itself has them near it, and no other file has.
     own = isinstance(state.settings.dataset, S3Uri) and path == state.settings.dataset_path()
-    return state.pictures_uri() if state.settings.images or own else None
+    return s3_prefix(state.settings) if state.settings.images or own else None
 
 
 class _Gallery:
@@ -123,35 +124,25 @@ class _Gallery:
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         settings = runtime().settings
-        follow = settings.images_follow_links
         self.certain = settings.images is not None
-        if isinstance(settings.images, Path):
-            self._pictures = Pictures(settings.images, follow_links=follow)
-        else:
-            with _quiet(logging.getLogger("cocoannot.pictures")):
-                self._pictures = choose_folder(Path(os.path.realpath(path)), names, follow_links=follow)
-        self.place = str(self._pictures.folder)
+        places = folders(settings, Path(os.path.realpath(path)))
+        images = [{"file_name": name} for name in names[: PictureFolder.sample]]
+        self._pictures = choose(places, images, lambda: None) or places[0]
+        self.place = self._pictures.place
 
     def has(self, file_name: str) -> bool:
-        return self._pictures.count([file_name]) == 1
+        return self._pictures.count([{"file_name": file_name}]) == 1
 
     def size(self, file_name: str) -> tuple[int, int] | None:
         try:
-            with Image.open(self._pictures.find(file_name).path) as picture:
-                return picture.height, picture.width
+            return self._pictures.use({"file_name": file_name}, _size)
         except (UnknownId, OSError, ValueError, SyntaxError):
             return None
 
 
-@contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """What it tells the operator of a server is said here in another way."""
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _size(found: Picture) -> tuple[int, int]:
+    with found.opened() as file, Image.open(file) as picture:
+        return picture.height, picture.width
 
 
 @contextmanager

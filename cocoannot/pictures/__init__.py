@@ -1,1 +1,1 @@
-"""Pictures on disk: found, never outside the image folder, and made small. Which record they belong to is not known."""
+"""Pictures on disk and in S3: found, never outside their folder, sent, and made small. No dataset is known here."""

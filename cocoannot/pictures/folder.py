@@ -1,95 +1,152 @@
-"""Finding an image's picture on disk, and what kind of file it is. Never outside the image folder."""
+"""Pictures in a folder on disk: found by their names, never outside the folder, and read in blocks."""
 
 from __future__ import annotations
 
-import logging
+import errno
+import hashlib
+import io
 import os
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO
 
 from cocoannot.errors import UnknownId
-from cocoannot.pictures.formats import media_type, no_picture
+from cocoannot.pictures.formats import media_type
+from cocoannot.pictures.names import leads_out, missing, read, unreadable
+from cocoannot.pictures.rendering import Unmapped
+from cocoannot.pictures.source import Identify, Image, Picture, Reading, Result
 
-log = logging.getLogger(__name__)
-
-FOLDERS = ("images", "train2017", "val2017", "test2017", "train2014", "val2014", "JPEGImages", "data", "imgs")
-"""Names of folders that datasets keep their pictures in."""
-
-SAMPLE = 100
-"""How many pictures are looked for at the start: each may take a network's time."""
+_BLOCK = 1 << 18
 
 
-class Picture(NamedTuple):
-    """A file that is a picture, and its media type."""
+class FilePicture:
+    """An open file: what is told and read of it is of one and the same, also where another one takes its place."""
 
-    path: Path
-    media_type: str
+    def __init__(self, fd: int, path: Path, file_name: str, name: str, identify: Identify) -> None:
+        status = os.fstat(fd)
+        self.file_name = file_name
+        self.name = name
+        self.size = status.st_size
+        self.modified: datetime | None = datetime.fromtimestamp(status.st_mtime, UTC)
+        # The change time too: a copy may have the time and the size of what it replaces.
+        self.version = f"{path}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\0{status.st_size}"
+        self.etag = hashlib.sha256(os.fsencode(self.version)).hexdigest()[:40]
+        self._fd = fd
+        self._identify = identify
+
+    def media_type(self) -> str:
+        """As `Picture` says."""
+        with self._file() as file:
+            return self._identify(file, self.file_name)
+
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """As `Picture` says."""
+        with self._file() as file:
+            self._identify(file, self.file_name)
+            file.seek(0)
+            yield file
+
+    def stream(self, start: int, length: int) -> FileStream:
+        """As `Picture` says."""
+        return FileStream(os.dup(self._fd), start, length, self.file_name)
+
+    def _file(self) -> BinaryIO:
+        """The file at its start; one at a time, since all have one position."""
+        file = io.BufferedReader(Unmapped(os.dup(self._fd)))
+        file.seek(0)
+        return file
 
 
-class Pictures:
+class FileStream:
+    """A part of an open file, which is closed at its end. Raises `UnknownId` where the file can't be read so far."""
+
+    def __init__(self, fd: int, start: int, length: int, file_name: str) -> None:
+        self._file = io.FileIO(fd)
+        self._position = start
+        self._left = length
+        self._file_name = file_name
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if not self._left:
+            self.close()
+            raise StopIteration
+        try:
+            block = os.pread(self._file.fileno(), min(self._left, _BLOCK), self._position)
+        except OSError as exc:
+            raise unreadable(self._file_name, exc) from exc
+        if not block:
+            raise UnknownId(f"the picture {self._file_name!r} got shorter while it was read")
+        self._position += len(block)
+        self._left -= len(block)
+        return block
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class PictureFolder:
     """The pictures under one folder; `follow_links` allows links that lead out of it."""
 
-    def __init__(self, folder: Path, *, follow_links: bool = False) -> None:
+    sample = 100
+    choose_by = (100, 10)
+
+    def __init__(self, folder: Path, *, follow_links: bool = False, identify: Identify = media_type) -> None:
         self.folder = folder
+        self.place = str(folder)
         self._root = Path(os.path.realpath(folder))
         self._follow_links = follow_links
+        self._identify = identify
 
-    def find(self, file_name: str) -> Picture:
-        """The picture that a record's `file_name` names.
-
-        Raises `UnknownId`, which says why there is none, and `BadPicture` for one beyond Pillow's limit.
-        """
+    def use(self, image: Image, act: Callable[[Picture], Result]) -> Result:
+        """As `PictureSource` says; raises `UnknownId` and `BadPicture` of its own."""
+        file_name, name, path = self._find(image, Reading.ANY)
         try:
-            path = self._contained(file_name)
-            if not path.is_file():
-                raise UnknownId(f"there is no picture {file_name!r} in the image folder")
+            # The path has no link in it, and what is no file must not be waited for.
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError as exc:
-            raise UnknownId(f"the picture {file_name!r} can't be read: {exc.strerror}") from exc
-        except ValueError as exc:
-            raise no_picture(file_name) from exc
-        return Picture(path, media_type(path, file_name))
-
-    def report(self, file_names: Sequence[str]) -> None:
-        """Log how many of the first `SAMPLE` of the dataset's `file_names` are there."""
-        sample = file_names[:SAMPLE]
-        log.info("%d of %d pictures found under %s", self.count(sample), len(sample), self.folder)
-
-    def count(self, file_names: Iterable[str]) -> int:
-        """How many of `file_names` are files in the folder."""
-        return sum(self._exists(name) for name in file_names)
-
-    def _exists(self, file_name: str) -> bool:
+            raise unreadable(file_name, exc) from exc
         try:
-            return self._contained(file_name).is_file()
-        except (UnknownId, OSError, ValueError):
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise unreadable(file_name, OSError(errno.ENOENT, "it is not a file"))
+            return act(FilePicture(fd, path, file_name, name, self._identify))
+        finally:
+            os.close(fd)
+
+    def count(self, images: Sequence[Image], reading: Reading = Reading.ANY) -> int:
+        """How many of the images have a file in the folder."""
+        return sum(self._has(image, reading) for image in images) if self.folder.is_dir() else 0
+
+    def _has(self, image: Image, reading: Reading) -> bool:
+        try:
+            self._find(image, reading)
+        except UnknownId:
             return False
+        return True
 
-    def _contained(self, file_name: str) -> Path:
-        outside = UnknownId(f"{file_name!r} leads out of the image folder, so it is not served")
-        if not file_name or "\0" in file_name or os.path.isabs(file_name):
-            raise outside
-        joined = Path(os.path.normpath(self._root / file_name))
-        if self._root not in joined.parents:
-            raise outside
-        real = Path(os.path.realpath(joined))
-        if not self._follow_links and self._root not in real.parents:
-            raise outside
-        return real
-
-
-def choose_folder(dataset: Path, file_names: Sequence[str], *, follow_links: bool = False) -> Pictures:
-    """The folder that holds the first pictures of a dataset, of those where pictures usually are.
-
-    Tried in order: the dataset's own folder, its parent, and the usual names (`FOLDERS`) below both; the first
-    that holds any of the first `SAMPLE` of `file_names` is taken, the dataset's own folder where none does.
-    """
-    near = [dataset.parent, dataset.parent.parent]
-    candidates = near + [place / name for place in near for name in FOLDERS]
-    best = Pictures(dataset.parent, follow_links=follow_links)
-    for folder in candidates:
-        if folder.is_dir() and (pictures := Pictures(folder, follow_links=follow_links)).count(file_names[:SAMPLE]):
-            best = pictures
-            break
-    best.report(file_names)
-    return best
+    def _find(self, image: Image, reading: Reading) -> tuple[str, str, Path]:
+        """What the record says, the name of the file in the folder, and its path, without links."""
+        readings = read(image, [str(self._root), os.path.abspath(self.folder)])
+        error: OSError | None = None
+        for name in readings.names(reading):
+            try:
+                path = Path(os.path.realpath(self._root / name))
+                if not self._follow_links and self._root not in path.parents:
+                    raise leads_out(readings.file_name, self.place)
+                if path.is_file():
+                    return readings.file_name, name, path
+            except OSError as exc:
+                # A name that is too long may have a shorter reading.
+                error = error or exc
+            except ValueError:
+                continue
+        if error is not None:
+            raise unreadable(readings.file_name, error) from error
+        raise missing(readings, self.place)

@@ -7,7 +7,6 @@ import logging
 import math
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from PIL import ExifTags, Image
@@ -38,17 +37,14 @@ _TURNS = {
 """What to do with a picture, by its EXIF orientation."""
 
 
-def render(picture: Path, size: int) -> bytes:
-    """A JPEG of the file at `picture`, as `render_file` makes it."""
-    try:
-        file = io.BufferedReader(_Unmapped(picture))
-    except OSError as exc:
-        raise UnknownId(f"the picture {picture.name!r} can't be read: {exc.strerror}") from exc
-    with file:
-        return render_file(file, picture.name, size)
+class Unmapped(io.FileIO):
+    """A file that Pillow and libtiff only read: one that they map, and that gets shorter, ends the process."""
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("fileno")
 
 
-def render_file(file: BinaryIO, name: str, size: int) -> bytes:
+def render(file: BinaryIO, name: str, size: int) -> bytes:
     """A JPEG of a picture, turned as its EXIF says, on white where it is transparent, at most `size` pixels long.
 
     Raises `UnknownId` where it can't be read, `BadPicture` where it is damaged or too large, and what reading `file`
@@ -68,13 +64,6 @@ def render_file(file: BinaryIO, name: str, size: int) -> bytes:
     log.info("no thumbnail of %r: %s", name, reason)
     # Not from within: the traceback there keeps the picture in memory for as long as it is kept itself.
     raise BadPicture(f"there is no thumbnail of {name!r}: the picture is {problem}")
-
-
-class _Unmapped(io.FileIO):
-    """A file that Pillow and libtiff only read: one that they map, and that gets shorter, ends the process."""
-
-    def fileno(self) -> int:
-        raise io.UnsupportedOperation("fileno")
 
 
 def _jpeg(file: BinaryIO, size: int) -> bytes:

@@ -1,53 +1,38 @@
-"""Pictures in S3: finding a record's one, never outside a prefix, and reading parts of it in bounded memory.
-
-What counts as a picture, and how a thumbnail is made and kept, is given by the caller.
-"""
+"""Pictures in S3: found by their names, never outside a prefix, and read by ranges."""
 
 from __future__ import annotations
 
 import io
-import logging
-import os
 import posixpath
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from datetime import datetime
+from typing import Any, BinaryIO
 
-from cocoannot.errors import BadPicture, CocoannotError, S3Changed, S3Error, UnknownId
+from cocoannot.errors import S3Changed, S3Error, UnknownId
+from cocoannot.pictures.formats import media_type
+from cocoannot.pictures.names import missing, read
+from cocoannot.pictures.parts import MOST, Parts
+from cocoannot.pictures.source import Identify, Image, Picture, Reading, Result
 from cocoannot.s3.bucket import Bucket, Seen
-from cocoannot.settings import S3Options, S3Uri
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-log = logging.getLogger(__name__)
+from cocoannot.settings import S3Uri
 
 SAMPLE = 20
-"""How many pictures are looked for at the start: each takes a request, and one more where it is missing."""
-
-MAX_HEAD = 16 * 1024 * 1024
-"""How many bytes may be read to tell what a file is. Of most kinds these are some KB, but WebP is read whole."""
-
-_CHOOSE_BY = 3
-"""How many pictures are looked for under each prefix that might be theirs."""
+"""How many pictures are looked for at the start: each takes a request."""
 
 _AT_ONCE = 8
 _FIRST = 64 * 1024
-_MOST = 4 * 1024 * 1024
-"""Bytes of the first, and of the largest, of the reads that follow one another."""
+"""Bytes of the first read to tell what a picture is."""
 
 _MAX_KEY = 1024
 """The longest key, in bytes (AWS, "Naming Amazon S3 objects")."""
 
+_READINGS = 5
+"""How many names of a picture are looked for: each takes a request."""
+
 _ATTEMPTS = 3
 _REMEMBERED = 10_000
-
-Result = TypeVar("Result")
-Identify = Callable[[BinaryIO, str], str]
-Render = Callable[[BinaryIO, str, int], bytes]
-Keep = Callable[[str, int, Callable[[], bytes]], Result]
 
 
 class Stream:
@@ -67,39 +52,69 @@ class Stream:
         self._body.close()
 
 
-class S3Object:
-    """One version of an object, which a record calls `file_name`; `size` is in bytes, `etag` has its quotes."""
+class S3Picture:
+    """One version of an object. Reading it raises `S3Error`, and `S3Changed` where the object has another version.
 
-    def __init__(self, bucket: Bucket, key: str, seen: Seen, file_name: str) -> None:
-        self.etag = seen.etag
-        self.size = seen.size
+    `types` has the media types of the versions that were looked at before.
+    """
+
+    def __init__(
+        self, bucket: Bucket, key: str, seen: Seen, file_name: str, identify: Identify, types: dict[str, str]
+    ) -> None:
         self.file_name = file_name
+        self.name = key
+        self.size = seen.size
+        self.etag = seen.etag.removeprefix("W/").strip('"')
+        self.modified: datetime | None = None
         self.version = f"{S3Uri(bucket.name, key)}\0{seen.etag}"
         self._bucket = bucket
         self._key = key
+        self._seen = seen
+        self._identify = identify
+        self._types = types
+
+    def media_type(self) -> str:
+        """As `Picture` says."""
+        known = self._types.get(self.version)
+        if known is None:
+            with self._parts(_FIRST) as parts:
+                known = self._identify(io.BufferedReader(parts), self.file_name)
+            if len(self._types) >= _REMEMBERED:
+                self._types.clear()
+            self._types[self.version] = known
+        return known
+
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """As `Picture` says."""
+        # Most pictures come by one read then.
+        with self._parts(MOST) as parts:
+            file = io.BufferedReader(parts)
+            self._identify(file, self.file_name)
+            file.seek(0)
+            # Decoders go through a file once, but for some of it.
+            parts.allow(2 * self.size)
+            yield file
 
     def stream(self, start: int, length: int) -> Stream:
-        """The `length` bytes from `start`, which are more than none. Raises `S3Error`; `S3Changed` at another version.
-
-        All of that is known when this returns, but for a connection that breaks later.
-        """
+        """As `Picture` says. What S3 refuses is known when this returns, but not a connection that breaks later."""
         whole = length == self.size
         part = (0, None) if whole else (start, start + length - 1)
-        seen, body = self._bucket.read(self._key, self.etag, *part)
+        seen, body = self._bucket.read(self._key, self._seen.etag, *part)
         # Not every server knows conditions and ranges.
-        if seen.etag != self.etag or seen.size != length:
+        if seen.etag != self._seen.etag or seen.size != length:
             body.close()
             uri = S3Uri(self._bucket.name, self._key)
-            if seen.etag != self.etag:
+            if seen.etag != self._seen.etag:
                 raise S3Changed(f"read {uri}: it is not what it was")
             raise S3Error(f"read {uri}: {seen.size} bytes were announced where {length} were asked for")
         return Stream(self._bucket.blocks(self._key, body, length), body)
 
     @contextmanager
-    def opened(self, first: int) -> Iterator[_Parts]:
+    def _parts(self, first: int) -> Iterator[Parts]:
         """A file to read parts of, the `first` bytes at once. What fails in S3 is raised at the end too: who reads may
         have taken it for damage."""
-        parts = _Parts(self, first)
+        parts = Parts(self, first)
         try:
             yield parts
         finally:
@@ -108,194 +123,66 @@ class S3Object:
 
 
 class S3Pictures:
-    """The pictures under the prefix `uri`, or where none are there, in one of the `folders` below it.
+    """The pictures under a prefix, or in a `folder` below it. Raises `S3Error`."""
 
-    `identify(file, file_name)` returns an open file's media type or raises; `render(file, file_name, size)` returns a
-    thumbnail. Safe from any thread.
-    """
+    sample = SAMPLE
+    choose_by = (3, 1)
 
-    def __init__(
-        self, uri: S3Uri, options: S3Options, identify: Identify, render: Render, folders: Sequence[str] = ()
-    ) -> None:
-        self._bucket = Bucket(uri.bucket, options)
-        base = uri.key if not uri.key or uri.key.endswith("/") else f"{uri.key}/"
-        self._prefixes = [base, *(f"{base}{folder}/" for folder in folders)]
+    def __init__(self, bucket: Bucket, prefix: str, folder: str = "", identify: Identify = media_type) -> None:
+        self._bucket = bucket
+        parts = [part if part.endswith("/") else f"{part}/" for part in (prefix, folder) if part]
+        self._prefix = "".join(parts)
+        self._is_below = bool(folder)
         self._identify = identify
-        self._render = render
-        # Guards choosing the prefix.
-        self._choosing = threading.Lock()
-        self._prefix: str | None = None
-        self._names: Sequence[str] = ()
-        # Of keys with their ETags: what an object is does not change.
         self._types: dict[str, str] = {}
+        self.place = str(S3Uri(bucket.name, self._prefix))
 
-    def start(self, file_names: Sequence[str], beat: Callable[[], object]) -> None:
-        """Choose the prefix by the first of the dataset's `file_names`, and log how many are there.
-
-        `beat` is called often. Where S3 fails, the choice is left to when a picture is asked for.
-        """
-        self._names = file_names[:_CHOOSE_BY]
-        sample = file_names[:SAMPLE]
-        try:
-            prefix = self._chosen(beat)
-            found = self._count(prefix, sample)
-        except S3Error as exc:
-            log.warning("%s; pictures are looked for when they are asked for", exc)
-            return
-        log.info("%d of %d pictures found under %s", found, len(sample), S3Uri(self._bucket.name, prefix))
-
-    def use(self, file_name: str, use: Callable[[S3Object, str], Result]) -> Result:
-        """What `use(object, media_type)` returns for the picture that a record's `file_name` names; it is called again
-        where the object changes meanwhile.
-
-        Raises `UnknownId`, which says why there is none, `BadPicture` for one that is too large, `S3Error`.
-        """
-        return self._steadily(file_name, lambda found: use(found, self._type(found)))
-
-    def use_thumbnail(self, file_name: str, size: int, keep: Keep[Result]) -> Result:
-        """What `keep(version, size, make)` returns for the thumbnail of that size: what it kept, or what is made now.
-
-        Raises as `use` does, and what `render` raises.
-        """
-        return self._steadily(file_name, lambda found: keep(found.version, size, lambda: self._rendered(found, size)))
-
-    def _steadily(self, file_name: str, use: Callable[[S3Object], Result]) -> Result:
-        name = _contained(file_name)
-        key = self._chosen(lambda: None) + name
+    def use(self, image: Image, act: Callable[[Picture], Result]) -> Result:
+        """As `PictureSource` says; raises `UnknownId`, `BadPicture` and `S3Error` of its own."""
+        readings = read(image, [self._path])
+        names = readings.names(Reading.ANY)
         for _ in range(_ATTEMPTS):
-            seen = self._bucket.look(key) if _is_key(key) else None
+            key, seen = self._look(names)
             if seen is None:
-                raise UnknownId(f"there is no picture {file_name!r} in the image folder")
+                raise missing(readings, self.place)
             try:
-                return use(S3Object(self._bucket, key, seen, file_name))
+                return act(S3Picture(self._bucket, key, seen, readings.file_name, self._identify, self._types))
             except S3Changed:
                 continue
         raise S3Error(f"read {S3Uri(self._bucket.name, key)}: it changes again and again; try again")
 
-    def _type(self, found: S3Object) -> str:
-        known = self._types.get(found.version)
-        if known is None:
-            with found.opened(_FIRST) as parts:
-                known = self._identify(io.BufferedReader(parts), found.file_name)
-            if len(self._types) >= _REMEMBERED:
-                self._types.clear()
-            self._types[found.version] = known
-        return known
-
-    def _rendered(self, found: S3Object, size: int) -> bytes:
-        # Most pictures come by one read then.
-        with found.opened(_MOST) as parts:
-            file = io.BufferedReader(parts)
-            self._identify(file, found.file_name)
-            file.seek(0)
-            # Decoders go through a file once, but for some of it.
-            parts.allow(2 * found.size)
-            return self._render(file, found.file_name, size)
-
-    def _chosen(self, beat: Callable[[], object]) -> str:
-        with self._choosing:
-            if self._prefix is None:
-                self._prefix = self._choose(beat)
-            return self._prefix
-
-    def _choose(self, beat: Callable[[], object]) -> str:
-        if len(self._prefixes) > 1:
-            for prefix in self._prefixes:
-                beat()
-                if self._count(prefix, self._names):
-                    return prefix
-        return self._prefixes[0]
-
-    def _count(self, prefix: str, file_names: Sequence[str]) -> int:
+    def count(self, images: Sequence[Image], reading: Reading = Reading.ANY) -> int:
+        """How many of the images have an object here."""
+        wanted = [names for image in images if (names := self._names(image, reading))]
         # One alone: where S3 can't be reached, it takes no longer to learn that than one request may.
-        first = sum(self._exists(prefix, name) for name in file_names[:1])
+        first = sum(self._has(names, explain=not self._is_below) for names in wanted[:1])
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return first + sum(pool.map(lambda name: self._exists(prefix, name), file_names[1:]))
+            return first + sum(pool.map(self._has, wanted[1:]))
 
-    def _exists(self, prefix: str, file_name: str) -> bool:
+    def _names(self, image: Image, reading: Reading) -> list[str]:
         try:
-            key = prefix + _contained(file_name)
+            return read(image, [self._path]).names(reading)
         except UnknownId:
-            return False
-        return _is_key(key) and self._bucket.look(key) is not None
+            return []
 
+    @property
+    def _path(self) -> str:
+        """The place, as names are compared with it."""
+        return posixpath.normpath(f"/{self._bucket.name}/{self._prefix}")
 
-class _Parts(io.RawIOBase):
-    """An object as a file: read by ranges that grow while they follow one another, the last two of them kept."""
+    def _has(self, names: Sequence[str], *, explain: bool = False) -> bool:
+        return self._look(names, explain=explain)[1] is not None
 
-    def __init__(self, source: S3Object, first: int) -> None:
-        self.error: CocoannotError | None = None
-        self._source = source
-        self._first = first
-        self._limit = self._left = MAX_HEAD
-        self._position = 0
-        self._parts: list[tuple[int, bytes]] = []
-
-    def allow(self, more: int) -> None:
-        """Let that many bytes more be read in all; at first it is `MAX_HEAD`."""
-        self._limit += more
-        self._left += more
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._source.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"negative position {base + offset}")
-        self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        if self._position >= self._source.size:
-            return 0
-        start, data = self._part()
-        target = memoryview(buffer).cast("B")
-        found = data[self._position - start : self._position - start + len(target)]
-        target[: len(found)] = found
-        self._position += len(found)
-        return len(found)
-
-    def _part(self) -> tuple[int, bytes]:
-        """A part with the byte at the position in it, and where it starts."""
-        for start, data in self._parts:
-            if start <= self._position < start + len(data):
-                return start, data
-        length = self._first
-        if self._parts:
-            start, data = self._parts[-1]
-            if start + len(data) == self._position:
-                length = min(max(2 * len(data), self._first), _MOST)
-        length = min(length, self._source.size - self._position)
-        try:
-            part = self._position, self._read(length)
-        except CocoannotError as exc:
-            self.error = exc
-            raise
-        self._parts = [*self._parts[-1:], part]
-        return part
-
-    def _read(self, length: int) -> bytes:
-        self._left -= length
-        if self._left < 0:
-            raise BadPicture(
-                f"the picture {self._source.file_name!r} is not served: to tell what it is takes reading more than the "
-                f"{self._limit} bytes that are allowed"
-            )
-        return b"".join(self._source.stream(self._position, length))
-
-
-def _contained(file_name: str) -> str:
-    name = posixpath.normpath(file_name)
-    if not file_name or "\0" in file_name or name.startswith(("/", "../")) or name in (".", ".."):
-        raise UnknownId(f"{file_name!r} leads out of the image folder, so it is not served")
-    return name
+    def _look(self, names: Sequence[str], *, explain: bool = True) -> tuple[str, Seen | None]:
+        """The first key of these names that has an object; S3 is asked why there is none where it has to `explain`."""
+        key = ""
+        for name in names[:_READINGS]:
+            key = self._prefix + name
+            if _is_key(key):
+                if (seen := self._bucket.look(key, explain=explain)) is not None:
+                    return key, seen
+                explain = False
+        return key, None
 
 
 def _is_key(key: str) -> bool:

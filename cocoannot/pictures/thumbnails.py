@@ -9,11 +9,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from cocoannot.errors import UnknownId
 from cocoannot.pictures.cache import Cache
 from cocoannot.pictures.rendering import render
+from cocoannot.pictures.source import Picture
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,10 @@ _VERSION = 1
 """To be counted up when thumbnails are made in another way: those in caches are then not used any more."""
 
 
+Render = Callable[[BinaryIO, str, int], bytes]
+"""Makes a thumbnail of an open file, which its record calls by the name given, of a size in pixels."""
+
+
 class Thumbnail(NamedTuple):
     """A JPEG, and what it is a thumbnail of: `key` changes when the picture or the size does."""
 
@@ -40,7 +44,7 @@ class Thumbnail(NamedTuple):
 class Thumbnails:
     """Thumbnails made by `render` and cached in `folder`, at most `max_bytes` of them; safe from any thread."""
 
-    def __init__(self, folder: Path, max_bytes: int, render: Callable[[Path, int], bytes] = render) -> None:
+    def __init__(self, folder: Path, max_bytes: int, render: Render = render) -> None:
         self._cache = Cache(folder, max_bytes)
         self._render = render
         self._slots = threading.BoundedSemaphore(AT_ONCE)
@@ -49,24 +53,17 @@ class Thumbnails:
         self._making: dict[str, Future[bytes]] = {}
         self._warned = False
 
-    def get(self, picture: Path, size: int) -> Thumbnail:
+    def get(self, picture: Picture, size: int) -> Thumbnail:
         """The thumbnail of `picture` whose longest side is `size` pixels, or less where the picture is smaller.
 
-        Raises `UnknownId` where it can't be read, `BadPicture` where it is damaged or too large. A cache that can't
+        Raises what opening the picture raises, and `BadPicture` where it is damaged or too large. A cache that can't
         be written only costs time.
         """
-        return self.keep(_version(picture), size, lambda: self._render(picture, size))
-
-    def keep(self, version: str, size: int, render: Callable[[], bytes]) -> Thumbnail:
-        """The thumbnail of that size of the picture that `version` names, as it is now; `render` makes it if need be.
-
-        Raises what `render` raises.
-        """
-        key = hashlib.sha256(os.fsencode(f"{_VERSION}\0{version}\0{size}")).hexdigest()[:40]
+        key = hashlib.sha256(os.fsencode(f"{_VERSION}\0{picture.version}\0{size}")).hexdigest()[:40]
         data = self._cache.get(key)
-        return Thumbnail(self._made_once(key, render) if data is None else data, key)
+        return Thumbnail(self._made_once(key, picture, size) if data is None else data, key)
 
-    def _made_once(self, key: str, render: Callable[[], bytes]) -> bytes:
+    def _made_once(self, key: str, picture: Picture, size: int) -> bytes:
         with self._joining:
             making = self._making.get(key)
             if making is None:
@@ -74,7 +71,7 @@ class Thumbnails:
         if making is not None:
             return making.result()
         try:
-            mine.set_result(self._made(key, render))
+            mine.set_result(self._made(key, picture, size))
         except BaseException as exc:
             mine.set_exception(exc)
         finally:
@@ -82,12 +79,12 @@ class Thumbnails:
                 del self._making[key]
         return mine.result()
 
-    def _made(self, key: str, render: Callable[[], bytes]) -> bytes:
+    def _made(self, key: str, picture: Picture, size: int) -> bytes:
         # Somebody may have finished it between the first look and now.
         if (data := self._cache.get(key)) is not None:
             return data
-        with self._slots:
-            data = render()
+        with self._slots, picture.opened() as file:
+            data = self._render(file, picture.file_name, size)
         try:
             self._cache.put(key, data)
         except OSError as exc:
@@ -95,12 +92,3 @@ class Thumbnails:
                 self._warned = True
                 log.warning("thumbnails are made anew each time: can't write to %s: %s", self._cache.folder, exc)
         return data
-
-
-def _version(picture: Path) -> str:
-    try:
-        status = picture.stat()
-    except OSError as exc:
-        raise UnknownId(f"the picture {picture.name!r} can't be read: {exc.strerror}") from exc
-    # The change time too: a copy may have the time and the size of what it replaces.
-    return f"{picture}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\0{status.st_size}"

@@ -71,13 +71,17 @@ class Bucket:
         self._secrets: tuple[str, ...] = ()
         self._client, self._patient = self._connect(options, 1, _PATIENCE)
 
-    def look(self, key: str) -> Seen | None:
-        """The object as it is now, `None` where there is none."""
+    def look(self, key: str, *, explain: bool = True) -> Seen | None:
+        """The object as it is now, `None` where there is none.
+
+        A missing one takes a second request, to tell it from a missing bucket; not so where it need not `explain`.
+        """
         with self._told("look at", key):
             try:
                 answer = self._client.head_object(Bucket=self.name, Key=key)
             except ClientError as exc:
-                self._ask_why(key, exc)
+                if explain or _code(exc) not in _MISSING:
+                    self._ask_why(key, exc)
                 return None
             return _seen(answer)
 

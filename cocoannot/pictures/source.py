@@ -1,0 +1,83 @@
+"""What pictures are to those who show them, wherever they are kept. How they are found and read is the sources' own."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, BinaryIO, Protocol, TypeVar
+
+Result = TypeVar("Result")
+Image = Mapping[str, Any]
+"""An image's record."""
+Identify = Callable[[BinaryIO, str], str]
+"""Returns the media type of an open file, which its record calls by the name given; raises where it is no picture."""
+
+
+class Reading(enum.Flag):
+    """How the name of a picture is read: as it is, as what else it may mean, or in any way."""
+
+    EXACT = enum.auto()
+    OTHER = enum.auto()
+    ANY = EXACT | OTHER
+
+
+class Blocks(Protocol):
+    """Bytes in blocks; `close` gives up what they come from."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def __next__(self) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class Picture(Protocol):
+    """A file that was found, as it is now; what is in it is not known yet.
+
+    `file_name` is what the image's record says, `name` what the file is called; `size` is in bytes, `etag` without
+    quotes; `modified` is in UTC, where it is known. `version` is another one when the bytes are.
+    """
+
+    file_name: str
+    name: str
+    size: int
+    etag: str
+    modified: datetime | None
+    version: str
+
+    def media_type(self) -> str:
+        """Raises `UnknownId` where this is no picture, `BadPicture` where it is too large to be looked at."""
+        ...
+
+    def opened(self) -> AbstractContextManager[BinaryIO]:
+        """The file, to decode it. Raises as `media_type` does."""
+        ...
+
+    def stream(self, start: int, length: int) -> Blocks:
+        """The `length` bytes from `start`, which are more than none; may be read after the picture's use."""
+        ...
+
+
+class PictureSource(Protocol):
+    """Pictures in one place, a folder or a prefix, and nothing outside it. Safe from any thread.
+
+    `sample` is how many images to look for when the place is reported on; `choose_by` how many to choose it by, by
+    their exact names and by others.
+    """
+
+    place: str
+    sample: int
+    choose_by: tuple[int, int]
+
+    def use(self, image: Image, act: Callable[[Picture], Result]) -> Result:
+        """What `act` returns for an image's picture; it may be called again where the picture changes meanwhile.
+
+        Raises `UnknownId`, which says why there is none, what reading raises, and what `act` raises.
+        """
+        ...
+
+    def count(self, images: Sequence[Image], reading: Reading = Reading.ANY) -> int:
+        """How many of the images have a file here, by such a reading of their names."""
+        ...
