@@ -10,6 +10,7 @@ from pathlib import Path
 from flask import Flask
 
 from cocoannot import create_app, extension
+from cocoannot.files.conflicts import LoadedFile
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.journal import Journal
 from cocoannot.manager import DatasetManager
@@ -28,11 +29,11 @@ class UnwrittenJournal(Journal):
 class UnwrittenManager(DatasetManager):
     """Holds a dataset whose changes are nowhere but in memory until they are saved."""
 
-    def load(self, path: Path | DatasetFile, *, create: bool = False) -> None:
+    def load(self, path: Path | DatasetFile, *, create: bool = False, loaded: LoadedFile | None = None) -> None:
         """As the real one does."""
         file = path if isinstance(path, DatasetFile) else DatasetFile(path)
         file.journal = UnwrittenJournal(file.journal.folder)
-        super().load(file, create=create)
+        super().load(file, create=create, loaded=loaded)
 
 
 def serve() -> Flask:

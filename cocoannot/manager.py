@@ -26,7 +26,8 @@ from cocoannot.coco.records import encode
 from cocoannot.coco.serializer import Piece, split
 from cocoannot.errors import DatasetError, SaveError, VersionMismatch
 from cocoannot.files.backups import Backup
-from cocoannot.files.dataset_file import DatasetFile, Found
+from cocoannot.files.conflicts import LoadedFile, load_file
+from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.store.memory.pending import Pending
 from cocoannot.store.memory.replay import replay
 from cocoannot.store.memory.saving import Clock, DatasetSaves, Saves
@@ -93,16 +94,17 @@ class DatasetManager(DatasetSaves):
         self._warnings: list[str] = []
         self._loaded_at = 0.0
 
-    def load(self, path: Path | DatasetFile, *, create: bool = False) -> None:
+    def load(self, path: Path | DatasetFile, *, create: bool = False, loaded: LoadedFile | None = None) -> None:
         """Read the dataset at `path` into memory; `create` makes an empty one where there is no file.
 
+        The file is not read again where it was `loaded` already, and has not changed since.
         Changes that the journal has above the file are made again, and are pending. Raises `DatasetError`. The caller
         makes sure that no other process owns the dataset.
         """
         file = path if isinstance(path, DatasetFile) else DatasetFile(path)
         if create and not file.path.exists():
             file.create(_EMPTY)
-        found = file.read()
+        found = loaded or load_file(file)
         store = Store(_read_document(found.data, file.name), found.version.next_ids)
         file.remember(store.next_ids)
         self._take(file, store, found, replay(store, found.entries))
@@ -112,18 +114,17 @@ class DatasetManager(DatasetSaves):
         for warning in self._warnings:
             log.warning("%s: %s; kept as it is", file.name, warning)
 
-    def load_and_settle(self, file: DatasetFile) -> None:
-        """Read the dataset, and put what its journal has on top, though it is not certain that this belongs there.
+    def load_uncertain(self, file: DatasetFile, found: LoadedFile) -> None:
+        """Take what was found, and put the journal's changes on top, though it is not certain that they belong there.
 
         For a `JournalConflict` that the operator has decided. Raises `DatasetError`, `AmbiguousId`.
         """
-        found = file.read(settle=True)
         store = Store(_read_document(found.data, file.name), found.version.next_ids)
         self._take(file, store, found, replay(store, found.entries, tolerant=True))
         # None that anybody has seen stands for this.
         self._revision += 1
 
-    def _take(self, file: DatasetFile, store: Store, found: Found, replayed: ChangeTracker) -> None:
+    def _take(self, file: DatasetFile, store: Store, found: LoadedFile, replayed: ChangeTracker) -> None:
         file_revision, revision = found.version.revision, found.revision
         try:
             doubts = file.journal.open(revision, file_revision)

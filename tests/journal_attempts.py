@@ -28,7 +28,7 @@ import faulted
 from cocoannot.errors import DatasetError, FileChanged, JournalError, NotDurable, SaveError
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.manager import DatasetManager
-from cocoannot.store.memory.settling import settle
+from cocoannot.store.memory.maintenance import MemoryMaintenance
 
 DATASET = """{
   "images": [{"id": 1, "file_name": "one.jpg", "width": 64, "height": 48}, {"id": 2, "width": 64, "height": 48}],
@@ -80,8 +80,8 @@ class World:
     def load(self) -> None:
         self.manager.load(DatasetFile(self.path, BACKUPS))
 
-    def settle(self, choice: str) -> None:
-        settle(DatasetFile(self.path, BACKUPS), choice, MOMENT)
+    def resolve(self, choice: str) -> None:
+        MemoryMaintenance(DatasetFile(self.path, BACKUPS)).resolve_conflict(choice, MOMENT)
 
     def text(self) -> str:
         return b"".join(self.manager.snapshot().blocks).decode()
@@ -168,11 +168,11 @@ def _last_category(world: World) -> None:
 
 
 def _overwrite(world: World) -> None:
-    world.settle("overwrite")
+    world.resolve("overwrite")
 
 
 def _theirs(world: World) -> None:
-    world.settle("theirs")
+    world.resolve("theirs")
 
 
 _SETTLING = {_overwrite, _theirs}

@@ -49,6 +49,12 @@ class State(msgspec.Struct, frozen=True):
     remote: Remote | None = None
     coming: Remote | None = None
 
+    def remote_of(self, version: Version) -> Remote | None:
+        """What is agreed with S3 where the file is `version`."""
+        if self.coming is not None and self.coming.sha256 == version.sha256:
+            return self.coming
+        return self.remote
+
 
 class _Signed(msgspec.Struct):
     format: int

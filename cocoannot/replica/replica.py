@@ -33,7 +33,8 @@ import msgspec
 
 from cocoannot.errors import Conflict, DatasetError, S3Changed, S3Conflict, S3Error, SaveError
 from cocoannot.files.atomic import Content
-from cocoannot.files.dataset_file import DatasetFile, Found
+from cocoannot.files.conflicts import LoadedFile, load_file, set_aside
+from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.state import Remote, Version
 from cocoannot.manager import DatasetManager
 from cocoannot.s3.bucket import MAX_BYTES, Bucket, Seen
@@ -118,7 +119,7 @@ class S3Dataset:
 
     def status(self, revision: int) -> S3Status:
         """Where S3 stands beside the dataset's `revision`, as it was seen last."""
-        remote = self.file.remote
+        remote = self.file.identity.remote
         return S3Status(
             str(self.uri),
             self._state(revision),
@@ -171,15 +172,15 @@ class S3Dataset:
             raise S3Error(f"{self.uri}: there is no such object, so there is nothing to take")
         kept: list[Path] = []
 
-        def set_aside() -> None:
+        def keep_ours() -> None:
             if self.file.path.exists():
-                kept.extend(self.file.set_aside(f"ours-{moment}"))
+                kept.extend(set_aside(self.file, moment))
 
-        self._download(seen, beat, set_aside)
+        self._download(seen, beat, keep_ours)
         return kept
 
-    def _read_copy(self) -> Found | None:
-        return self.file.read() if self.file.path.exists() else None
+    def _read_copy(self) -> LoadedFile | None:
+        return load_file(self.file) if self.file.path.exists() else None
 
     def _start_without_copy(self, beat: Callable[[], object], *, create: bool) -> None:
         if self._seen is not None:
@@ -192,8 +193,8 @@ class S3Dataset:
         else:
             self.file.remember_remote(Remote(str(self.uri), None, "", -1))
 
-    def _start_with_copy(self, found: Found, beat: Callable[[], object]) -> None:
-        remote = self.file.remote
+    def _start_with_copy(self, found: LoadedFile, beat: Callable[[], object]) -> None:
+        remote = self.file.identity.remote
         ours = remote is not None and remote.uri == str(self.uri)
         # Where there never was an object there is nothing to choose from; a start that was killed may leave that.
         nowhere = remote is not None and remote.etag is None and self._seen is None
@@ -204,7 +205,7 @@ class S3Dataset:
                 "local one beside it, `flask save-to-s3 --on-conflict overwrite` uploads the local one and keeps S3's"
             )
         self._recognise(self.file.remember_remote)
-        remote = self.file.remote
+        remote = self.file.identity.remote
         assert remote is not None
         if self._etag() == remote.etag:
             log.info("%s has not changed since; the local copy %s is used", self.uri, self.file.path)
@@ -235,7 +236,7 @@ class S3Dataset:
         try:
             # The disk may not take it all.
             with closing(body):
-                self.file.replace_whole(blocks, revision, check, agree)
+                self.file.replace_by_download(blocks, revision, check, agree)
         except SaveError as exc:
             raise SaveError(f"download {self.uri}: {exc}", disk_full=exc.disk_full) from exc
         self._seen, self._looked = seen, True
@@ -260,7 +261,7 @@ class S3Dataset:
             # What the decision below is about, whatever others see meanwhile.
             seen = self._look()
             self._recognise(manager.remember_remote)
-            remote = self.file.remote or Remote(str(self.uri), None, "", -1)
+            remote = self.file.identity.remote or Remote(str(self.uri), None, "", -1)
             theirs = (seen.etag if seen else None) != remote.etag
             if theirs and not overwrite:
                 raise self._conflict()
@@ -325,7 +326,7 @@ class S3Dataset:
 
     def _recognise(self, remember: Callable[[Remote], object]) -> None:
         """Agree where what S3 has is a put of ours whose answer never came."""
-        remote = self.file.remote
+        remote = self.file.identity.remote
         if remote and remote.uploading and self._seen and _is_of(self._seen, remote.uploading):
             sha256, revision = remote.uploading
             remember(Remote(remote.uri, self._seen.etag, sha256, revision, self._clock.time()))
@@ -336,7 +337,7 @@ class S3Dataset:
         manager.remember_remote(Remote(str(self.uri), etag, version.sha256, version.revision, uploaded_at))
 
     def _state(self, revision: int) -> State:
-        remote = self.file.remote
+        remote = self.file.identity.remote
         if not self._looked or remote is None:
             return "unknown"
         if self._etag() != remote.etag:
@@ -350,7 +351,7 @@ class S3Dataset:
         return f"{self.uri} was {'changed' if self._seen else 'deleted'} by somebody else since it was agreed with S3"
 
     def _conflict(self) -> S3Conflict:
-        remote = self.file.remote
+        remote = self.file.identity.remote
         return S3Conflict(
             f"{self._conflict_text()}, so it is not written over. on_conflict=overwrite (`flask save-to-s3 "
             "--on-conflict overwrite`) copies what is there aside and uploads ours; to take S3's version, stop the "

@@ -14,7 +14,8 @@ from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.parser import read_document
 from cocoannot.coco.serializer import FrozenDataset, Piece, split
 from cocoannot.errors import FileChanged, JournalError, NotDurable, NotLoaded, SaveError
-from cocoannot.files.dataset_file import DatasetFile, Held
+from cocoannot.files.conflicts import keep_unsaved
+from cocoannot.files.dataset_file import DatasetFile, OpenedFile
 from cocoannot.files.journal import LARGE
 from cocoannot.files.state import Remote
 from cocoannot.store.memory.pending import Moment, Pending
@@ -136,10 +137,10 @@ class DatasetSaves(DatasetChanges):
             log.info("Auto-saved dataset to %s (%s)", self._dataset_file.name, summary)
             return Saved(summary, revision, kept)
 
-    def hold_file(self) -> Held:
+    def hold_file(self) -> OpenedFile:
         """The file as the last save left it, to be read whatever a save does. Raises `SaveError`, `FileChanged`."""
         with self._saving:
-            return self._dataset_file.hold()
+            return self._dataset_file.open_saved()
 
     def remember_remote(self, remote: Remote) -> None:
         """Write down what was agreed with S3. Raises `SaveError`."""
@@ -216,10 +217,7 @@ class DatasetSaves(DatasetChanges):
     ) -> Path | None:
         with self._failure_told():
             started = self._now()
-            suffix = time.strftime("theirs-%Y%m%dT%H%M%SZ", time.gmtime(started.wall))
-            kept = self._dataset_file.save(
-                split(pieces), revision, next_ids, keep_theirs=suffix if overwrite else None, now=started.wall
-            )
+            kept = self._dataset_file.save(split(pieces), revision, next_ids, overwrite=overwrite, now=started.wall)
         ended = self._now()
         seconds = ended.monotonic - started.monotonic
         self._last_saved_at, self._last_save_seconds, self._last_error = ended.wall, seconds, None
@@ -261,7 +259,7 @@ class DatasetSaves(DatasetChanges):
                 return error
             frozen, next_ids = store.freeze(), dict(store.next_ids)
         try:
-            self._dataset_file.keep_unsaved(split(frozen.pieces()), revision, next_ids)
+            keep_unsaved(self._dataset_file, split(frozen.pieces()), revision, next_ids)
         except SaveError as exc:
             return FileChanged(f"{error} (this failed too: {exc})", disk_full=exc.disk_full)
         return error
