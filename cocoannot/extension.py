@@ -22,6 +22,7 @@ from cocoannot import logs
 from cocoannot.background.journal_sync import Syncer
 from cocoannot.background.saver import Saver
 from cocoannot.errors import CocoannotError, ConfigError, DatasetError, NotInS3, NotLoaded, UnknownId
+from cocoannot.files.conflicts import LoadedFile
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.lock import Owner
 from cocoannot.manager import DatasetManager
@@ -33,7 +34,7 @@ from cocoannot.settings import S3Uri, Settings
 
 if TYPE_CHECKING:
     from cocoannot.pictures.s3 import S3Pictures
-    from cocoannot.replica.replica import S3Dataset
+    from cocoannot.replica.replica import Replica
 
 _NAME = "cocoannot"
 
@@ -56,7 +57,7 @@ class Runtime:
             urgent=self.manager.save_is_urgent,
         )
         self.pictures: Pictures | S3Pictures | None = None
-        self.s3: S3Dataset | None = None
+        self.s3: Replica | None = None
         self._thumbnails = Thumbnails(settings.cache_folder() / "thumbnails", settings.cache_bytes)
         # Guards starting and stopping.
         self._lock = threading.Lock()
@@ -91,8 +92,7 @@ class Runtime:
                     f"can't write beside {file.name}{copied}, so it can't be saved: {exc.strerror}"
                 ) from exc
             try:
-                self.s3 = self._start_s3(file, wait)
-                self.manager.load(file, create=self.settings.create)
+                self.manager.load(file, create=self.settings.create, loaded=self._start_s3(file, wait))
                 self.pictures = self._find_pictures(file, wait)
             except BaseException:
                 file.lock.release()
@@ -149,7 +149,7 @@ class Runtime:
         """The dataset as the operator calls it: its path, or `s3://BUCKET/KEY`."""
         return str(self.settings.dataset)
 
-    def s3_dataset(self) -> S3Dataset:
+    def s3_dataset(self) -> Replica:
         """The dataset's object in S3. Raises `NotInS3` where it has none, `NotLoaded` before the start."""
         if self.s3 is not None:
             return self.s3
@@ -157,14 +157,14 @@ class Runtime:
             raise NotLoaded("the dataset is not loaded yet; try again in a moment")
         raise NotInS3(f"{self.uri()} is a file on the server's disk, not from S3; POST /api/flush saves it")
 
-    def open_s3(self, file: DatasetFile) -> S3Dataset:
+    def open_s3(self, file: DatasetFile) -> Replica:
         """The object that `file` is the local copy of. Raises `NotInS3`, `S3Error`."""
         if not isinstance(self.settings.dataset, S3Uri):
             raise NotInS3(f"{self.uri()} is a file on this machine, not from S3")
         # Not before it is needed: boto3 takes a third of a second to be imported.
-        from cocoannot.replica.replica import S3Dataset
+        from cocoannot.replica.replica import Replica
 
-        return S3Dataset(self.settings.dataset, self.settings.s3_options(), file)
+        return Replica(self.settings.dataset, self.settings.s3_options(), file)
 
     def stop(self) -> None:
         """Save what is pending and let go of the dataset; nothing happens where it was not started."""
@@ -192,12 +192,13 @@ class Runtime:
         with self._lock:
             self.manager.shutdown()
 
-    def _start_s3(self, file: DatasetFile, wait: Callable[[float], object]) -> S3Dataset | None:
+    def _start_s3(self, file: DatasetFile, wait: Callable[[float], object]) -> LoadedFile | None:
         if not isinstance(self.settings.dataset, S3Uri):
             return None
         s3 = self.open_s3(file)
-        s3.start(lambda: wait(0), create=self.settings.create)
-        return s3
+        loaded = s3.start(lambda: wait(0), create=self.settings.create)
+        self.s3 = s3
+        return loaded
 
     def _check_place(self, file: DatasetFile) -> None:
         if file.path.is_file():

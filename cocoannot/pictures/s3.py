@@ -13,10 +13,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from cocoannot.errors import BadPicture, CocoannotError, S3Changed, S3Error, UnknownId
-from cocoannot.s3.bucket import Bucket, Seen
+from cocoannot.s3.body import Body, Seen
+from cocoannot.s3.bucket import Bucket
 from cocoannot.settings import S3Options, S3Uri
 
 if TYPE_CHECKING:
@@ -50,23 +51,6 @@ Render = Callable[[BinaryIO, str, int], bytes]
 Keep = Callable[[str, int, Callable[[], bytes]], Result]
 
 
-class Stream:
-    """A part of an object, in blocks. `close` gives up the connection that they come by. Raises `S3Error`."""
-
-    def __init__(self, blocks: Iterator[bytes], body: Any) -> None:
-        self._blocks = blocks
-        self._body = body
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._blocks)
-
-    def close(self) -> None:
-        self._body.close()
-
-
 class S3Object:
     """One version of an object, which a record calls `file_name`; `size` is in bytes, `etag` has its quotes."""
 
@@ -78,14 +62,15 @@ class S3Object:
         self._bucket = bucket
         self._key = key
 
-    def stream(self, start: int, length: int) -> Stream:
+    def stream(self, start: int, length: int) -> Body:
         """The `length` bytes from `start`, which are more than none. Raises `S3Error`; `S3Changed` at another version.
 
         All of that is known when this returns, but for a connection that breaks later.
         """
         whole = length == self.size
         part = (0, None) if whole else (start, start + length - 1)
-        seen, body = self._bucket.read(self._key, self.etag, *part)
+        body = self._bucket.read(self._key, self.etag, *part)
+        seen = body.seen
         # Not every server knows conditions and ranges.
         if seen.etag != self.etag or seen.size != length:
             body.close()
@@ -93,7 +78,7 @@ class S3Object:
             if seen.etag != self.etag:
                 raise S3Changed(f"read {uri}: it is not what it was")
             raise S3Error(f"read {uri}: {seen.size} bytes were announced where {length} were asked for")
-        return Stream(self._bucket.blocks(self._key, body, length), body)
+        return body
 
     @contextmanager
     def opened(self, first: int) -> Iterator[_Parts]:
@@ -288,7 +273,8 @@ class _Parts(io.RawIOBase):
                 f"the picture {self._source.file_name!r} is not served: to tell what it is takes reading more than the "
                 f"{self._limit} bytes that are allowed"
             )
-        return b"".join(self._source.stream(self._position, length))
+        with self._source.stream(self._position, length) as body:
+            return b"".join(body)
 
 
 def _contained(file_name: str) -> str:
