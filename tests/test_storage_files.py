@@ -15,8 +15,8 @@ from cocoannot.files.atomic import (
     clear_unfinished,
     content_of,
     copy_aside,
+    replace_file,
     unfinished,
-    write_whole,
 )
 from cocoannot.files.conflicts import load_file
 from cocoannot.files.dataset_file import DatasetFile
@@ -175,8 +175,8 @@ def test_writing_tells_the_content_that_is_then_in_the_file(tmp_path, blocks):
     assert written == content_of(tmp_path / "new.json") == Content(len(data), hashlib.sha256(data).hexdigest())
 
 
-def test_write_whole_replaces_the_file_and_tells_its_content(target):
-    content = write_whole(target, b"the new one")
+def test_replace_file_puts_the_new_content_in_place_and_tells_its_content(target):
+    content = replace_file(target, b"the new one")
     assert target.read_bytes() == b"the new one"
     assert content == content_of(target)
     assert names_in(target.parent) == [target.name]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import click
-from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from cocoannot.cli.output import errors_in_one_line, print_answer
@@ -20,8 +20,8 @@ from cocoannot.files.lock import Owner, describe
 from cocoannot.settings import S3Uri
 from cocoannot.store.memory.maintenance import MemoryMaintenance
 
-_TELL_EVERY = 2.0
-"""Seconds between two lines that say how far an upload is."""
+_SHOW_EVERY = 2.0
+"""Seconds between two lines that show how far an upload is."""
 
 
 @click.command("save-to-s3")
@@ -102,11 +102,9 @@ def _upload_here(file: DatasetFile, on_conflict: str | None) -> dict[str, Any]:
 def _ask_to_upload(owner: Owner, file: DatasetFile, on_conflict: str | None) -> dict[str, Any]:
     ask_status(owner, file)
     body = {"on_conflict": on_conflict} if on_conflict else {}
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
 
     def upload() -> dict[str, Any]:
-        with app.app_context():
-            return call(owner, "POST", "/api/save-to-s3", body)
+        return call(owner, "POST", "/api/save-to-s3", body)
 
     def look() -> tuple[int, int] | None:
         s3 = ask_status(owner, file)["s3"]
@@ -118,10 +116,11 @@ def _ask_to_upload(owner: Owner, file: DatasetFile, on_conflict: str | None) -> 
 
 def _with_progress(work: Callable[[], Any], look: Callable[[], tuple[int, int] | None]) -> Any:
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(work)
+        # With the context of this thread, which has the application.
+        future = pool.submit(copy_context().run, work)
         while True:
             try:
-                return future.result(_TELL_EVERY)
+                return future.result(_SHOW_EVERY)
             except TimeoutError:
                 if future.done():
                     raise

@@ -153,17 +153,17 @@ class DatasetFile:
         try:
             self.folder.mkdir(exist_ok=True)
             # Looked at twice: before all is written for nothing, and at the last moment.
-            if not overwrite:
-                self._refuse_changed()
+            if not overwrite and not self.identity.is_known(self.path):
+                raise self._file_changed()
             with NewFile(self.path) as new:
                 content = new.write(blocks)
                 version = Version(content.size, content.sha256, revision, dict(next_ids))
                 self.identity.expect(version)
-                changed = overwrite and not self.identity.is_known(self.path)
-                if not overwrite:
-                    self._refuse_changed()
+                is_theirs = not self.identity.is_known(self.path)
+                if is_theirs and not overwrite:
+                    raise self._file_changed()
                 suffix = f"theirs-{timestamp(now)}"
-                with kept_while_replaced(self.path, suffix, self.folder) if changed else nullcontext() as kept:
+                with kept_while_replaced(self.path, suffix, self.folder) if is_theirs else nullcontext() as kept:
                     self._back_up(now)
                     new.replace()
                 self.identity.replaced(version, new.stamp())
@@ -219,11 +219,9 @@ class DatasetFile:
         """The file as it was saved last, to be read whatever replaces it. Raises `SaveError`, `FileChanged`."""
         try:
             file = self.path.open("rb")
-            try:
-                self._refuse_changed()
-            except BaseException:
+            if not self.identity.is_known(self.path):
                 file.close()
-                raise
+                raise self._file_changed()
         except OSError as exc:
             raise save_error(self.name, exc) from exc
         return OpenedFile(file, self.identity.version)
@@ -235,14 +233,12 @@ class DatasetFile:
         except OSError as exc:
             raise save_error(self.name, exc) from exc
 
-    def _refuse_changed(self) -> None:
-        if not self.identity.is_known(self.path):
-            raise FileChanged(
-                f"something else changed {self.name}, so it is not written over; pending changes stay in memory, a "
-                f"copy goes to {self.unsaved}. `flask flush --on-conflict overwrite` saves them and keeps the other "
-                "version beside the dataset; to take the other version, stop the server, then `flask flush "
-                "--on-conflict theirs`"
-            )
+    def _file_changed(self) -> FileChanged:
+        return FileChanged(
+            f"something else changed {self.name}, so it is not written over; pending changes stay in memory, a copy "
+            f"goes to {self.unsaved}. `flask flush --on-conflict overwrite` saves them and keeps the other version "
+            "beside the dataset; to take the other version, stop the server, then `flask flush --on-conflict theirs`"
+        )
 
     def _back_up(self, now: float) -> None:
         try:

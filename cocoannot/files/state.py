@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from cocoannot.errors import DatasetError
-from cocoannot.files.atomic import Content, write_whole
+from cocoannot.files.atomic import Content, replace_file
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -87,4 +87,4 @@ def write_state(path: Path, state: State) -> None:
     """Replace the state file, durably. Raises `OSError`."""
     text = msgspec.json.encode(state)
     signed = _Signed(_FORMAT, hashlib.sha256(text).hexdigest(), msgspec.Raw(text))
-    write_whole(path, msgspec.json.encode(signed) + b"\n")
+    replace_file(path, msgspec.json.encode(signed) + b"\n")
