@@ -61,24 +61,14 @@ class S3Object:
         self.version = f"{S3Uri(bucket.name, key)}\0{seen.etag}"
         self._bucket = bucket
         self._key = key
+        self._seen = seen
 
     def stream(self, start: int, length: int) -> Body:
         """The `length` bytes from `start`, which are more than none. Raises `S3Error`; `S3Changed` at another version.
 
         All of that is known when this returns, but for a connection that breaks later.
         """
-        whole = length == self.size
-        part = (0, None) if whole else (start, start + length - 1)
-        body = self._bucket.read(self._key, self.etag, *part)
-        seen = body.seen
-        # Not every server knows conditions and ranges.
-        if seen.etag != self.etag or seen.size != length:
-            body.close()
-            uri = S3Uri(self._bucket.name, self._key)
-            if seen.etag != self.etag:
-                raise S3Changed(f"read {uri}: it is not what it was")
-            raise S3Error(f"read {uri}: {seen.size} bytes were announced where {length} were asked for")
-        return body
+        return self._bucket.read(self._key, self._seen, start, length)
 
     @contextmanager
     def opened(self, first: int) -> Iterator[_Parts]:

@@ -53,18 +53,9 @@ def download(
 
 def _open(remote: RemoteObject, seen: Seen) -> Body:
     try:
-        body = remote.bucket.read(remote.uri.key, seen.etag)
+        return remote.bucket.read(remote.uri.key, seen)
     except S3Changed:
-        raise _changed(remote) from None
-    # Not every server knows conditions.
-    if (body.seen.etag, body.seen.size) != (seen.etag, seen.size):
-        body.close()
-        raise _changed(remote)
-    return body
-
-
-def _changed(remote: RemoteObject) -> S3Error:
-    return S3Error(f"read {remote.uri}: it was changed in this moment; try again")
+        raise S3Error(f"read {remote.uri}: it was changed in this moment; try again") from None
 
 
 def _logged(body: Body, remote: RemoteObject, clock: Clock, beat: Callable[[], object]) -> Iterator[bytes]:

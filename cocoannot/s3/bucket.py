@@ -52,24 +52,30 @@ class Bucket:
                 return None
             return _seen(answer)
 
-    def read(self, key: str, etag: str | None = None, start: int = 0, end: int | None = None) -> Body:
-        """The object, or its bytes from `start` to `end`, that one included; the body is the caller's, to be closed.
+    def read(self, key: str, seen: Seen, start: int = 0, length: int | None = None) -> Body:
+        """The version of the object that was `seen`, or its `length` bytes from `start`; the caller closes the body.
 
-        Raises `S3Changed` where `etag` is given and the object has another one, or is gone.
+        That it is this version, and as many bytes, is known when this returns, but not a connection that breaks later.
+        Raises `S3Changed` where the object has another version, or is gone.
         """
-        wanted: dict[str, str] = {}
-        if etag is not None:
-            wanted["IfMatch"] = etag
-        if start or end is not None:
-            wanted["Range"] = f"bytes={start}-{'' if end is None else end}"
+        length = seen.size - start if length is None else length
+        part = {} if length == seen.size else {"Range": f"bytes={start}-{start + length - 1}"}
         with self._errors.translated("read", key):
             try:
-                answer = self._client.get_object(Bucket=self.name, Key=key, **wanted)
+                answer = self._client.get_object(Bucket=self.name, Key=key, IfMatch=seen.etag, **part)
             except ClientError as exc:
-                if etag is not None and error_code(exc) in _REFUSED_CONDITION:
-                    raise S3Changed(f"read {self._errors.uri(key)}: it is not what it was") from exc
+                if error_code(exc) in _REFUSED_CONDITION:
+                    raise self._changed(key) from exc
                 raise
-            return Body(_seen(answer), answer["Body"], self._errors, key)
+            body = Body(_seen(answer), answer["Body"], self._errors, key)
+        # Not every server knows conditions and ranges.
+        if body.seen.etag != seen.etag:
+            body.close()
+            raise self._changed(key)
+        if body.seen.size != length:
+            body.close()
+            raise S3Error(f"read {self._errors.uri(key)}: {body.seen.size} bytes came where {length} were asked for")
+        return body
 
     def put(self, key: str, body: io.RawIOBase, metadata: Mapping[str, str], condition: Mapping[str, str]) -> str:
         """Write the object in one request; returns its ETag. `condition` is `IfMatch` or `IfNoneMatch`, or nothing.
@@ -142,6 +148,9 @@ class Bucket:
             ]
         except (BotoCoreError, ValueError) as exc:
             raise S3Error(f"s3://{self.name}: {self._errors.reason(exc)}") from None
+
+    def _changed(self, key: str) -> S3Changed:
+        return S3Changed(f"read {self._errors.uri(key)}: it is not what it was")
 
     def _ask_why(self, key: str, refused: ClientError) -> None:
         """Return where the object that was looked at is missing; else raise the reason.
