@@ -9,6 +9,7 @@ from flask import Flask
 
 from cocoannot import create_app
 from cocoannot.extension import runtime
+from cocoannot.files.conflicts import LoadedFile
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.journal import Journal
 from cocoannot.store.memory.store import MemoryStore
@@ -27,10 +28,10 @@ class UnwrittenJournal(Journal):
 class UnwrittenStore(MemoryStore):
     """Holds a dataset whose changes are nowhere but in memory until they are saved."""
 
-    def load_file(self, file: DatasetFile, *, create: bool = False) -> None:
+    def load_file(self, file: DatasetFile, *, create: bool = False, loaded: LoadedFile | None = None) -> None:
         """As the real one does, with such a journal."""
         file.journal = UnwrittenJournal(file.journal.folder)
-        super().load_file(file, create=create)
+        super().load_file(file, create=create, loaded=loaded)
 
 
 def serve() -> Flask:

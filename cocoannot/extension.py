@@ -23,7 +23,7 @@ from cocoannot.store.memory.store import MemoryStore
 from cocoannot.store.queries import ImageQuery
 
 if TYPE_CHECKING:
-    from cocoannot.replica.replica import S3Dataset
+    from cocoannot.replica.replica import Replica
 
 _NAME = "cocoannot"
 
@@ -48,13 +48,13 @@ class Runtime:
             urgent=self.store.save_is_urgent,
         )
         self.pictures = Pictures(settings)
-        self.s3: S3Dataset | None = None
+        self.s3: Replica | None = None
 
     def uri(self) -> str:
         """The dataset as the operator calls it: its path, or `s3://BUCKET/KEY`."""
         return str(self.settings.dataset)
 
-    def s3_dataset(self) -> S3Dataset:
+    def s3_dataset(self) -> Replica:
         """The dataset's object in S3. Raises `NotInS3` where it has none, `NotLoaded` before the start."""
         if self.s3 is not None:
             return self.s3
@@ -62,21 +62,22 @@ class Runtime:
             raise NotLoaded("the dataset is not loaded yet; try again in a moment")
         raise NotInS3(f"{self.uri()} is a file on the server's disk, not from S3; POST /api/flush saves it")
 
-    def open_s3(self, file: DatasetFile) -> S3Dataset:
+    def open_s3(self, file: DatasetFile) -> Replica:
         """The object that `file` is the local copy of. Raises `NotInS3`, `S3Error`."""
         if not isinstance(self.settings.dataset, S3Uri):
             raise NotInS3(f"{self.uri()} is a file on this machine, not from S3")
         # Not before it is needed: boto3 takes a third of a second to be imported.
-        from cocoannot.replica.replica import S3Dataset
+        from cocoannot.replica.replica import Replica
 
-        return S3Dataset(self.settings.dataset, self.settings.s3_options(), file)
+        return Replica(self.settings.dataset, self.settings.s3_options(), file)
 
     def _load(self, file: DatasetFile, wait: Wait) -> None:
+        loaded = None
         if isinstance(self.settings.dataset, S3Uri):
             s3 = self.open_s3(file)
-            s3.start(lambda: wait(0), create=self.settings.create)
+            loaded = s3.start(lambda: wait(0), create=self.settings.create)
             self.s3 = s3
-        self.store.load_file(file, create=self.settings.create)
+        self.store.load_file(file, create=self.settings.create, loaded=loaded)
         self.pictures.start(file.path, self._first_images, lambda: wait(0))
 
     def _close(self) -> None:

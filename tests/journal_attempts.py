@@ -28,7 +28,7 @@ import faulted
 from cocoannot.errors import DatasetError, FileChanged, JournalError, NotDurable, SaveError
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.manager import DatasetManager
-from cocoannot.store.memory.settling import settle
+from cocoannot.store.memory.maintenance import MemoryMaintenance
 from cocoannot.store.memory.store import MemoryStore
 
 DATASET = """{
@@ -83,8 +83,8 @@ class World:
     def load(self) -> None:
         self.manager.store.load_file(DatasetFile(self.path, BACKUPS))
 
-    def settle(self, choice: str) -> None:
-        settle(DatasetFile(self.path, BACKUPS), choice, MOMENT)
+    def resolve(self, choice: str) -> None:
+        MemoryMaintenance(DatasetFile(self.path, BACKUPS)).resolve_conflict(choice, MOMENT)
 
     def text(self) -> str:
         return b"".join(self.manager.store.export().blocks).decode()
@@ -171,11 +171,11 @@ def _last_category(world: World) -> None:
 
 
 def _overwrite(world: World) -> None:
-    world.settle("overwrite")
+    world.resolve("overwrite")
 
 
 def _theirs(world: World) -> None:
-    world.settle("theirs")
+    world.resolve("theirs")
 
 
 _SETTLING = {_overwrite, _theirs}

@@ -14,7 +14,8 @@ from servers import ANNOTATION
 
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.manager import DatasetManager
-from cocoannot.replica.replica import S3Dataset, S3Status, Uploaded
+from cocoannot.replica.replica import Replica, S3Status
+from cocoannot.replica.upload import Uploaded
 from cocoannot.settings import S3Options, S3Uri
 from cocoannot.store.memory.store import MemoryStore
 
@@ -84,14 +85,14 @@ class LocalCopy:
     def start(self, *, create: bool = False, beat: Callable[[], object] = lambda: None) -> LocalCopy:
         """As the server does at its start. Raises `S3Error`, `DatasetError`."""
         self.open(self._options)
-        self.s3.start(beat, create=create)
-        self.manager.store.load_file(self.file, create=create)
+        loaded = self.s3.start(beat, create=create)
+        self.manager.store.load_file(self.file, create=create, loaded=loaded)
         return self
 
     def open(self, options: S3Options = OPTIONS) -> LocalCopy:
         """As a command does, which asks nothing and loads nothing yet."""
         self.file = DatasetFile(self.path)
-        self.s3 = S3Dataset(self.uri, options, self.file, self.clock)
+        self.s3 = Replica(self.uri, options, self.file, self.clock)
         self.manager = DatasetManager(MemoryStore(clock=self.clock))
         return self
 

@@ -14,21 +14,20 @@ import faulted
 from s3_servers import BUCKET
 
 from cocoannot.files.dataset_file import DatasetFile
-from cocoannot.replica.replica import S3Dataset
+from cocoannot.replica.replica import Replica
 from cocoannot.settings import S3Options, S3Uri
 from cocoannot.store.memory.store import MemoryStore
 
 create = sys.argv[1] == "True"
 
 
-def start(s3: S3Dataset, number: int) -> None:
+def start(s3: Replica, number: int) -> None:
     faulted.lead_up({"rename": number})
-    s3.start(lambda: None, create=create)
-    MemoryStore().load_file(s3.file, create=create)
+    MemoryStore().load_file(s3.file, create=create, loaded=s3.start(lambda: None, create=create))
 
 
-def open_copy(key: str, path: str) -> S3Dataset:
-    return S3Dataset(S3Uri(BUCKET, key), S3Options(10.0, "auto", "when_supported", True), DatasetFile(Path(path)))
+def open_copy(key: str, path: str) -> Replica:
+    return Replica(S3Uri(BUCKET, key), S3Options(10.0, "auto", "when_supported", True), DatasetFile(Path(path)))
 
 
 copies = [open_copy(*argument.split("=", 1)) for argument in sys.argv[2:]]

@@ -30,7 +30,7 @@ from cocoannot.files.atomic import unfinished
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.state import State, read_state, write_state
 from cocoannot.manager import DatasetManager
-from cocoannot.store.memory.settling import settle
+from cocoannot.store.memory.maintenance import MemoryMaintenance
 from cocoannot.store.memory.store import MemoryStore
 
 pytestmark = pytest.mark.torture
@@ -449,9 +449,9 @@ class Case:
             self.check_error(exc)
             return exc
 
-    def settle(self, choice: str) -> list[Path] | CocoannotError:
+    def resolve(self, choice: str) -> list[Path] | CocoannotError:
         try:
-            return settle(DatasetFile(self.path), choice, MOMENT)
+            return [*map(Path, MemoryMaintenance(DatasetFile(self.path)).resolve_conflict(choice, MOMENT))]
         except CocoannotError as exc:
             self.check_error(exc)
             return exc
@@ -477,19 +477,19 @@ def check_start(case: Case, started: Started, text: bytes, revision: int, file_r
     assert case.path.read_bytes() == changed.text == case.start().text
 
 
-def check_settling(case: Case, floor: int, *, must_work: bool) -> Counter[str]:
+def check_choices(case: Case, floor: int, *, must_work: bool) -> Counter[str]:
     """Each choice does what it says or changes nothing; the journal's changes are those above `floor`."""
     figures: Counter[str] = Counter()
     lines = all_good_lines(case.files, floor)
     for choice in ("overwrite", "theirs"):
         case.put_back()
-        kept = case.settle(choice)
+        kept = case.resolve(choice)
         if isinstance(kept, CocoannotError):
             assert not must_work, f"{choice} does not work: {kept}"
             assert case.files.items() <= files_in(case.folder).items(), f"{choice} raised and changed a file"
-            figures["not settled"] += 1
+            figures["not resolved"] += 1
             continue
-        figures["settled"] += 1
+        figures["resolved"] += 1
         names = {path.name: path for path in kept}
         journal = names.pop(f"{DATASET}.ours-{MOMENT}.journal")
         before = {Path(name).name: data for name, data in journal_of(case.files).items()}
@@ -531,7 +531,7 @@ def check_dataset(case: Case) -> Counter[str]:
     started = case.try_to_start()
     if isinstance(started, CocoannotError):
         assert bool(changes) == isinstance(started, JournalConflict), started
-        return Counter(refused=1) + check_settling(case, min(known), must_work=False)
+        return Counter(refused=1) + check_choices(case, min(known), must_work=False)
     assert not changes, "what the journal has was left out, or put on top of what somebody else wrote"
     assert any("something else wrote it" in text for text in started.warnings), started.warnings
     check_start(case, started, case.damaged, max(known) + 1, max(known) + 1)
@@ -545,12 +545,12 @@ def check_state(case: Case) -> Counter[str]:
         check_start(case, started, left.texts[left.revision], left.revision, left.file_revision)
         return Counter(whole=1)
     assert str(case.folder / STATE) in str(started)
-    figures = Counter(refused=1) + check_settling(case, -1, must_work=False)
+    figures = Counter(refused=1) + check_choices(case, -1, must_work=False)
     # What the message says: move it away.
     del case.files[STATE]
     case.put_back()
     assert isinstance(case.try_to_start(), JournalConflict)
-    return figures + check_settling(case, -1, must_work=True)
+    return figures + check_choices(case, -1, must_work=True)
 
 
 def check_segment(case: Case) -> Counter[str]:
@@ -563,7 +563,7 @@ def check_segment(case: Case) -> Counter[str]:
     # Lines that a power cut took leave none out of order.
     if rest and (is_rotten(case.damaged) or not all(line.durable <= last < line.revision for line in rest)):
         assert isinstance(started, JournalConflict), f"{last} and then {rest[0].revision}, and yet: {started}"
-        return Counter(refused=1) + check_settling(case, left.file_revision, must_work=True)
+        return Counter(refused=1) + check_choices(case, left.file_revision, must_work=True)
     assert isinstance(started, Started), f"refused, though nothing is missing that was fsynced: {started}"
     warned = bool(started.warnings)
     if last < left.revision:
@@ -615,7 +615,7 @@ def test_a_damaged_dataset_is_told_of_and_nothing_is_put_on_top_of_it(
 ) -> None:
     figures = run(folder / "case", prepared, seed, COUNTS["dataset"][torture], lambda _: [DATASET], check_dataset)
     tell("Damaged datasets", figures, seed)
-    assert figures.keys() >= {"refused", "settled"}
+    assert figures.keys() >= {"refused", "resolved"}
 
 
 def test_a_damaged_state_file_stops_the_start(
@@ -623,7 +623,7 @@ def test_a_damaged_state_file_stops_the_start(
 ) -> None:
     figures = run(folder / "case", prepared, seed, COUNTS["state"][torture], lambda _: [STATE], check_state)
     tell("Damaged state files", figures, seed)
-    assert figures.keys() >= {"refused", "settled"}
+    assert figures.keys() >= {"refused", "resolved"}
 
 
 def test_a_damaged_journal_stops_the_start_or_loses_no_more_than_a_torn_end(
@@ -632,4 +632,4 @@ def test_a_damaged_journal_stops_the_start_or_loses_no_more_than_a_torn_end(
     count = COUNTS["journal"][torture]
     figures = run(folder / "case", prepared, seed, count, lambda files: list(journal_of(files)), check_segment)
     tell("Damaged segments", figures, seed)
-    assert figures.keys() >= {"refused", "settled", "whole", "warned", "ended with a line"}
+    assert figures.keys() >= {"refused", "resolved", "whole", "warned", "ended with a line"}

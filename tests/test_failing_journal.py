@@ -33,7 +33,7 @@ from cocoannot.errors import DatasetError, JournalError
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.segments import read_segment
 from cocoannot.manager import DatasetManager
-from cocoannot.store.memory.settling import settle
+from cocoannot.store.memory.maintenance import MemoryMaintenance
 from cocoannot.store.memory.store import MemoryStore
 
 pytestmark = pytest.mark.torture
@@ -291,7 +291,7 @@ def check_settled(tried: Tried, attempt: Report) -> bool:
         again = "--on-conflict" in str(exc)
         assert again, (where(tried, attempt), exc)  # noqa: PT017
     if again:
-        settle(DatasetFile(path, BACKUPS), choice, f"{MOMENT}-2")
+        MemoryMaintenance(DatasetFile(path, BACKUPS)).resolve_conflict(choice, f"{MOMENT}-2")
         found = start(path)
     right = tried.expected[1]
     assert found.text == right["text"], where(tried, attempt)

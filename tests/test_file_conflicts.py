@@ -8,13 +8,15 @@ import os
 import shutil
 import signal
 import stat
+from pathlib import Path
 
 import pytest
 from tracing import needs_strace, run_traced
 
 from cocoannot.errors import DatasetError, FileChanged, SaveError
+from cocoannot.files.conflicts import load_file
 from cocoannot.files.dataset_file import DatasetFile
-from cocoannot.store.memory.settling import settle
+from cocoannot.store.memory.maintenance import MemoryMaintenance
 
 THEIRS = '{"images": [], "annotations": [], "categories": [{"id": 9, "name": "theirs"}]}'
 
@@ -62,6 +64,11 @@ def category_names(manager):
     return [category["name"] for category in manager.get_categories()]
 
 
+def resolve(path, choice):
+    """Decide while no server runs, at the moment 1; returns the paths of what is kept."""
+    return [Path(kept) for kept in MemoryMaintenance(DatasetFile(path)).resolve_conflict(choice, "1")]
+
+
 def others(path):
     """The names of all files beside the dataset, without its own folder."""
     return sorted(each.name for each in path.parent.iterdir() if each != path and each.is_file())
@@ -91,7 +98,7 @@ def test_a_file_that_something_else_changes_while_it_is_saved_is_not_written_ove
     """The block that is being written changes the file: after the first look at it, before the second."""
     dataset_path.write_text("old")
     file = DatasetFile(dataset_path)
-    file.read()
+    load_file(file)
 
     def blocks():
         yield b"ours"
@@ -174,7 +181,7 @@ def test_unsaved_json_is_as_private_as_the_dataset(manager, dataset_path, unsave
     assert stat.S_IMODE(unsaved.stat().st_mode) == 0o600
 
 
-def test_status_shows_the_conflict_until_it_is_settled(conflict, dataset_path):
+def test_status_shows_the_conflict_until_it_is_resolved(conflict, dataset_path):
     error = conflict.store.status().last_error
     assert f"something else changed {dataset_path}" in error
     assert "`flask flush --on-conflict overwrite`" in error
@@ -294,11 +301,11 @@ def test_a_start_with_unsaved_changes_of_a_conflict_is_refused_and_says_how_to_c
 
 
 def test_choosing_ours_puts_it_in_place_and_keeps_theirs(conflict, open_dataset, dataset_path, unsaved):
-    (kept,) = settle(DatasetFile(dataset_path), "overwrite", "1")
+    (kept,) = resolve(dataset_path, "overwrite")
     assert kept == dataset_path.with_name("dataset.json.theirs-1")
     assert kept.read_text() == THEIRS
     assert not unsaved.exists()
-    assert DatasetFile(dataset_path).known().revision == 1
+    assert MemoryMaintenance(DatasetFile(dataset_path)).status().file_revision == 1
     again = open_dataset()
     assert category_names(again) == category_names(conflict)
     assert again.revision == conflict.revision == 1
@@ -306,7 +313,7 @@ def test_choosing_ours_puts_it_in_place_and_keeps_theirs(conflict, open_dataset,
 
 
 def test_choosing_theirs_leaves_it_in_place_and_keeps_ours(conflict, open_dataset, dataset_path, unsaved):
-    kept, journal = settle(DatasetFile(dataset_path), "theirs", "1")
+    kept, journal = resolve(dataset_path, "theirs")
     assert (kept.name, journal.name) == ("dataset.json.ours-1", "dataset.json.ours-1.journal")
     assert kept.read_bytes() == b"".join(conflict.store.export().blocks)
     assert not unsaved.exists()
@@ -316,12 +323,14 @@ def test_choosing_theirs_leaves_it_in_place_and_keeps_ours(conflict, open_datase
     assert again.get_next_annotation_id() == conflict.get_next_annotation_id()
 
 
-@pytest.mark.parametrize("choice", ["overwrite", "theirs"])
-def test_choosing_never_writes_over_what_was_kept_before(conflict, dataset_path, choice):
-    dataset_path.with_name("dataset.json.kept").write_text("precious")
-    kept = DatasetFile(dataset_path).resolve(choice, "kept")
-    assert kept.name == "dataset.json.kept-2"
-    assert dataset_path.with_name("dataset.json.kept").read_text() == "precious"
+@pytest.mark.parametrize(
+    ("choice", "name"), [("overwrite", "dataset.json.theirs-1"), ("theirs", "dataset.json.ours-1")]
+)
+def test_choosing_never_writes_over_what_was_kept_before(conflict, dataset_path, choice, name):
+    dataset_path.with_name(name).write_text("precious")
+    kept = resolve(dataset_path, choice)[0]
+    assert kept.name == f"{name}-2"
+    assert dataset_path.with_name(name).read_text() == "precious"
 
 
 def test_choosing_ours_keeps_the_mode_of_the_dataset(manager, dataset_path):
@@ -330,31 +339,31 @@ def test_choosing_ours_keeps_the_mode_of_the_dataset(manager, dataset_path):
     dataset_path.write_text(THEIRS)
     with pytest.raises(FileChanged):
         manager.save()
-    kept = DatasetFile(dataset_path).resolve("overwrite", "theirs-1")
+    (kept,) = resolve(dataset_path, "overwrite")
     assert [stat.S_IMODE(path.stat().st_mode) for path in (dataset_path, kept)] == [0o660, 0o660]
 
 
 def test_choosing_ours_where_theirs_was_deleted_keeps_nothing_aside(conflict, dataset_path):
     dataset_path.unlink()
-    assert DatasetFile(dataset_path).resolve("overwrite", "theirs-1") is None
+    assert resolve(dataset_path, "overwrite") == []
     assert names_in(dataset_path)[-1] == "ours"
     assert others(dataset_path) == []
 
 
 def test_choosing_fails_where_there_is_nothing_to_choose(manager, dataset_path):
     with pytest.raises(DatasetError, match="there is no conflict to settle"):
-        DatasetFile(dataset_path).resolve("overwrite", "theirs-1")
+        resolve(dataset_path, "overwrite")
 
 
 def test_choosing_says_the_reason_where_the_disk_fails(conflict, dataset_path, unsaved):
     dataset_path.unlink()
     dataset_path.mkdir()
     with pytest.raises(SaveError, match="Is a directory; both versions are still there"):
-        DatasetFile(dataset_path).resolve("overwrite", "theirs-1")
+        resolve(dataset_path, "overwrite")
     assert names_in(unsaved)[-1] == "ours"
 
 
-_SETTLE = """
+_OVERWRITE = """
 import sys
 from pathlib import Path
 from cocoannot.manager import DatasetManager
@@ -376,7 +385,7 @@ def test_unsaved_json_of_a_process_that_died_before_clearing_up_is_cleared(
     manager, open_dataset, dataset_path, unsaved
 ):
     kill = ["-P", str(unsaved), "-e", "trace=unlink", "-e", "inject=unlink:signal=SIGKILL"]
-    assert run_traced(_SETTLE, dataset_path, THEIRS, options=kill).returncode == -signal.SIGKILL
+    assert run_traced(_OVERWRITE, dataset_path, THEIRS, options=kill).returncode == -signal.SIGKILL
     assert unsaved.exists()
     again = open_dataset()
     assert category_names(again)[-1] == "ours"
@@ -384,7 +393,7 @@ def test_unsaved_json_of_a_process_that_died_before_clearing_up_is_cleared(
     assert not unsaved.exists()
 
 
-def test_overwrite_settles_a_conflict_that_only_a_replacement_met(manager, dataset_path):
+def test_overwrite_resolves_a_conflict_that_only_a_replacement_met(manager, dataset_path):
     dataset_path.write_text(THEIRS)
     with pytest.raises(FileChanged):
         manager.set_annotations([])

@@ -20,7 +20,7 @@ from s3_faults import closed_address
 from s3_onlooker import Onlooker, onlooker_of
 from s3_servers import BUCKET, S3Server, lead_here
 from servers import ROOT, until
-from tracing import needs_strace
+from tracing import needs_strace, run_traced
 
 from cocoannot import create_app
 from cocoannot.errors import DatasetError, OwnedElsewhere, S3Conflict, S3Error, SaveError
@@ -81,6 +81,25 @@ def test_without_edits_and_changes_in_s3_the_copy_is_used(level: LocalCopy, ther
     level.start()
     assert level.state == "level"
     assert [request.method for request in onlooker.requests] == ["HEAD"]
+
+
+@needs_strace
+def test_the_copy_is_read_once_at_a_start(level: LocalCopy, tmp_path: Path) -> None:
+    script = """
+import sys
+from cocoannot import create_app
+from cocoannot.extension import runtime
+state = runtime(create_app({"COCOANNOT_DATASET": sys.argv[1], "COCOANNOT_CACHE": sys.argv[2]}))
+state.start("")
+state.stop()
+"""
+    log = tmp_path / "log"
+    for opened in (0, 1):
+        done = run_traced(script, level.uri, tmp_path / "cache", options=["-e", "trace=openat"], log=log)
+        assert done.returncode == 0, done.stderr
+        (path,) = (tmp_path / "cache" / "datasets").glob("*/*.json")
+        # What was downloaded is read to load it.
+        assert log.read_text().count(f'"{path}", O_RDONLY') == 1, opened
 
 
 def test_without_edits_the_newer_object_is_downloaded(level: LocalCopy, there: Object, small: dict[str, Any]) -> None:

@@ -791,6 +791,17 @@ def test_a_download_that_does_not_bring_all_stops_the_start_and_leaves_nothing_b
     assert annotator.copy.read_bytes() == dataset
 
 
+def test_another_version_from_a_server_that_knows_no_conditions_stops_the_start(
+    scripted: ScriptedS3, dataset: bytes, open_annotator: Open
+) -> None:
+    other = Stored(dataset.replace(b"a small dataset", b"a SMALL dataset"))
+    scripted.next("GET", lambda request: request.send_object(other))
+    annotator = open_annotator()
+    check_not_started(annotator, "it was changed in this moment")
+    annotator.again()
+    assert annotator.copy.read_bytes() == dataset
+
+
 # Full disks
 
 

@@ -22,10 +22,10 @@ from s3_servers import S3Server, lead_here
 from servers import Server, send, serve, until
 
 from cocoannot.errors import Conflict, S3Conflict, S3Error
-from cocoannot.files.dataset_file import Held
+from cocoannot.files.dataset_file import OpenedFile
 from cocoannot.files.state import Version
 from cocoannot.manager import DatasetManager
-from cocoannot.replica.replica import Uploaded
+from cocoannot.replica.upload import Uploaded
 from cocoannot.s3.bucket import MAX_BYTES
 from cocoannot.settings import Settings
 
@@ -163,11 +163,11 @@ def test_dataset_that_one_request_does_not_bring_is_a_clear_error(
     copy: LocalCopy, there: Object, onlooker: Onlooker, tmp_path: Path
 ) -> None:
     class Huge(DatasetManager):
-        def hold_file(self) -> Held:
+        def hold_file(self) -> OpenedFile:
             path = tmp_path / "huge"
             with path.open("wb") as file:
                 file.truncate(MAX_BYTES + 1)
-            return Held(path.open("rb"), Version(MAX_BYTES + 1, sha256(b""), 9, {}))
+            return OpenedFile(path.open("rb"), Version(MAX_BYTES + 1, sha256(b""), 9, {}))
 
     manager = Huge()
     manager.store.load_file(copy.file)

@@ -15,9 +15,10 @@ from cocoannot.files.atomic import (
     clear_unfinished,
     content_of,
     copy_aside,
+    replace_file,
     unfinished,
-    write_whole,
 )
+from cocoannot.files.conflicts import load_file
 from cocoannot.files.dataset_file import DatasetFile
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to somebody else")
@@ -174,8 +175,8 @@ def test_writing_tells_the_content_that_is_then_in_the_file(tmp_path, blocks):
     assert written == content_of(tmp_path / "new.json") == Content(len(data), hashlib.sha256(data).hexdigest())
 
 
-def test_write_whole_replaces_the_file_and_tells_its_content(target):
-    content = write_whole(target, b"the new one")
+def test_replace_file_puts_the_new_content_in_place_and_tells_its_content(target):
+    content = replace_file(target, b"the new one")
     assert target.read_bytes() == b"the new one"
     assert content == content_of(target)
     assert names_in(target.parent) == [target.name]
@@ -206,7 +207,7 @@ def test_a_dataset_that_is_a_symbolic_link_stays_one_and_its_target_is_replaced(
     link = links / "current.json"
     link.symlink_to(target)
     file = DatasetFile(link)
-    file.read()
+    load_file(file)
     file.save([b"the new one"], 1, {})
     assert link.is_symlink()
     assert target.read_bytes() == b"the new one"
@@ -217,7 +218,7 @@ def test_a_dataset_that_is_a_symbolic_link_stays_one_and_its_target_is_replaced(
 def test_a_save_keeps_the_mode_of_the_dataset(target):
     target.chmod(0o640)
     file = DatasetFile(target)
-    file.read()
+    load_file(file)
     target.chmod(0o600)
     file.save([b"the new one"], 1, {})
     assert mode_of(target) == 0o600
@@ -229,7 +230,7 @@ def test_reading_a_dataset_clears_away_what_a_killed_process_left(target):
     left = [unfinished(target), *(unfinished(file.folder / name) for name in ("state.json", "dataset.json.theirs-1"))]
     for path in left:
         path.write_bytes(b"half of")
-    file.read()
+    load_file(file)
     assert [path for path in left if path.exists()] == []
     assert target.read_bytes() == b"the old one"
 

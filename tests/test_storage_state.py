@@ -13,6 +13,7 @@ from cocoannot.files.atomic import Content
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.state import State, Version, read_state, write_state
 from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.maintenance import MemoryMaintenance
 
 OLD = Version(11, "ab" * 32, 3, {"annotations": 5})
 NEW = Version(12, "cd" * 32, 4, {"annotations": 9, "images": 1})
@@ -157,12 +158,13 @@ def test_ids_go_on_where_something_else_changed_the_dataset(dataset, start, smal
     assert start().get_next_category_id() == given + 11
 
 
-def test_known_tells_the_newest_version_without_reading_the_dataset(dataset, start):
-    assert DatasetFile(dataset).known() is None
+def test_the_status_of_a_stopped_dataset_tells_the_newest_version_without_reading_the_dataset(dataset, start):
+    stopped = MemoryMaintenance(DatasetFile(dataset))
+    assert stopped.status().file_revision is None
     manager = start()
     manager.add_category({"name": "bird"})
     manager.save()
-    assert DatasetFile(dataset).known().revision == 1
+    assert stopped.status().file_revision == 1
 
 
 def test_a_start_on_a_file_that_cannot_be_kept_writes_nothing(dataset, start, tmp_path):

@@ -10,8 +10,9 @@ import threading
 from flask import Flask
 
 from cocoannot.cli.check import check
+from cocoannot.cli.flush import flush
 from cocoannot.cli.s3 import pull_from_s3, save_to_s3
-from cocoannot.cli.server import flush, status
+from cocoannot.cli.status import status
 
 
 def register(app: Flask) -> None:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import click
-from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from cocoannot.cli.common_options import as_one_line, moment, owned, print_answer
+from cocoannot.cli.output import errors_in_one_line, print_answer
 from cocoannot.cli.server_client import ask_status, call
 from cocoannot.errors import CocoannotError, DatasetError, NotInS3, OwnedElsewhere
 from cocoannot.extension import runtime
 from cocoannot.files.dataset_file import DatasetFile
-from cocoannot.files.lock import Owner, describe, find_owner
+from cocoannot.files.kept_copies import timestamp
+from cocoannot.files.lock import Owner, describe
 from cocoannot.settings import S3Uri
-from cocoannot.store.memory.store import MemoryStore
+from cocoannot.store.memory.maintenance import MemoryMaintenance
 
-_TELL_EVERY = 2.0
-"""Seconds between two lines that say how far an upload is."""
+_SHOW_EVERY = 2.0
+"""Seconds between two lines that show how far an upload is."""
 
 
 @click.command("save-to-s3")
@@ -31,14 +32,14 @@ _TELL_EVERY = 2.0
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_appcontext
-@as_one_line
+@errors_in_one_line
 def save_to_s3(on_conflict: str | None, as_json: bool) -> None:
     """Save pending changes, then upload the dataset to S3.
 
     Asks the server that owns the dataset; where none runs, the local copy is uploaded, with its journal.
     """
     file = _local_copy()
-    owner = find_owner(file.lock.path)
+    owner = MemoryMaintenance(file).owner()
     answer = _upload_here(file, on_conflict) if owner is None else _ask_to_upload(owner, file, on_conflict)
     text = (
         f"Uploaded to {answer['s3_uri']}: revision {answer['revision']}, {answer['size']} bytes, ETag {answer['etag']}"
@@ -50,18 +51,18 @@ def save_to_s3(on_conflict: str | None, as_json: bool) -> None:
 @click.command("pull-from-s3")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_appcontext
-@as_one_line
+@errors_in_one_line
 def pull_from_s3(as_json: bool) -> None:
     """Take S3's version, with the server stopped; the local one is kept beside it."""
     file = _local_copy()
-    owner = find_owner(file.lock.path)
-    if owner is not None:
+    maintenance = MemoryMaintenance(file)
+    if (owner := maintenance.owner()) is not None:
         raise OwnedElsewhere(f"{runtime().uri()} is served by {describe(owner)}; stop it first")
     file.path.parent.mkdir(parents=True, exist_ok=True)
-    with owned(file):
-        _bring_in_journal(file)
-        s3 = runtime().open_s3(file)
-        kept = [str(path) for path in s3.pull(lambda: None, moment())]
+    with maintenance.owned():
+        if maintenance.exists:
+            _flush(maintenance)
+        kept = [str(path) for path in runtime().open_s3(file).pull(lambda: None, timestamp())]
     text = f"Downloaded {runtime().uri()} to {file.path}" + (f"; kept beside it: {', '.join(kept)}" if kept else "")
     print_answer({"uri": runtime().uri(), "path": str(file.path), "kept": kept}, text, as_json)
 
@@ -76,23 +77,20 @@ def _local_copy() -> DatasetFile:
     return file
 
 
-def _bring_in_journal(file: DatasetFile) -> None:
-    """So that one file has all that is ours; where that can't be, its parts are kept one by one."""
-    if file.path.exists():
-        store = MemoryStore()
-        try:
-            store.load_file(file)
-            store.save()
-        except CocoannotError as exc:
-            click.echo(f"note: {exc}", err=True)
+def _flush(maintenance: MemoryMaintenance) -> None:
+    """Let one file have all that is ours; where that can't be, its parts are kept one by one."""
+    try:
+        maintenance.flush()
+    except CocoannotError as exc:
+        click.echo(f"note: {exc}", err=True)
 
 
 def _upload_here(file: DatasetFile, on_conflict: str | None) -> dict[str, Any]:
-    if not file.path.exists():
+    maintenance = MemoryMaintenance(file)
+    if not maintenance.exists:
         raise DatasetError(f"there is no local copy of {runtime().uri()} to upload, {file.path} does not exist")
-    with owned(file):
-        s3, store = runtime().open_s3(file), MemoryStore()
-        store.load_file(file)
+    with maintenance.owned():
+        s3, store = runtime().open_s3(file), maintenance.load()
         uploaded = _with_progress(
             lambda: s3.upload(store, overwrite=on_conflict == "overwrite"),
             lambda: s3.status(store.revision).uploading,
@@ -104,11 +102,9 @@ def _upload_here(file: DatasetFile, on_conflict: str | None) -> dict[str, Any]:
 def _ask_to_upload(owner: Owner, file: DatasetFile, on_conflict: str | None) -> dict[str, Any]:
     ask_status(owner, file)
     body = {"on_conflict": on_conflict} if on_conflict else {}
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
 
     def upload() -> dict[str, Any]:
-        with app.app_context():
-            return call(owner, "POST", "/api/save-to-s3", body)
+        return call(owner, "POST", "/api/save-to-s3", body)
 
     def look() -> tuple[int, int] | None:
         s3 = ask_status(owner, file)["s3"]
@@ -120,10 +116,11 @@ def _ask_to_upload(owner: Owner, file: DatasetFile, on_conflict: str | None) -> 
 
 def _with_progress(work: Callable[[], Any], look: Callable[[], tuple[int, int] | None]) -> Any:
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(work)
+        # With the context of this thread, which has the application.
+        future = pool.submit(copy_context().run, work)
         while True:
             try:
-                return future.result(_TELL_EVERY)
+                return future.result(_SHOW_EVERY)
             except TimeoutError:
                 if future.done():
                     raise

@@ -1,4 +1,4 @@
-"""Replacing files whole: written beside the target, fsynced, renamed over it. What is in them is not known here."""
+"""Replacing files: written beside the target, fsynced, renamed over it. What is in them is not known here."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def clear_all_unfinished(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_whole(target: Path, data: bytes) -> Content:
+def replace_file(target: Path, data: bytes) -> Content:
     """Replace a small file and make it durable. Raises `OSError`."""
     with NewFile(target) as new:
         content = new.write([data])

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from cocoannot.errors import DatasetError
-from cocoannot.files.atomic import Content, write_whole
+from cocoannot.files.atomic import Content, replace_file
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -49,6 +49,12 @@ class State(msgspec.Struct, frozen=True):
     remote: Remote | None = None
     coming: Remote | None = None
 
+    def remote_of(self, version: Version) -> Remote | None:
+        """What is agreed with S3 where the file is `version`."""
+        if self.coming is not None and self.coming.sha256 == version.sha256:
+            return self.coming
+        return self.remote
+
 
 class _Signed(msgspec.Struct):
     format: int
@@ -81,4 +87,4 @@ def write_state(path: Path, state: State) -> None:
     """Replace the state file, durably. Raises `OSError`."""
     text = msgspec.json.encode(state)
     signed = _Signed(_FORMAT, hashlib.sha256(text).hexdigest(), msgspec.Raw(text))
-    write_whole(path, msgspec.json.encode(signed) + b"\n")
+    replace_file(path, msgspec.json.encode(signed) + b"\n")

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from cocoannot.errors import S3Changed, S3Error, UnknownId
 from cocoannot.pictures.formats import media_type
 from cocoannot.pictures.names import missing, read
 from cocoannot.pictures.parts import MOST, Parts
 from cocoannot.pictures.source import Identify, Image, Picture, Reading, Result
-from cocoannot.s3.bucket import Bucket, Seen
+from cocoannot.s3.body import Body, Seen
+from cocoannot.s3.bucket import Bucket
 from cocoannot.settings import S3Uri
 
 SAMPLE = 20
@@ -33,23 +34,6 @@ _READINGS = 5
 
 _ATTEMPTS = 3
 _REMEMBERED = 10_000
-
-
-class Stream:
-    """A part of an object, in blocks. `close` gives up the connection that they come by. Raises `S3Error`."""
-
-    def __init__(self, blocks: Iterator[bytes], body: Any) -> None:
-        self._blocks = blocks
-        self._body = body
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._blocks)
-
-    def close(self) -> None:
-        self._body.close()
 
 
 class S3Picture:
@@ -96,19 +80,9 @@ class S3Picture:
             parts.allow(2 * self.size)
             yield file
 
-    def stream(self, start: int, length: int) -> Stream:
+    def stream(self, start: int, length: int) -> Body:
         """As `Picture` says. What S3 refuses is known when this returns, but not a connection that breaks later."""
-        whole = length == self.size
-        part = (0, None) if whole else (start, start + length - 1)
-        seen, body = self._bucket.read(self._key, self._seen.etag, *part)
-        # Not every server knows conditions and ranges.
-        if seen.etag != self._seen.etag or seen.size != length:
-            body.close()
-            uri = S3Uri(self._bucket.name, self._key)
-            if seen.etag != self._seen.etag:
-                raise S3Changed(f"read {uri}: it is not what it was")
-            raise S3Error(f"read {uri}: {seen.size} bytes were announced where {length} were asked for")
-        return Stream(self._bucket.blocks(self._key, body, length), body)
+        return self._bucket.read(self._key, self._seen, start, length)
 
     @contextmanager
     def _parts(self, first: int) -> Iterator[Parts]:

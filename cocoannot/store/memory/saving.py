@@ -16,17 +16,17 @@ from __future__ import annotations
 import logging
 import shlex
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
 from cocoannot.changes.change import Change
+from cocoannot.clock import Clock
 from cocoannot.coco.parser import Document, read_document
 from cocoannot.coco.serializer import FrozenDataset, Piece, split
 from cocoannot.errors import DatasetError, FileChanged, JournalError, NotDurable, NotLoaded, SaveError, VersionMismatch
-from cocoannot.files.dataset_file import DatasetFile, Found, Held
+from cocoannot.files.conflicts import LoadedFile, keep_unsaved, load_file
+from cocoannot.files.dataset_file import DatasetFile, OpenedFile
 from cocoannot.files.journal import Journal
 from cocoannot.files.state import Remote
 from cocoannot.store.base import SaveCounts, Saved
@@ -39,14 +39,6 @@ from cocoannot.store.memory.tables import Tables
 log = logging.getLogger(__name__)
 
 _EMPTY = b'{"info": {}, "licenses": [], "images": [], "annotations": [], "categories": []}\n'
-
-
-class Clock(Protocol):
-    """The time in seconds; the module `time` is one."""
-
-    def time(self) -> float: ...
-
-    def monotonic(self) -> float: ...
 
 
 class FileSaver:
@@ -81,26 +73,33 @@ class FileSaver:
         """This moment, by both clocks."""
         return Moment(self._clock.time(), self._clock.monotonic())
 
-    def load(self, file: DatasetFile, *, create: bool = False, lenient: bool = False) -> None:
+    def load(self, file: DatasetFile, *, create: bool = False, loaded: LoadedFile | None = None) -> None:
         """Read the dataset into memory; `create` makes an empty one where there is no file. Raises `DatasetError`.
 
-        Changes that the journal has above the file are made again, and are pending. With `lenient`, the operator has
-        decided to put them on top of a file that they may not belong to.
+        Changes that the journal has above the file are made again, and are pending. `loaded` is what was read of the
+        file already.
         """
         if create and not file.path.exists():
             file.create(_EMPTY)
-        found = file.read(settle=True) if lenient else file.read()
+        found = loaded or load_file(file)
         tables = Tables(_read_document(found.data, file.name), found.version.next_ids)
-        if not lenient:
-            file.remember(tables.next_ids)
-        self._take(file, tables, found, replay(tables, found.entries, lenient=lenient), lenient=lenient)
-        if lenient:
-            return
+        file.remember(tables.next_ids)
+        self._take(file, tables, found, replay(tables, found.entries), found.revision)
         log.info("Dataset loaded into memory from %s", file.name)
         if not found.is_known and found.version.revision:
             log.warning("%s is not as it was saved last: something else wrote it; it is taken as it is", file.name)
         for warning in self._state.warnings:
             log.warning("%s: %s; kept as it is", file.name, warning)
+
+    def load_uncertain(self, file: DatasetFile, found: LoadedFile) -> None:
+        """Take what was found, and put the journal's changes on top, though it is not certain that they belong there.
+
+        For a `JournalConflict` that the operator has decided. Raises `DatasetError`, `AmbiguousId`.
+        """
+        tables = Tables(_read_document(found.data, file.name), found.version.next_ids)
+        changes = replay(tables, found.entries, lenient=True)
+        # None that anybody has seen stands for this.
+        self._take(file, tables, found, changes, found.revision + 1)
 
     def save(self, *, overwrite: bool = False, automatic: bool = False) -> Saved | None:
         """See `cocoannot.store.base.Saves`, here and below."""
@@ -181,26 +180,24 @@ class FileSaver:
             since = self._state.pending.since
             return None if since is None else since.monotonic
 
-    def hold_file(self) -> Held:
+    def hold_file(self) -> OpenedFile:
         """The file as the last save left it, to be read whatever a save does. Raises `SaveError`, `FileChanged`."""
         with self._saving:
-            return self.file.hold()
+            return self.file.open_saved()
 
     def remember_remote(self, remote: Remote) -> None:
         """Write down what was agreed with S3. Raises `SaveError`."""
         with self._saving:
             self.file.remember_remote(remote)
 
-    def _take(self, file: DatasetFile, tables: Tables, found: Found, changes: list[Change], *, lenient: bool) -> None:
-        file_revision, revision = found.version.revision, found.revision
+    def _take(self, file: DatasetFile, tables: Tables, found: LoadedFile, changes: list[Change], revision: int) -> None:
+        file_revision = found.version.revision
         try:
-            doubts = file.journal.open(revision, file_revision)
+            doubts = file.journal.open(found.revision, file_revision)
         except OSError as exc:
             raise DatasetError(f"can't mend the journal {file.journal.folder}: {exc.strerror}") from exc
         for text in doubts:
             log.warning("%s", text)
-        # Of what the operator decided on, none that anybody has seen stands for the revision.
-        revision += lenient
         with self._saving, self._changing:
             self._file = file
             self._state.load(tables, file_revision, changes, revision, self.now())
@@ -249,10 +246,7 @@ class FileSaver:
     ) -> Path | None:
         with self._failure_told():
             started = self.now()
-            suffix = time.strftime("theirs-%Y%m%dT%H%M%SZ", time.gmtime(started.wall))
-            kept = self.file.save(
-                split(pieces), revision, next_ids, keep_theirs=suffix if overwrite else None, now=started.wall
-            )
+            kept = self.file.save(split(pieces), revision, next_ids, overwrite=overwrite, now=started.wall)
         ended = self.now()
         seconds = ended.monotonic - started.monotonic
         self.last_saved_at, self.last_save_seconds, self.last_error = ended.wall, seconds, None
@@ -288,7 +282,7 @@ class FileSaver:
                 return error
             frozen, next_ids = state.tables.freeze(), dict(state.tables.next_ids)
         try:
-            self.file.keep_unsaved(split(frozen.pieces()), revision, next_ids)
+            keep_unsaved(self.file, split(frozen.pieces()), revision, next_ids)
         except SaveError as exc:
             return FileChanged(f"{error} (this failed too: {exc})", disk_full=exc.disk_full)
         return error

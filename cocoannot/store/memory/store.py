@@ -14,17 +14,19 @@ from pathlib import Path
 
 from cocoannot.changes.change import Change
 from cocoannot.changes.operations import Operation
+from cocoannot.clock import Clock
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.serializer import split
 from cocoannot.errors import VersionMismatch
+from cocoannot.files.conflicts import LoadedFile
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.store import base
 from cocoannot.store.base import Committed, Export, Found, Head, Page, Status, Version
 from cocoannot.store.memory import queries
 from cocoannot.store.memory.barging_lock import BargingLock
 from cocoannot.store.memory.journal_changes import encode_change
-from cocoannot.store.memory.saving import Clock, FileSaver
+from cocoannot.store.memory.saving import FileSaver
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.statistics import statistics
 from cocoannot.store.queries import CategoryQuery, Derived, Query, Statistics
@@ -65,9 +67,9 @@ class MemoryStore:
         """Serve the file at the path `uri`, with what its journal has above it."""
         self.load_file(DatasetFile(Path(uri)), create=create)
 
-    def load_file(self, file: DatasetFile, *, create: bool = False) -> None:
-        """Like `load`, for a file that is open already. Raises `DatasetError`."""
-        self.file_saver.load(file, create=create)
+    def load_file(self, file: DatasetFile, *, create: bool = False, loaded: LoadedFile | None = None) -> None:
+        """Like `load`, for a file of which something, or all that was `loaded`, is known. Raises `DatasetError`."""
+        self.file_saver.load(file, create=create, loaded=loaded)
 
     @property
     def is_loaded(self) -> bool:

@@ -1,0 +1,74 @@
+"""`flask flush`: the running server is asked to save; where none runs, the journal is brought into the file here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from cocoannot.cli.output import errors_in_one_line, print_answer
+from cocoannot.cli.server_client import ask_status, call
+from cocoannot.errors import DatasetError, OwnedElsewhere
+from cocoannot.extension import runtime
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.kept_copies import timestamp
+from cocoannot.files.lock import Owner, describe
+from cocoannot.store.memory.maintenance import MemoryMaintenance
+
+
+@click.command()
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["overwrite", "theirs"]),
+    help="Where something else changed the file: `overwrite` saves our version and keeps theirs beside it; "
+    "`theirs` (with the server stopped) takes theirs and keeps ours beside it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_appcontext
+@errors_in_one_line
+def flush(on_conflict: str | None, as_json: bool) -> None:
+    """Save pending changes now.
+
+    Asks the server that owns the dataset. Where none runs, what a crashed one left in its journal is brought into the
+    file, and a conflict that it left behind can be settled.
+    """
+    file = DatasetFile(runtime().settings.dataset_path())
+    maintenance = MemoryMaintenance(file)
+    if (owner := maintenance.owner()) is not None:
+        answer, text = _ask_to_save(owner, file, on_conflict)
+    elif not maintenance.exists:
+        raise DatasetError(f"{file.name} does not exist; correct COCOANNOT_DATASET")
+    elif on_conflict is None:
+        answer, text = _save_journal(maintenance, file.name)
+    else:
+        answer, text = _resolve_conflict(maintenance, on_conflict)
+    print_answer(answer, text, as_json)
+
+
+def _ask_to_save(owner: Owner, file: DatasetFile, on_conflict: str | None) -> tuple[dict[str, Any], str]:
+    if on_conflict == "theirs":
+        raise OwnedElsewhere(
+            f"{file.name} is served by {describe(owner)}; stop it first: its version can't change under it"
+        )
+    ask_status(owner, file)
+    answer = call(owner, "POST", "/api/flush", {"on_conflict": on_conflict} if on_conflict else {})
+    text = f"Saved {file.name} ({answer['summary']})" if answer["saved"] else f"Nothing to save in {file.name}"
+    return answer, f"{text}, revision {answer['revision']}"
+
+
+def _save_journal(maintenance: MemoryMaintenance, name: str) -> tuple[dict[str, Any], str]:
+    with maintenance.owned():
+        flushed = maintenance.flush()
+    if flushed is None:
+        text = f"No server runs on {name}, and there is nothing to save"
+        return {"saved": False, "summary": "no changes", "running": False}, text
+    text = f"Saved {name} from its journal ({flushed.summary}), revision {flushed.revision}"
+    return {"saved": True, "summary": flushed.summary, "running": False, "revision": flushed.revision}, text
+
+
+def _resolve_conflict(maintenance: MemoryMaintenance, choice: str) -> tuple[dict[str, Any], str]:
+    with maintenance.owned():
+        kept = maintenance.resolve_conflict(choice, timestamp())
+    text = f"Settled: {choice}; kept beside it: {', '.join(kept) or 'nothing, there was nothing else'}"
+    return {"settled": choice, "kept": kept}, text

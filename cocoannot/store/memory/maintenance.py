@@ -1,0 +1,108 @@
+"""A dataset that no server has open, as the commands see it: what is known of it, its journal brought into the file, a
+conflict resolved, and a file for S3. Serving it is not done here."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from cocoannot.files.conflicts import LoadedFile, resolve_conflict
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.files.lock import Owner, find_owner
+from cocoannot.store.base import Saved
+from cocoannot.store.memory.journal_changes import ids_beyond
+from cocoannot.store.memory.store import MemoryStore
+
+_LOCK_TIMEOUT = 1
+"""Seconds for the lock: nobody held it a moment ago."""
+
+
+class StoppedStatus(NamedTuple):
+    """What is on disk: the newest revisions of the file, of the journal and of S3 (`None` for none), the object in S3
+    that was agreed with last, and where changes are that could not be saved."""
+
+    file_revision: int | None
+    journal_revision: int | None
+    s3_revision: int | None
+    s3_uri: str | None
+    s3_etag: str | None
+    unsaved: str | None
+
+
+class MemoryMaintenance:
+    """The dataset in `file`. But for `owner` and `status`, the caller owns it meanwhile (`owned`)."""
+
+    def __init__(self, file: DatasetFile) -> None:
+        self._file = file
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return self._file.path.exists()
+
+    def owner(self) -> Owner | None:
+        """Who serves the dataset now, `None` where nobody does. Raises `OSError`."""
+        return find_owner(self._file.lock.path)
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Own the dataset meanwhile, so that a server that starts now does not read one half of what is done.
+
+        Raises `OwnedElsewhere`, `OSError`.
+        """
+        self._file.lock.acquire(Owner(os.getpid(), "", str(self._file.path)), _LOCK_TIMEOUT, time.sleep)
+        try:
+            yield
+        finally:
+            self._file.lock.release()
+
+    def status(self) -> StoppedStatus:
+        """What is on disk; the dataset is not read for it. Raises `DatasetError`, `OSError`."""
+        state, entries = self._file.identity.stored(), self._file.journal.read().entries
+        remote = state.remote
+        return StoppedStatus(
+            state.versions[-1].revision if state.versions else None,
+            entries[-1].revision if entries else None,
+            remote.revision if remote and remote.etag else None,
+            remote.uri if remote else None,
+            remote.etag if remote else None,
+            str(self._file.unsaved) if self._file.unsaved.exists() else None,
+        )
+
+    def flush(self) -> Saved | None:
+        """Bring into the file what the journal has after it; `None` where there is nothing.
+
+        Raises `DatasetError`, also for a conflict, `SaveError`.
+        """
+        if not self._file.unsaved.exists() and not self._file.journal.read().entries:
+            return None
+        return self.load().save()
+
+    def resolve_conflict(self, choice: str, moment: str) -> list[str]:
+        """Make `choice`, `overwrite` or `theirs`; returns the paths of what was not chosen and is kept.
+
+        Their names end in `theirs-` or `ours-MOMENT`. Raises `DatasetError` where there is no conflict, `SaveError`.
+        """
+        kept = resolve_conflict(self._file, choice, moment, self._replay, _ids_after)
+        return [str(path) for path in kept]
+
+    def load(self) -> MemoryStore:
+        """The dataset in memory. Raises `DatasetError`, also for a conflict."""
+        store = MemoryStore()
+        store.load_file(self._file)
+        return store
+
+    def _replay(self, found: LoadedFile) -> None:
+        store = MemoryStore()
+        if found.is_certain:
+            store.load_file(self._file, loaded=found)
+        else:
+            store.file_saver.load_uncertain(self._file, found)
+        store.save()
+
+
+def _ids_after(found: LoadedFile) -> dict[str, int]:
+    return ids_beyond(found.entries, found.version.next_ids)
