@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 
-.PHONY: install run tools test torture coverage fuzz screenshots check format bench clean
+.PHONY: install run tools test torture coverage fuzz screenshots check check-page format bench clean
 
 install: $(INSTALLED)
 
@@ -65,6 +65,18 @@ check: $(INSTALLED_DEV)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory check-page
+
+# The page's scripts, with their types.
+check-page: tools/page/node_modules/installed
+	npm --prefix tools/page run --silent check
+
+tools/page/node_modules/installed: tools/page/package.json tools/page/package-lock.json
+	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+		&& apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } \
+		|| { echo "npm is missing: checking the page needs Node.js 18 or newer, and npm" >&2; exit 1; }
+	npm --prefix tools/page ci --silent --no-audit --no-fund
+	@touch $@
 
 format: $(INSTALLED_DEV)
 	$(BIN)/ruff format $(SOURCES)

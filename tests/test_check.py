@@ -154,6 +154,14 @@ def test_mask_in_compressed_form_is_right(small):
     assert numbers(with_annotation(small, segmentation=mask, area=600, bbox=[7, 5, 30, 20])) == {}
 
 
+SQUARE, HOLE = [10, 10, 20, 10, 20, 20, 10, 20], [13, 13, 17, 13, 17, 17, 13, 17]
+
+
+@pytest.mark.parametrize("segmentation", [[SQUARE, HOLE], [HOLE, SQUARE], [SQUARE * 2], [SQUARE, SQUARE]])
+def test_area_of_the_union_is_right(small, segmentation):
+    assert numbers(with_annotation(small, segmentation=segmentation, area=100, bbox=[10, 10, 10, 10])) == {}
+
+
 # Each breaks the first annotation of the small dataset, which is a square of 10 pixels.
 BROKEN_ANNOTATIONS = {
     "odd number of coordinates": ({"segmentation": [[10, 10, 20, 10, 20, 20, 10]]}, {"bad_polygons"}),
@@ -176,6 +184,9 @@ BROKEN_ANNOTATIONS = {
     "far box without segmentation": ({"segmentation": [], "bbox": [1e9, 1, 4, 5]}, {"bad_bbox"}),
     "stale box": ({"bbox": [10, 10, 10, 12]}, {"stale_bbox"}),
     "stale area": ({"area": 110}, {"stale_area"}),
+    "area that counts a hole": ({"segmentation": [SQUARE, HOLE], "area": 116}, {"stale_area"}),
+    "area without a hole": ({"segmentation": [SQUARE, HOLE], "area": 84}, {"stale_area"}),
+    "area of a polygon that goes round twice": ({"segmentation": [SQUARE * 2], "area": 200}, {"stale_area"}),
     "area below 0": ({"area": -1}, {"bad_area"}),
     "area of text": ({"area": "100"}, {"bad_area"}),
     "stale area of a mask": ({"segmentation": MASK, "area": 9, "bbox": [0, 0, 320, 480]}, {"stale_area"}),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from pycocotools import mask as oracle
@@ -48,6 +50,11 @@ coordinates = st.one_of(
 )
 points = st.tuples(coordinates, coordinates)
 polygons = st.lists(points, min_size=3, max_size=12).map(lambda vertices: [n for point in vertices for n in point])
+hundredths = st.integers(0, 20_000).map(lambda n: n / 100)
+small_polygons = st.lists(st.tuples(hundredths, hundredths), min_size=3, max_size=12).map(
+    lambda vertices: [n for point in vertices for n in point]
+)
+spans = st.tuples(hundredths, hundredths).map(sorted).filter(lambda span: span[0] < span[1])
 masks = npst.arrays(np.uint8, npst.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 1))
 anything = st.recursive(
     st.one_of(
@@ -66,6 +73,32 @@ def refused(call, *args):
     return caught.value.errors
 
 
+def outline(left, top, right, bottom):
+    return [left, top, right, top, right, bottom, left, bottom]
+
+
+def area_of_union(rectangles):
+    """Exactly, by the cells that the edges make of the plane."""
+    xs, ys = (sorted({Fraction(box[i]) for box in rectangles for i in (axis, axis + 2)}) for axis in (0, 1))
+    return sum(
+        (right - left) * (bottom - top)
+        for left, right in pairwise(xs)
+        for top, bottom in pairwise(ys)
+        if any(box[0] <= left and right <= box[2] and box[1] <= top and bottom <= box[3] for box in rectangles)
+    )
+
+
+@st.composite
+def stars(draw):
+    """A polygon around a point, which does not cross itself, in a picture of 200 by 200 pixels."""
+    x, y, radii = draw(
+        st.tuples(st.integers(60, 140), st.integers(60, 140), st.lists(st.integers(5, 60), min_size=3, max_size=12))
+    )
+    angles = [2 * math.pi * i / len(radii) for i in range(len(radii))]
+    corners = [(x + r * math.cos(angle), y + r * math.sin(angle)) for r, angle in zip(radii, angles, strict=True)]
+    return [round(n, 2) for corner in corners for n in corner]
+
+
 def test_polygon_has_the_area_and_bbox_of_a_published_file():
     polygon = [577.41, 82.75, 586.12, 6.38, 592.82, 8.39, 583.44, 86.1]  # annotation 1984090 of COCO train2017
     measured = measure_segmentation([polygon], 480, 640)
@@ -78,9 +111,94 @@ def test_areas_of_polygons_add_up_and_one_bbox_holds_them_all():
     assert measure_segmentation([square, triangle], 480, 640) == Measured(26.0, [1.5, 20, 12.5, 40])
 
 
-def test_polygons_that_overlap_or_turn_the_other_way_count_in_full():
+def test_a_polygon_that_is_there_twice_counts_once_whichever_way_it_turns():
     square, reverse = [0, 0, 4, 0, 4, 4, 0, 4], [0, 4, 4, 4, 4, 0, 0, 0]
-    assert measure_segmentation([square, reverse], 480, 640).area == 32
+    assert measure_segmentation([square, reverse], 480, 640).area == 16
+
+
+def test_a_polygon_inside_another_adds_nothing():
+    outer, inner = [100, 100, 400, 100, 400, 400, 100, 400], [200, 200, 300, 200, 300, 300, 200, 300]
+    assert measure_segmentation([outer, inner], 500, 500) == Measured(90_000.0, [100, 100, 300, 300])
+    assert measure_segmentation([inner, outer], 500, 500).area == 90_000
+
+
+@given(st.lists(st.tuples(spans, spans), min_size=2, max_size=6))
+def test_rectangles_have_the_area_of_their_union(sides):
+    rectangles = [(left, top, right, bottom) for (left, right), (top, bottom) in sides]
+    area = measure_segmentation([outline(*box) for box in rectangles], None, None).area
+    assert area == pytest.approx(float(area_of_union(rectangles)), rel=1e-9)
+
+
+@given(st.lists(polygons, min_size=1, max_size=40))
+def test_an_area_is_never_larger_than_the_box(segmentation):
+    area, (_, _, width, height) = measure_segmentation(segmentation, None, None)
+    assert 0 <= area <= width * height
+
+
+def test_a_polygon_that_goes_round_twice_is_not_larger_than_its_box():
+    square = [0, 0, 4, 0, 4, 4, 0, 4]
+    assert measure_segmentation([[*square, *square]], 480, 640).area == 16
+
+
+def test_a_polygon_alone_that_crosses_itself_has_the_area_of_published_files():
+    bow_tie, with_a_loop = [0, 0, 4, 4, 4, 0, 0, 4], [0, 0, 6, 0, 6, 4, 2, 4, 2, 2, 4, 2, 4, 7, 0, 7]
+    assert measure_segmentation([bow_tie], 480, 640).area == 0
+    assert measure_segmentation([with_a_loop], 480, 640).area == 40
+
+
+@given(small_polygons, small_polygons, st.sampled_from([0.25, 3, 1000.1]))
+def test_polygons_apart_have_the_sum_of_their_areas_to_the_last_digit(one, other, gap):
+    right = max(one[0::2]) - min(other[0::2]) + gap
+    moved = [n if i % 2 else n + right for i, n in enumerate(other)]
+    areas = [measure_segmentation([polygon], None, None).area for polygon in (one, moved)]
+    assert measure_segmentation([one, moved], None, None).area == sum(areas)
+
+
+@given(st.lists(st.tuples(hundredths, hundredths), min_size=3, max_size=6))
+def test_polygons_that_share_edges_keep_the_sum_though_their_boxes_meet(ends):
+    # Slices of a strip, between lines that don't cross.
+    lines = list(zip(*map(sorted, zip(*ends, strict=True)), strict=True))
+    slices = [[a, 0.1, b, 0.1, d, 90.3, c, 90.3] for (a, c), (b, d) in pairwise(lines)]
+    _, (_, _, width, height) = measured = measure_segmentation(slices, None, None)
+    areas = [measure_segmentation([each], None, None).area for each in slices]
+    assert measured.area == min(sum(areas), width * height)
+
+
+@settings(max_examples=50)
+@given(st.lists(stars(), min_size=2, max_size=4))
+def test_area_of_polygons_that_overlap_is_the_one_that_pycocotools_draws(segmentation):
+    # Drawn 20 times as large: what is drawn is off by a share of the outline.
+    large = [[20 * number for number in polygon] for polygon in segmentation]
+    drawn = oracle.area(oracle.merge(oracle.frPyObjects(large, 4_000, 4_000))) / 400
+    outlines = sum(sum(measure_segmentation([polygon], None, None).bbox[2:]) for polygon in segmentation)
+    assert measure_segmentation(segmentation, None, None).area == pytest.approx(drawn, abs=0.3 * outlines)
+
+
+def test_a_small_overlap_far_out_is_seen():
+    x = y = 131_000.25
+    one, other = outline(x, y, x + 0.5, y + 0.5), outline(x + 0.25, y, x + 0.75, y + 0.5)
+    assert measure_segmentation([one, other], None, None).area == 0.375
+
+
+@pytest.mark.parametrize("vertices", [300, 30_000])
+def test_area_of_polygons_that_cross_themselves_everywhere_is_estimated(vertices):
+    generator = np.random.default_rng(1)
+    scribbles = [generator.uniform(0, 1000, 2 * vertices).tolist() for _ in range(2)]
+    area = measure_segmentation(scribbles, None, None).area
+    drawn = oracle.area(oracle.merge(oracle.frPyObjects(scribbles, 1000, 1000)))
+    assert area == pytest.approx(drawn, rel=0.05)
+
+
+def test_polygons_with_more_vertices_than_are_looked_at_have_the_sum_of_their_areas():
+    comb = [n for x in range(110_000) for n in (x / 2, 10 * (x % 2))]
+    area = measure_segmentation([comb], None, None).area
+    assert measure_segmentation([comb, comb], None, None).area == 2 * area
+
+
+def test_many_polygons_are_measured_together():
+    squares = [outline(3 * x, 3 * y, 3 * x + 2, 3 * y + 2) for x in range(10) for y in range(10)]
+    assert measure_segmentation(squares, None, None).area == 400
+    assert measure_segmentation([*squares, outline(0, 0, 29, 29)], None, None).area == 29 * 29
 
 
 def test_polygons_need_no_image_size():

@@ -475,6 +475,7 @@ def test_its_files_are_cached_for_good_below_an_address_of_their_content(server:
         assert answer.headers["Content-Type"].startswith("text/javascript")
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert send(server.url, "GET", "/page/0000/main.js").status == 404
+    assert send(server.url, "GET", "/" + address.replace("main.js", "types.d.ts")).status == 404
 
 
 def test_vendored_files_are_the_ones_that_were_bundled() -> None:
@@ -484,3 +485,8 @@ def test_vendored_files_are_the_ones_that_were_bundled() -> None:
         name: digest for digest, name in sums.items()
     }
     assert sorted(sums.values()) == ["openlayers.css", "openlayers.js"]
+
+
+def test_the_page_is_checked_with_the_types_of_the_openlayers_that_was_bundled() -> None:
+    bundled, checked = (json.loads((ROOT / "tools" / tool / "package.json").read_text()) for tool in ("vendor", "page"))
+    assert checked["devDependencies"]["ol"] == bundled["devDependencies"]["ol"]

@@ -23,7 +23,7 @@ from cocoannot.check.mend import (
     count_labelled,
 )
 from cocoannot.coco import rle
-from cocoannot.coco.geometry import COORDINATE_LIMIT
+from cocoannot.coco.geometry import COORDINATE_LIMIT, may_overlap
 from cocoannot.coco.parser import MAX_ID, NONE, Ints
 
 Id = Annotated[int, msgspec.Meta(ge=-MAX_ID, le=MAX_ID)]
@@ -170,11 +170,18 @@ class _Shapes:
         following, previous = np.arange(len(xs)) + 1, np.arange(len(xs)) - 1
         following[firsts + points - 1], previous[firsts] = firsts, firsts + points - 1
         twice = np.add.reduceat((xs - np.repeat(xs[firsts], points)) * (ys[following] - ys[previous]), firsts)
-        self._areas += np.bincount(owners, np.abs(twice) / 2, len(lists))
+        boxes = np.hstack([np.minimum.reduceat(limited, firsts), np.maximum.reduceat(limited, firsts)])
         heads = np.flatnonzero(np.diff(owners, prepend=-1))
-        self._edges[owners[heads], :2] = np.minimum.reduceat(limited, firsts[heads])
-        self._edges[owners[heads], 2:] = np.maximum.reduceat(limited, firsts[heads])
+        self._edges[owners[heads], :2] = np.minimum.reduceat(boxes[:, :2], heads)
+        self._edges[owners[heads], 2:] = np.maximum.reduceat(boxes[:, 2:], heads)
+        areas = np.minimum(np.abs(twice) / 2, (boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
+        self._areas += np.bincount(owners, areas, len(lists))
         self._measured[owners] = True
+        counts = np.diff(heads, append=len(owners))
+        for head, count in zip(heads[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True):
+            # Of those that overlap, the area of the union is measured one by one.
+            if may_overlap(boxes[head : head + count].tolist()):
+                self._odd[owners[head]] = True
 
 
 def _look_at_keypoints(rows: list[Row], odd: Bools, known: Known) -> None:

@@ -1,20 +1,23 @@
 """What geometry of an annotation is valid, and the area and the box that follow from it. Which kinds of
 geometry a record may have, and what is stored for it, is decided elsewhere.
 
-`area` and `bbox` are what published COCO files hold: for polygons the shoelace area and the box of the
-vertices, for a mask its pixel count and its box as pycocotools gives it. Nothing is rounded. (The crowds of
+`area` and `bbox` are what published COCO files hold: for polygons the sum of their shoelace areas and the box of
+the vertices, for a mask its pixel count and its box as pycocotools gives it. Nothing is rounded. (The crowds of
 COCO itself are at odds with pycocotools: their boxes are a pixel short, their areas some percent off.)
+Where polygons overlap it is the area of their union, and it is never larger than the box.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import combinations
 from typing import Annotated, NamedTuple, NoReturn, TypeGuard
 
 import msgspec
 
 from cocoannot.coco import rle
+from cocoannot.coco.polygon_union import Ring, union_area
 from cocoannot.errors import InvalidRecord
 
 # Pixels: twice the largest picture side (65,535), so that shapes may reach over the edge. Far beyond it
@@ -23,7 +26,12 @@ COORDINATE_LIMIT = 131_070
 
 _COORDINATES = f"must be finite numbers from -{COORDINATE_LIMIT} to {COORDINATE_LIMIT} pixels"
 
+# Looking at all pairs of more boxes than these takes longer than measuring the union.
+MANY_POLYGONS = 32
+
 Number = int | float
+Box = tuple[Number, Number, Number, Number]
+"""Left, top, right and bottom, in pixels."""
 
 
 class _Coordinates(msgspec.Struct, gc=False):
@@ -41,8 +49,12 @@ def measure_segmentation(segmentation: object, height: int | None, width: int | 
     """Measure polygons `[[x, y, x, y, x, y, ...], ...]` or an RLE object `{"size": [h, w], "counts": ...}`.
 
     `height` and `width` are the image's in pixels, None where it has no usable ones. Polygons give a
-    float as area, the sum over all of them whether they overlap or not, and a box in the numbers that
-    came in; RLE gives integers. A polygon without extent has area 0, and so has an empty mask.
+    float as area and a box in the numbers that came in; RLE gives integers. A polygon without extent has
+    area 0, and so has an empty mask.
+
+    The area of polygons is the sum of their shoelace areas while they don't overlap; where one lies inside
+    or over another, it is that of the union (see polygon_union). A polygon alone that crosses itself has its
+    shoelace area too, as in published files, but never more than its box.
 
     Raises InvalidRecord for `segmentation`, `segmentation.N` (the first polygon that is wrong, from 0),
     `segmentation.size` or `segmentation.counts`.
@@ -53,19 +65,15 @@ def measure_segmentation(segmentation: object, height: int | None, width: int | 
         _refuse("segmentation", "must be a list of polygons or an RLE object with size and counts")
     if not segmentation:
         _refuse("segmentation", "must have at least one polygon")
-    area = 0.0
-    all_xs: list[Number] = []
-    all_ys: list[Number] = []
-    for index, polygon in enumerate(segmentation):
-        xs, ys = _vertices(polygon, f"segmentation.{index}")
-        area += _shoelace(xs, ys)
-        all_xs += xs
-        all_ys += ys
-    # Sorting takes half the time of looking for the smallest and for the largest.
-    all_xs.sort()
-    all_ys.sort()
-    x, y = all_xs[0], all_ys[0]
-    return Measured(area, [x, y, all_xs[-1] - x, all_ys[-1] - y])
+    return _measure_polygons(segmentation)
+
+
+def may_overlap(boxes: Sequence[Sequence[Number]]) -> bool:
+    """Tell whether the boxes `[left, top, right, bottom]` of polygons meet, or are too many to look at each pair."""
+    return len(boxes) > MANY_POLYGONS or any(
+        one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+        for one, other in combinations(boxes, 2)
+    )
 
 
 def measure_bbox(bbox: object) -> Measured:
@@ -125,7 +133,25 @@ def _is_number(value: object) -> TypeGuard[Number]:
     return type(value) is int or type(value) is float  # exactly, because True is an int too
 
 
-def _vertices(polygon: object, field: str) -> tuple[Sequence[Number], Sequence[Number]]:
+def _measure_polygons(segmentation: list[object]) -> Measured:
+    area = 0.0
+    rings: list[Ring] = []
+    boxes: list[Box] = []
+    for index, polygon in enumerate(segmentation):
+        xs, ys = ring = _vertices(polygon, f"segmentation.{index}")
+        left, top, right, bottom = box = _box(xs, ys)
+        area += min(_shoelace(xs, ys), (right - left) * (bottom - top))
+        rings.append(ring)
+        boxes.append(box)
+    if len(rings) > 1:
+        left, top, right, bottom = _around(boxes)
+        if may_overlap(boxes) and (union := union_area(rings)) is not None:
+            area = union
+        area = min(area, float((right - left) * (bottom - top)))
+    return Measured(area, [left, top, right - left, bottom - top])
+
+
+def _vertices(polygon: object, field: str) -> Ring:
     if not isinstance(polygon, list):
         _refuse(field, "must be a polygon, a flat list of numbers [x, y, x, y, ...]")
     if len(polygon) < 6 or len(polygon) % 2:
@@ -133,6 +159,17 @@ def _vertices(polygon: object, field: str) -> tuple[Sequence[Number], Sequence[N
     if not _all_coordinates(polygon):
         _refuse(field, _COORDINATES)
     return polygon[0::2], polygon[1::2]
+
+
+def _box(xs: Sequence[Number], ys: Sequence[Number]) -> Box:
+    # Sorting takes half the time of looking for the smallest and for the largest.
+    xs, ys = sorted(xs), sorted(ys)
+    return xs[0], ys[0], xs[-1], ys[-1]
+
+
+def _around(boxes: list[Box]) -> Box:
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _shoelace(xs: Sequence[Number], ys: Sequence[Number]) -> float:

@@ -1,7 +1,14 @@
 // Talking to the server: JSON, versions, errors, the token. What calls mean is not known here.
 
+/** @import {Answer, Body} from "./types.js" */
+
 /** The server refused: `status`, `errors` by field, and `etag` of what is there where that was the reason. */
 export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {{message?: string, errors?: Record<string, unknown>} | null} body
+   * @param {string | null} etag
+   */
   constructor(status, body, etag) {
     super(body?.message ?? `The server answered ${status}`);
     this.status = status;
@@ -17,32 +24,73 @@ export class Offline extends Error {
   }
 }
 
+/**
+ * Whether a call was given up by its own signal.
+ * @param {unknown} error
+ */
+export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";
+
+/**
+ * What an error that was caught says.
+ * @param {unknown} error
+ */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/** @type {Set<(revision: number) => void>} */
 const revisionListeners = new Set();
-let askForToken = null;
+/** @type {(message: string) => Promise<string | null>} */
+let askForToken = async () => null;
+/** @type {Promise<void> | null} */
 let loggingIn = null;
 
-/** Calls `listener(revision)` with the dataset's revision of each answer. */
+/**
+ * Calls `listener(revision)` with the dataset's revision of each answer.
+ * @param {(revision: number) => void} listener
+ */
 export function onRevision(listener) {
   revisionListeners.add(listener);
   return () => revisionListeners.delete(listener);
 }
 
-/** `ask(message)` gives the token, when the server wants one. */
+/**
+ * `ask(message)` gives the token, when the server wants one.
+ * @param {(message: string) => Promise<string | null>} ask
+ */
 export function onLogin(ask) {
   askForToken = ask;
 }
 
-/** GET: `{status, body, etag, revision, headers}`; with `etag`, status 304 and no body where that is still current. */
+/**
+ * GET; with `etag`, status 304 and no body where that is still current.
+ * @template {string} Path
+ * @param {Path} path
+ * @param {{etag?: string | null, signal?: AbortSignal}} [options]
+ * @returns {Promise<Answer<Body<Path>>>}
+ */
 export function get(path, {etag, signal} = {}) {
   return call("GET", path, {headers: etag ? {"If-None-Match": etag} : {}, signal});
 }
 
-/** POST, PUT, PATCH or DELETE, answered as `get` is. */
+/**
+ * POST, PUT, PATCH or DELETE, answered as `get` is.
+ * @template {string} Path
+ * @param {string} method
+ * @param {Path} path
+ * @param {unknown} [body]
+ * @param {{ifMatch?: string}} [options]
+ * @returns {Promise<Answer<Body<Path>>>}
+ */
 export function send(method, path, body, {ifMatch} = {}) {
   const headers = {...(body === undefined ? {} : {"Content-Type": "application/json"}), ...(ifMatch ? {"If-Match": ifMatch} : {})};
   return call(method, path, {headers, body: body === undefined ? undefined : JSON.stringify(body)});
 }
 
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {RequestInit} options
+ * @returns {Promise<Answer<any>>}
+ */
 async function call(method, path, options) {
   for (;;) {
     const answer = await attempt(method, path, options);
@@ -55,13 +103,19 @@ async function call(method, path, options) {
   }
 }
 
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {RequestInit} options
+ * @returns {Promise<Answer<any>>}
+ */
 async function attempt(method, path, options) {
   let response, text;
   try {
     response = await fetch(path, {method, cache: "no-store", credentials: "same-origin", ...options});
     text = response.status === 204 || response.status === 304 ? "" : await response.text();
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (isAbort(error)) throw error;
     throw new Offline();
   }
   const revision = Number(response.headers.get("X-Dataset-Revision"));

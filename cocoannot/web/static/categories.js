@@ -1,21 +1,31 @@
 // The categories: known to all views, listed and changed in the editor's side panel.
 
-import {ApiError, get, send} from "./api.js";
+import {get, messageOf, send} from "./api.js";
 import {changeBy} from "./changes.js";
 import {choose, confirm, prompt, toast} from "./dialogs.js";
 import {colour} from "./colours.js";
 import {el, plural} from "./dom.js";
 
+/** @import {Category, Choice} from "./types.js" */
+
+/** @type {Set<() => void>} */
 const listeners = new Set();
+/** @type {Map<number, Category>} */
 let known = new Map();
+/** @type {Set<number>} */
 const hidden = new Set();
-let waiting = null;
+/** @type {number | undefined} */
+let waiting;
 
 export const all = () => known;
 export const isHidden = () => hidden;
-export const nameOf = (id) => known.get(id)?.name ?? (id === undefined || id === null ? "no category" : `category ${id}`);
+/** @param {number | undefined} id */
+export const nameOf = (id) => (id === undefined || id === null ? "no category" : known.get(id)?.name ?? `category ${id}`);
 
-/** Calls `listener()` after the categories, or which of them are hidden, changed. */
+/**
+ * Calls `listener()` after the categories, or which of them are hidden, changed.
+ * @param {() => void} listener
+ */
 export function onCategories(listener) {
   listeners.add(listener);
 }
@@ -34,8 +44,12 @@ export function loadSoon() {
 
 const tell = () => listeners.forEach((listener) => listener());
 
-/** The side panel: `current()` is the id that new shapes get, `choose(id)` changes it. */
+/** The side panel: `current()` is the id that new shapes get, `pick(id)` changes it. */
 export class CategoryPanel {
+  /**
+   * @param {HTMLElement} element
+   * @param {{current: () => number | null, pick: (id: number) => void}} options
+   */
   constructor(element, {current, pick}) {
     this.element = element;
     this.current = current;
@@ -50,6 +64,10 @@ export class CategoryPanel {
     this.list.replaceChildren(...[...known.values()].map((category, i) => this.#row(category, i)));
   }
 
+  /**
+   * @param {Category} category
+   * @param {number} i
+   */
   #row(category, i) {
     const isCurrent = category.id === this.current();
     const swatch = el("span", {class: "swatch", "aria-hidden": "true"});
@@ -65,6 +83,7 @@ export class CategoryPanel {
       el("button", {type: "button", "aria-label": `Delete ${category.name}`, title: "Delete", onclick: () => this.#delete(category)}, "✕"));
   }
 
+  /** @param {number} id */
   #toggle(id) {
     if (!hidden.delete(id)) hidden.add(id);
     tell();
@@ -73,14 +92,15 @@ export class CategoryPanel {
   async #add() {
     const name = await prompt("New category", {label: "Name"});
     if (!name) return;
-    let added = null;
+    let added = /** @type {Category | null} */ (null);
     await this.#try(() => changeBy(
-      async () => (added = (await send("POST", "api/categories", strip(added) ?? {name})).body),
-      () => send("DELETE", `api/categories/${added.id}`),
+      async () => (added = (await send("POST", "api/categories", added ? strip(added) : {name})).body),
+      () => send("DELETE", `api/categories/${added?.id}`),
     ));
     if (added) this.pick(added.id);
   }
 
+  /** @param {Category} category */
   async #rename(category) {
     const name = await prompt("Rename category", {label: "Name", value: category.name});
     if (!name || name === category.name) return;
@@ -88,6 +108,7 @@ export class CategoryPanel {
     await this.#try(() => changeBy(() => send("PATCH", path, {name}), () => send("PATCH", path, {name: category.name})));
   }
 
+  /** @param {Category} category */
   async #delete(category) {
     const others = [...known.values()].filter(({id}) => id !== category.id);
     if (!category._annotation_count) {
@@ -97,24 +118,28 @@ export class CategoryPanel {
     }
     const target = el("select", {"aria-label": "Move them to"}, ...others.map(({id, name}) => el("option", {value: String(id)}, String(name))));
     const content = el("div", {}, el("p", {}, `${plural(category._annotation_count, "annotation")} use it. They can be moved to another category first; that can't be undone.`), el("label", {}, "Move them to", target));
+    /** @type {Choice<true>[]} */
     const choices = [{value: null, text: "Cancel", primary: true}];
     if (others.length) choices.unshift({value: true, text: "Move them and delete", danger: true});
     if (!(await choose(`Delete ${category.name}?`, content, choices))) return;
     await this.#try(() => send("DELETE", `api/categories/${category.id}?reassign_to=${target.value}`));
   }
 
+  /** @param {() => Promise<unknown>} run */
   async #try(run) {
     try {
       await run();
     } catch (error) {
-      toast(error instanceof ApiError ? error.message : String(error.message), {error: true});
+      toast(messageOf(error), {error: true});
     }
     await load();
   }
 }
 
-/** A record without what was derived. */
+/**
+ * A record without what was derived.
+ * @param {Category} category
+ */
 function strip(category) {
-  if (!category) return null;
   return Object.fromEntries(Object.entries(category).filter(([key]) => !key.startsWith("_")));
 }

@@ -6,10 +6,31 @@
 
 import {ApiError, Offline, get, send} from "./api.js";
 
+/** @import {Annotation, Operation, Result} from "./types.js" */
+
+/**
+ * A change on its way.
+ * @typedef {{imageId: number, operations: Operation[], known: Set<number>}} Asked
+ * @typedef {Asked & {resolve: (results: Result[]) => void, reject: (error: unknown) => void, uncertain: boolean}} Waiting
+ *
+ * A record before a change and after it, with the ETag that it has now.
+ * @typedef {{id: number, before: Annotation | null, after: Annotation | null, etag: string | null}} Step
+ *
+ * A change that was made: of annotations, or of another kind.
+ * @typedef {{imageId: number, steps: Step[], run?: undefined}} AnnotationsChanged
+ * @typedef {{run: () => Promise<unknown>, undoRun: () => Promise<unknown>}} OtherChanged
+ * @typedef {AnnotationsChanged | OtherChanged} Made
+ */
+
+/** @type {Waiting[]} */
 const queue = [];
+/** @type {Set<Promise<unknown>>} */
 const unanswered = new Set();
+/** @type {Made[]} */
 const undoable = [];
+/** @type {Made[]} */
 const redoable = [];
+/** @type {Set<() => void>} */
 const listeners = new Set();
 let running = false;
 let away = false;
@@ -20,7 +41,10 @@ export const isAway = () => away;
 export const canUndo = () => undoable.length > 0;
 export const canRedo = () => redoable.length > 0;
 
-/** Calls `listener()` whenever something about the queue changed. */
+/**
+ * Calls `listener()` whenever something about the queue changed.
+ * @param {() => void} listener
+ */
 export function onChange(listener) {
   listeners.add(listener);
 }
@@ -28,15 +52,25 @@ export function onChange(listener) {
 /**
  * Make a change that can be undone. `operations` are the batch API's, `before` the record that each of them changes,
  * `null` for a new one, `known` the ids that the image's annotations had. Gives the batch's results; throws ApiError.
+ * @param {number} imageId
+ * @param {Operation[]} operations
+ * @param {(Annotation | null)[]} before
+ * @param {Iterable<number>} known
  */
 export function change(imageId, operations, before, known = []) {
   return noted(make(imageId, operations, before, new Set(known)));
 }
 
+/**
+ * @param {number} imageId
+ * @param {Operation[]} operations
+ * @param {(Annotation | null)[]} before
+ * @param {Set<number>} known
+ */
 async function make(imageId, operations, before, known) {
   const results = await enqueue({imageId, operations, known});
   const steps = results.map((result, i) => ({
-    id: result.annotation?.id ?? before[i].id,
+    id: /** @type {Annotation} */ (result.annotation ?? before[i]).id,
     before: before[i],
     after: result.annotation,
     etag: result.etag,
@@ -45,7 +79,11 @@ async function make(imageId, operations, before, known) {
   return results;
 }
 
-/** A change of another kind, with functions that undo and redo it. */
+/**
+ * A change of another kind, with functions that undo and redo it.
+ * @param {() => Promise<unknown>} run
+ * @param {() => Promise<unknown>} undoRun
+ */
 export function changeBy(run, undoRun) {
   return noted(run().then((result) => {
     remember({undoRun, run});
@@ -53,7 +91,11 @@ export function changeBy(run, undoRun) {
   }));
 }
 
-/** What is being made can be undone only when it is: who undoes waits for it. */
+/**
+ * What is being made can be undone only when it is: who undoes waits for it.
+ * @template T
+ * @param {Promise<T>} promise
+ */
 function noted(promise) {
   unanswered.add(promise);
   const forget = () => unanswered.delete(promise);
@@ -65,6 +107,7 @@ function noted(promise) {
 export const undo = () => move(undoable, redoable, "before");
 export const redo = () => move(redoable, undoable, "after");
 
+/** @param {Made} entry */
 function remember(entry) {
   undoable.push(entry);
   if (undoable.length > 1000) undoable.shift();
@@ -72,6 +115,11 @@ function remember(entry) {
   tell();
 }
 
+/**
+ * @param {Made[]} from
+ * @param {Made[]} to
+ * @param {"before" | "after"} side
+ */
 async function move(from, to, side) {
   await Promise.allSettled([...unanswered]);
   const entry = from.pop();
@@ -96,16 +144,22 @@ async function move(from, to, side) {
   }
   to.push(entry);
   tell();
-  return entry.imageId ?? null;
+  return entry.run ? null : entry.imageId;
 }
 
-/** Bring every record of `entry` to what it was, exactly: id, area and all. */
+/**
+ * Bring every record of `entry` to what it was, exactly: id, area and all.
+ * @param {AnnotationsChanged} entry
+ * @param {"before" | "after"} side
+ */
 async function restore(entry, side) {
   const other = side === "before" ? "after" : "before";
+  /** @type {Operation[]} */
   const operations = [];
   for (const step of entry.steps) {
+    const annotation = step[side];
     if (step[other]) operations.push({op: "delete", id: step.id, ...(step.etag ? {if_match: step.etag} : {})});
-    if (step[side]) operations.push({op: "restore", annotation: step[side]});
+    if (annotation) operations.push({op: "restore", annotation});
   }
   const results = await enqueue({imageId: entry.imageId, operations, known: new Set()});
   let i = 0;
@@ -116,6 +170,10 @@ async function restore(entry, side) {
   }
 }
 
+/**
+ * @param {Asked} entry
+ * @returns {Promise<Result[]>}
+ */
 function enqueue(entry) {
   return new Promise((resolve, reject) => {
     queue.push({...entry, resolve, reject, uncertain: false});
@@ -142,7 +200,7 @@ async function run() {
         continue;
       }
       entry.uncertain ||= error instanceof Offline;
-      setAway(true, error.message);
+      setAway(true);
       pause = Math.min(15_000, pause * 2 || 500);
       await new Promise((resume) => setTimeout(resume, pause));
     }
@@ -151,28 +209,36 @@ async function run() {
   tell();
 }
 
+/** @param {unknown} error */
 const isTemporary = (error) => error instanceof ApiError && [503, 507].includes(error.status);
 
+/** @param {Asked} entry */
 async function post({operations}) {
   return (await send("POST", "api/annotations/batch", {operations})).body.results;
 }
 
-/** Where no answer came: what the change would have brought, if it is there; else `null`. */
+/**
+ * Where no answer came: what the change would have brought, if it is there; else `null`.
+ * @param {Asked} entry
+ */
 async function alreadyMade({imageId, operations, known}) {
   const {body} = await get(`api/images/${imageId}/annotations?with=etag`);
   const found = new Map(body.map((annotation) => [annotation.id, annotation]));
+  /** @type {Set<number>} */
   const taken = new Set();
+  /** @type {Result[]} */
   const results = [];
   for (const [i, operation] of operations.entries()) {
-    const wanted = operation.annotation ?? operation.changes;
     if (operation.op === "delete") {
       const restored = operations.slice(i + 1).some((later) => later.op === "restore" && later.annotation.id === operation.id);
       if (found.has(operation.id) && !restored) return null;
       results.push({annotation: null, etag: null});
       continue;
     }
-    const isNew = (record) => !known.has(record.id) && !taken.has(record.id);
-    const candidates = operation.op === "add" ? body.filter(isNew) : [found.get(operation.id ?? wanted.id)];
+    const wanted = operation.op === "update" ? operation.changes : operation.annotation;
+    const isNew = (/** @type {Annotation} */ record) => !known.has(record.id) && !taken.has(record.id);
+    const id = operation.op === "update" ? operation.id : operation.op === "restore" ? operation.annotation.id : null;
+    const candidates = id === null ? body.filter(isNew) : [found.get(id)];
     const match = candidates.find((record) => record && holds(record, wanted));
     if (!match) return null;
     taken.add(match.id);
@@ -182,12 +248,15 @@ async function alreadyMade({imageId, operations, known}) {
   return results;
 }
 
+/** @type {(one: unknown, other: unknown) => boolean} */
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+/** @type {(record: Record<string, any>, wanted: object) => boolean} */
 const holds = (record, wanted) => Object.entries(wanted).every(([key, value]) => (value === null ? !(key in record) : same(record[key], value)));
 
-function setAway(value, reason = "") {
+/** @param {boolean} value */
+function setAway(value) {
   if (!value) pause = 0;
-  away = value && reason;
+  away = value;
   tell();
 }
 

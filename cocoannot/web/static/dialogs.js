@@ -2,14 +2,26 @@
 
 import {byId, el} from "./dom.js";
 
-/** A short message at the edge; errors stay longer. */
+/** @import {Choice} from "./types.js" */
+
+/**
+ * A short message at the edge; errors stay longer.
+ * @param {string} text
+ */
 export function toast(text, {error = false} = {}) {
   const line = el("p", {class: error ? "toast error" : "toast"}, text);
   byId("toasts").append(line);
   setTimeout(() => line.remove(), error ? 10_000 : 4_000);
 }
 
-/** One of `choices` (`[{value, text, primary, danger}]`), `null` where the dialog was closed. */
+/**
+ * The value of one of `choices`, `null` where the dialog was closed.
+ * @template T
+ * @param {string} title
+ * @param {HTMLElement} content
+ * @param {Choice<T>[]} choices
+ * @returns {Promise<T | null>}
+ */
 export function choose(title, content, choices) {
   return open(title, content, (close) =>
     choices.map(({value, text, primary, danger}) =>
@@ -18,14 +30,24 @@ export function choose(title, content, choices) {
   );
 }
 
+/**
+ * @param {string} title
+ * @param {string} text
+ * @param {string} action
+ */
 export const confirm = (title, text, action) =>
   choose(title, el("p", {}, text), [{value: true, text: action, primary: true}, {value: null, text: "Cancel"}]);
 
-/** What the user types, `null` where the dialog was closed. */
+/**
+ * What the user types, `null` where the dialog was closed.
+ * @param {string} title
+ * @param {{label: string, value?: string, password?: boolean}} options
+ * @returns {Promise<string | null>}
+ */
 export function prompt(title, {label, value = "", password = false}) {
   const input = el("input", {type: password ? "password" : "text", value, autofocus: true, required: true, autocomplete: "off"});
   return open(title, el("label", {}, label, input), (close) => [
-    el("button", {type: "submit", class: "primary", onclick: (event) => {
+    el("button", {type: "submit", class: "primary", onclick: (/** @type {Event} */ event) => {
       event.preventDefault();
       if (input.reportValidity()) close(input.value);
     }}, "OK"),
@@ -33,8 +55,16 @@ export function prompt(title, {label, value = "", password = false}) {
   ]);
 }
 
+/**
+ * @template T
+ * @param {string} title
+ * @param {HTMLElement} content
+ * @param {(close: (value: T | null) => void) => HTMLElement[]} makeButtons
+ * @returns {Promise<T | null>}
+ */
 function open(title, content, makeButtons) {
   return new Promise((resolve) => {
+    /** @param {T | null} value */
     const close = (value) => {
       dialog.close();
       dialog.remove();

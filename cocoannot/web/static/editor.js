@@ -1,6 +1,6 @@
 // One image: its picture, its annotations, its neighbours; drawing and changing them.
 
-import {ApiError, Offline, get, onRevision} from "./api.js";
+import {ApiError, Offline, get, messageOf, onRevision} from "./api.js";
 import {Canvas} from "./canvas.js";
 import * as categories from "./categories.js";
 import {change, redo, undo} from "./changes.js";
@@ -9,53 +9,94 @@ import {choose, toast} from "./dialogs.js";
 import {el, plural} from "./dom.js";
 import {neighbours} from "./neighbours.js";
 import {go, imageAddress, imagesAddress} from "./router.js";
-import {kindOf} from "./shapes.js";
+import {hasPolygons, kindOf} from "./shapes.js";
 
+/** @import {Annotation, Answer, Bind, Choice, ImageRecord, Operation, Result, Shape, Tool} from "./types.js" */
+
+/** @type {[tool: Tool, title: string, key: string][]} */
 const TOOLS = [["select", "Select", "V"], ["box", "Box", "B"], ["polygon", "Polygon", "P"], ["part", "Add part", "A"]];
 
 export class Editor {
+  /** @type {number | null} */
+  id = null;
+  /** @type {ImageRecord | null} The image with this id, once it is loaded. */
+  image = null;
+  query = new URLSearchParams();
+  /** @type {Annotation[]} */
+  annotations = [];
+  /** @type {Map<number, string>} */
+  etags = new Map();
+  /** @type {string | null} */
+  listEtag = null;
+  revision = 0;
+  /** @type {number | null} The category that new shapes get. */
+  category = null;
+  categoriesShown = "";
+  /** @type {Tool} */
+  tool = "select";
+  /** How many changes are on their way. */
+  busy = 0;
+  asking = false;
+  /** @type {number | null} When the image was asked for; `null` once it is seen. */
+  opened = null;
+
+  title = el("h1", {class: "title"});
+  tools = TOOLS.map(([tool, title, key]) =>
+    el("button", {type: "button", "data-tool": tool, title: `${title} (${key})`, onclick: () => this.setTool(tool)}, title));
+  view = el("div", {class: "canvas", tabindex: "0", role: "application", "aria-label": "Picture with its annotations; the list beside it has them too"});
+  objects = el("ul", {class: "objects", "aria-label": "Annotations of this image"});
+  objectsTitle = el("h2", {}, "Annotations");
+  categoriesPanel = el("div", {class: "panel"});
+
+  /** @param {HTMLElement} element */
   constructor(element) {
-    this.element = element;
-    this.id = null;
-    this.annotations = [];
-    this.etags = new Map();
-    this.category = null;
-    this.#build();
+    element.replaceChildren(this.#bar(), this.view, el("aside", {}, el("div", {class: "panel"}, this.objectsTitle, this.objects), this.categoriesPanel));
+    this.panel = new categories.CategoryPanel(this.categoriesPanel, {current: () => this.category, pick: (id) => this.pick(id)});
+    this.canvas = new Canvas(this.view, {
+      onDraw: (shape, {part}) => this.#drawn(shape, part),
+      onReshape: (id, shape) => this.#update(id, shape),
+      onSelect: (id) => this.select(id),
+      onRefuse: (reason) => toast(reason),
+      onPainted: () => this.#painted(),
+    });
+    this.setTool("select");
     categories.onCategories(() => this.#categoriesChanged());
     onRevision((revision) => this.#noticeOthers(revision));
   }
 
-  /** Show the image with this id, found by the gallery's `query`. */
+  /**
+   * Show the image with this id, found by the gallery's `query`.
+   * @param {number} id
+   * @param {URLSearchParams} query
+   */
   async open(id, query) {
-    if (id === this.id && this.loaded) {
+    if (id === this.id && this.image) {
       this.query = query;
       return;
     }
-    [this.id, this.query, this.loaded] = [id, query, false];
+    [this.id, this.query, this.image] = [id, query, null];
     this.opened = performance.now();
-    const key = this.id;
     try {
-      const [{body: image}] = await Promise.all([get(`api/images/${id}`), this.#loadAnnotations()]);
-      if (key !== this.id) return;
+      const [{body: image}] = await Promise.all([get(`api/images/${id}`), this.#loadAnnotations(id)]);
+      if (id !== this.id) return;
       this.image = image;
-      this.loaded = true;
       this.canvas.show({url: `api/images/${id}/file`, width: image.width, height: image.height});
       this.#showAll();
-      void this.#prepareNeighbours();
+      void this.#prepareNeighbours(id);
     } catch (error) {
-      if (key !== this.id) return;
-      this.title.textContent = error instanceof ApiError && error.status === 404 ? `There is no image ${id}` : error.message;
+      if (id !== this.id) return;
+      this.title.textContent = error instanceof ApiError && error.status === 404 ? `There is no image ${id}` : messageOf(error);
       this.canvas.setShapes([], categories.all());
     }
   }
 
   close() {
-    this.id = null;
-    this.loaded = false;
+    [this.id, this.image] = [null, null];
   }
 
+  /** @param {Bind} bind */
   bindKeys(bind) {
-    const when = () => this.id !== null && this.loaded;
+    const when = () => this.image !== null;
     bind("D", "Previous image", () => this.go(-1), {when});
     bind("F", "Next image", () => this.go(1), {when});
     bind("ArrowLeft", "Previous image", () => this.go(-1), {when, shown: false});
@@ -74,6 +115,7 @@ export class Editor {
     }
   }
 
+  /** @param {Tool} tool */
   setTool(tool) {
     if (tool === "part" && !this.#canGetPart()) {
       toast("Select an annotation with polygons first");
@@ -81,16 +123,19 @@ export class Editor {
     }
     this.tool = tool;
     this.canvas.setTool(tool);
-    for (const button of this.tools.children) button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
+    for (const button of this.tools) button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
   }
 
+  /** @param {number | null} id */
   select(id) {
     this.canvas.select(id);
     this.#showObjects();
     this.objects.querySelector(".current")?.scrollIntoView({block: "nearest"});
   }
 
+  /** @param {number} step */
   async go(step) {
+    if (this.id === null) return;
     const id = await neighbours(this.id, this.query, step).catch(() => undefined);
     if (id === undefined) toast("The server does not answer", {error: true});
     else if (id === null) toast(step > 0 ? "This is the last image" : "This is the first image");
@@ -112,49 +157,37 @@ export class Editor {
     if (annotation) await this.#change([{op: "delete", id: annotation.id, if_match: this.#match(annotation.id)}], [annotation]);
   }
 
-  #build() {
-    this.title = el("h1", {class: "title"});
-    this.tools = el("div", {class: "tools", role: "toolbar", "aria-label": "Tools"}, ...TOOLS.map(([tool, title, key]) =>
-      el("button", {type: "button", "data-tool": tool, title: `${title} (${key})`, onclick: () => this.setTool(tool)}, title)));
+  #bar() {
+    /** @type {(text: string, title: string, run: () => unknown) => HTMLElement} */
     const button = (text, title, run) => el("button", {type: "button", title, "aria-label": title, onclick: run}, text);
-    const bar = el("div", {class: "bar"},
+    return el("div", {class: "bar"},
       button("←", "Previous image (D)", () => this.go(-1)), button("→", "Next image (F)", () => this.go(1)),
-      button("All images", "Back to the images (Esc)", () => go(imagesAddress(this.query))), this.tools,
+      button("All images", "Back to the images (Esc)", () => go(imagesAddress(this.query))),
+      el("div", {class: "tools", role: "toolbar", "aria-label": "Tools"}, ...this.tools),
       button("Fit", "Fit (0)", () => this.canvas.fit()), button("Hide", "Hide or show all shapes (H)", () => this.canvas.toggleAll()),
       button("Delete", "Delete the selected annotation (Delete)", () => this.remove()), this.title);
-    const view = el("div", {class: "canvas", tabindex: "0", role: "application", "aria-label": "Picture with its annotations; the list beside it has them too"});
-    this.objects = el("ul", {class: "objects", "aria-label": "Annotations of this image"});
-    this.objectsTitle = el("h2", {}, "Annotations");
-    const panel = el("div", {});
-    this.element.replaceChildren(bar, view, el("aside", {}, el("div", {class: "panel"}, this.objectsTitle, this.objects), panel));
-    panel.className = "panel";
-    this.panel = new categories.CategoryPanel(panel, {current: () => this.category, pick: (id) => this.pick(id)});
-    this.canvas = new Canvas(view, {
-      onDraw: (shape, {part}) => this.#drawn(shape, part),
-      onReshape: (id, shape) => this.#update(id, shape),
-      onSelect: (id) => this.select(id),
-      onRefuse: (reason) => toast(reason),
-      onPainted: () => this.#painted(),
-    });
-    this.setTool("select");
   }
 
-  async #loadAnnotations() {
-    const id = this.id;
+  /** @param {number} id */
+  async #loadAnnotations(id) {
     const answer = await get(`api/images/${id}/annotations?with=etag`);
     if (id !== this.id) return;
     this.#take(answer);
   }
 
+  /** @param {Answer<(Annotation & {_etag: string})[]>} answer */
   #take({body, etag, revision}) {
     [this.listEtag, this.revision] = [etag, revision];
     this.etags = new Map(body.map(({id, _etag}) => [id, _etag]));
     this.annotations = body.map(({_etag, ...annotation}) => annotation);
   }
 
-  /** Others' changes: where the dataset's revision is another than ours, ask whether this image has changed. */
+  /**
+   * Others' changes: where the dataset's revision is another than ours, ask whether this image has changed.
+   * @param {number} revision
+   */
   #noticeOthers(revision) {
-    if (!this.loaded || revision === this.revision || this.asking || this.busy) return;
+    if (!this.image || revision === this.revision || this.asking || this.busy) return;
     this.asking = true;
     setTimeout(() => void this.#refresh(), 300);
   }
@@ -183,6 +216,7 @@ export class Editor {
   }
 
   #showAll() {
+    if (!this.image) return;
     this.canvas.setShapes(this.annotations, categories.all());
     this.#showObjects();
     this.title.textContent = `${this.image.file_name ?? ""}  (${this.image.width} × ${this.image.height})`;
@@ -204,15 +238,16 @@ export class Editor {
   }
 
   #categoriesChanged() {
-    if (!categories.all().has(this.category)) this.category = categories.all().keys().next().value ?? null;
+    if (this.category === null || !categories.all().has(this.category)) this.category = categories.all().keys().next().value ?? null;
     this.panel.show();
     this.canvas.hide(categories.isHidden());
     // Not where only a count is another one: somebody may be dragging a shape.
     const shown = JSON.stringify([...categories.all().values()].map(({_annotation_count, ...category}) => category));
-    if (this.loaded && shown !== this.categoriesShown) this.#showAll();
+    if (shown !== this.categoriesShown) this.#showAll();
     this.categoriesShown = shown;
   }
 
+  /** @param {number} id */
   pick(id) {
     this.category = id;
     this.panel.show();
@@ -220,6 +255,7 @@ export class Editor {
     if (annotation && annotation.category_id !== id) void this.#update(annotation.id, {category_id: id});
   }
 
+  /** @param {number} number */
   #pickByNumber(number) {
     const id = [...categories.all().keys()][number - 1];
     if (id !== undefined) this.pick(id);
@@ -229,11 +265,12 @@ export class Editor {
     return this.annotations.find(({id}) => id === this.canvas.selected) ?? null;
   }
 
+  /** @param {number} step */
   #selectNext(step) {
-    if (!this.annotations.length) return;
     const at = this.annotations.findIndex(({id}) => id === this.canvas.selected);
     const next = at < 0 ? (step > 0 ? 0 : -1) : at + step;
-    this.select(this.annotations.at(next % this.annotations.length).id);
+    const annotation = this.annotations.at(next % this.annotations.length);
+    if (annotation) this.select(annotation.id);
   }
 
   #escape() {
@@ -245,13 +282,20 @@ export class Editor {
 
   #canGetPart() {
     const annotation = this.#selected();
-    return annotation !== null && kindOf(annotation) === "polygons";
+    return annotation !== null && hasPolygons(annotation);
   }
 
+  /**
+   * @param {Shape} shape
+   * @param {boolean} part
+   */
   async #drawn(shape, part) {
+    if (this.id === null) return;
     if (part) {
       const annotation = this.#selected();
-      await this.#update(annotation.id, {segmentation: [...annotation.segmentation, ...shape.segmentation]});
+      if (annotation && hasPolygons(annotation)) {
+        await this.#update(annotation.id, {segmentation: [...annotation.segmentation, ...(shape.segmentation ?? [])]});
+      }
       this.setTool("select");
       return;
     }
@@ -261,22 +305,33 @@ export class Editor {
     }
     const annotation = {image_id: this.id, category_id: this.category, ...shape};
     const results = await this.#change([{op: "add", annotation}], [null]);
-    if (results) this.select(results[0].annotation.id);
+    if (results?.[0].annotation) this.select(results[0].annotation.id);
   }
 
-  #update(id, changes) {
+  /**
+   * @param {number} id
+   * @param {Partial<Annotation>} changes
+   */
+  async #update(id, changes) {
     const before = this.annotations.find((annotation) => annotation.id === id);
-    return this.#change([{op: "update", id, changes, if_match: this.#match(id)}], [before]);
+    if (before) await this.#change([{op: "update", id, changes, if_match: this.#match(id)}], [before]);
   }
 
+  /** @param {number} id */
   #match(id) {
     return this.etags.get(id);
   }
 
-  /** Send a change; where somebody else was faster, let the user choose. Gives the results, `null` where it was refused. */
+  /**
+   * Send a change; where somebody else was faster, let the user choose. Gives the results, `null` where it was refused.
+   * @param {Operation[]} operations
+   * @param {(Annotation | null)[]} before
+   * @returns {Promise<Result[] | null>}
+   */
   async #change(operations, before) {
     const imageId = this.id;
-    this.busy = (this.busy ?? 0) + 1;
+    if (imageId === null) return null;
+    this.busy += 1;
     try {
       const results = await change(imageId, operations, before, this.etags.keys());
       if (imageId === this.id) this.#apply(results, before);
@@ -284,7 +339,7 @@ export class Editor {
       return results;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (imageId === this.id) await this.#loadAnnotations().catch(() => {});
+      if (imageId === this.id) await this.#loadAnnotations(imageId).catch(() => {});
       if (imageId === this.id) this.#showAll();
       if (error.status === 412 || error.status === 404) return this.#letChoose(operations, before, error);
       toast(error.message, {error: true});
@@ -294,12 +349,16 @@ export class Editor {
     }
   }
 
+  /**
+   * @param {Result[]} results
+   * @param {(Annotation | null)[]} before
+   */
   #apply(results, before) {
     results.forEach(({annotation, etag}, i) => {
-      const old = before[i]?.id;
       if (annotation === null) {
+        const old = before[i]?.id;
         this.annotations = this.annotations.filter(({id}) => id !== old);
-        this.etags.delete(old);
+        if (old !== undefined) this.etags.delete(old);
         return;
       }
       const at = this.annotations.findIndex(({id}) => id === annotation.id);
@@ -309,45 +368,59 @@ export class Editor {
     this.#showAll();
   }
 
-  async #letChoose(operations, before, error) {
-    const [operation] = operations;
+  /**
+   * @param {Operation[]} operations
+   * @param {(Annotation | null)[]} before
+   * @param {ApiError} error
+   * @returns {Promise<Result[] | null>}
+   */
+  async #letChoose([operation], [before], error) {
+    if (operation.op === "add" || operation.op === "restore") {
+      toast(error.message, {error: true});
+      return null;
+    }
     const theirs = this.annotations.find(({id}) => id === operation.id);
     const text = theirs
       ? `Somebody else changed this annotation (${categories.nameOf(theirs.category_id)}, id ${theirs.id}). The picture shows theirs now.`
       : "Somebody else deleted this annotation.";
+    /** @type {Choice<true>[]} */
     const choices = [{value: null, text: "Take theirs", primary: true}];
     if (theirs || operation.op === "update") choices.push({value: true, text: "Take mine", danger: true});
     if (!(await choose("Two people, one annotation", el("p", {}, text), choices))) return null;
     if (theirs) return this.#change([{...operation, if_match: this.#match(operation.id)}], [theirs]);
-    if (operation.op === "update") return this.#change([{op: "restore", annotation: {...before[0], ...operation.changes}}], [null]);
+    if (operation.op === "update" && before) return this.#change([{op: "restore", annotation: {...before, ...operation.changes}}], [null]);
     toast(error.message, {error: true});
     return null;
   }
 
+  /** @param {() => Promise<number | null>} run */
   async #move(run) {
     try {
       const imageId = await run();
-      if (imageId !== null && imageId !== undefined && imageId !== this.id) go(imageAddress(imageId, this.query));
-      else if (imageId === this.id && this.id !== null) {
-        await this.#loadAnnotations();
+      if (imageId !== null && imageId !== this.id) go(imageAddress(imageId, this.query));
+      else if (imageId !== null) {
+        await this.#loadAnnotations(imageId);
         this.#showAll();
       }
       await categories.load();
     } catch (error) {
-      toast(error.message, {error: true});
+      toast(messageOf(error), {error: true});
     }
   }
 
-  /** What a picture of the next image needs is asked for before it is wanted. */
-  async #prepareNeighbours() {
+  /**
+   * What a picture of the next image needs is asked for before it is wanted.
+   * @param {number} from
+   */
+  async #prepareNeighbours(from) {
     for (const step of [1, -1]) {
-      const id = await neighbours(this.id, this.query, step).catch(() => null);
-      if (id !== null && id !== undefined) new Image().src = `api/images/${id}/file`;
+      const id = await neighbours(from, this.query, step).catch(() => null);
+      if (id !== null) new Image().src = `api/images/${id}/file`;
     }
   }
 
   #painted() {
-    if (!this.loaded || this.opened === null) return;
+    if (!this.image || this.opened === null) return;
     // For those who measure: from asking for an image to seeing it.
     performance.measure("image", {start: this.opened});
     this.opened = null;

@@ -1,12 +1,19 @@
 // All images as a grid: only what is in view is there, whatever their number.
 
-import {ApiError, Offline, get} from "./api.js";
+import {ApiError, Offline, get, isAbort, messageOf} from "./api.js";
 import * as categories from "./categories.js";
 import {colour} from "./colours.js";
 import {el, plural} from "./dom.js";
 import {seen} from "./neighbours.js";
 import {go, imageAddress, imagesAddress} from "./router.js";
-import {bounds, kindOf, points} from "./shapes.js";
+import {bounds, hasPolygons, points} from "./shapes.js";
+
+/** @import {ListedImage} from "./types.js" */
+
+/**
+ * A page of the list, with no images while it is on its way.
+ * @typedef {{abort: AbortController, images: ListedImage[] | null}} Page
+ */
 
 const PAGE = 100;
 const KEPT_PAGES = 12;
@@ -15,19 +22,40 @@ const THUMBNAIL = 256;
 const SORTS = [["", "File order"], ["id", "Id"], ["file_name", "File name"], ["-annotation_count", "Most annotations"], ["annotation_count", "Fewest annotations"]];
 
 export class Gallery {
+  query = new URLSearchParams();
+  /** @type {Map<number, Page>} */
+  pages = new Map();
+  /** @type {Map<number, HTMLElement>} The tiles that are there, by position. */
+  tiles = new Map();
+  /** @type {number | null} */
+  total = null;
+  columns = 0;
+  /** @type {number | undefined} */
+  timer;
+
+  fileName = el("input", {type: "search", placeholder: "File name", "aria-label": "File name contains", oninput: () => this.#filterSoon()});
+  category = el("select", {"aria-label": "Category", onchange: () => this.#filter()});
+  annotated = el("select", {"aria-label": "Annotated", onchange: () => this.#filter()},
+    ...[["", "Annotated or not"], ["true", "Annotated"], ["false", "Not annotated"]].map(([value, text]) => el("option", {value}, text)));
+  sort = el("select", {"aria-label": "Sort by", onchange: () => this.#filter()}, ...SORTS.map(([value, text]) => el("option", {value}, text)));
+  count = el("span", {class: "found", role: "status"});
+  grid = el("div", {class: "grid", role: "list"});
+  scroller = el("div", {class: "scroller", tabindex: "0", "aria-label": "Images, scrolling"}, this.grid);
+
+  /** @param {HTMLElement} element */
   constructor(element) {
     this.element = element;
-    this.query = new URLSearchParams();
-    this.pages = new Map();
-    this.tiles = new Map();
-    this.total = null;
-    this.#build();
+    const bar = el("form", {class: "bar", onsubmit: (event) => event.preventDefault()}, this.fileName, this.category, this.annotated, this.sort, this.count);
+    element.replaceChildren(bar, this.scroller);
     categories.onCategories(() => this.#showCategories());
     new ResizeObserver(() => this.#layout()).observe(this.scroller);
     this.scroller.addEventListener("scroll", () => requestAnimationFrame(() => this.#render()));
   }
 
-  /** Show the images that `query` selects; where they were shown before, where one was. */
+  /**
+   * Show the images that `query` selects; where they were shown before, where one was.
+   * @param {URLSearchParams} query
+   */
   open(query) {
     const text = query.toString();
     document.title = "cocoannot";
@@ -49,18 +77,6 @@ export class Gallery {
     this.#clear();
     void this.#load(0);
     if (keep) this.#render();
-  }
-
-  #build() {
-    this.fileName = el("input", {type: "search", placeholder: "File name", "aria-label": "File name contains", oninput: () => this.#filterSoon()});
-    this.category = el("select", {"aria-label": "Category", onchange: () => this.#filter()});
-    this.annotated = el("select", {"aria-label": "Annotated", onchange: () => this.#filter()},
-      ...[["", "Annotated or not"], ["true", "Annotated"], ["false", "Not annotated"]].map(([value, text]) => el("option", {value}, text)));
-    this.sort = el("select", {"aria-label": "Sort by", onchange: () => this.#filter()}, ...SORTS.map(([value, text]) => el("option", {value}, text)));
-    this.count = el("span", {class: "found", role: "status"});
-    this.grid = el("div", {class: "grid", role: "list"});
-    this.scroller = el("div", {class: "scroller", tabindex: "0", "aria-label": "Images, scrolling"}, this.grid);
-    this.element.replaceChildren(el("form", {class: "bar", onsubmit: (event) => event.preventDefault()}, this.fileName, this.category, this.annotated, this.sort, this.count), this.scroller);
   }
 
   #showCategories() {
@@ -86,23 +102,27 @@ export class Gallery {
     go(imagesAddress(Object.fromEntries(Object.entries(chosen).filter(([, value]) => value))), {replace: true});
   }
 
+  /** @param {number} number */
   async #load(number) {
     if (this.pages.has(number)) return;
+    /** @type {Page} */
     const page = {abort: new AbortController(), images: null};
     this.pages.set(number, page);
     this.#dropFarPages(number);
     const parameters = new URLSearchParams(this.query);
-    for (const [name, value] of [["page", number + 1], ["page_size", PAGE], ["with", "annotation_count"], ["with", "annotations"]]) parameters.append(name, String(value));
+    for (const [name, value] of [["page", String(number + 1)], ["page_size", String(PAGE)], ["with", "annotation_count"], ["with", "annotations"]]) parameters.append(name, value);
     try {
       const {body, headers} = await get(`api/images?${parameters}`, {signal: page.abort.signal});
       page.images = body;
-      this.total = JSON.parse(headers.get("X-Pagination") ?? "{}").total ?? body.length;
-      body.forEach((image, i) => seen(this.query, image.id, number * PAGE + i, this.total));
-      this.count.textContent = plural(this.total, "image");
+      /** @type {number} */
+      const total = JSON.parse(headers.get("X-Pagination") ?? "{}").total ?? body.length;
+      this.total = total;
+      body.forEach((image, i) => seen(this.query, image.id, number * PAGE + i, total));
+      this.count.textContent = plural(total, "image");
     } catch (error) {
       if (this.pages.get(number) === page) this.pages.delete(number);
-      if (error.name === "AbortError") return;
-      this.count.textContent = error.message;
+      if (isAbort(error)) return;
+      this.count.textContent = messageOf(error);
       if (error instanceof Offline) setTimeout(() => this.#render(), 2000);
       else if (!(error instanceof ApiError)) throw error;
       return;
@@ -110,10 +130,11 @@ export class Gallery {
     this.#layout();
   }
 
+  /** @param {number} near */
   #dropFarPages(near) {
     const far = [...this.pages.keys()].sort((one, other) => Math.abs(other - near) - Math.abs(one - near));
     for (const number of far.slice(0, Math.max(0, far.length - KEPT_PAGES))) {
-      this.pages.get(number).abort.abort();
+      this.pages.get(number)?.abort.abort();
       this.pages.delete(number);
     }
   }
@@ -150,6 +171,10 @@ export class Gallery {
     }
   }
 
+  /**
+   * @param {number} position
+   * @param {HTMLElement} tile
+   */
   #place(position, tile) {
     tile.style.transform = `translate(${(position % this.columns) * TILE.width}px, ${Math.floor(position / this.columns) * TILE.height}px)`;
     this.tiles.set(position, tile);
@@ -158,6 +183,7 @@ export class Gallery {
     this.grid.insertBefore(tile, this.tiles.get(next) ?? null);
   }
 
+  /** @param {ListedImage} image */
   #tile(image) {
     const name = String(image.file_name ?? image.id);
     const picture = el("img", {src: `api/images/${image.id}/thumbnail?size=${THUMBNAIL}`, alt: "", loading: "lazy", decoding: "async", draggable: false, onerror: (event) => event.target.replaceWith(el("span", {class: "missing"}, "no picture"))});
@@ -168,19 +194,23 @@ export class Gallery {
   }
 }
 
-/** The shapes of an image's annotations, at the size of its thumbnail. */
+/**
+ * The shapes of an image's annotations, at the size of its thumbnail.
+ * @param {HTMLCanvasElement} canvas
+ * @param {ListedImage} image
+ */
 function draw(canvas, image) {
   if (!(image.width > 0 && image.height > 0)) return;
   const scale = Math.min(1, 198 / image.width, 150 / image.height);
   [canvas.width, canvas.height] = [Math.max(1, Math.round(image.width * scale)), Math.max(1, Math.round(image.height * scale))];
-  const context = canvas.getContext("2d");
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.scale(scale, scale);
   context.lineWidth = 1.5 / scale;
   for (const annotation of image._annotations ?? []) {
     context.strokeStyle = colour(annotation.category_id);
     context.fillStyle = colour(annotation.category_id, 0.25);
     context.beginPath();
-    if (kindOf(annotation) === "polygons") {
+    if (hasPolygons(annotation)) {
       for (const flat of annotation.segmentation) {
         points(flat).forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
         context.closePath();

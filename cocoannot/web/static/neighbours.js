@@ -2,13 +2,24 @@
 
 import {get} from "./api.js";
 
+/** @import {Query} from "./types.js" */
+
 const PAGE = 500;
+/** @type {string | null} */
 let key = null;
+/** @type {Map<number, Promise<number[]>>} */
 let pages = new Map();
+/** @type {number | null} */
 let total = null;
+/** @type {Map<number, number>} */
 let positions = new Map();
 
-/** The id of the image `step` (1 or -1) after `id` among those that `query` selects; `null` at an end. */
+/**
+ * The id of the image `step` (1 or -1) after `id` among those that `query` selects; `null` at an end.
+ * @param {number} id
+ * @param {Query} query
+ * @param {number} step
+ */
 export async function neighbours(id, query, step) {
   const text = new URLSearchParams(query ?? "").toString();
   if (text !== key) [key, pages, total, positions] = [text, new Map(), null, new Map()];
@@ -21,7 +32,13 @@ export async function neighbours(id, query, step) {
   return page[wanted % PAGE] ?? null;
 }
 
-/** Tell where an image is, and how many there are, by who has seen it there. */
+/**
+ * Tell where an image is, and how many there are, by who has seen it there.
+ * @param {Query} query
+ * @param {number} id
+ * @param {number} position
+ * @param {number} count
+ */
 export function seen(query, id, position, count) {
   const text = new URLSearchParams(query ?? "").toString();
   if (text !== key) [key, pages, total, positions] = [text, new Map(), null, new Map()];
@@ -29,21 +46,26 @@ export function seen(query, id, position, count) {
   total = count;
 }
 
+/** @param {number} id */
 async function find(id) {
-  for (let number = 0; number === 0 || number * PAGE < total; number++) {
+  for (let number = 0; number === 0 || number * PAGE < (total ?? 0); number++) {
     await load(number);
-    if (positions.has(id)) return positions.get(id);
+    const position = positions.get(id);
+    if (position !== undefined) return position;
   }
   return null;
 }
 
+/** @param {number} number */
 async function load(number) {
-  if (!pages.has(number)) pages.set(number, fetchPage(number));
-  return pages.get(number);
+  const page = pages.get(number) ?? fetchPage(number);
+  pages.set(number, page);
+  return page;
 }
 
+/** @param {number} number */
 async function fetchPage(number) {
-  const [asked, parameters] = [key, new URLSearchParams(key)];
+  const [asked, parameters] = [key, new URLSearchParams(key ?? "")];
   parameters.set("page", String(number + 1));
   parameters.set("page_size", String(PAGE));
   try {
