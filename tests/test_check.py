@@ -14,8 +14,8 @@ from flask import Flask
 from PIL import Image
 from pycocotools import mask as masks
 
+from cocoannot.check.dataset_check import check_dataset
 from cocoannot.check.findings import KINDS, Findings
-from cocoannot.check.whole import check_dataset
 from cocoannot.cli.check import check
 from cocoannot.extension import Cocoannot
 

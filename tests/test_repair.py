@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 
+from cocoannot.check.dataset_check import check_dataset
 from cocoannot.check.findings import Findings
 from cocoannot.check.repair import removed_path, write_repaired
-from cocoannot.check.whole import check_dataset
 from cocoannot.cli.check import check
 from cocoannot.errors import SaveError
 from cocoannot.extension import Cocoannot

@@ -41,8 +41,8 @@ def look_at_annotations(checked: Checked, findings: Findings, progress: Callable
         for i in np.flatnonzero(~right).tolist():
             _look_closely(checked, first + i, references)
         progress(len(text))
-    annotations.settle_ids(findings)
-    references.settle(findings)
+    annotations.assign_ids(findings)
+    references.resolve(findings)
 
 
 def _texts(annotations: Section, first: int, after: int) -> list[bytes]:
@@ -67,12 +67,12 @@ def _look_closely(checked: Checked, i: int, references: _References) -> None:
         return
     references.read(i, record)
     try:
-        mended = checked.mend_annotation(i, record)
+        repair = checked.repair_annotation(i, record)
     except RecursionError:
         annotations.drop(i, "too_deep")
         return
-    annotations.note(i, mended)
-    checked.geometry[i] = bool(mended.kinds)
+    annotations.note(i, repair)
+    checked.geometry[i] = bool(repair.kinds)
 
 
 class _References:
@@ -101,7 +101,7 @@ class _References:
         if record.get("category_id") is None and "segments_info" in record:
             self._free.add(i)
 
-    def settle(self, findings: Findings) -> None:
+    def resolve(self, findings: Findings) -> None:
         """Find what points nowhere, once all annotations were read."""
         annotations = self._checked.annotations
         for odd in self._odd.values():
@@ -110,11 +110,11 @@ class _References:
         annotations.problems["bad_reference"] = sorted(set(annotations.problems["bad_reference"]))
         kept = np.ones(len(annotations), np.bool_)
         kept[list(annotations.dropped)] = False
-        self._settle_images(findings, kept)
+        self._resolve_images(findings, kept)
         kept[list(self._free)] = False
-        self._settle_categories(kept)
+        self._resolve_categories(kept)
 
-    def _settle_images(self, findings: Findings, kept: Bools) -> None:
+    def _resolve_images(self, findings: Findings, kept: Bools) -> None:
         annotations, images = self._checked.annotations, self._checked.images.present()
         lost = np.flatnonzero(kept & ~np.isin(self._checked.image_ids, images))
         annotations.problems["missing_image"] += lost.tolist()
@@ -125,7 +125,7 @@ class _References:
         if len(lost) > len(useless):
             findings.unrepairable("missing_image", "annotations", len(lost) - len(useless))
 
-    def _settle_categories(self, kept: Bools) -> None:
+    def _resolve_categories(self, kept: Bools) -> None:
         annotations, categories = self._checked.annotations, self._checked.categories
         column = self._checked.category_ids
         odd = self._odd["category_id"]

@@ -14,7 +14,7 @@ import numpy as np
 from cocoannot.check.findings import EXAMPLES, Example, Findings
 from cocoannot.check.identity import Identity, identify, is_id
 from cocoannot.check.lenient_parser import Readable
-from cocoannot.check.mend import Mended, mend_annotation
+from cocoannot.check.record_repairs import RecordRepair, repair_annotation
 from cocoannot.check.scan import Known
 from cocoannot.coco.parser import NONE, SECTIONS, Ints
 from cocoannot.coco.rules import Fields
@@ -73,11 +73,11 @@ class Section:
         self.dropped[position] = kind
         self.problems[kind].append(position)
 
-    def note(self, position: int, mended: Mended) -> None:
-        for kind in mended.kinds:
+    def note(self, position: int, repair: RecordRepair) -> None:
+        for kind in repair.kinds:
             self.problems[kind].append(position)
 
-    def settle_ids(self, findings: Findings) -> None:
+    def assign_ids(self, findings: Findings) -> None:
         """Decide on every id, once all records were read."""
         ids = self.ids.copy()
         ids[list(self.dropped)] = NONE
@@ -113,7 +113,7 @@ class Section:
 
 
 class Checked:
-    """A file that can be read. `geometry` marks the annotations whose own fields are to be mended.
+    """A file that can be read. `geometry` marks the annotations whose own fields are to be repair.
 
     `image_ids` and `category_ids` are what annotations refer to when that is repaired, `NONE` for nothing.
     """
@@ -128,11 +128,11 @@ class Checked:
         self.image_ids: Ints = np.full(count, NONE, np.int64)
         self.category_ids: Ints = np.full(count, NONE, np.int64)
 
-    def mend_annotation(self, position: int, record: Fields) -> Mended:
+    def repair_annotation(self, position: int, record: Fields) -> RecordRepair:
         """Raises `RecursionError`."""
         size = self.known.sizes.get(int(self.image_ids[position]))
         keypoints = self.known.keypoints.get(int(self.category_ids[position]))
-        return mend_annotation(record, size, keypoints, finite=position not in self.annotations.infinite)
+        return repair_annotation(record, size, keypoints, finite=position not in self.annotations.infinite)
 
 
 def decode(text: bytes) -> tuple[Any, bool]:

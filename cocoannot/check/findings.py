@@ -60,7 +60,7 @@ KINDS = {
     "stale_bbox": Kind("whose bbox is not that of the segmentation", "computed"),
     "stale_num_keypoints": Kind("whose num_keypoints is not the number of labelled keypoints", "counted"),
 }
-"""Every kind of problem, in the order in which they are told."""
+"""Every kind of problem, in the order in which they are listed."""
 
 Example = int | str
 

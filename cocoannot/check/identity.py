@@ -13,7 +13,7 @@ import numpy as np
 from cocoannot.coco.parser import MAX_ID, NONE, Ints
 from cocoannot.coco.rules import is_integer
 
-_WHOLE = re.compile(r"-?\d{1,16}(?:\.0*)?")
+_INTEGER = re.compile(r"-?\d{1,16}(?:\.0*)?")
 
 
 class Identity(NamedTuple):
@@ -43,7 +43,7 @@ def is_id(value: object) -> TypeGuard[int | float]:
 
 def as_id(value: object) -> int | None:
     """The id that a JSON value is or writes out ("7", 7.0), `None` where it does not."""
-    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+    if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
         value = int(value.strip().partition(".")[0])
     return int(value) if is_id(value) else None
 

@@ -1,8 +1,8 @@
 """The text of a file that the server may refuse, made readable: its bytes, its top-level values, its records' places.
 
 Only what can't be read is touched, so that the rest stays as it is byte for byte: see `text` for the bytes, and
-`_settle` for top-level keys that are repeated and sections that are no lists. What is wrong inside of records is looked
-at elsewhere.
+`_normalise` for top-level keys that are repeated and sections that are no lists. What is wrong inside of records is
+looked at elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from cocoannot.check.findings import Findings
-from cocoannot.check.mend import without_infinite
+from cocoannot.check.record_repairs import without_infinite
 from cocoannot.check.text import INFINITE, Shifts, in_utf8, with_characters, with_numbers
 from cocoannot.coco.parser import SECTIONS, Ints, find_records, find_values, read_document
 from cocoannot.errors import DatasetError
@@ -33,8 +33,8 @@ class Rows(NamedTuple):
     ends: Ints
 
 
-class Lost(NamedTuple):
-    """What a repaired copy does not have any more. `part` is the field that is gone, or empty for the whole.
+class Removed(NamedTuple):
+    """What a repaired copy does not have any more. `part` is the field that is gone, or empty for all of it.
 
     `position` counts the records of the section as they were read, -1 for a top-level value.
     """
@@ -53,7 +53,7 @@ class Readable(NamedTuple):
     values: dict[str, tuple[int, int]]
     rows: dict[str, Rows]
     infinite: bool
-    lost: list[Lost]
+    lost: list[Removed]
 
 
 class _Entry(NamedTuple):
@@ -76,10 +76,10 @@ def make_readable(data: bytes, name: str, findings: Findings) -> Readable | None
     except (msgspec.DecodeError, RecursionError):
         findings.add("not_json", detail=_reason(buffer, name, shifts))
         return None
-    lost: list[Lost] = []
-    settled = _settle(buffer, entries, bool(shifts), findings, lost)
-    if settled is not None:
-        buffer = settled
+    lost: list[Removed] = []
+    normalised = _normalise(buffer, entries, bool(shifts), findings, lost)
+    if normalised is not None:
+        buffer = normalised
         entries = _entries(buffer)
     values = {entry.key: (entry.start, entry.end) for entry in entries}
     rows = {section: _rows(buffer, *values.get(section, (0, 0))) for section in SECTIONS}
@@ -104,7 +104,9 @@ def _entries(buffer: bytes) -> list[_Entry]:
     return [_Entry(*value) for value in find_values(buffer)]
 
 
-def _settle(buffer: bytes, entries: list[_Entry], infinite: bool, findings: Findings, lost: list[Lost]) -> bytes | None:
+def _normalise(
+    buffer: bytes, entries: list[_Entry], infinite: bool, findings: Findings, lost: list[Removed]
+) -> bytes | None:
     """The text with each top-level key there once and each section a list; `None` where that is so already.
 
     Lists of records under one key are joined; of other values the last one counts, as in json.load. A section that
@@ -122,7 +124,7 @@ def _settle(buffer: bytes, entries: list[_Entry], infinite: bool, findings: Find
             text = buffer[entry.start : entry.end]
             if entry.key in odd:
                 texts = [buffer[each.start : each.end] for each in groups[entry.key]]
-                text = _settled(entry.key, texts, findings, lost)
+                text = _as_list_or_value(entry.key, texts, findings, lost)
             parts += [buffer[position : entry.start], text]
         position = entry.end
     return b"".join([*parts, buffer[position:]])
@@ -134,11 +136,11 @@ def _is_odd(buffer: bytes, entry: _Entry, infinite: bool) -> bool:
     return infinite and buffer.find(INFINITE, entry.start, entry.end) >= 0
 
 
-def _settled(key: str, texts: list[bytes], findings: Findings, lost: list[Lost]) -> bytes:
+def _as_list_or_value(key: str, texts: list[bytes], findings: Findings, lost: list[Removed]) -> bytes:
     if len(texts) > 1:
         findings.add("repeated_key", examples=[key])
     if key not in SECTIONS:
-        lost += [Lost(key, -1, ("repeated_key",), "", text) for text in texts[:-1]]
+        lost += [Removed(key, -1, ("repeated_key",), "", text) for text in texts[:-1]]
         return _finite_value(key, texts[-1], findings, lost)
     if not all(text.startswith(b"[") for text in texts):
         findings.add("section_not_list", examples=[key])
@@ -146,7 +148,7 @@ def _settled(key: str, texts: list[bytes], findings: Findings, lost: list[Lost])
     for text in texts:
         records = _records_in(text)
         if records is None and text != b"null":
-            lost.append(Lost(key, -1, ("section_not_list",), "", text))
+            lost.append(Removed(key, -1, ("section_not_list",), "", text))
         inner += [records] if records else []
     return b"[" + b", ".join(inner) + b"]"
 
@@ -162,14 +164,14 @@ def _records_in(text: bytes) -> bytes | None:
     return None
 
 
-def _finite_value(key: str, text: bytes, findings: Findings, lost: list[Lost]) -> bytes:
+def _finite_value(key: str, text: bytes, findings: Findings, lost: list[Removed]) -> bytes:
     if INFINITE not in text:
         return text
     try:
         value: Any = json.loads(text)
         finite = without_infinite(value)
     except RecursionError:
-        lost.append(Lost(key, -1, ("not_finite",), "", text))
+        lost.append(Removed(key, -1, ("not_finite",), "", text))
         finite = value = None
     if finite is value is not None:
         return text

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from cocoannot.check.checked import Checked, Section, decode
-from cocoannot.check.lenient_parser import Lost
+from cocoannot.check.lenient_parser import Removed
 from cocoannot.coco.parser import SECTIONS
 from cocoannot.coco.records import encode, merge
 from cocoannot.coco.rules import Fields
@@ -40,7 +40,7 @@ def check_place(out: Path) -> None:
 
 def write_repaired(
     checked: Checked, path: Path, out: Path, progress: Callable[[int], object] = lambda _: None
-) -> list[Lost]:
+) -> list[Removed]:
     """Write the repaired copy of `path`, durably, to `out`; returns what it lost.
 
     Raises `DatasetError` where `out` exists, `SaveError`; nothing is left there then.
@@ -105,7 +105,7 @@ class _Repair:
                 yield self._buffer[starts[position] if first else ends[position - 1] : ends[i - 1]]
                 first = False
                 self._progress(int(ends[i - 1] - starts[position]))
-            if i < count and (text := self._mended(section, i)) is not None:
+            if i < count and (text := self._repaired_text(section, i)) is not None:
                 yield b"" if first else self._buffer[ends[i - 1] : starts[i]]
                 yield text
                 first = False
@@ -116,20 +116,20 @@ class _Repair:
             first = False
         yield self._buffer[ends[-1] : section.rows.end] if count else b"]"
 
-    def _mended(self, section: Section, i: int) -> bytes | None:
+    def _repaired_text(self, section: Section, i: int) -> bytes | None:
         """The new text of a record, `None` where it goes."""
         text = section.text(i)
         if (kind := section.dropped.get(i)) is not None:
-            self.lost.append(Lost(section.name, i, (kind,), "", text))
+            self.lost.append(Removed(section.name, i, (kind,), "", text))
             return None
         changes: Fields = {}
         if section is self._checked.annotations and self._checked.geometry[i]:
-            mended = self._checked.mend_annotation(i, decode(text)[0])
-            parts = [""] if mended.useless else mended.lost
-            self.lost += [Lost(section.name, i, tuple(mended.kinds), part, text) for part in parts]
-            if mended.useless:
+            repair = self._checked.repair_annotation(i, decode(text)[0])
+            parts = [""] if repair.useless else repair.lost
+            self.lost += [Removed(section.name, i, tuple(repair.kinds), part, text) for part in parts]
+            if repair.useless:
                 return None
-            changes = mended.changes
+            changes = repair.changes
         changes = {**changes, **section.changes.get(i, {})}
         return merge(text, {field: _as_raw(value) for field, value in changes.items()})
 
@@ -139,7 +139,7 @@ def _as_raw(value: Any) -> Any:
     return None if value is None else msgspec.Raw(json.dumps(value, ensure_ascii=False).encode())
 
 
-def _removed(path: Path, lost: list[Lost]) -> Iterator[bytes]:
+def _removed(path: Path, lost: list[Removed]) -> Iterator[bytes]:
     yield b'{"removed_from": %b, "removed": [' % json.dumps(str(path)).encode()
     for number, each in enumerate(lost):
         about = {"section": each.section, "index": each.position, "kinds": each.kinds, "field": each.part}

@@ -1,6 +1,6 @@
 """A first look at annotations, many at a time: which are right, which have a stale area or box, which are odd.
 
-By the rules of `mend`, which looks at one record and decides; what is odd here may still turn out to be right there.
+By the rules of `record_repairs`, which looks at one record and decides; what is odd here may still turn out to be right there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from cocoannot.check.mend import (
+from cocoannot.check.record_repairs import (
     AREA_OFF,
     AREA_RATIO,
     EDGE_OFF,

@@ -15,9 +15,9 @@ from flask.cli import with_appcontext
 from PIL import Image
 
 from cocoannot.check.checked import Checked
+from cocoannot.check.dataset_check import check_dataset
 from cocoannot.check.findings import KINDS, Findings
 from cocoannot.check.repair import check_place, removed_path, write_repaired
-from cocoannot.check.whole import check_dataset
 from cocoannot.errors import CocoannotError, UnknownId
 from cocoannot.extension import runtime
 from cocoannot.pictures.folder import Pictures, choose_folder

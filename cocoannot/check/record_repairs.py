@@ -25,7 +25,7 @@ Size = tuple[int, int]
 """Height and width of an image, in pixels."""
 
 
-class Mended:
+class RecordRepair:
     """The outcome: `kinds` of problems, `changes` to merge into the record (`None` removes a field), fields `lost`.
 
     `useless` tells that nothing of an annotation's geometry is left.
@@ -59,47 +59,49 @@ def without_infinite(value: Any) -> Any:
     return value
 
 
-def mend_annotation(record: Mapping[str, Any], size: Size | None, keypoints: int | None, *, finite: bool) -> Mended:
+def repair_annotation(
+    record: Mapping[str, Any], size: Size | None, keypoints: int | None, *, finite: bool
+) -> RecordRepair:
     """What an annotation should be; `size` is its image's, `keypoints` how many its category defines, if known.
 
     `finite` tells, here and below, that there are no infinite numbers to be looked for.
     """
-    mended = Mended()
-    fields = dict(record) if finite else _finite(record, mended)
-    measured = _mend_segmentation(fields, size, mended)
-    if measured and mended.lost:
-        mended.changes |= {field: value for field, value in measured._asdict().items() if field in record}
+    repair = RecordRepair()
+    fields = dict(record) if finite else _finite(record, repair)
+    measured = _repair_segmentation(fields, size, repair)
+    if measured and repair.lost:
+        repair.changes |= {field: value for field, value in measured._asdict().items() if field in record}
     else:
-        box = _mend_bbox(fields, measured, mended)
-        _mend_area(fields, measured, box, mended)
-    _mend_keypoints(fields, keypoints, mended)
-    if mended.lost or "not_finite" in mended.kinds:
-        left = {**fields, **mended.changes}
+        box = _repair_bbox(fields, measured, repair)
+        _repair_area(fields, measured, box, repair)
+    _repair_keypoints(fields, keypoints, repair)
+    if repair.lost or "not_finite" in repair.kinds:
+        left = {**fields, **repair.changes}
         kept = ("segmentation", "bbox", "keypoints", "caption", "segments_info")
-        mended.useless = any(record.get(field) for field in kept) and not any(left.get(field) for field in kept)
-    return mended
+        repair.useless = any(record.get(field) for field in kept) and not any(left.get(field) for field in kept)
+    return repair
 
 
-def mend_image(record: Mapping[str, Any], *, finite: bool) -> Mended:
+def repair_image(record: Mapping[str, Any], *, finite: bool) -> RecordRepair:
     """What an image should be; `bad_size` comes without a change where only its picture could tell."""
-    mended = Mended()
-    fields = dict(record) if finite else _finite(record, mended)
+    repair = RecordRepair()
+    fields = dict(record) if finite else _finite(record, repair)
     if not is_text(fields.get("file_name")):
-        mended.kinds.append("bad_file_name")
+        repair.kinds.append("bad_file_name")
     if size_of(fields) is None:
         sides = {side: _written(fields.get(side)) for side in ("width", "height")}
-        mended.kinds.append("bad_size")
+        repair.kinds.append("bad_size")
         if size_of(sides) is not None:
-            mended.changes |= sides
-    return mended
+            repair.changes |= sides
+    return repair
 
 
-def mend_category(record: Mapping[str, Any], record_id: int, *, finite: bool) -> Mended:
-    mended = Mended()
-    fields = dict(record) if finite else _finite(record, mended)
+def repair_category(record: Mapping[str, Any], record_id: int, *, finite: bool) -> RecordRepair:
+    repair = RecordRepair()
+    fields = dict(record) if finite else _finite(record, repair)
     if not is_text(fields.get("name")):
-        mended.set("bad_name", "name", f"category {record_id}")
-    return mended
+        repair.set("bad_name", "name", f"category {record_id}")
+    return repair
 
 
 def size_of(image: Mapping[str, Any]) -> Size | None:
@@ -127,17 +129,17 @@ def count_labelled(keypoints: object, expected: int | None) -> int | None:
     return sum(label > 0 for label in labels)
 
 
-def _finite(record: Mapping[str, Any], mended: Mended) -> Fields:
+def _finite(record: Mapping[str, Any], repair: RecordRepair) -> Fields:
     fields = dict(record)
     for field, value in record.items():
         finite = without_infinite(value)
         if finite is not value:
-            mended.set("not_finite", field, finite)
+            repair.set("not_finite", field, finite)
             fields[field] = finite
     return fields
 
 
-def _mend_segmentation(fields: Fields, size: Size | None, mended: Mended) -> Measured | None:
+def _repair_segmentation(fields: Fields, size: Size | None, repair: RecordRepair) -> Measured | None:
     segmentation = fields.get("segmentation")
     if segmentation is None or segmentation == []:
         return None
@@ -145,16 +147,16 @@ def _mend_segmentation(fields: Fields, size: Size | None, mended: Mended) -> Mea
         try:
             return measure_segmentation(segmentation, *(size or _own_size(segmentation)))
         except InvalidRecord:
-            mended.set("bad_rle", "segmentation", [], lost=True)
+            repair.set("bad_rle", "segmentation", [], lost=True)
             return None
     polygons: list[Any] = segmentation if isinstance(segmentation, list) else []
     if measured := _measured(polygons):
         return measured
     if flat := _measured([polygons]):
-        mended.set("bad_polygons", "segmentation", [polygons])
+        repair.set("bad_polygons", "segmentation", [polygons])
         return flat
     good = [polygon for polygon in polygons if _measured([polygon])]
-    mended.set("bad_polygons", "segmentation", good, lost=True)
+    repair.set("bad_polygons", "segmentation", good, lost=True)
     return _measured(good)
 
 
@@ -172,52 +174,52 @@ def _own_size(segmentation: Mapping[str, Any]) -> tuple[int | None, int | None]:
     return None, None
 
 
-def _mend_bbox(fields: Fields, measured: Measured | None, mended: Mended) -> list[Number] | None:
+def _repair_bbox(fields: Fields, measured: Measured | None, repair: RecordRepair) -> list[Number] | None:
     """Returns the box as it should be, `None` for none."""
     bbox = fields.get("bbox")
-    if bbox is None and (measured is None or "bbox" not in mended.changes):
+    if bbox is None and (measured is None or "bbox" not in repair.changes):
         return None
     if measured is None:
         try:
             return measure_bbox(bbox).bbox
         except InvalidRecord:
-            mended.set("bad_bbox", "bbox", None, lost=True)
+            repair.set("bad_bbox", "bbox", None, lost=True)
             return None
     if bbox is None:
-        mended.changes["bbox"] = measured.bbox
+        repair.changes["bbox"] = measured.bbox
     elif not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_coordinate, bbox)):
-        mended.set("not_finite" if "bbox" in mended.changes else "bad_bbox", "bbox", measured.bbox)
+        repair.set("not_finite" if "bbox" in repair.changes else "bad_bbox", "bbox", measured.bbox)
     elif any(side <= 0 < true for side, true in zip(bbox[2:], measured.bbox[2:], strict=True)) or min(bbox[2:]) < 0:
-        mended.set("bad_bbox", "bbox", measured.bbox)
-    elif _edges_off(bbox, measured.bbox) > (MASK_EDGE_OFF if _is_mask(fields, mended) else EDGE_OFF) + _ROUNDING:
-        mended.set("stale_bbox", "bbox", measured.bbox)
+        repair.set("bad_bbox", "bbox", measured.bbox)
+    elif _edges_off(bbox, measured.bbox) > (MASK_EDGE_OFF if _is_mask(fields, repair) else EDGE_OFF) + _ROUNDING:
+        repair.set("stale_bbox", "bbox", measured.bbox)
     return measured.bbox
 
 
-def _mend_area(fields: Fields, measured: Measured | None, box: list[Number] | None, mended: Mended) -> None:
+def _repair_area(fields: Fields, measured: Measured | None, box: list[Number] | None, repair: RecordRepair) -> None:
     area = fields.get("area")
     right = measured.area if measured else box[2] * box[3] if box else None
     if area is None:
-        if "area" in mended.changes:
-            mended.changes["area"] = right
+        if "area" in repair.changes:
+            repair.changes["area"] = right
     elif not is_number(area) or not 0 <= area <= 2**53:
-        mended.set("bad_area", "area", right)
-    elif measured and _area_is_stale(area, measured.area, mask=_is_mask(fields, mended)):
-        mended.set("stale_area", "area", measured.area)
+        repair.set("bad_area", "area", right)
+    elif measured and _area_is_stale(area, measured.area, mask=_is_mask(fields, repair)):
+        repair.set("stale_area", "area", measured.area)
 
 
-def _mend_keypoints(fields: Fields, expected: int | None, mended: Mended) -> None:
+def _repair_keypoints(fields: Fields, expected: int | None, repair: RecordRepair) -> None:
     if fields.get("keypoints") is None:
         return
     labelled = count_labelled(fields["keypoints"], expected)
     number = fields.get("num_keypoints")
     if labelled is None:
-        mended.set("bad_keypoints", "keypoints", None, lost=True)
-        mended.changes["num_keypoints"] = None
-    elif "num_keypoints" in mended.changes:
-        mended.changes["num_keypoints"] = labelled
+        repair.set("bad_keypoints", "keypoints", None, lost=True)
+        repair.changes["num_keypoints"] = None
+    elif "num_keypoints" in repair.changes:
+        repair.changes["num_keypoints"] = labelled
     elif number is not None and number != labelled:
-        mended.set("stale_num_keypoints", "num_keypoints", labelled)
+        repair.set("stale_num_keypoints", "num_keypoints", labelled)
 
 
 def _area_is_stale(area: Number, right: Number, *, mask: bool) -> bool:
@@ -234,8 +236,8 @@ def _edges_off(box: list[Number], right: list[Number]) -> Number:
     )
 
 
-def _is_mask(fields: Fields, mended: Mended) -> bool:
-    return isinstance(mended.changes.get("segmentation", fields.get("segmentation")), dict)
+def _is_mask(fields: Fields, repair: RecordRepair) -> bool:
+    return isinstance(repair.changes.get("segmentation", fields.get("segmentation")), dict)
 
 
 def _is_coordinate(value: object) -> bool:

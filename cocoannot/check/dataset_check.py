@@ -14,7 +14,7 @@ from cocoannot.check.annotations import look_at_annotations
 from cocoannot.check.checked import Checked
 from cocoannot.check.findings import Findings
 from cocoannot.check.lenient_parser import make_readable
-from cocoannot.check.mend import Size, is_text, mend_category, mend_image, size_of
+from cocoannot.check.record_repairs import Size, is_text, repair_category, repair_image, size_of
 from cocoannot.check.scan import Id
 from cocoannot.check.text import INFINITE
 from cocoannot.coco.rules import MAX_SIDE, Fields
@@ -59,9 +59,9 @@ def check_dataset(
     measure_pictures: bool = False,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Checked | None:
-    """Look at a whole file; what is wrong goes to `findings`. `None` where it can't be read at all.
+    """Look at all of a file; what is wrong goes to `findings`. `None` where it can't be read at all.
 
-    `measure_pictures` takes missing sizes from the pictures; `progress` is told each number of bytes that is done.
+    `measure_pictures` takes missing sizes from the pictures; `progress` is called with each number of bytes that is done.
     """
     readable = make_readable(data, name, findings)
     if readable is None:
@@ -89,7 +89,7 @@ def _look_at_images(checked: Checked, findings: Findings, find_pictures: FindPic
             images.ids[i], sizes[i], names[i] = row.id, (row.height, row.width), row.file_name
         except (msgspec.DecodeError, RecursionError):
             _look_at_image(checked, i, sizes, names)
-    images.settle_ids(findings)
+    images.assign_ids(findings)
     wanted = {i: name for i, name in names.items() if i not in images.dropped}
     if find_pictures is not None and wanted:
         gallery = find_pictures(list(wanted.values()))
@@ -109,13 +109,13 @@ def _look_at_image(checked: Checked, i: int, sizes: dict[int, Size], names: dict
     if (record := images.read(i)) is None:
         return
     try:
-        mended = mend_image(record, finite=i not in images.infinite)
+        repair = repair_image(record, finite=i not in images.infinite)
     except RecursionError:
         images.drop(i, "too_deep")
         return
-    images.note(i, mended)
-    images.changes[i] |= mended.changes
-    if size := size_of({**record, **mended.changes}):
+    images.note(i, repair)
+    images.changes[i] |= repair.changes
+    if size := size_of({**record, **repair.changes}):
         sizes[i] = size
     if is_text(name := record.get("file_name")):
         names[i] = str(name)
@@ -135,7 +135,7 @@ def _look_for_pictures(checked: Checked, findings: Findings, gallery: Gallery, w
 def _look_at_categories(checked: Checked, findings: Findings) -> None:
     categories = checked.categories
     records = {i: record for i in range(len(categories)) if (record := categories.read(i)) is not None}
-    categories.settle_ids(findings)
+    categories.assign_ids(findings)
     taken = {record["name"] for record in records.values() if is_text(record.get("name"))}
     seen: set[str] = set()
     for i, record in records.items():
@@ -147,19 +147,19 @@ def _look_at_category(checked: Checked, i: int, record: Fields, taken: set[str],
     categories = checked.categories
     record_id = int(categories.identity.ids[i])
     try:
-        mended = mend_category(record, record_id, finite=i not in categories.infinite)
+        repair = repair_category(record, record_id, finite=i not in categories.infinite)
     except RecursionError:
         categories.drop(i, "too_deep")
         return
-    categories.note(i, mended)
-    name = str(mended.changes.get("name", record.get("name")))
+    categories.note(i, repair)
+    name = str(repair.changes.get("name", record.get("name")))
     if name in seen:
-        if "bad_name" not in mended.kinds:
+        if "bad_name" not in repair.kinds:
             categories.problems["repeated_name"].append(i)
         name = unused_name(f"{name} ({record_id})", taken | seen)
-        mended.changes["name"] = name
+        repair.changes["name"] = name
     seen.add(name)
-    categories.changes[i] = {**mended.changes, **categories.changes[i]}
+    categories.changes[i] = {**repair.changes, **categories.changes[i]}
     points = record.get("keypoints")
     if isinstance(points, list) and points:
         checked.known.keypoints.setdefault(record_id, len(points))
