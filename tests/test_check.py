@@ -387,7 +387,7 @@ def test_without_file_and_setting_one_line_says_so():
 def test_file_that_is_not_there_is_one_line(tmp_path):
     result = run(tmp_path / "none.json")
     assert (result.exit_code, result.stderr) == (
-        1,
+        2,
         f"Error: can't read {tmp_path}/none.json: No such file or directory\n",
     )
 

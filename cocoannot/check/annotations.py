@@ -72,6 +72,8 @@ def _look_closely(checked: Checked, i: int, references: _References) -> None:
         annotations.drop(i, "too_deep")
         return
     annotations.note(i, repair)
+    if repair.useless:
+        annotations.dropped[i] = tuple(repair.kinds)
     checked.geometry[i] = bool(repair.kinds)
 
 
@@ -120,7 +122,7 @@ class _References:
         annotations.problems["missing_image"] += lost.tolist()
         # Without any image, what is missing is the section, not the images of some annotations.
         useless = lost if len(images) else lost[self._checked.image_ids[lost] == NONE]
-        annotations.dropped |= dict.fromkeys(useless.tolist(), "missing_image")
+        annotations.dropped |= dict.fromkeys(useless.tolist(), ("missing_image",))
         kept[useless] = False
         if len(lost) > len(useless):
             findings.unrepairable("missing_image", "annotations", len(lost) - len(useless))

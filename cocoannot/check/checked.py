@@ -24,7 +24,7 @@ _VALUE = msgspec.json.Decoder()
 
 
 class Section:
-    """One section's records by position: `changes` to merge in, the kind of problem of those to be `dropped`, and
+    """One section's records by position: `changes` to merge in, the kinds of problems of those to be `dropped`, and
     the records to be `added`.
 
     `ids` are those that they came with, `NONE` where there was none; `odd_ids` what stood there then. `infinite` are
@@ -38,7 +38,7 @@ class Section:
         self.odd_ids: dict[int, object] = {}
         self.infinite: set[int] = set()
         self.changes: defaultdict[int, Fields] = defaultdict(dict)
-        self.dropped: dict[int, str] = {}
+        self.dropped: dict[int, tuple[str, ...]] = {}
         self.added: list[Fields] = []
         self.identity: Identity = identify(self.ids[:0], {}, self.text)
         self.problems: defaultdict[str, list[int]] = defaultdict(list)
@@ -70,7 +70,7 @@ class Section:
         return record
 
     def drop(self, position: int, kind: str) -> None:
-        self.dropped[position] = kind
+        self.dropped[position] = (kind,)
         self.problems[kind].append(position)
 
     def note(self, position: int, repair: RecordRepair) -> None:
@@ -86,7 +86,7 @@ class Section:
         for position, record_id in self.identity.changed.items():
             self.changes[position]["id"] = record_id
         for position in self.identity.copies:
-            self.dropped[position] = "repeated_id"
+            self.dropped[position] = ("repeated_id",)
         if odd:
             places = (f"{self._place(i)} has {_shown(value)}" for i, value in odd.items())
             findings.add("bad_id", self.name, places, len(odd))

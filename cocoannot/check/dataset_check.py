@@ -61,7 +61,7 @@ def check_dataset(
 ) -> Checked | None:
     """Look at all of a file; what is wrong goes to `findings`. `None` where it can't be read at all.
 
-    `measure_pictures` takes missing sizes from the pictures; `progress` is called with each number of bytes that is done.
+    `measure_pictures` takes missing sizes from the pictures; `progress` is called with how many more bytes are done.
     """
     readable = make_readable(data, name, findings)
     if readable is None:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from cocoannot.check.checked import Checked, Section, decode
 from cocoannot.check.lenient_parser import Removed
 from cocoannot.coco.parser import SECTIONS
+from cocoannot.coco.parser import Section as SectionText
 from cocoannot.coco.records import encode, merge
 from cocoannot.coco.rules import Fields
-from cocoannot.coco.serializer import Piece, split
+from cocoannot.coco.serializer import FrozenDataset, FrozenSection, Piece, split
 from cocoannot.errors import DatasetError, SaveError
 from cocoannot.files.atomic import NewFile, sync_folder
 
@@ -46,89 +48,97 @@ def write_repaired(
     Raises `DatasetError` where `out` exists, `SaveError`; nothing is left there then.
     """
     check_place(out)
-    repair = _Repair(checked, progress)
+    repair = _Repair(checked)
     try:
         with NewFile(out, like=path) as new:
-            new.write(split(repair.pieces()))
+            new.write(_with_progress(split(repair.pieces()), progress))
             check_place(out)
-            if repair.lost:
-                with NewFile(removed_path(out), like=path) as removed:
-                    removed.write(split(_removed(path, repair.lost)))
-                    removed.replace()
+            removed = repair.removed()
+            if removed:
+                with NewFile(removed_path(out), like=path) as beside:
+                    beside.write(split(_listed(path, removed)))
+                    beside.replace()
             new.replace()
         sync_folder(out.parent)
     except OSError as exc:
         raise SaveError(f"can't write {out}: {exc.strerror or exc}") from exc
-    return repair.lost
+    return removed
+
+
+def _with_progress(blocks: Iterator[Piece], progress: Callable[[int], object]) -> Iterator[Piece]:
+    for block in blocks:
+        yield block
+        progress(len(block))
 
 
 class _Repair:
-    """The copy's text. `lost` is complete once all pieces were taken."""
+    """The copy's text, and what was removed, which is known once all pieces were taken."""
 
-    def __init__(self, checked: Checked, progress: Callable[[int], object]) -> None:
-        self.lost = list(checked.readable.lost)
+    def __init__(self, checked: Checked) -> None:
         self._checked = checked
-        self._progress = progress
-        self._buffer = memoryview(checked.readable.buffer)
+        self._sections = {name: _RepairedSection(checked, section) for name, section in checked.sections.items()}
 
     def pieces(self) -> Iterator[Piece]:
-        values, position = self._checked.readable.values, 0
-        for key, (start, end) in values.items():
-            if key in SECTIONS:
-                yield self._buffer[position:start]
-                yield from self._section(self._checked.sections[key])
-                position = end
-        if self._checked.categories.added and "categories" not in values:
-            end = max(stop for _, stop in values.values())
-            yield self._buffer[position:end]
-            yield b', "categories": [%b]' % b", ".join(map(encode, self._checked.categories.added))
-            position = end
-        yield self._buffer[position:]
+        readable = self._checked.readable
+        sections = {name: section.serialized() for name, section in self._sections.items()}
+        return FrozenDataset(readable.buffer, readable.values, sections).pieces()
 
-    def _section(self, section: Section) -> Iterator[Piece]:
-        rows = section.rows
-        touched = {i for i, changes in section.changes.items() if changes} | section.dropped.keys()
-        if section is self._checked.annotations:
-            touched |= set(self._checked.geometry.nonzero()[0].tolist())
-        if not touched and not section.added:
-            yield self._buffer[rows.start : rows.end]
-            self._progress(rows.end - rows.start)
-            return
-        yield from self._records(section, sorted(touched))
+    def removed(self) -> list[Removed]:
+        order = [key for key in self._checked.readable.values if key in SECTIONS]
+        sections = (self._sections[name].removed for name in order)
+        return self._checked.readable.lost + [each for removed in sections for each in sorted(removed, key=_position)]
 
-    def _records(self, section: Section, touched: list[int]) -> Iterator[Piece]:
-        starts, ends, count = section.rows.starts, section.rows.ends, len(section)
-        yield self._buffer[section.rows.start : starts[0]] if count else b"["
-        first, position = True, 0
-        for i in [*touched, count]:
-            if position < i:
-                yield self._buffer[starts[position] if first else ends[position - 1] : ends[i - 1]]
-                first = False
-                self._progress(int(ends[i - 1] - starts[position]))
-            if i < count and (text := self._repaired_text(section, i)) is not None:
-                yield b"" if first else self._buffer[ends[i - 1] : starts[i]]
-                yield text
-                first = False
-                self._progress(int(ends[i] - starts[i]))
-            position = i + 1
-        for added in section.added:
-            yield (b"" if first else b", ") + encode(added)
-            first = False
-        yield self._buffer[ends[-1] : section.rows.end] if count else b"]"
 
-    def _repaired_text(self, section: Section, i: int) -> bytes | None:
-        """The new text of a record, `None` where it goes."""
-        text = section.text(i)
-        if (kind := section.dropped.get(i)) is not None:
-            self.lost.append(Removed(section.name, i, (kind,), "", text))
-            return None
+def _position(removed: Removed) -> int:
+    return removed.position
+
+
+class _RepairedSection(Mapping[int, bytes]):
+    """The texts of a section's records that are repaired or added, by slot; each is made when it is asked for.
+
+    So no more than one is in memory, however many there are. `removed` is what was found to be lost meanwhile.
+    """
+
+    def __init__(self, checked: Checked, section: Section) -> None:
+        self._checked = checked
+        self._section = section
+        self.removed = [
+            Removed(section.name, i, kinds, "", section.text(i)) for i, kinds in sorted(section.dropped.items())
+        ]
+        changed = {i for i, changes in section.changes.items() if changes}
+        if section is checked.annotations:
+            changed |= set(checked.geometry.nonzero()[0].tolist())
+        self._changed = sorted(changed - section.dropped.keys())
+        self._slots = set(self._changed)
+
+    def serialized(self) -> FrozenSection:
+        section, rows = self._section, self._section.rows
+        slots = np.delete(np.arange(len(section) + len(section.added)), sorted(section.dropped))
+        leads = np.concatenate([rows.starts[:1], rows.ends[:-1]])
+        text = SectionText(rows.start, rows.end, rows.starts, rows.ends, {}, [])
+        buffer = self._checked.readable.buffer
+        return FrozenSection(buffer, text, rows.starts, rows.ends, leads, slots, self)
+
+    def __getitem__(self, slot: int) -> bytes:
+        if slot in self._slots:
+            return self._repaired(slot)
+        if 0 <= slot - len(self._section) < len(self._section.added):
+            return encode(self._section.added[slot - len(self._section)])
+        raise KeyError(slot)
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self._changed
+        yield from range(len(self._section), len(self._section) + len(self._section.added))
+
+    def __len__(self) -> int:
+        return len(self._changed) + len(self._section.added)
+
+    def _repaired(self, i: int) -> bytes:
+        section, text = self._section, self._section.text(i)
         changes: Fields = {}
         if section is self._checked.annotations and self._checked.geometry[i]:
             repair = self._checked.repair_annotation(i, decode(text)[0])
-            parts = [""] if repair.useless else repair.lost
-            self.lost += [Removed(section.name, i, tuple(repair.kinds), part, text) for part in parts]
-            if repair.useless:
-                return None
+            self.removed += [Removed(section.name, i, tuple(repair.kinds), part, text) for part in repair.lost]
             changes = repair.changes
         changes = {**changes, **section.changes.get(i, {})}
         return merge(text, {field: _as_raw(value) for field, value in changes.items()})
@@ -139,9 +149,9 @@ def _as_raw(value: Any) -> Any:
     return None if value is None else msgspec.Raw(json.dumps(value, ensure_ascii=False).encode())
 
 
-def _removed(path: Path, lost: list[Removed]) -> Iterator[bytes]:
+def _listed(path: Path, removed: list[Removed]) -> Iterator[bytes]:
     yield b'{"removed_from": %b, "removed": [' % json.dumps(str(path)).encode()
-    for number, each in enumerate(lost):
+    for number, each in enumerate(removed):
         about = {"section": each.section, "index": each.position, "kinds": each.kinds, "field": each.part}
         about = {key: value for key, value in about.items() if value not in ("", -1)}
         yield b"%b%b" % (b",\n" if number else b"\n", encode({**about, "was": msgspec.Raw(each.text)}))

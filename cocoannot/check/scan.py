@@ -1,6 +1,7 @@
 """A first look at annotations, many at a time: which are right, which have a stale area or box, which are odd.
 
-By the rules of `record_repairs`, which looks at one record and decides; what is odd here may still turn out to be right there.
+By the rules of `record_repairs`, which looks at one record and decides; what is odd here may still turn out to be right
+there.
 """
 
 from __future__ import annotations
