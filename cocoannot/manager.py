@@ -24,7 +24,7 @@ from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.parser import Document, read_document
 from cocoannot.coco.records import encode
 from cocoannot.coco.serializer import Piece, split
-from cocoannot.errors import DatasetError, SaveError, VersionMismatch
+from cocoannot.errors import DatasetError, NotADataset, SaveError, VersionMismatch
 from cocoannot.files.backups import Backup
 from cocoannot.files.dataset_file import DatasetFile, Found
 from cocoannot.store.memory.pending import Pending
@@ -237,6 +237,8 @@ class DatasetManager(DatasetSaves):
 def _read_document(data: bytes, name: str) -> Document:
     try:
         return read_document(data, name)
+    except NotADataset:
+        raise
     except DatasetError as exc:
         raise DatasetError(
             f"{exc}. `flask check {shlex.quote(name)} --fix OUT` writes a repaired copy, where one can be made"

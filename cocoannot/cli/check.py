@@ -27,6 +27,12 @@ from cocoannot.settings import S3Uri
 _LARGE = 20_000_000
 
 
+class _Unreadable(click.ClickException):
+    """The file is not there, or may not be read."""
+
+    exit_code = 2
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
@@ -38,8 +44,8 @@ def check(file: Path | None, out: Path | None, as_json: bool) -> None:
     """Say what is wrong with FILE, by default the dataset of the settings.
 
     Reads any file, also one that the server refuses, and also while a server runs; the file itself is never changed.
-    Exits with 0 where nothing is wrong, with 1 where anything is, with 2 where FILE can't be read. With --fix it exits with 0 where everything was repaired: what
-    a copy can't keep is in OUT.removed.json then.
+    Exits with 0 where nothing is wrong, with 1 where anything is, with 2 where FILE can't be read. With --fix it exits
+    with 0 where everything was repaired: what a copy can't keep is in OUT.removed.json then.
     """
     try:
         path = file or runtime().settings.dataset_path()
@@ -49,9 +55,7 @@ def check(file: Path | None, out: Path | None, as_json: bool) -> None:
     except CocoannotError as exc:
         raise click.ClickException(str(exc)) from exc
     except OSError as exc:
-        unreadable = click.ClickException(f"can't read {exc.filename or file}: {exc.strerror or exc}")
-        unreadable.exit_code = 2
-        raise unreadable from exc
+        raise _Unreadable(f"can't read {exc.filename or file}: {exc.strerror or exc}") from exc
     click.echo(json.dumps(answer) if as_json else text)
     sys.exit(0 if fine else 1)
 
