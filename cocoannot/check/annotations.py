@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 
-from cocoannot.check.checked import Checked, Section
+from cocoannot.check.checked import Checked, Section, decode
 from cocoannot.check.findings import Findings
 from cocoannot.check.identity import is_id
 from cocoannot.check.scan import Bools, scan
 from cocoannot.check.text import INFINITE
-from cocoannot.coco.parser import NONE
+from cocoannot.coco.parser import NONE, Ints
 from cocoannot.coco.rules import Fields
 
 _PIECE = 4096
+_REFERENCES = {
+    "video_id",
+    "item_id",
+    "frame_id",
+    "clip_id",
+    "sample_id",
+    "picture_id",
+    "img_id",
+    "file_id",
+    "document_id",
+}
 
 
 def look_at_annotations(checked: Checked, findings: Findings, progress: Callable[[int], object]) -> None:
     """Look at all of them in pieces, at odd ones one by one; then at their ids and references together."""
     annotations = checked.annotations
-    references = _References(checked)
+    references = _References(checked, findings)
     infinite = _with_infinite(checked)
     starts, ends = annotations.rows.starts, annotations.rows.ends
     for first in range(0, len(annotations), _PIECE):
@@ -35,14 +46,20 @@ def look_at_annotations(checked: Checked, findings: Findings, progress: Callable
         annotations.ids[at] = np.where(right, seen.ids, NONE)
         checked.image_ids[at] = np.where(right, seen.image_ids, NONE)
         checked.category_ids[at] = np.where(right, seen.category_ids, NONE)
-        for kind, marked in (("stale_area", seen.stale_area & right), ("stale_bbox", seen.stale_bbox & right)):
-            annotations.problems[kind] += (first + np.flatnonzero(marked)).tolist()
-            checked.geometry[at] |= marked
+        checked.boxes[at][right] = seen.boxes[right]
+        for kind, marked in seen.marks.items():
+            annotations.problems[kind] += (first + np.flatnonzero(marked & right)).tolist()
+            checked.geometry[at] |= marked & right
         for i in np.flatnonzero(~right).tolist():
             _look_closely(checked, first + i, references)
         progress(len(text))
     annotations.assign_ids(findings)
+    annotations.apply_ids(findings, np.zeros(0, np.int64))
+    checked.images.apply_ids(findings, checked.image_ids)
+    checked.categories.apply_ids(findings, checked.category_ids)
     references.resolve(findings)
+    for positions in annotations.problems.values():
+        positions.sort()
 
 
 def _texts(annotations: Section, first: int, after: int) -> list[bytes]:
@@ -53,7 +70,7 @@ def _with_infinite(checked: Checked) -> Bools:
     """Which annotations may hold numbers that are not finite in any field."""
     rows, buffer = checked.annotations.rows, checked.readable.buffer
     marked = np.zeros(len(rows.starts), np.bool_)
-    if checked.readable.infinite and len(rows.starts):
+    if checked.readable.marked.infinite and len(rows.starts):
         at = buffer.find(INFINITE, rows.start, rows.end)
         while at >= 0:
             marked[max(0, int(rows.starts.searchsorted(at, "right")) - 1)] = True
@@ -74,14 +91,17 @@ def _look_closely(checked: Checked, i: int, references: _References) -> None:
     annotations.note(i, repair)
     if repair.useless:
         annotations.dropped[i] = tuple(repair.kinds)
-    checked.geometry[i] = bool(repair.kinds)
+    checked.geometry[i] = bool(repair.changes)
+    if repair.box:
+        checked.boxes[i] = repair.box
 
 
 class _References:
     """What annotations refer to, where that is no integer, and what is not there."""
 
-    def __init__(self, checked: Checked) -> None:
+    def __init__(self, checked: Checked, findings: Findings) -> None:
         self._checked = checked
+        self._findings = findings
         self._columns = (
             ("image_id", checked.images, checked.image_ids),
             ("category_id", checked.categories, checked.category_ids),
@@ -98,7 +118,7 @@ class _References:
                 column[i] = int(value)
             elif value is not None:
                 self._odd[field][i] = value
-                if (resolved := section.identity.resolve(value)) is not None:
+                if (resolved := section.resolve(value)) is not None:
                     column[i] = self._checked.annotations.changes[i][field] = resolved
         if record.get("category_id") is None and "segments_info" in record:
             self._free.add(i)
@@ -119,13 +139,41 @@ class _References:
     def _resolve_images(self, findings: Findings, kept: Bools) -> None:
         annotations, images = self._checked.annotations, self._checked.images.present()
         lost = np.flatnonzero(kept & ~np.isin(self._checked.image_ids, images))
+        if not len(lost):
+            return
         annotations.problems["missing_image"] += lost.tolist()
-        # Without any image, what is missing is the section, not the images of some annotations.
-        useless = lost if len(images) else lost[self._checked.image_ids[lost] == NONE]
-        annotations.dropped |= dict.fromkeys(useless.tolist(), ("missing_image",))
-        kept[useless] = False
-        if len(lost) > len(useless):
-            findings.unrepairable("missing_image", "annotations", len(lost) - len(useless))
+        without = lost[self._checked.image_ids[lost] == NONE]
+        others = self._other_references(without)
+        if others or 2 * len(lost) > np.count_nonzero(kept):
+            # It is the images that are missing, or the references are of another kind: nothing is thrown away for that.
+            findings.unrepairable("missing_image", "annotations", len(lost))
+            problem = findings.add("missing_image", "annotations", count=0)
+            problem.detail = self._what_it_may_be(others, len(without))
+            if len(without):
+                findings.no_copy = f"{len(without):,} annotations name no image, and would have to go"
+            return
+        annotations.dropped |= dict.fromkeys(lost.tolist(), ("missing_image",))
+        kept[lost] = False
+
+    def _other_references(self, positions: Ints) -> list[str]:
+        """The fields of these annotations that refer to something else than an image and a category."""
+        found: Counter[str] = Counter()
+        for i in positions[:_PIECE].tolist():
+            fields = decode(self._checked.annotations.text(i))[0]
+            found.update(key for key in fields if key.endswith("_id") and key not in ("image_id", "category_id"))
+        return [key for key, _ in found.most_common(3) if key in _REFERENCES]
+
+    def _what_it_may_be(self, others: list[str], without: int) -> str:
+        keys = self._checked.readable.values
+        words = [f"{without:,} have no image_id"] if without else []
+        words += [f"they have {', '.join(others)} instead"] if others else []
+        if "videos" in keys:
+            words.append("this is a file of videos (YouTube-VIS), which has no images")
+        elif "image" in keys:
+            words.append("this is a file of one picture (SA-1B), named under 'image'")
+        elif not len(self._checked.images):
+            words.append("the file has no images")
+        return "; ".join(words)
 
     def _resolve_categories(self, kept: Bools) -> None:
         annotations, categories = self._checked.annotations, self._checked.categories
@@ -138,6 +186,8 @@ class _References:
         if not named and "categories" not in self._checked.readable.values:
             return
         annotations.problems["missing_category"] += lost.tolist()
+        if len(lost) and (without := np.count_nonzero(column[lost] == NONE) - len(odd.keys() & set(lost.tolist()))):
+            self._findings.add("missing_category", "annotations", count=0).detail = f"{without:,} have no category_id"
         missing = set(column[lost].tolist()) - {NONE}
         groups: defaultdict[str, list[int]] = defaultdict(list)
         for i in lost[column[lost] == NONE].tolist():

@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from cocoannot.check.conversions import box_of, flag_of, keypoints_of, masks_of, number_of, polygons_of
+from cocoannot.check.holes import has_hole
 from cocoannot.coco.geometry import COORDINATE_LIMIT, Measured, Number, measure_bbox, measure_segmentation
 from cocoannot.coco.rules import MAX_SIDE, Fields, is_integer, is_number
 from cocoannot.errors import InvalidRecord
@@ -26,22 +28,30 @@ Size = tuple[int, int]
 
 
 class RecordRepair:
-    """The outcome: `kinds` of problems, `changes` to merge into the record (`None` removes a field), fields `lost`.
+    """The outcome: `kinds` of problems, `changes` to merge into the record (`None` removes a field).
 
-    `useless` tells that nothing of an annotation's geometry is left.
+    Fields that are `lost` had more than what is left. Of the kinds, `left` are those that stay as they are. `useless`
+    tells that nothing of an annotation's geometry is left; `box` is its box in the end.
     """
 
     def __init__(self) -> None:
         self.kinds: list[str] = []
         self.changes: Fields = {}
         self.lost: list[str] = []
+        self.left: list[str] = []
         self.useless = False
+        self.box: list[Number] | None = None
 
     def set(self, kind: str, field: str, value: object, *, lost: bool = False) -> None:
         if kind not in self.kinds:
             self.kinds.append(kind)
         self.changes[field] = value
         self.lost += [field] if lost else []
+
+    def leave(self, kind: str) -> None:
+        """Note a problem that a copy still has."""
+        self.kinds.append(kind)
+        self.left.append(kind)
 
 
 def without_infinite(value: Any) -> Any:
@@ -60,26 +70,46 @@ def without_infinite(value: Any) -> Any:
 
 
 def repair_annotation(
-    record: Mapping[str, Any], size: Size | None, keypoints: int | None, *, finite: bool
+    record: Mapping[str, Any], size: Size | None, keypoints: int | None, *, finite: bool, crowds: bool = True
 ) -> RecordRepair:
     """What an annotation should be; `size` is its image's, `keypoints` how many its category defines, if known.
 
-    `finite` tells, here and below, that there are no infinite numbers to be looked for.
+    `finite` tells, here and below, that there are no infinite numbers to be looked for, `crowds` that annotations need
+    `iscrowd`.
     """
     repair = RecordRepair()
     fields = dict(record) if finite else _finite(record, repair)
-    measured = _repair_segmentation(fields, size, repair)
-    if measured and repair.lost:
-        repair.changes |= {field: value for field, value in measured._asdict().items() if field in record}
-    else:
-        box = _repair_bbox(fields, measured, repair)
-        _repair_area(fields, measured, box, repair)
+    had_bbox, had_area = _has(record, "bbox"), _has(record, "area")
+    plain = "caption" in record or "segments_info" in record
     _repair_keypoints(fields, keypoints, repair)
-    if repair.lost or "not_finite" in repair.kinds:
-        left = {**fields, **repair.changes}
-        kept = ("segmentation", "bbox", "keypoints", "caption", "segments_info")
-        repair.useless = any(record.get(field) for field in kept) and not any(left.get(field) for field in kept)
+    measured = _repair_segmentation(fields, size, repair)
+    if measured and "segmentation" in repair.lost:
+        repair.box = measured.bbox
+        repair.changes |= {field: value for field, value in measured._asdict().items() if _has(record, field)}
+    else:
+        repair.box = _repair_bbox(fields, measured, repair)
+        _repair_area(fields, measured, repair.box, repair)
+    left = {**fields, **repair.changes}
+    useful = any(left.get(field) for field in _GEOMETRY)
+    repair.useless = any(record.get(field) for field in _GEOMETRY) and not useful
+    if useful and not plain:
+        if not had_bbox and not _has(left, "bbox") and repair.box:
+            repair.set("no_bbox", "bbox", repair.box)
+        area = measured.area if measured else repair.box[2] * repair.box[3] if repair.box else None
+        if not had_area and not _has(left, "area") and area is not None:
+            repair.set("no_area", "area", area)
+    elif not useful and not plain and not repair.useless:
+        repair.leave("no_geometry")
+    if not plain:
+        _repair_iscrowd(fields, repair, needed=crowds)
     return repair
+
+
+_GEOMETRY = ("segmentation", "bbox", "keypoints", "caption", "segments_info")
+
+
+def _has(record: Mapping[str, Any], field: str) -> bool:
+    return record.get(field) not in (None, [], "")
 
 
 def repair_image(record: Mapping[str, Any], *, finite: bool) -> RecordRepair:
@@ -89,7 +119,7 @@ def repair_image(record: Mapping[str, Any], *, finite: bool) -> RecordRepair:
     if not is_text(fields.get("file_name")):
         repair.kinds.append("bad_file_name")
     if size_of(fields) is None:
-        sides = {side: _written(fields.get(side)) for side in ("width", "height")}
+        sides = {side: _side(fields.get(side)) for side in ("width", "height")}
         repair.kinds.append("bad_size")
         if size_of(sides) is not None:
             repair.changes |= sides
@@ -101,6 +131,8 @@ def repair_category(record: Mapping[str, Any], record_id: int, *, finite: bool) 
     fields = dict(record) if finite else _finite(record, repair)
     if not is_text(fields.get("name")):
         repair.set("bad_name", "name", f"category {record_id}")
+    if skeleton := skeleton_from_1(fields):
+        repair.set("skeleton_from_0", "skeleton", skeleton)
     return repair
 
 
@@ -110,6 +142,21 @@ def size_of(image: Mapping[str, Any]) -> Size | None:
     if is_integer(height) and is_integer(width) and 1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE:
         return int(height), int(width)
     return None
+
+
+def skeleton_from_1(category: Mapping[str, Any]) -> list[list[int]] | None:
+    """The skeleton with 1 for the first keypoint, `None` where it is so already, or can't be told."""
+    skeleton, keypoints = category.get("skeleton"), category.get("keypoints")
+    if not isinstance(skeleton, list) or not isinstance(keypoints, list) or not skeleton:
+        return None
+    if not all(
+        isinstance(bone, list) and len(bone) == 2 and all(type(end) is int for end in bone) for bone in skeleton
+    ):
+        return None
+    ends = {end for bone in skeleton for end in bone}
+    if min(ends) != 0 or max(ends) >= len(keypoints):
+        return None
+    return [[end + 1 for end in bone] for bone in skeleton]
 
 
 def is_text(value: object) -> bool:
@@ -141,23 +188,67 @@ def _finite(record: Mapping[str, Any], repair: RecordRepair) -> Fields:
 
 def _repair_segmentation(fields: Fields, size: Size | None, repair: RecordRepair) -> Measured | None:
     segmentation = fields.get("segmentation")
-    if segmentation is None or segmentation == []:
+    if segmentation == [] or "segmentation" not in fields:
         return None
-    if isinstance(segmentation, dict):
-        try:
-            return measure_segmentation(segmentation, *(size or _own_size(segmentation)))
-        except InvalidRecord:
-            repair.set("bad_rle", "segmentation", [], lost=True)
-            return None
-    polygons: list[Any] = segmentation if isinstance(segmentation, list) else []
-    if measured := _measured(polygons):
+    if segmentation is None or segmentation == "":
+        repair.set("bad_polygons", "segmentation", [])
+        return None
+    if _looks_like_mask(segmentation):
+        return _repair_mask(fields, size, repair)
+    if isinstance(segmentation, list) and (measured := _measured(segmentation)):
+        if len(segmentation) > 1 and has_hole(segmentation):
+            repair.leave("hole")
+        if _flat(segmentation):
+            repair.leave("flat_polygons")
         return measured
-    if flat := _measured([polygons]):
-        repair.set("bad_polygons", "segmentation", [polygons])
-        return flat
+    polygons = polygons_of(segmentation)
     good = [polygon for polygon in polygons if _measured([polygon])]
-    repair.set("bad_polygons", "segmentation", good, lost=True)
+    repair.set("bad_polygons", "segmentation", good, lost=len(good) < len(polygons))
     return _measured(good)
+
+
+def _looks_like_mask(segmentation: object) -> bool:
+    if isinstance(segmentation, list) and len(segmentation) == 1:
+        segmentation = segmentation[0]
+    if isinstance(segmentation, str):
+        return segmentation.lstrip().startswith("{") and '"counts"' in segmentation
+    return isinstance(segmentation, dict) and (
+        not segmentation or not {"size", "counts"}.isdisjoint(segmentation) or not polygons_changed(segmentation)
+    )
+
+
+def polygons_changed(value: object) -> bool:
+    """Whether an object has polygons in it."""
+    return polygons_of(value) != [value]
+
+
+def _repair_mask(fields: Fields, size: Size | None, repair: RecordRepair) -> Measured | None:
+    segmentation, box = fields["segmentation"], box_of(fields.get("bbox"))
+    for mask in masks_of(segmentation, size):
+        height, width = size or size_of(dict(zip(("height", "width"), mask["size"], strict=True))) or (None, None)
+        try:
+            measured = measure_segmentation(mask, height, width)
+        except InvalidRecord:
+            continue
+        # The size alone can't tell whether the runs go down the columns of this size or of the other.
+        fits = box is not None and _edges_off(box, measured.bbox) <= MASK_EDGE_OFF
+        if _is_turned(segmentation, mask) and not fits:
+            continue
+        if mask != segmentation:
+            repair.set("bad_rle", "segmentation", mask)
+        if measured.area == 0:
+            repair.leave("flat_polygons")
+        return measured
+    repair.set("bad_rle", "segmentation", [], lost=True)
+    return None
+
+
+def _is_turned(segmentation: object, mask: Mapping[str, Any]) -> bool:
+    """Whether the mask is read with another size than was written for it."""
+    if isinstance(segmentation, list):
+        segmentation = segmentation[0]
+    size = segmentation.get("size") if isinstance(segmentation, dict) else None
+    return isinstance(size, list) and [number_of(side) for side in size] != mask["size"]
 
 
 def _measured(polygons: list[Any]) -> Measured | None:
@@ -167,33 +258,76 @@ def _measured(polygons: list[Any]) -> Measured | None:
         return None
 
 
-def _own_size(segmentation: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    size = segmentation.get("size")
-    if isinstance(size, list) and len(size) == 2:
-        return size_of({"height": size[0], "width": size[1]}) or (None, None)
-    return None, None
+def _flat(polygons: list[Any]) -> bool:
+    return any(measure_segmentation([polygon], None, None).area == 0 for polygon in polygons)
 
 
 def _repair_bbox(fields: Fields, measured: Measured | None, repair: RecordRepair) -> list[Number] | None:
     """Returns the box as it should be, `None` for none."""
-    bbox = fields.get("bbox")
-    if bbox is None and (measured is None or "bbox" not in repair.changes):
-        return None
-    if measured is None:
-        try:
-            return measure_bbox(bbox).bbox
-        except InvalidRecord:
-            repair.set("bad_bbox", "bbox", None, lost=True)
-            return None
-    if bbox is None:
-        repair.changes["bbox"] = measured.bbox
-    elif not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_coordinate, bbox)):
+    given = fields.get("bbox")
+    around = measured.bbox if measured else _around(repair.changes.get("keypoints", fields.get("keypoints")))
+    if not _has(fields, "bbox"):
+        if "bbox" in repair.changes and around:
+            # It had numbers that are not finite.
+            repair.changes["bbox"] = around
+        return around
+    box = box_of(given)
+    right = box is not None and box == given
+    if box is None or not all(map(_is_coordinate, box)):
+        box, right = None, False
+    if measured and (box is None or (not right and _edges_off(box, measured.bbox) > EDGE_OFF)):
         repair.set("not_finite" if "bbox" in repair.changes else "bad_bbox", "bbox", measured.bbox)
-    elif any(side <= 0 < true for side, true in zip(bbox[2:], measured.bbox[2:], strict=True)) or min(bbox[2:]) < 0:
+        return measured.bbox
+    if measured and box:
+        return _checked_box(box, measured, fields, repair, right=right)
+    if box and _is_box(box):
+        if not right:
+            repair.set("bad_bbox", "bbox", box)
+        return box
+    if around and min(around[2:]) > 0:
+        repair.set("bad_bbox", "bbox", around)
+        return around
+    if around and box and right:
+        # Evaluation of keypoints needs some box.
+        repair.leave("flat_bbox")
+        return box
+    repair.set("bad_bbox", "bbox", None, lost=True)
+    return None
+
+
+def _checked_box(
+    box: list[Number], measured: Measured, fields: Fields, repair: RecordRepair, *, right: bool
+) -> list[Number]:
+    """The box of an annotation whose segmentation was measured: as it is, or that of the segmentation."""
+    if any(side <= 0 < true for side, true in zip(box[2:], measured.bbox[2:], strict=True)):
         repair.set("bad_bbox", "bbox", measured.bbox)
-    elif _edges_off(bbox, measured.bbox) > (MASK_EDGE_OFF if _is_mask(fields, repair) else EDGE_OFF) + _ROUNDING:
+    elif _edges_off(box, measured.bbox) > (MASK_EDGE_OFF if _is_mask(fields, repair) else EDGE_OFF) + _ROUNDING:
         repair.set("stale_bbox", "bbox", measured.bbox)
+    elif not right:
+        repair.set("bad_bbox", "bbox", box)
+        return box
+    else:
+        return box
     return measured.bbox
+
+
+def _is_box(box: list[Number]) -> bool:
+    try:
+        measure_bbox(box)
+    except InvalidRecord:
+        return False
+    return True
+
+
+def _around(keypoints: object) -> list[Number] | None:
+    """The box of the labelled keypoints."""
+    if count_labelled(keypoints, None) is None or not isinstance(keypoints, list):
+        return None
+    points = [(x, y) for x, y, label in zip(*[iter(keypoints)] * 3, strict=True) if label > 0]
+    if not points:
+        return None
+    xs, ys = zip(*points, strict=True)
+    return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
 
 
 def _repair_area(fields: Fields, measured: Measured | None, box: list[Number] | None, repair: RecordRepair) -> None:
@@ -202,24 +336,48 @@ def _repair_area(fields: Fields, measured: Measured | None, box: list[Number] | 
     if area is None:
         if "area" in repair.changes:
             repair.changes["area"] = right
-    elif not is_number(area) or not 0 <= area <= 2**53:
-        repair.set("bad_area", "area", right)
-    elif measured and _area_is_stale(area, measured.area, mask=_is_mask(fields, repair)):
-        repair.set("stale_area", "area", measured.area)
+        return
+    number = number_of(area)
+    if number is None or not 0 <= number <= 2**53:
+        repair.set("bad_area", "area", right, lost=right is None)
+    elif measured and _area_is_stale(number, measured.area, mask=_is_mask(fields, repair)):
+        repair.set("stale_area" if number is area else "bad_area", "area", measured.area)
+    elif number is not area:
+        repair.set("bad_area", "area", number)
 
 
 def _repair_keypoints(fields: Fields, expected: int | None, repair: RecordRepair) -> None:
-    if fields.get("keypoints") is None:
+    keypoints = fields.get("keypoints")
+    if keypoints is None:
         return
-    labelled = count_labelled(fields["keypoints"], expected)
+    labelled = count_labelled(keypoints, expected)
+    if labelled is None:
+        converted = keypoints_of(keypoints, expected)
+        labelled = count_labelled(converted, expected)
+        repair.set("bad_keypoints", "keypoints", converted if labelled is not None else None, lost=labelled is None)
     number = fields.get("num_keypoints")
     if labelled is None:
-        repair.set("bad_keypoints", "keypoints", None, lost=True)
-        repair.changes["num_keypoints"] = None
+        if number is not None or "num_keypoints" in repair.changes:
+            repair.changes["num_keypoints"] = None
     elif "num_keypoints" in repair.changes:
         repair.changes["num_keypoints"] = labelled
-    elif number is not None and number != labelled:
+    elif number is None:
+        repair.set("no_num_keypoints", "num_keypoints", labelled)
+    elif number != labelled:
         repair.set("stale_num_keypoints", "num_keypoints", labelled)
+
+
+def _repair_iscrowd(fields: Fields, repair: RecordRepair, *, needed: bool) -> None:
+    crowd = fields.get("iscrowd")
+    if crowd is None:
+        if needed:
+            repair.set("no_iscrowd", "iscrowd", 0)
+    elif not isinstance(crowd, (int, float)) or crowd not in (0, 1):
+        flag = flag_of(crowd)
+        if flag is None:
+            repair.leave("bad_iscrowd")
+        else:
+            repair.set("bad_iscrowd", "iscrowd", flag)
 
 
 def _area_is_stale(area: Number, right: Number, *, mask: bool) -> bool:
@@ -244,7 +402,7 @@ def _is_coordinate(value: object) -> bool:
     return is_number(value) and -COORDINATE_LIMIT <= value <= COORDINATE_LIMIT
 
 
-def _written(value: object) -> object:
+def _side(value: object) -> object:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 10:
         return int(value)
     return value

@@ -1,7 +1,8 @@
 """Writing the repaired copy of a file that was checked. What is wrong, and what it should be, was decided there.
 
 OUT                 the copy: records that needed no repair, and the text between them, byte for byte
-OUT.removed.json    what the copy does not have any more: whole records and values, and records that lost a field
+OUT.removed.json    see `originals`: what the copy does not have any more, and what stood where it has something else
+OUT.ids.json        the old id beside the new one, where there are new ones
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from cocoannot.check.checked import Checked, Section, decode
 from cocoannot.check.lenient_parser import Removed
+from cocoannot.check.originals import Replaced, changed_ids, not_utf8, originals
 from cocoannot.coco.parser import SECTIONS
 from cocoannot.coco.parser import Section as SectionText
 from cocoannot.coco.records import encode, merge
@@ -25,15 +27,29 @@ from cocoannot.coco.serializer import FrozenDataset, FrozenSection, Piece, split
 from cocoannot.errors import DatasetError, SaveError
 from cocoannot.files.atomic import NewFile, sync_folder
 
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-def removed_path(out: Path) -> Path:
-    """Where that goes which the copy at `out` does not have."""
-    return out.with_name(out.name + ".removed.json")
+
+class Repaired:
+    """What a copy does not have as it was: `removed` and `replaced` are at one path, old ids at another, if any."""
+
+    def __init__(self, out: Path) -> None:
+        self.path = out
+        self.removed: list[Removed] = []
+        self.replaced: list[Replaced] = []
+        self.new_ids: list[dict[str, Any]] = []
+        self.originals_path = out.with_name(out.name + ".removed.json")
+        self.ids_path = out.with_name(out.name + ".ids.json")
+
+    @property
+    def has_originals(self) -> bool:
+        return bool(self.removed or self.replaced)
 
 
 def check_place(out: Path) -> None:
     """Raise `DatasetError` where a copy must not be written to `out`."""
-    for path in (out, removed_path(out)):
+    beside = Repaired(out)
+    for path in (out, beside.originals_path, beside.ids_path):
         if os.path.lexists(path):
             raise DatasetError(f"{path} exists; a repaired copy is never written over anything, give another name")
     if not out.parent.is_dir():
@@ -42,27 +58,40 @@ def check_place(out: Path) -> None:
 
 def write_repaired(
     checked: Checked, path: Path, out: Path, progress: Callable[[int], object] = lambda _: None
-) -> list[Removed]:
-    """Write the repaired copy of `path`, durably, to `out`; returns what it lost.
+) -> Repaired:
+    """Write the repaired copy of `path`, durably, to `out`; returns what became of the rest.
 
     Raises `DatasetError` where `out` exists, `SaveError`; nothing is left there then.
     """
     check_place(out)
-    repair = _Repair(checked)
+    repair, repaired = _Repair(checked), Repaired(out)
+    written: list[Path] = []
     try:
         with NewFile(out, like=path) as new:
             new.write(_with_progress(split(repair.pieces()), progress))
             check_place(out)
-            removed = repair.removed()
-            if removed:
-                with NewFile(removed_path(out), like=path) as beside:
-                    beside.write(split(_listed(path, removed)))
-                    beside.replace()
+            repaired.removed, repaired.replaced = repair.removed(), repair.replaced()
+            repaired.new_ids = list(changed_ids(checked))
+            if repaired.has_originals:
+                texts = originals(path, checked.readable.marked, repaired.removed, repaired.replaced)
+                _write(repaired.originals_path, path, texts, written)
+            if repaired.new_ids:
+                text = json.dumps({"new_ids_in": str(out), "ids": repaired.new_ids}, indent=1)
+                _write(repaired.ids_path, path, iter([text.encode() + b"\n"]), written)
             new.replace()
         sync_folder(out.parent)
     except OSError as exc:
+        for each in written:
+            each.unlink(missing_ok=True)
         raise SaveError(f"can't write {out}: {exc.strerror or exc}") from exc
-    return removed
+    return repaired
+
+
+def _write(target: Path, like: Path, texts: Iterator[bytes], written: list[Path]) -> None:
+    with NewFile(target, like=like) as beside:
+        beside.write(split(texts))
+        beside.replace()
+        written.append(target)
 
 
 def _with_progress(blocks: Iterator[Piece], progress: Callable[[int], object]) -> Iterator[Piece]:
@@ -72,7 +101,7 @@ def _with_progress(blocks: Iterator[Piece], progress: Callable[[int], object]) -
 
 
 class _Repair:
-    """The copy's text, and what was removed, which is known once all pieces were taken."""
+    """The copy's text; what was removed and replaced is known once all pieces were taken."""
 
     def __init__(self, checked: Checked) -> None:
         self._checked = checked
@@ -81,22 +110,31 @@ class _Repair:
     def pieces(self) -> Iterator[Piece]:
         readable = self._checked.readable
         sections = {name: section.serialized() for name, section in self._sections.items()}
-        return FrozenDataset(readable.buffer, readable.values, sections).pieces()
+        pieces = FrozenDataset(readable.buffer, readable.values, sections).pieces()
+        if readable.marked.has_characters:
+            return iter([readable.marked.readable(b"".join(pieces))])
+        return pieces
 
     def removed(self) -> list[Removed]:
-        order = [key for key in self._checked.readable.values if key in SECTIONS]
-        sections = (self._sections[name].removed for name in order)
-        return self._checked.readable.lost + [each for removed in sections for each in sorted(removed, key=_position)]
+        return self._checked.readable.removed + [
+            each for section in self._in_order() for each in sorted(section.removed, key=lambda each: each.position)
+        ]
 
+    def replaced(self) -> list[Replaced]:
+        others = list(not_utf8(self._checked))
+        return others + [
+            each for section in self._in_order() for each in sorted(section.replaced, key=lambda each: each.position)
+        ]
 
-def _position(removed: Removed) -> int:
-    return removed.position
+    def _in_order(self) -> Iterator[_RepairedSection]:
+        return (self._sections[key] for key in self._checked.readable.values if key in SECTIONS)
 
 
 class _RepairedSection(Mapping[int, bytes]):
     """The texts of a section's records that are repaired or added, by slot; each is made when it is asked for.
 
-    So no more than one is in memory, however many there are. `removed` is what was found to be lost meanwhile.
+    So no more than one is in memory, however many there are. What was found to be `removed` and `replaced` meanwhile
+    is noted.
     """
 
     def __init__(self, checked: Checked, section: Section) -> None:
@@ -105,6 +143,7 @@ class _RepairedSection(Mapping[int, bytes]):
         self.removed = [
             Removed(section.name, i, kinds, "", section.text(i)) for i, kinds in sorted(section.dropped.items())
         ]
+        self.replaced: list[Replaced] = []
         changed = {i for i, changes in section.changes.items() if changes}
         if section is checked.annotations:
             changed |= set(checked.geometry.nonzero()[0].tolist())
@@ -136,23 +175,21 @@ class _RepairedSection(Mapping[int, bytes]):
     def _repaired(self, i: int) -> bytes:
         section, text = self._section, self._section.text(i)
         changes: Fields = {}
+        lost: list[str] = []
         if section is self._checked.annotations and self._checked.geometry[i]:
             repair = self._checked.repair_annotation(i, decode(text)[0])
             self.removed += [Removed(section.name, i, tuple(repair.kinds), part, text) for part in repair.lost]
-            changes = repair.changes
+            changes, lost = repair.changes, repair.lost
         changes = {**changes, **section.changes.get(i, {})}
+        if not lost:
+            # Otherwise all of the record is kept beside the copy.
+            fields = _FIELDS.decode(text)
+            self.replaced += [
+                Replaced(section.name, i, field, bytes(fields[field])) for field in changes if field in fields
+            ]
         return merge(text, {field: _as_raw(value) for field, value in changes.items()})
 
 
 def _as_raw(value: Any) -> Any:
     """A value that `merge` takes as it is: integers beyond 64 bits are nothing that msgspec would write."""
     return None if value is None else msgspec.Raw(json.dumps(value, ensure_ascii=False).encode())
-
-
-def _listed(path: Path, removed: list[Removed]) -> Iterator[bytes]:
-    yield b'{"removed_from": %b, "removed": [' % json.dumps(str(path)).encode()
-    for number, each in enumerate(removed):
-        about = {"section": each.section, "index": each.position, "kinds": each.kinds, "field": each.part}
-        about = {key: value for key, value in about.items() if value not in ("", -1)}
-        yield b"%b%b" % (b",\n" if number else b"\n", encode({**about, "was": msgspec.Raw(each.text)}))
-    yield b"\n]}\n"

@@ -1,4 +1,4 @@
-"""A first look at annotations, many at a time: which are right, which have a stale area or box, which are odd.
+"""A first look at annotations, many at a time: which are right, which lack something plain, which are odd.
 
 By the rules of `record_repairs`, which looks at one record and decides; what is odd here may still turn out to be right
 there.
@@ -28,6 +28,7 @@ from cocoannot.coco.geometry import COORDINATE_LIMIT
 from cocoannot.coco.parser import MAX_ID, NONE, Ints
 
 Id = Annotated[int, msgspec.Meta(ge=-MAX_ID, le=MAX_ID)]
+Flag = Annotated[int, msgspec.Meta(ge=0, le=1)]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
@@ -48,25 +49,30 @@ class Row(msgspec.Struct, gc=False):
     area: float | None = None
     keypoints: list[float] | None = None
     num_keypoints: int | None = None
+    iscrowd: bool | Flag | None = None
     segments_info: msgspec.Raw | None = None
 
 
 class Scan(NamedTuple):
-    """By annotation: its keys (`NONE` where it has none), and what was seen. Nothing else is to be used of odd ones."""
+    """By annotation: its keys (`NONE` where it has none), its box [x, y, width, height] in pixels, and what was seen.
+
+    Nothing else is to be used of odd ones. `marks` are problems by kind, all of them such as a copy can repair.
+    """
 
     ids: Ints
     image_ids: Ints
     category_ids: Ints
-    stale_area: Bools
-    stale_bbox: Bools
+    boxes: Floats
+    marks: dict[str, Bools]
     odd: Bools
 
 
 class Known(NamedTuple):
-    """What annotations refer to: sizes by image id, and how many keypoints each category defines."""
+    """Sizes by image id, how many keypoints each category defines, and in `crowds` whether `iscrowd` is needed."""
 
     sizes: dict[int, Size]
     keypoints: dict[int, int]
+    crowds: bool = True
 
 
 _ROWS = msgspec.json.Decoder(list[Row])
@@ -91,11 +97,13 @@ def scan(text: bytes, texts: Callable[[], Sequence[bytes]], known: Known) -> Sca
     odd = (ids == NONE) | (image_ids == NONE)
     odd |= np.fromiter([row.category_id is None or row.segments_info is not None for row in rows], np.bool_)
     odd[wrong] = True
+    uncrowded = np.fromiter([row.iscrowd is None for row in rows], np.bool_)
     shapes = _Shapes(rows, odd, known)
-    stale_bbox = shapes.stale_boxes()
-    stale_area = shapes.stale_areas()
+    marks = {"stale_bbox": shapes.stale_boxes(), "stale_area": shapes.stale_areas()}
+    marks |= {"no_bbox": ~shapes.has_bbox, "no_area": ~shapes.has_area, "no_iscrowd": uncrowded & known.crowds}
     _look_at_keypoints(rows, odd, known)
-    return Scan(ids, image_ids, np.array(categories, np.int64), stale_area & ~odd, stale_bbox & ~odd, odd)
+    category_ids = np.array(categories, np.int64)
+    return Scan(ids, image_ids, category_ids, shapes.boxes, {kind: mark & ~odd for kind, mark in marks.items()}, odd)
 
 
 class _Shapes:
@@ -107,14 +115,20 @@ class _Shapes:
         self._edges: Floats = np.zeros((len(rows), 4))
         self._measured = np.zeros(len(rows), np.bool_)
         self._masks = np.zeros(len(rows), np.bool_)
+        self._several = np.zeros(len(rows), np.bool_)
+        self.has_bbox: Bools = np.fromiter([bool(row.bbox) for row in rows], np.bool_)
+        self.has_area: Bools = np.fromiter([row.area is not None for row in rows], np.bool_)
         for i, row in enumerate(rows):
             if isinstance(row.segmentation, _Mask):
                 self._measure_mask(i, row.segmentation, known.sizes.get(row.image_id))
         self._measure_polygons()
+        # What has no geometry, or keypoints alone, is for the closer look.
+        self._odd |= ~self._measured & ~self.has_bbox
+        self.boxes: Floats = np.hstack([self._edges[:, :2], self._edges[:, 2:] - self._edges[:, :2]])
 
     def stale_boxes(self) -> Bools:
-        given = np.fromiter([row.bbox is not None for row in self._rows], np.bool_)
-        self._odd |= given & np.fromiter([row.bbox is not None and len(row.bbox) != 4 for row in self._rows], np.bool_)
+        given = self.has_bbox
+        self._odd |= given & np.fromiter([len(row.bbox or ()) != 4 for row in self._rows], np.bool_)
         usable = [row.bbox if row.bbox and len(row.bbox) == 4 else (0.0, 0.0, 0.0, 0.0) for row in self._rows]
         boxes = np.fromiter(chain.from_iterable(usable), np.float64, 4 * len(usable)).reshape(-1, 4)
         self._odd |= given & (np.abs(boxes) > COORDINATE_LIMIT).any(axis=1)
@@ -124,18 +138,21 @@ class _Shapes:
         flat = ((sides <= 0) & ((extent > 0) | ~self._measured[:, None])).any(axis=1) | (sides < 0).any(axis=1)
         far = ~self._measured & (corners + sides > COORDINATE_LIMIT).any(axis=1)
         self._odd |= given & (flat | far)
+        self.boxes[given] = boxes[given]
         off = np.abs(np.hstack([corners, corners + sides]) - self._edges).max(axis=1, initial=0)
         stale: Bools = given & self._measured & (off > np.where(self._masks, MASK_EDGE_OFF, EDGE_OFF) + 1e-6)
         return stale
 
     def stale_areas(self) -> Bools:
-        given = np.fromiter([row.area is not None for row in self._rows], np.bool_)
+        given = self.has_area
         areas = np.fromiter([0.0 if row.area is None else row.area for row in self._rows], np.float64)
         self._odd |= (areas < 0) | (areas > 2**53)
         np.clip(areas, 0, 2**53, out=areas)
         ratio = np.where(self._masks, MASK_AREA_RATIO, AREA_RATIO)
         off = np.abs(areas - self._areas) > AREA_OFF + ratio * np.maximum(areas, self._areas)
         stale: Bools = given & self._measured & off
+        # Several polygons may cover each other, which the sum of their areas does not know.
+        self._odd |= stale & self._several
         return stale
 
     def _measure_mask(self, i: int, mask: _Mask, size: Size | None) -> None:
@@ -143,6 +160,8 @@ class _Shapes:
             if size is None or mask.size != size:
                 raise ValueError
             area, (x, y, width, height) = rle.area_and_bbox(rle.runs(mask.counts, *size), *size)
+            if area == 0:
+                raise ValueError
         except ValueError:
             self._odd[i] = True
             return
@@ -172,10 +191,26 @@ class _Shapes:
         following[firsts + points - 1], previous[firsts] = firsts, firsts + points - 1
         twice = np.add.reduceat((xs - np.repeat(xs[firsts], points)) * (ys[following] - ys[previous]), firsts)
         self._areas += np.bincount(owners, np.abs(twice) / 2, len(lists))
+        self._odd[owners[twice == 0]] = True
         heads = np.flatnonzero(np.diff(owners, prepend=-1))
         self._edges[owners[heads], :2] = np.minimum.reduceat(limited, firsts[heads])
         self._edges[owners[heads], 2:] = np.maximum.reduceat(limited, firsts[heads])
         self._measured[owners] = True
+        if len(heads) < len(owners):
+            self._look_for_holes(owners, np.abs(twice), limited, firsts)
+
+    def _look_for_holes(self, owners: Ints, areas: Floats, points: Floats, firsts: Ints) -> None:
+        """Mark annotations with a polygon whose box is inside of the box of their largest one."""
+        low, high = np.minimum.reduceat(points, firsts), np.maximum.reduceat(points, firsts)
+        order = np.lexsort((areas, owners))
+        lasts = np.append(np.flatnonzero(np.diff(owners[order])), len(order) - 1)
+        largest = np.zeros(len(self._rows), np.int64)
+        largest[owners[order[lasts]]] = order[lasts]
+        other = largest[owners]
+        inside = (low >= low[other]).all(axis=1) & (high <= high[other]).all(axis=1)
+        inside &= other != np.arange(len(owners))
+        self._odd[owners[inside]] = True
+        self._several |= np.bincount(owners, minlength=len(self._rows)) > 1
 
 
 def _look_at_keypoints(rows: list[Row], odd: Bools, known: Known) -> None:
@@ -183,4 +218,4 @@ def _look_at_keypoints(rows: list[Row], odd: Bools, known: Known) -> None:
         if row.keypoints is not None:
             expected = None if row.category_id is None else known.keypoints.get(row.category_id)
             labelled = count_labelled(row.keypoints, expected)
-            odd[i] |= labelled is None or (row.num_keypoints is not None and row.num_keypoints != labelled)
+            odd[i] |= labelled is None or row.num_keypoints != labelled
