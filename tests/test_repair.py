@@ -141,7 +141,9 @@ def test_repeated_image_id_that_annotations_refer_to_stays_and_each_is_listed(pa
     result = run(path, "--fix", out, "--json")
     [problem] = json.loads(result.stdout)["problems"]
     assert (result.exit_code, problem["kind"], problem["repaired"]) == (1, "repeated_id", 0)
-    assert problem["cases"] == ['image id 1: 2 records ("one.jpg", "other.jpg"), and 2 annotations refer to it']
+    assert problem["cases"] == [
+        {"section": "images", "id": 1, "records": [0, 3], "names": ['"one.jpg"', '"other.jpg"'], "annotations": [1, 2]}
+    ]
     assert json.loads(out.read_text()) == small
     assert not Repaired(out).ids_path.exists()
 

@@ -9,10 +9,12 @@ from functools import partial
 
 import numpy as np
 
-from cocoannot.check.checked import Checked, Section, decode
+from cocoannot.check.checked import Checked
 from cocoannot.check.findings import Findings
 from cocoannot.check.identity import is_id
 from cocoannot.check.scan import Bools, scan
+from cocoannot.check.sections import Section, decode
+from cocoannot.check.shared_ids import find_shared
 from cocoannot.check.text import INFINITE
 from cocoannot.coco.parser import NONE, Ints
 from cocoannot.coco.rules import Fields
@@ -55,8 +57,10 @@ def look_at_annotations(checked: Checked, findings: Findings, progress: Callable
         progress(len(text))
     annotations.assign_ids(findings)
     annotations.apply_ids(findings, np.zeros(0, np.int64))
-    checked.images.apply_ids(findings, checked.image_ids)
-    checked.categories.apply_ids(findings, checked.category_ids)
+    for section, column in ((checked.images, checked.image_ids), (checked.categories, checked.category_ids)):
+        if shared := section.apply_ids(findings, column):
+            cases = find_shared(section, shared, annotations, column)
+            findings.add("repeated_id", section.name, count=0).cases += cases
     references.resolve(findings)
     for positions in annotations.problems.values():
         positions.sort()

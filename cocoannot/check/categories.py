@@ -18,6 +18,11 @@ def look_at_categories(checked: Checked, findings: Findings) -> None:
     for i, record in records.items():
         if i not in categories.dropped:
             _look_at_category(checked, i, record)
+    keypoints = checked.known.keypoints
+    for i, record_id in categories.identity.repeated.items():
+        # Which of them is meant is not certain.
+        if keypoints.get(int(categories.identity.ids[i])) != keypoints.get(record_id):
+            keypoints.pop(record_id, None)
 
 
 def _look_at_category(checked: Checked, i: int, record: Fields) -> None:
@@ -40,14 +45,20 @@ def look_at_names(checked: Checked, findings: Findings) -> None:
     categories = checked.categories
     kept = [i for i in range(len(categories)) if i not in categories.dropped]
     names = {i: _name_of(checked, i) for i in kept}
+    ids, counts = np.unique(categories.identity.ids[kept], return_counts=True)
+    shared = set(ids[counts > 1].tolist())
     used = set(np.unique(checked.category_ids).tolist())
     order = sorted(kept, key=lambda i: (int(categories.identity.ids[i]) not in used, i))
     taken = set(names.values()) | {record["name"] for record in categories.added}
     seen: set[str] = set()
     for i in order:
         name = names[i]
-        if name in seen:
-            record_id = int(categories.identity.ids[i])
+        record_id = int(categories.identity.ids[i])
+        if name in seen and record_id in shared:
+            # It is not certain which one annotations mean.
+            categories.problems["repeated_name"].append(i)
+            categories.left["repeated_name"] += 1
+        elif name in seen:
             if "name" not in categories.changes[i]:
                 categories.problems["repeated_name"].append(i)
             name = unused_name(f"{name} ({record_id})", taken | seen)

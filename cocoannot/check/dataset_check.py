@@ -15,6 +15,7 @@ from cocoannot.check.findings import Findings
 from cocoannot.check.images import look_at_images
 from cocoannot.check.lenient_parser import make_readable
 from cocoannot.check.pictures import FindPictures
+from cocoannot.check.sections import decode
 
 
 def check_dataset(
@@ -41,7 +42,15 @@ def check_dataset(
     look_at_boxes(checked)
     for section in checked.sections.values():
         section.report(findings)
-    if len(checked.annotations.problems["no_geometry"]) == len(checked.annotations) > 0:
-        # They say what is in an image, not where.
+    if _are_labels(checked):
         findings.add("no_geometry", "annotations", count=0).is_convention = True
     return checked
+
+
+def _are_labels(checked: Checked) -> bool:
+    """Whether all annotations say what is in an image, and none where it is."""
+    annotations = checked.annotations
+    if not len(annotations.problems["no_geometry"]) == len(annotations) > 0:
+        return False
+    fields = ("segmentation", "bbox", "keypoints", "area", "segmentations", "bboxes")
+    return all(decode(annotations.text(i))[0].keys().isdisjoint(fields) for i in range(len(annotations)))

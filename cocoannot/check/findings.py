@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from cocoannot.check.kinds import KINDS
 
@@ -17,10 +17,16 @@ Key = tuple[str, str]
 """A kind of problem, and the section that it is in."""
 
 
+class Case(Protocol):
+    """Something that somebody has to decide about; its text is a line."""
+
+    def as_json(self) -> dict[str, Any]: ...
+
+
 class Problem:
     """One kind of problem in one section: how often, and where first.
 
-    `cases` has all of those that somebody has to decide about, in words. In a repaired copy `removed` of the records or
+    `cases` has all of those that somebody has to decide about. In a repaired copy `removed` of the records or
     fields are not there any more, and `unrepairable` are left as they are. `is_convention` tells that it is no more
     than a note here.
     """
@@ -31,7 +37,7 @@ class Problem:
         self.count = 0
         self.examples: list[Example] = []
         self.detail = ""
-        self.cases: list[str] = []
+        self.cases: list[Case] = []
         self.unrepairable = 0
         self.removed = 0
         self.is_convention = False
@@ -69,7 +75,7 @@ class Problem:
         places = [example for example in self.examples if isinstance(example, str)]
         answer: dict[str, Any] = {"kind": self.kind, "level": self.level(tools), "section": self.section or None}
         answer |= {"count": self.count} | ({"ids": ids} if ids else {}) | ({"places": places} if places else {})
-        answer |= {"message": self.message} | ({"cases": self.cases} if self.cases else {})
+        answer |= {"message": self.message} | ({"cases": [each.as_json() for each in self.cases]} if self.cases else {})
         answer["tools"] = sorted(KINDS[self.kind].tools)
         if fixed:
             answer |= {"repaired": self.repaired, "removed": self.removed, "repair": KINDS[self.kind].repair}

@@ -52,6 +52,10 @@ def look_at_images(checked: Checked, findings: Findings, find_pictures: FindPict
     # The first of those that share an id comes last, so it counts.
     ids = images.identity.ids.tolist()
     checked.known.sizes.update((ids[i], sizes[i]) for i in reversed(sizes))
+    for i, record_id in images.identity.repeated.items():
+        # Which of them is meant is not certain.
+        if i not in images.identity.copies and sizes.get(i) != checked.known.sizes.get(record_id):
+            checked.known.sizes.pop(record_id, None)
 
 
 def _look_closely(checked: Checked, i: int, sizes: dict[int, Size], names: dict[int, str]) -> None:

@@ -75,7 +75,7 @@ KINDS = {
     "bad_size": Kind("error", "without a usable width and height", '"640" as 640, else the size of the picture'),
     "wrong_size": Kind("error", "whose width and height are not those of the picture", tools=_ALL - {"detr"}),
     "missing_picture": Kind("error", "whose picture is not there"),
-    "no_geometry": Kind("warning", "without segmentation, bbox and keypoints"),
+    "no_geometry": Kind("error", "without segmentation, bbox and keypoints"),
     "bad_polygons": Kind(
         "error", "with polygons that are none, or in another form", "in COCO's form", tools=_ALL - {"yolo"}
     ),

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
-from cocoannot.check.checked import Checked, decode
+from cocoannot.check.checked import Checked
 from cocoannot.check.findings import Findings
 from cocoannot.check.record_repairs import Size
+from cocoannot.check.sections import decode
 
 
 class Measured(NamedTuple):

@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cocoannot.check.checked import Checked, Section, decode
+from cocoannot.check.checked import Checked
 from cocoannot.check.lenient_parser import Removed
 from cocoannot.check.originals import Replaced, changed_ids, not_utf8, originals
+from cocoannot.check.sections import Section, decode
 from cocoannot.coco.parser import SECTIONS
 from cocoannot.coco.parser import Section as SectionText
 from cocoannot.coco.records import encode, merge
@@ -185,7 +186,9 @@ class _RepairedSection(Mapping[int, bytes]):
             # Otherwise all of the record is kept beside the copy.
             fields = _FIELDS.decode(text)
             self.replaced += [
-                Replaced(section.name, i, field, bytes(fields[field])) for field in changes if field in fields
+                Replaced(section.name, i, field, bytes(fields[field]))
+                for field in changes
+                if field in fields and field != "id"
             ]
         return merge(text, {field: _as_raw(value) for field, value in changes.items()})
 

@@ -94,8 +94,8 @@ class Report:
             yield f"    {problem.outcome}"
 
     def _lines_of_copy(self, repaired: Repaired) -> Iterator[str]:
-        left = sum(problem.repaired < problem.count for problem in self._problems)
-        yield f"repaired copy: {repaired.path}" + (f"; {left} kinds of problems are left in it" if left else "")
+        left = dict.fromkeys(problem.kind for problem in self._problems if problem.repaired < problem.count)
+        yield f"repaired copy: {repaired.path}" + (f"; in it are left: {', '.join(left)}" if left else "")
         removed, replaced = len(repaired.removed), len(repaired.replaced)
         if repaired.has_originals:
             what = f"{removed:,} removed, {replaced:,} replaced" if removed else f"{replaced:,} replaced"

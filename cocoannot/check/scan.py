@@ -1,7 +1,7 @@
 """A first look at annotations, many at a time: which are right, which lack something plain, which are odd.
 
-By the rules of `record_repairs`, which looks at one record and decides; what is odd here may still turn out to be right
-there.
+By the rules of `annotation_repairs`, which looks at one record and decides; what is odd here may still turn out to be
+right there.
 """
 
 from __future__ import annotations
@@ -14,15 +14,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from cocoannot.check.record_repairs import (
-    AREA_OFF,
-    AREA_RATIO,
-    EDGE_OFF,
-    MASK_AREA_RATIO,
-    MASK_EDGE_OFF,
-    Size,
-    count_labelled,
-)
+from cocoannot.check.record_repairs import Size, count_labelled
+from cocoannot.check.tolerances import AREA_OFF, AREA_RATIO, EDGE_OFF, MASK_AREA_RATIO, MASK_EDGE_OFF
 from cocoannot.coco import rle
 from cocoannot.coco.geometry import COORDINATE_LIMIT
 from cocoannot.coco.parser import MAX_ID, NONE, Ints
@@ -218,4 +211,8 @@ def _look_at_keypoints(rows: list[Row], odd: Bools, known: Known) -> None:
         if row.keypoints is not None:
             expected = None if row.category_id is None else known.keypoints.get(row.category_id)
             labelled = count_labelled(row.keypoints, expected)
-            odd[i] |= labelled is None or row.num_keypoints != labelled
+            odd[i] |= (
+                labelled is None
+                or (row.num_keypoints or 0) != labelled
+                or (bool(row.keypoints) and row.num_keypoints is None)
+            )

@@ -22,7 +22,7 @@ from cocoannot.check.repair import check_place, write_repaired
 from cocoannot.check.report import Report, Wanted
 from cocoannot.errors import CocoannotError, UnknownId
 from cocoannot.extension import runtime
-from cocoannot.pictures.folder import Pictures, choose_folder
+from cocoannot.pictures.folder import SAMPLE, Pictures, choose_folder
 from cocoannot.settings import S3Uri
 
 # Bytes: below it there is nothing to wait for.
@@ -135,7 +135,7 @@ class _Gallery:
             self._pictures = Pictures(settings.images, follow_links=follow)
         else:
             with _quiet(logging.getLogger("cocoannot.pictures")):
-                self._pictures = choose_folder(Path(os.path.realpath(path)), names, follow_links=follow)
+                self._pictures = _folder_of(Path(os.path.realpath(path)), names, follow_links=follow)
         self.place = str(self._pictures.folder)
 
     def has(self, file_name: str) -> bool:
@@ -148,6 +148,15 @@ class _Gallery:
                 return Measured(picture.height, picture.width, turned)
         except (UnknownId, OSError, ValueError, SyntaxError):
             return None
+
+
+def _folder_of(path: Path, names: Sequence[str], *, follow_links: bool) -> Pictures:
+    """The folder with the pictures of the dataset at `path`, also where its names are paths of another machine."""
+    plain = [name.replace("\\", "/") for name in names]
+    pictures = choose_folder(path, plain, follow_links=follow_links)
+    if not pictures.count(plain[:SAMPLE]):
+        pictures = choose_folder(path, [os.path.basename(name) for name in plain], follow_links=follow_links)
+    return pictures
 
 
 @contextmanager
