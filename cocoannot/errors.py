@@ -17,6 +17,10 @@ class DatasetError(CocoannotError):
     """The dataset can't be read, or a text that should replace it can't be."""
 
 
+class NotADataset(DatasetError):
+    """The file is of another kind, or no JSON: no copy of it can be repaired."""
+
+
 class NotLoaded(CocoannotError):
     """The dataset is not loaded (yet)."""
 

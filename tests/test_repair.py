@@ -15,15 +15,29 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 
+from cocoannot.check.dataset_check import check_dataset
 from cocoannot.check.findings import Findings
-from cocoannot.check.repair import removed_path, write_repaired
-from cocoannot.check.whole import check_dataset
+from cocoannot.check.repair import Repaired, write_repaired
 from cocoannot.cli.check import check
 from cocoannot.errors import SaveError
 from cocoannot.extension import Cocoannot
 from cocoannot.manager import DatasetManager
 
-UNREPAIRABLE = {"bad_size", "bad_file_name", "missing_image"}
+UNREPAIRABLE = {
+    "bad_size",
+    "bad_file_name",
+    "repeated_file_name",
+    "missing_image",
+    "repeated_id",
+    "no_geometry",
+    "flat_polygons",
+    "flat_bbox",
+    "hole",
+    "bad_iscrowd",
+    "outside_image",
+    "corner_boxes",
+    "relative_boxes",
+}
 
 
 def run(*arguments):
@@ -34,7 +48,7 @@ def run(*arguments):
 
 def checked(path):
     findings = Findings()
-    return check_dataset(path.read_bytes(), str(path), findings), findings
+    return check_dataset(path.read_bytes(), findings), findings
 
 
 def kinds_of(path):
@@ -48,7 +62,7 @@ def fixed(path, content):
     outcome, findings = checked(path)
     assert outcome is not None
     assert findings.problems
-    lost = write_repaired(outcome, path, out)
+    lost = write_repaired(outcome, path, out).removed
     assert loads_without_warnings(out)
     assert kinds_of(out) == set()
     return json.loads(out.read_bytes()), [(each.kinds, each.part, json.loads(each.text)) for each in lost]
@@ -77,7 +91,7 @@ def test_right_file_is_copied_byte_for_byte(path, small):
     path.write_bytes(json.dumps(small, indent=1).replace("\n", "\r\n").encode("utf-8-sig"))
     result = run(path, "--fix", path.with_name("out.json"))
     assert (result.exit_code, path.with_name("out.json").read_bytes()) == (0, path.read_bytes())
-    assert not removed_path(path.with_name("out.json")).exists()
+    assert not Repaired(path.with_name("out.json")).originals_path.exists()
 
 
 def test_records_that_need_no_repair_keep_their_text(path, small):
@@ -120,11 +134,27 @@ def test_exact_copy_of_a_record_is_removed(path, small):
     assert lost == [(("repeated_id",), "", first_of(small))]
 
 
-def test_annotations_of_a_repeated_image_id_stay_with_the_first(path, small):
+def test_repeated_image_id_that_annotations_refer_to_stays_and_each_is_listed(path, small):
     small["images"].append({**small["images"][0], "file_name": "other.jpg"})
+    path.write_text(json.dumps(small))
+    out = path.with_name("out.json")
+    result = run(path, "--fix", out, "--json")
+    [problem] = json.loads(result.stdout)["problems"]
+    assert (result.exit_code, problem["kind"], problem["repaired"]) == (1, "repeated_id", 0)
+    assert problem["cases"] == [
+        {"section": "images", "id": 1, "records": [0, 3], "names": ['"one.jpg"', '"other.jpg"'], "annotations": [1, 2]}
+    ]
+    assert json.loads(out.read_text()) == small
+    assert not Repaired(out).ids_path.exists()
+
+
+def test_repeated_image_id_that_nothing_refers_to_becomes_a_new_one(path, small):
+    small["images"].append({**small["images"][2], "file_name": "other.jpg"})
     copy, _ = fixed(path, small)
     assert [(each["id"], each["file_name"]) for each in copy["images"][2:]] == [(4, "empty.jpg"), (5, "other.jpg")]
-    assert [each["image_id"] for each in copy["annotations"]] == [1, 1, 2]
+    assert json.loads(Repaired(path.with_name("fixed.json")).ids_path.read_text())["ids"] == [
+        {"section": "images", "index": 3, "was": 4, "now": 5}
+    ]
 
 
 def test_ids_written_as_texts_become_integers_and_references_follow(path, small):
@@ -250,7 +280,7 @@ def test_what_is_nested_too_deep_is_kept_beside_the_copy(path, small):
         ("too_deep", "categories"),
         ("not_finite", ""),
     }
-    lost = write_repaired(outcome, path, path.with_name("out.json"))
+    lost = write_repaired(outcome, path, path.with_name("out.json")).removed
     assert [each.section for each in lost] == ["info", "images", "annotations", "categories"]
     assert loads_without_warnings(path.with_name("out.json"))
 
@@ -287,9 +317,10 @@ def test_section_of_anything_else_is_kept_beside_the_copy(path, small):
 
 def test_characters_that_are_none_become_the_replacement_character(path, small):
     small["categories"][0]["name"] = "NAME"
-    text = json.dumps(small).encode().replace(b"NAME", b'caf\xe9 \\ud800 \\"')
+    # No encoding has all of these: 0x81 is none in Windows-1252, and GBK has no 0xff.
+    text = json.dumps(small).encode().replace(b"NAME", b'caf\x81 \xff \\ud800 \\"')
     copy, _ = fixed(path, text)
-    assert copy["categories"][0]["name"] == 'caf\ufffd \ufffd "'
+    assert copy["categories"][0]["name"] == 'caf\ufffd \ufffd \ufffd "'
 
 
 def test_size_is_taken_from_the_picture(path, small):
@@ -357,7 +388,7 @@ def test_what_was_removed_is_in_a_file_of_its_own(path, small):
     path.write_bytes(break_in_many_ways(small))
     out = path.with_name("out.json")
     result = run(path, "--fix", out)
-    removed = json.loads(removed_path(out).read_text())
+    removed = json.loads(Repaired(out).originals_path.read_text())
     assert removed["removed_from"] == str(path)
     assert [(each["section"], each.get("index"), each.get("field")) for each in removed["removed"]] == [
         ("info", None, None),
@@ -368,7 +399,7 @@ def test_what_was_removed_is_in_a_file_of_its_own(path, small):
         ("annotations", 15, "keypoints"),
     ]
     assert removed["removed"][0]["was"] == small["info"]
-    assert str(removed_path(out)) in result.stdout
+    assert str(Repaired(out).originals_path) in result.stdout
 
 
 def test_each_repair_is_listed(path, small):
@@ -376,11 +407,12 @@ def test_each_repair_is_listed(path, small):
     path.write_text(json.dumps(small))
     out = path.with_name("out.json")
     assert run(path, "--fix", out).stdout.splitlines()[1:] == [
-        "  stale_area: 1 annotation whose area is not that of the segmentation: 1",
+        "  note stale_area: 1 annotation whose area is not that of the segmentation: 1",
         "    1 repaired: computed",
         f"  note: pictures were not looked for: none of the 3 is near {path.parent}; "
         "COCOANNOT_IMAGES can say where they are",
         f"repaired copy: {out}",
+        f"what it does not have as it was (1 replaced): {out}.removed.json",
     ]
 
 

@@ -17,7 +17,7 @@ import pytest
 from conftest import OpenDataset
 from pycocotools.coco import COCO
 
-from cocoannot.errors import DatasetError
+from cocoannot.errors import DatasetError, NotADataset
 from cocoannot.manager import DatasetManager
 from cocoannot.store.queries import AnnotationQuery, ImageQuery
 
@@ -167,7 +167,7 @@ ODD_FILES = {
     "sections among others": b'{"x": [{"id": 1}], "categories": [ {"id": 1} ] ,"y": "]", "annotations": [\n'
     b'{"id": 1},\n{"id": 2}], "images": [], "z": {"images": [{"id": 2}]}}',
     "no images": b'{"annotations": [{"id": 1, "image_id": 1}] }',
-    "only others": b'{"info": {"a": [1, 2, {"b": null}]}, "x": -1.5e-7}',
+    "only others": b'{"info": {"a": [1, 2, {"b": null}]}, "images": null, "x": -1.5e-7}',
     "repeated ids": b'{"annotations": [{"id": 1, "n": 1}, {"id": 1, "n": 2},{"id":1}]}',
     "floats for ids": b'{"images": [{"id": 7.0}], "annotations": [{"id": 1.0, "image_id": 7.0, "category_id": 1e0}]}',
     "other types": b'{"annotations": [{"id": 1, "iscrowd": null}, {"id": 2, "iscrowd": true}], "images": '
@@ -384,11 +384,12 @@ def test_single_record_of_a_compact_and_of_an_indented_file_gets_a_neighbour(ope
 
 
 def test_section_that_is_missing_goes_to_the_end_of_the_object(open_dataset: OpenDataset) -> None:
-    manager = open_dataset(b'\xef\xbb\xbf{\n  "info": {"a": "}"}\n}\n')
+    manager = open_dataset(b'\xef\xbb\xbf{\n  "annotations": [], "info": {"a": "}"}\n}\n')
     image = manager.add_image({"file_name": "}", "width": 1, "height": 1})
     category = manager.add_category({"name": "}"})
     assert text_of(manager) == (
-        b'\xef\xbb\xbf{\n  "info": {"a": "}"}, "images": [%b], "categories": [%b]\n}\n' % (image.text, category.text)
+        b'\xef\xbb\xbf{\n  "annotations": [], "info": {"a": "}"}, "images": [%b], "categories": [%b]\n}\n'
+        % (image.text, category.text)
     )
 
 
@@ -534,7 +535,8 @@ def test_file_that_can_not_be_kept_is_refused_in_one_line_with_file_and_place(
     line = str(caught.value)
     assert line.startswith(f"{dataset_path}: ")
     assert "\n" not in line
-    assert f"`flask check {dataset_path} --fix OUT`" in line
+    # A copy is offered only where one can be made.
+    assert (f"`flask check {dataset_path} --fix OUT`" in line) != isinstance(caught.value, NotADataset)
     assert len(line) < 2 * len(str(dataset_path)) + 260
 
 

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 
-from cocoannot.check.checked import Checked, Section
+from cocoannot.check.checked import Checked
 from cocoannot.check.findings import Findings
 from cocoannot.check.identity import is_id
 from cocoannot.check.scan import Bools, scan
+from cocoannot.check.sections import Section, decode
+from cocoannot.check.shared_ids import find_shared
 from cocoannot.check.text import INFINITE
-from cocoannot.coco.parser import NONE
+from cocoannot.coco.parser import NONE, Ints
 from cocoannot.coco.rules import Fields
 
 _PIECE = 4096
+_REFERENCES = {
+    "video_id",
+    "item_id",
+    "frame_id",
+    "clip_id",
+    "sample_id",
+    "picture_id",
+    "img_id",
+    "file_id",
+    "document_id",
+}
 
 
 def look_at_annotations(checked: Checked, findings: Findings, progress: Callable[[int], object]) -> None:
     """Look at all of them in pieces, at odd ones one by one; then at their ids and references together."""
     annotations = checked.annotations
-    references = _References(checked)
+    references = _References(checked, findings)
     infinite = _with_infinite(checked)
     starts, ends = annotations.rows.starts, annotations.rows.ends
     for first in range(0, len(annotations), _PIECE):
@@ -35,14 +48,22 @@ def look_at_annotations(checked: Checked, findings: Findings, progress: Callable
         annotations.ids[at] = np.where(right, seen.ids, NONE)
         checked.image_ids[at] = np.where(right, seen.image_ids, NONE)
         checked.category_ids[at] = np.where(right, seen.category_ids, NONE)
-        for kind, marked in (("stale_area", seen.stale_area & right), ("stale_bbox", seen.stale_bbox & right)):
-            annotations.problems[kind] += (first + np.flatnonzero(marked)).tolist()
-            checked.geometry[at] |= marked
+        checked.boxes[at][right] = seen.boxes[right]
+        for kind, marked in seen.marks.items():
+            annotations.problems[kind] += (first + np.flatnonzero(marked & right)).tolist()
+            checked.geometry[at] |= marked & right
         for i in np.flatnonzero(~right).tolist():
             _look_closely(checked, first + i, references)
         progress(len(text))
-    annotations.settle_ids(findings)
-    references.settle(findings)
+    annotations.assign_ids(findings)
+    annotations.apply_ids(findings, np.zeros(0, np.int64))
+    for section, column in ((checked.images, checked.image_ids), (checked.categories, checked.category_ids)):
+        if shared := section.apply_ids(findings, column):
+            cases = find_shared(section, shared, annotations, column)
+            findings.add("repeated_id", section.name, count=0).cases += cases
+    references.resolve(findings)
+    for positions in annotations.problems.values():
+        positions.sort()
 
 
 def _texts(annotations: Section, first: int, after: int) -> list[bytes]:
@@ -53,7 +74,7 @@ def _with_infinite(checked: Checked) -> Bools:
     """Which annotations may hold numbers that are not finite in any field."""
     rows, buffer = checked.annotations.rows, checked.readable.buffer
     marked = np.zeros(len(rows.starts), np.bool_)
-    if checked.readable.infinite and len(rows.starts):
+    if checked.readable.marked.infinite and len(rows.starts):
         at = buffer.find(INFINITE, rows.start, rows.end)
         while at >= 0:
             marked[max(0, int(rows.starts.searchsorted(at, "right")) - 1)] = True
@@ -67,19 +88,24 @@ def _look_closely(checked: Checked, i: int, references: _References) -> None:
         return
     references.read(i, record)
     try:
-        mended = checked.mend_annotation(i, record)
+        repair = checked.repair_annotation(i, record)
     except RecursionError:
         annotations.drop(i, "too_deep")
         return
-    annotations.note(i, mended)
-    checked.geometry[i] = bool(mended.kinds)
+    annotations.note(i, repair)
+    if repair.useless:
+        annotations.dropped[i] = tuple(repair.kinds)
+    checked.geometry[i] = bool(repair.changes)
+    if repair.box:
+        checked.boxes[i] = repair.box
 
 
 class _References:
     """What annotations refer to, where that is no integer, and what is not there."""
 
-    def __init__(self, checked: Checked) -> None:
+    def __init__(self, checked: Checked, findings: Findings) -> None:
         self._checked = checked
+        self._findings = findings
         self._columns = (
             ("image_id", checked.images, checked.image_ids),
             ("category_id", checked.categories, checked.category_ids),
@@ -96,12 +122,12 @@ class _References:
                 column[i] = int(value)
             elif value is not None:
                 self._odd[field][i] = value
-                if (resolved := section.identity.resolve(value)) is not None:
+                if (resolved := section.resolve(value)) is not None:
                     column[i] = self._checked.annotations.changes[i][field] = resolved
         if record.get("category_id") is None and "segments_info" in record:
             self._free.add(i)
 
-    def settle(self, findings: Findings) -> None:
+    def resolve(self, findings: Findings) -> None:
         """Find what points nowhere, once all annotations were read."""
         annotations = self._checked.annotations
         for odd in self._odd.values():
@@ -110,22 +136,50 @@ class _References:
         annotations.problems["bad_reference"] = sorted(set(annotations.problems["bad_reference"]))
         kept = np.ones(len(annotations), np.bool_)
         kept[list(annotations.dropped)] = False
-        self._settle_images(findings, kept)
+        self._resolve_images(findings, kept)
         kept[list(self._free)] = False
-        self._settle_categories(kept)
+        self._resolve_categories(kept)
 
-    def _settle_images(self, findings: Findings, kept: Bools) -> None:
+    def _resolve_images(self, findings: Findings, kept: Bools) -> None:
         annotations, images = self._checked.annotations, self._checked.images.present()
         lost = np.flatnonzero(kept & ~np.isin(self._checked.image_ids, images))
+        if not len(lost):
+            return
         annotations.problems["missing_image"] += lost.tolist()
-        # Without any image, what is missing is the section, not the images of some annotations.
-        useless = lost if len(images) else lost[self._checked.image_ids[lost] == NONE]
-        annotations.dropped |= dict.fromkeys(useless.tolist(), "missing_image")
-        kept[useless] = False
-        if len(lost) > len(useless):
-            findings.unrepairable("missing_image", "annotations", len(lost) - len(useless))
+        without = lost[self._checked.image_ids[lost] == NONE]
+        others = self._other_references(without)
+        if others or 2 * len(lost) > np.count_nonzero(kept):
+            # It is the images that are missing, or the references are of another kind: nothing is thrown away for that.
+            findings.unrepairable("missing_image", "annotations", len(lost))
+            problem = findings.add("missing_image", "annotations", count=0)
+            problem.detail = self._what_it_may_be(others, len(without))
+            if len(without):
+                findings.no_copy = f"{len(without):,} annotations name no image, and would have to go"
+            return
+        annotations.dropped |= dict.fromkeys(lost.tolist(), ("missing_image",))
+        kept[lost] = False
 
-    def _settle_categories(self, kept: Bools) -> None:
+    def _other_references(self, positions: Ints) -> list[str]:
+        """The fields of these annotations that refer to something else than an image and a category."""
+        found: Counter[str] = Counter()
+        for i in positions[:_PIECE].tolist():
+            fields = decode(self._checked.annotations.text(i))[0]
+            found.update(key for key in fields if key.endswith("_id") and key not in ("image_id", "category_id"))
+        return [key for key, _ in found.most_common(3) if key in _REFERENCES]
+
+    def _what_it_may_be(self, others: list[str], without: int) -> str:
+        keys = self._checked.readable.values
+        words = [f"{without:,} have no image_id"] if without else []
+        words += [f"they have {', '.join(others)} instead"] if others else []
+        if "videos" in keys:
+            words.append("this is a file of videos (YouTube-VIS), which has no images")
+        elif "image" in keys:
+            words.append("this is a file of one picture (SA-1B), named under 'image'")
+        elif not len(self._checked.images):
+            words.append("the file has no images")
+        return "; ".join(words)
+
+    def _resolve_categories(self, kept: Bools) -> None:
         annotations, categories = self._checked.annotations, self._checked.categories
         column = self._checked.category_ids
         odd = self._odd["category_id"]
@@ -136,6 +190,8 @@ class _References:
         if not named and "categories" not in self._checked.readable.values:
             return
         annotations.problems["missing_category"] += lost.tolist()
+        if len(lost) and (without := np.count_nonzero(column[lost] == NONE) - len(odd.keys() & set(lost.tolist()))):
+            self._findings.add("missing_category", "annotations", count=0).detail = f"{without:,} have no category_id"
         missing = set(column[lost].tolist()) - {NONE}
         groups: defaultdict[str, list[int]] = defaultdict(list)
         for i in lost[column[lost] == NONE].tolist():

@@ -1,72 +1,35 @@
-"""What a check can find, in words, and how much of it was found. Looking for it is done elsewhere."""
+"""How much of each kind of problem was found in one file, and what became of it. Looking for it is done elsewhere."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Protocol
+
+from cocoannot.check.kinds import KINDS
 
 EXAMPLES = 5
 """How many ids or places a problem names."""
 
-
-class Kind(NamedTuple):
-    """`wrong` follows the count and the noun; `repair` says what a repaired copy has instead, `None` where it can't."""
-
-    wrong: str
-    repair: str | None = None
-    noun: str = ""
-
-
-KINDS = {
-    "empty_file": Kind("that is empty", noun="file"),
-    "not_json": Kind("that is not JSON", noun="file"),
-    "not_a_dataset": Kind("that is no JSON object", noun="file"),
-    "not_utf8": Kind("not in UTF-8", "converted to UTF-8, U+FFFD for what is no character", "place"),
-    "lone_surrogate": Kind("where half of a surrogate pair stands alone", "U+FFFD instead", "place"),
-    "repeated_key": Kind(
-        "there more than once", "lists of records joined; of other values the last one kept", "top-level key"
-    ),
-    "section_not_list": Kind(
-        "that should be a list of records", "an object's records as a list; anything else replaced by []", "section"
-    ),
-    "not_finite": Kind(
-        "with NaN, Infinity or a number beyond a double", "the numbers removed, or computed where possible"
-    ),
-    "too_deep": Kind("nested too deep to read", "removed"),
-    "not_object": Kind("not JSON objects", "removed"),
-    "bad_id": Kind(
-        "without an integer id of at most 2^53 - 1", '"7" as 7, a new id for others; annotations follow their image'
-    ),
-    "repeated_id": Kind(
-        "with the id of an earlier one", "an exact copy removed, a new id for others; references stay with the first"
-    ),
-    "bad_reference": Kind(
-        "with an image_id or category_id that is no integer", '"7" as 7, else the new id of what has it'
-    ),
-    "missing_image": Kind("of an image that is not there", "removed (kept where the file has no image at all)"),
-    "missing_category": Kind("of a category that is not there", "a category added for each such id"),
-    "bad_name": Kind("without a name", "named by its id"),
-    "repeated_name": Kind("with the name of an earlier one", "its id added to the name"),
-    "bad_file_name": Kind("without a file_name"),
-    "bad_size": Kind("without a usable width and height", '"640" as 640, else the size of the picture'),
-    "missing_picture": Kind("whose picture is not there"),
-    "bad_polygons": Kind("with polygons that are none", "removed; the polygons that are left, or the box, count"),
-    "bad_rle": Kind("with an RLE that is no mask of its image", "the mask removed, the box kept"),
-    "bad_bbox": Kind("with a bbox that is no box", "computed from the segmentation, else removed"),
-    "bad_area": Kind("with an area that is none", "computed from the segmentation or the bbox, else removed"),
-    "bad_keypoints": Kind("with keypoints that are none of their category", "removed"),
-    "stale_area": Kind("whose area is not that of the segmentation", "computed"),
-    "stale_bbox": Kind("whose bbox is not that of the segmentation", "computed"),
-    "stale_num_keypoints": Kind("whose num_keypoints is not the number of labelled keypoints", "counted"),
-}
-"""Every kind of problem, in the order in which they are told."""
-
 Example = int | str
+Key = tuple[str, str]
+"""A kind of problem, and the section that it is in."""
+
+
+class Case(Protocol):
+    """Something that somebody has to decide about; its text is a line."""
+
+    def as_json(self) -> dict[str, Any]: ...
 
 
 class Problem:
-    """One kind of problem in one section: how often, and where first. `repaired` counts what a copy has put right."""
+    """One kind of problem in one section: how often, and where first.
+
+    `cases` has all of those that somebody has to decide about. In a repaired copy `removed` of the records or
+    fields are not there any more, and `unrepairable` are left as they are. `is_convention` tells that it is no more
+    than a note here.
+    """
 
     def __init__(self, kind: str, section: str) -> None:
         self.kind = kind
@@ -74,10 +37,14 @@ class Problem:
         self.count = 0
         self.examples: list[Example] = []
         self.detail = ""
+        self.cases: list[Case] = []
         self.unrepairable = 0
+        self.removed = 0
+        self.is_convention = False
 
     @property
     def repaired(self) -> int:
+        """How many a copy has put right, by removing them or otherwise."""
         return 0 if KINDS[self.kind].repair is None else self.count - self.unrepairable
 
     @property
@@ -89,24 +56,43 @@ class Problem:
         text = f"{self.count:,} {noun if self.count == 1 else plural} {kind.wrong}"
         return f"{text}: {self.detail}" if self.detail else text
 
-    def as_json(self, *, fixed: bool) -> dict[str, Any]:
+    @property
+    def outcome(self) -> str:
+        """What a repaired copy has of it, in words."""
+        changed, left = self.repaired - self.removed, self.count - self.repaired
+        parts = [f"{changed:,} repaired: {KINDS[self.kind].repair}"] if changed else []
+        parts += [f"{self.removed:,} removed"] if self.removed else []
+        parts += [f"{left:,} left as they are" if parts else "not repaired"] if left else []
+        return "; ".join(parts)
+
+    def level(self, tools: Sequence[str] = ()) -> str:
+        """How bad it is, for any tool or for those that are named."""
+        kind = KINDS[self.kind]
+        return "note" if self.is_convention or (tools and kind.tools.isdisjoint(tools)) else kind.level
+
+    def as_json(self, *, fixed: bool, tools: Sequence[str] = ()) -> dict[str, Any]:
         ids = [example for example in self.examples if isinstance(example, int)]
         places = [example for example in self.examples if isinstance(example, str)]
-        answer: dict[str, Any] = {"kind": self.kind, "section": self.section or None, "count": self.count}
-        answer |= ({"ids": ids} if ids else {}) | ({"places": places} if places else {})
-        answer["message"] = self.message
+        answer: dict[str, Any] = {"kind": self.kind, "level": self.level(tools), "section": self.section or None}
+        answer |= {"count": self.count} | ({"ids": ids} if ids else {}) | ({"places": places} if places else {})
+        answer |= {"message": self.message} | ({"cases": [each.as_json() for each in self.cases]} if self.cases else {})
+        answer["tools"] = sorted(KINDS[self.kind].tools)
         if fixed:
-            answer |= {"repaired": self.repaired, "repair": KINDS[self.kind].repair}
+            answer |= {"repaired": self.repaired, "removed": self.removed, "repair": KINDS[self.kind].repair}
         return answer
 
 
 class Findings:
-    """All that is wrong with one file, and what is worth a `note` without being wrong."""
+    """All that is wrong with one file, and what is worth a `note` without being wrong.
+
+    `no_copy` says why no copy can be repaired, empty where one can.
+    """
 
     def __init__(self) -> None:
         self.notes: list[str] = []
-        self._problems: dict[tuple[str, str], Problem] = {}
-        self._unrepairable: dict[tuple[str, str], int] = {}
+        self.no_copy = ""
+        self._problems: dict[Key, Problem] = {}
+        self._unrepairable: Counter[Key] = Counter()
 
     def add(
         self, kind: str, section: str = "", examples: Iterable[Example] = (), count: int = 1, detail: str = ""
@@ -119,11 +105,19 @@ class Findings:
         return problem
 
     def unrepairable(self, kind: str, section: str, count: int) -> None:
-        """Tell that `count` problems of a kind, which is added before or after, stay in a repaired copy."""
-        self._unrepairable[(kind, section)] = count
+        """`count` more problems of a kind, which is added before or after, stay in a repaired copy."""
+        self._unrepairable[(kind, section)] += count
+
+    def count_removed(self, removed: Iterable[tuple[str, str, int]]) -> None:
+        """Note what a copy lost: kind, section and position of each record, once."""
+        for key, count in Counter((kind, section) for kind, section, _ in removed).items():
+            problem = self._problems.get(key) or self._problems.get((key[0], ""))
+            if problem:
+                problem.removed = min(count, problem.repaired)
 
     @property
     def problems(self) -> Sequence[Problem]:
+        """In the order of `KINDS`."""
         order = list(KINDS)
         for key, count in self._unrepairable.items():
             if key in self._problems:
@@ -133,4 +127,4 @@ class Findings:
     @property
     def repairable(self) -> bool:
         """Whether a repaired copy would have nothing of this left."""
-        return all(problem.repaired == problem.count for problem in self.problems)
+        return not self.no_copy and all(problem.repaired == problem.count for problem in self.problems)

@@ -1,8 +1,8 @@
 """The text of a file that the server may refuse, made readable: its bytes, its top-level values, its records' places.
 
 Only what can't be read is touched, so that the rest stays as it is byte for byte: see `text` for the bytes, and
-`_settle` for top-level keys that are repeated and sections that are no lists. What is wrong inside of records is looked
-at elsewhere.
+`_normalise` for top-level keys that are repeated and sections that are no lists. What is wrong inside of records is
+looked at elsewhere.
 """
 
 from __future__ import annotations
@@ -16,12 +16,19 @@ import msgspec
 import numpy as np
 
 from cocoannot.check.findings import Findings
-from cocoannot.check.mend import without_infinite
-from cocoannot.check.text import INFINITE, Shifts, in_utf8, with_characters, with_numbers
-from cocoannot.coco.parser import SECTIONS, Ints, find_records, find_values, read_document
-from cocoannot.errors import DatasetError
+from cocoannot.check.record_repairs import without_infinite
+from cocoannot.check.section_forms import records_of
+from cocoannot.check.text import INFINITE, MarkedText
+from cocoannot.coco.parser import SECTIONS, Ints, find_records, find_values
+from cocoannot.coco.recognition import recognise_bytes, recognise_json, recognise_keys
+from cocoannot.coco.refusals import refusal
 
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_REASONS = {
+    "segmentation": ("bad_polygons", "bad_rle"),
+    "bbox": ("bad_bbox",),
+    "area": ("bad_area",),
+    "keypoints": ("bad_keypoints",),
+}
 
 
 class Rows(NamedTuple):
@@ -33,8 +40,8 @@ class Rows(NamedTuple):
     ends: Ints
 
 
-class Lost(NamedTuple):
-    """What a repaired copy does not have any more. `part` is the field that is gone, or empty for the whole.
+class Removed(NamedTuple):
+    """What a repaired copy does not have any more. `part` is the field that is gone, or empty for all of it.
 
     `position` counts the records of the section as they were read, -1 for a top-level value.
     """
@@ -45,15 +52,23 @@ class Lost(NamedTuple):
     part: str
     text: bytes
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The kinds of problems that it was removed for: a record may have others too."""
+        return tuple(kind for kind in self.kinds if not self.part or kind in _REASONS.get(self.part, self.kinds))
+
 
 class Readable(NamedTuple):
-    """`values` gives each top-level key its byte range in `buffer`, in file order; `lost` is what had to go already."""
+    """`values` gives each top-level key its byte range in `buffer`, in file order; `removed` is what had to go already.
+
+    `marked` tells what stood in the file where the text has markers.
+    """
 
     buffer: bytes
     values: dict[str, tuple[int, int]]
     rows: dict[str, Rows]
-    infinite: bool
-    lost: list[Lost]
+    marked: MarkedText
+    removed: list[Removed]
 
 
 class _Entry(NamedTuple):
@@ -62,58 +77,66 @@ class _Entry(NamedTuple):
     end: int
 
 
-def make_readable(data: bytes, name: str, findings: Findings) -> Readable | None:
-    """Read the bytes of any file; `None` where they are no JSON object, which `findings` then says like all else."""
+def make_readable(data: bytes, findings: Findings) -> Readable | None:
+    """Read the bytes of any file; `None` where they are no dataset, which `findings` then says like all else."""
     if not data.removeprefix(codecs.BOM_UTF8).strip():
         findings.add("empty_file")
         return None
-    buffer, shifts = with_numbers(with_characters(in_utf8(data, findings), findings))
+    if not data.lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"{") and (words := recognise_bytes(data)):
+        findings.add("not_json", detail=words)
+        return None
+    marked = MarkedText(data, findings)
+    buffer = marked.text
     try:
         entries = _entries(buffer)
     except msgspec.ValidationError as exc:
-        findings.add("not_a_dataset", detail=str(exc))
+        words = _reason(exc, marked).removeprefix("not a COCO file: ")
+        findings.add("not_a_dataset", detail=words)
         return None
-    except (msgspec.DecodeError, RecursionError):
-        findings.add("not_json", detail=_reason(buffer, name, shifts))
+    except (msgspec.DecodeError, RecursionError) as exc:
+        findings.add("not_json", detail=_reason(exc, marked))
         return None
-    lost: list[Lost] = []
-    settled = _settle(buffer, entries, bool(shifts), findings, lost)
-    if settled is not None:
-        buffer = settled
+    if recognise_keys([entry.key for entry in entries]):
+        findings.add("not_a_dataset", detail=recognise_json(buffer) or "")
+        return None
+    removed: list[Removed] = []
+    normalised = _normalise(marked, entries, findings, removed)
+    if normalised is not None:
+        buffer = normalised
         entries = _entries(buffer)
     values = {entry.key: (entry.start, entry.end) for entry in entries}
     rows: dict[str, Rows] = {section: _rows(buffer, *values.get(section, (0, 0))) for section in SECTIONS}
-    return Readable(buffer, values, rows, bool(shifts), lost)
+    return Readable(buffer, values, rows, marked, removed)
 
 
-def _reason(buffer: bytes, name: str, shifts: Shifts) -> str:
-    """Why it is no JSON, by the words of the server, with the bytes counted in the file as it is."""
-    try:
-        read_document(buffer, name)
-    except DatasetError as exc:
-        words = str(exc).removeprefix(f"{name}: ").removeprefix("not JSON: ")
-        return re.sub(
-            r"byte (\d+)",
-            lambda found: f"byte {int(found[1]) - sum(grown for at, grown in shifts if at <= int(found[1]))}",
-            words,
-        )
-    return "nested too deep to read"
+def _reason(exc: Exception, marked: MarkedText) -> str:
+    """Why it is no dataset, by the words of the server, with the bytes counted in the file as it is."""
+    if isinstance(exc, RecursionError):
+        return "nested too deep to read"
+    text = marked.text
+
+    def place(found: re.Match[str]) -> str:
+        return f"byte {len(marked.original_json(text[: int(found[1])]))}"
+
+    error = type(exc)(re.sub(r"byte (\d+)", place, str(exc)))
+    words = str(refusal(error, marked.original_json(text), "", recognise=lambda: recognise_json(text)))
+    return words.removeprefix(": ").removeprefix("not JSON: ")
 
 
 def _entries(buffer: bytes) -> list[_Entry]:
     return [_Entry(*value) for value in find_values(buffer)]
 
 
-def _settle(buffer: bytes, entries: list[_Entry], infinite: bool, findings: Findings, lost: list[Lost]) -> bytes | None:
+def _normalise(marked: MarkedText, entries: list[_Entry], findings: Findings, removed: list[Removed]) -> bytes | None:
     """The text with each top-level key there once and each section a list; `None` where that is so already.
 
-    Lists of records under one key are joined; of other values the last one counts, as in json.load. A section that
-    is an object of objects becomes the list of these.
+    Lists of records under one key are joined; of other values the last one counts, as in json.load.
     """
+    buffer = marked.text
     groups: dict[str, list[_Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.key, []).append(entry)
-    odd = {key for key, group in groups.items() if len(group) > 1 or _is_odd(buffer, group[0], infinite)}
+    odd = {key for key, group in groups.items() if len(group) > 1 or _is_odd(marked, group[0])}
     if not odd:
         return None
     parts, position = [], 0
@@ -122,59 +145,52 @@ def _settle(buffer: bytes, entries: list[_Entry], infinite: bool, findings: Find
             text = buffer[entry.start : entry.end]
             if entry.key in odd:
                 texts = [buffer[each.start : each.end] for each in groups[entry.key]]
-                text = _settled(entry.key, texts, findings, lost)
+                text = _as_one(entry.key, texts, findings, removed)
             parts += [buffer[position : entry.start], text]
         position = entry.end
     return b"".join([*parts, buffer[position:]])
 
 
-def _is_odd(buffer: bytes, entry: _Entry, infinite: bool) -> bool:
+def _is_odd(marked: MarkedText, entry: _Entry) -> bool:
     if entry.key in SECTIONS:
-        return buffer[entry.start] != ord("[")
-    return infinite and buffer.find(INFINITE, entry.start, entry.end) >= 0
+        return marked.text[entry.start] != ord("[")
+    return marked.infinite and marked.text.find(INFINITE, entry.start, entry.end) >= 0
 
 
-def _settled(key: str, texts: list[bytes], findings: Findings, lost: list[Lost]) -> bytes:
+def _as_one(key: str, texts: list[bytes], findings: Findings, removed: list[Removed]) -> bytes:
     if len(texts) > 1:
         findings.add("repeated_key", examples=[key])
     if key not in SECTIONS:
-        lost += [Lost(key, -1, ("repeated_key",), "", text) for text in texts[:-1]]
-        return _finite_value(key, texts[-1], findings, lost)
+        removed += [Removed(key, -1, ("repeated_key",), "", text) for text in texts[:-1]]
+        return _finite_value(key, texts[-1], findings, removed)
     if not all(text.startswith(b"[") for text in texts):
         findings.add("section_not_list", examples=[key])
     inner = []
     for text in texts:
-        records = _records_in(text)
-        if records is None and text != b"null":
-            lost.append(Lost(key, -1, ("section_not_list",), "", text))
-        inner += [records] if records else []
-    return b"[" + b", ".join(inner) + b"]"
+        if text.startswith(b"["):
+            inner.append(text[1:-1].strip())
+            continue
+        records = records_of(key, text)
+        inner.append(b", ".join(records.texts))
+        removed += [Removed(key, -1, ("section_not_list",), part, other) for part, other in records.others]
+        if records.others:
+            findings.unrepairable("section_not_list", "", 1)
+    return b"[" + b", ".join(filter(None, inner)) + b"]"
 
 
-def _records_in(text: bytes) -> bytes | None:
-    """The records of a list, or of an object that has nothing but objects, with commas between; `None` for others."""
-    if text.startswith(b"["):
-        return text[1:-1].strip()
-    if text.startswith(b"{"):
-        values = list(map(bytes, _OBJECT.decode(text).values()))
-        if all(value.startswith(b"{") for value in values):
-            return b", ".join(values)
-    return None
-
-
-def _finite_value(key: str, text: bytes, findings: Findings, lost: list[Lost]) -> bytes:
+def _finite_value(key: str, text: bytes, findings: Findings, removed: list[Removed]) -> bytes:
     if INFINITE not in text:
         return text
     try:
         value: Any = json.loads(text)
         finite = without_infinite(value)
     except RecursionError:
-        lost.append(Lost(key, -1, ("not_finite",), "", text))
         finite = value = None
     if finite is value is not None:
         return text
     findings.add("not_finite", examples=[key])
-    return json.dumps(finite).encode()
+    removed.append(Removed(key, -1, ("not_finite",), "", text))
+    return json.dumps(finite, ensure_ascii=False).encode()
 
 
 def _rows(buffer: bytes, start: int, end: int) -> Rows:

@@ -1,37 +1,56 @@
 """Writing the repaired copy of a file that was checked. What is wrong, and what it should be, was decided there.
 
 OUT                 the copy: records that needed no repair, and the text between them, byte for byte
-OUT.removed.json    what the copy does not have any more: whole records and values, and records that lost a field
+OUT.removed.json    see `originals`: what the copy does not have any more, and what stood where it has something else
+OUT.ids.json        the old id beside the new one, where there are new ones
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from cocoannot.check.checked import Checked, Section, decode
-from cocoannot.check.lenient_parser import Lost
+from cocoannot.check.checked import Checked
+from cocoannot.check.lenient_parser import Removed
+from cocoannot.check.originals import Replaced, changed_ids, not_utf8, originals
+from cocoannot.check.sections import Section, decode
 from cocoannot.coco.parser import SECTIONS
+from cocoannot.coco.parser import Section as SectionText
 from cocoannot.coco.records import encode, merge
 from cocoannot.coco.rules import Fields
-from cocoannot.coco.serializer import Piece, split
+from cocoannot.coco.serializer import FrozenDataset, FrozenSection, Piece, split
 from cocoannot.errors import DatasetError, SaveError
 from cocoannot.files.atomic import NewFile, sync_folder
 
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-def removed_path(out: Path) -> Path:
-    """Where that goes which the copy at `out` does not have."""
-    return out.with_name(out.name + ".removed.json")
+
+class Repaired:
+    """What a copy does not have as it was: `removed` and `replaced` are at one path, old ids at another, if any."""
+
+    def __init__(self, out: Path) -> None:
+        self.path = out
+        self.removed: list[Removed] = []
+        self.replaced: list[Replaced] = []
+        self.new_ids: list[dict[str, Any]] = []
+        self.originals_path = out.with_name(out.name + ".removed.json")
+        self.ids_path = out.with_name(out.name + ".ids.json")
+
+    @property
+    def has_originals(self) -> bool:
+        return bool(self.removed or self.replaced)
 
 
 def check_place(out: Path) -> None:
     """Raise `DatasetError` where a copy must not be written to `out`."""
-    for path in (out, removed_path(out)):
+    beside = Repaired(out)
+    for path in (out, beside.originals_path, beside.ids_path):
         if os.path.lexists(path):
             raise DatasetError(f"{path} exists; a repaired copy is never written over anything, give another name")
     if not out.parent.is_dir():
@@ -40,109 +59,140 @@ def check_place(out: Path) -> None:
 
 def write_repaired(
     checked: Checked, path: Path, out: Path, progress: Callable[[int], object] = lambda _: None
-) -> list[Lost]:
-    """Write the repaired copy of `path`, durably, to `out`; returns what it lost.
+) -> Repaired:
+    """Write the repaired copy of `path`, durably, to `out`; returns what became of the rest.
 
     Raises `DatasetError` where `out` exists, `SaveError`; nothing is left there then.
     """
     check_place(out)
-    repair = _Repair(checked, progress)
+    repair, repaired = _Repair(checked), Repaired(out)
+    written: list[Path] = []
     try:
         with NewFile(out, like=path) as new:
-            new.write(split(repair.pieces()))
+            new.write(_with_progress(split(repair.pieces()), progress))
             check_place(out)
-            if repair.lost:
-                with NewFile(removed_path(out), like=path) as removed:
-                    removed.write(split(_removed(path, repair.lost)))
-                    removed.replace()
+            repaired.removed, repaired.replaced = repair.removed(), repair.replaced()
+            repaired.new_ids = list(changed_ids(checked))
+            if repaired.has_originals:
+                texts = originals(path, checked.readable.marked, repaired.removed, repaired.replaced)
+                _write(repaired.originals_path, path, texts, written)
+            if repaired.new_ids:
+                text = json.dumps({"new_ids_in": str(out), "ids": repaired.new_ids}, indent=1)
+                _write(repaired.ids_path, path, iter([text.encode() + b"\n"]), written)
             new.replace()
         sync_folder(out.parent)
     except OSError as exc:
+        for each in written:
+            each.unlink(missing_ok=True)
         raise SaveError(f"can't write {out}: {exc.strerror or exc}") from exc
-    return repair.lost
+    return repaired
+
+
+def _write(target: Path, like: Path, texts: Iterator[bytes], written: list[Path]) -> None:
+    with NewFile(target, like=like) as beside:
+        beside.write(split(texts))
+        beside.replace()
+        written.append(target)
+
+
+def _with_progress(blocks: Iterator[Piece], progress: Callable[[int], object]) -> Iterator[Piece]:
+    for block in blocks:
+        yield block
+        progress(len(block))
 
 
 class _Repair:
-    """The copy's text. `lost` is complete once all pieces were taken."""
+    """The copy's text; what was removed and replaced is known once all pieces were taken."""
 
-    def __init__(self, checked: Checked, progress: Callable[[int], object]) -> None:
-        self.lost = list(checked.readable.lost)
+    def __init__(self, checked: Checked) -> None:
         self._checked = checked
-        self._progress = progress
-        self._buffer = memoryview(checked.readable.buffer)
+        self._sections = {name: _RepairedSection(checked, section) for name, section in checked.sections.items()}
 
     def pieces(self) -> Iterator[Piece]:
-        values, position = self._checked.readable.values, 0
-        for key, (start, end) in values.items():
-            if key in SECTIONS:
-                yield self._buffer[position:start]
-                yield from self._section(self._checked.sections[key])
-                position = end
-        if self._checked.categories.added and "categories" not in values:
-            end = max(stop for _, stop in values.values())
-            yield self._buffer[position:end]
-            yield b', "categories": [%b]' % b", ".join(map(encode, self._checked.categories.added))
-            position = end
-        yield self._buffer[position:]
+        readable = self._checked.readable
+        sections = {name: section.serialized() for name, section in self._sections.items()}
+        pieces = FrozenDataset(readable.buffer, readable.values, sections).pieces()
+        if readable.marked.has_characters:
+            return iter([readable.marked.readable(b"".join(pieces))])
+        return pieces
 
-    def _section(self, section: Section) -> Iterator[Piece]:
-        rows = section.rows
-        touched = {i for i, changes in section.changes.items() if changes} | section.dropped.keys()
-        if section is self._checked.annotations:
-            touched |= set(self._checked.geometry.nonzero()[0].tolist())
-        if not touched and not section.added:
-            yield self._buffer[rows.start : rows.end]
-            self._progress(rows.end - rows.start)
-            return
-        yield from self._records(section, sorted(touched))
+    def removed(self) -> list[Removed]:
+        return self._checked.readable.removed + [
+            each for section in self._in_order() for each in sorted(section.removed, key=lambda each: each.position)
+        ]
 
-    def _records(self, section: Section, touched: list[int]) -> Iterator[Piece]:
-        starts, ends, count = section.rows.starts, section.rows.ends, len(section)
-        yield self._buffer[section.rows.start : starts[0]] if count else b"["
-        first, position = True, 0
-        for i in [*touched, count]:
-            if position < i:
-                yield self._buffer[starts[position] if first else ends[position - 1] : ends[i - 1]]
-                first = False
-                self._progress(int(ends[i - 1] - starts[position]))
-            if i < count and (text := self._mended(section, i)) is not None:
-                yield b"" if first else self._buffer[ends[i - 1] : starts[i]]
-                yield text
-                first = False
-                self._progress(int(ends[i] - starts[i]))
-            position = i + 1
-        for added in section.added:
-            yield (b"" if first else b", ") + encode(added)
-            first = False
-        yield self._buffer[ends[-1] : section.rows.end] if count else b"]"
+    def replaced(self) -> list[Replaced]:
+        others = list(not_utf8(self._checked))
+        return others + [
+            each for section in self._in_order() for each in sorted(section.replaced, key=lambda each: each.position)
+        ]
 
-    def _mended(self, section: Section, i: int) -> bytes | None:
-        """The new text of a record, `None` where it goes."""
-        text = section.text(i)
-        if (kind := section.dropped.get(i)) is not None:
-            self.lost.append(Lost(section.name, i, (kind,), "", text))
-            return None
+    def _in_order(self) -> Iterator[_RepairedSection]:
+        return (self._sections[key] for key in self._checked.readable.values if key in SECTIONS)
+
+
+class _RepairedSection(Mapping[int, bytes]):
+    """The texts of a section's records that are repaired or added, by slot; each is made when it is asked for.
+
+    So no more than one is in memory, however many there are. What was found to be `removed` and `replaced` meanwhile
+    is noted.
+    """
+
+    def __init__(self, checked: Checked, section: Section) -> None:
+        self._checked = checked
+        self._section = section
+        self.removed = [
+            Removed(section.name, i, kinds, "", section.text(i)) for i, kinds in sorted(section.dropped.items())
+        ]
+        self.replaced: list[Replaced] = []
+        changed = {i for i, changes in section.changes.items() if changes}
+        if section is checked.annotations:
+            changed |= set(checked.geometry.nonzero()[0].tolist())
+        self._changed = sorted(changed - section.dropped.keys())
+        self._slots = set(self._changed)
+
+    def serialized(self) -> FrozenSection:
+        section, rows = self._section, self._section.rows
+        slots = np.delete(np.arange(len(section) + len(section.added)), sorted(section.dropped))
+        leads = np.concatenate([rows.starts[:1], rows.ends[:-1]])
+        text = SectionText(rows.start, rows.end, rows.starts, rows.ends, {}, [])
+        buffer = self._checked.readable.buffer
+        return FrozenSection(buffer, text, rows.starts, rows.ends, leads, slots, self)
+
+    def __getitem__(self, slot: int) -> bytes:
+        if slot in self._slots:
+            return self._repaired(slot)
+        if 0 <= slot - len(self._section) < len(self._section.added):
+            return encode(self._section.added[slot - len(self._section)])
+        raise KeyError(slot)
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self._changed
+        yield from range(len(self._section), len(self._section) + len(self._section.added))
+
+    def __len__(self) -> int:
+        return len(self._changed) + len(self._section.added)
+
+    def _repaired(self, i: int) -> bytes:
+        section, text = self._section, self._section.text(i)
         changes: Fields = {}
+        lost: list[str] = []
         if section is self._checked.annotations and self._checked.geometry[i]:
-            mended = self._checked.mend_annotation(i, decode(text)[0])
-            parts = [""] if mended.useless else mended.lost
-            self.lost += [Lost(section.name, i, tuple(mended.kinds), part, text) for part in parts]
-            if mended.useless:
-                return None
-            changes = mended.changes
+            repair = self._checked.repair_annotation(i, decode(text)[0])
+            self.removed += [Removed(section.name, i, tuple(repair.kinds), part, text) for part in repair.lost]
+            changes, lost = repair.changes, repair.lost
         changes = {**changes, **section.changes.get(i, {})}
+        if not lost:
+            # Otherwise all of the record is kept beside the copy.
+            fields = _FIELDS.decode(text)
+            self.replaced += [
+                Replaced(section.name, i, field, bytes(fields[field]))
+                for field in changes
+                if field in fields and field != "id"
+            ]
         return merge(text, {field: _as_raw(value) for field, value in changes.items()})
 
 
 def _as_raw(value: Any) -> Any:
     """A value that `merge` takes as it is: integers beyond 64 bits are nothing that msgspec would write."""
     return None if value is None else msgspec.Raw(json.dumps(value, ensure_ascii=False).encode())
-
-
-def _removed(path: Path, lost: list[Lost]) -> Iterator[bytes]:
-    yield b'{"removed_from": %b, "removed": [' % json.dumps(str(path)).encode()
-    for number, each in enumerate(lost):
-        about = {"section": each.section, "index": each.position, "kinds": each.kinds, "field": each.part}
-        about = {key: value for key, value in about.items() if value not in ("", -1)}
-        yield b"%b%b" % (b",\n" if number else b"\n", encode({**about, "was": msgspec.Raw(each.text)}))
-    yield b"\n]}\n"

@@ -1,6 +1,7 @@
-"""A first look at annotations, many at a time: which are right, which have a stale area or box, which are odd.
+"""A first look at annotations, many at a time: which are right, which lack something plain, which are odd.
 
-By the rules of `mend`, which looks at one record and decides; what is odd here may still turn out to be right there.
+By the rules of `annotation_repairs`, which looks at one record and decides; what is odd here may still turn out to be
+right there.
 """
 
 from __future__ import annotations
@@ -13,20 +14,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from cocoannot.check.mend import (
-    AREA_OFF,
-    AREA_RATIO,
-    EDGE_OFF,
-    MASK_AREA_RATIO,
-    MASK_EDGE_OFF,
-    Size,
-    count_labelled,
-)
+from cocoannot.check.record_repairs import Size, count_labelled
+from cocoannot.check.tolerances import AREA_OFF, AREA_RATIO, EDGE_OFF, MASK_AREA_RATIO, MASK_EDGE_OFF
 from cocoannot.coco import rle
 from cocoannot.coco.geometry import COORDINATE_LIMIT, may_overlap
 from cocoannot.coco.parser import MAX_ID, NONE, Ints
 
 Id = Annotated[int, msgspec.Meta(ge=-MAX_ID, le=MAX_ID)]
+Flag = Annotated[int, msgspec.Meta(ge=0, le=1)]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
@@ -47,25 +42,30 @@ class Row(msgspec.Struct, gc=False):
     area: float | None = None
     keypoints: list[float] | None = None
     num_keypoints: int | None = None
+    iscrowd: bool | Flag | None = None
     segments_info: msgspec.Raw | None = None
 
 
 class Scan(NamedTuple):
-    """By annotation: its keys (`NONE` where it has none), and what was seen. Nothing else is to be used of odd ones."""
+    """By annotation: its keys (`NONE` where it has none), its box [x, y, width, height] in pixels, and what was seen.
+
+    Nothing else is to be used of odd ones. `marks` are problems by kind, all of them such as a copy can repair.
+    """
 
     ids: Ints
     image_ids: Ints
     category_ids: Ints
-    stale_area: Bools
-    stale_bbox: Bools
+    boxes: Floats
+    marks: dict[str, Bools]
     odd: Bools
 
 
 class Known(NamedTuple):
-    """What annotations refer to: sizes by image id, and how many keypoints each category defines."""
+    """Sizes by image id, how many keypoints each category defines, and in `crowds` whether `iscrowd` is needed."""
 
     sizes: dict[int, Size]
     keypoints: dict[int, int]
+    crowds: bool = True
 
 
 _ROWS = msgspec.json.Decoder(list[Row])
@@ -90,11 +90,13 @@ def scan(text: bytes, texts: Callable[[], Sequence[bytes]], known: Known) -> Sca
     odd = (ids == NONE) | (image_ids == NONE)
     odd |= np.fromiter([row.category_id is None or row.segments_info is not None for row in rows], np.bool_)
     odd[wrong] = True
+    uncrowded = np.fromiter([row.iscrowd is None for row in rows], np.bool_)
     shapes = _Shapes(rows, odd, known)
-    stale_bbox = shapes.stale_boxes()
-    stale_area = shapes.stale_areas()
+    marks = {"stale_bbox": shapes.stale_boxes(), "stale_area": shapes.stale_areas()}
+    marks |= {"no_bbox": ~shapes.has_bbox, "no_area": ~shapes.has_area, "no_iscrowd": uncrowded & known.crowds}
     _look_at_keypoints(rows, odd, known)
-    return Scan(ids, image_ids, np.array(categories, np.int64), stale_area & ~odd, stale_bbox & ~odd, odd)
+    category_ids = np.array(categories, np.int64)
+    return Scan(ids, image_ids, category_ids, shapes.boxes, {kind: mark & ~odd for kind, mark in marks.items()}, odd)
 
 
 class _Shapes:
@@ -106,14 +108,20 @@ class _Shapes:
         self._edges: Floats = np.zeros((len(rows), 4))
         self._measured = np.zeros(len(rows), np.bool_)
         self._masks = np.zeros(len(rows), np.bool_)
+        self._several = np.zeros(len(rows), np.bool_)
+        self.has_bbox: Bools = np.fromiter([bool(row.bbox) for row in rows], np.bool_)
+        self.has_area: Bools = np.fromiter([row.area is not None for row in rows], np.bool_)
         for i, row in enumerate(rows):
             if isinstance(row.segmentation, _Mask):
                 self._measure_mask(i, row.segmentation, known.sizes.get(row.image_id))
         self._measure_polygons()
+        # What has no geometry, or keypoints alone, is for the closer look.
+        self._odd |= ~self._measured & ~self.has_bbox
+        self.boxes: Floats = np.hstack([self._edges[:, :2], self._edges[:, 2:] - self._edges[:, :2]])
 
     def stale_boxes(self) -> Bools:
-        given = np.fromiter([row.bbox is not None for row in self._rows], np.bool_)
-        self._odd |= given & np.fromiter([row.bbox is not None and len(row.bbox) != 4 for row in self._rows], np.bool_)
+        given = self.has_bbox
+        self._odd |= given & np.fromiter([len(row.bbox or ()) != 4 for row in self._rows], np.bool_)
         usable = [row.bbox if row.bbox and len(row.bbox) == 4 else (0.0, 0.0, 0.0, 0.0) for row in self._rows]
         boxes = np.fromiter(chain.from_iterable(usable), np.float64, 4 * len(usable)).reshape(-1, 4)
         self._odd |= given & (np.abs(boxes) > COORDINATE_LIMIT).any(axis=1)
@@ -123,18 +131,21 @@ class _Shapes:
         flat = ((sides <= 0) & ((extent > 0) | ~self._measured[:, None])).any(axis=1) | (sides < 0).any(axis=1)
         far = ~self._measured & (corners + sides > COORDINATE_LIMIT).any(axis=1)
         self._odd |= given & (flat | far)
+        self.boxes[given] = boxes[given]
         off = np.abs(np.hstack([corners, corners + sides]) - self._edges).max(axis=1, initial=0)
         stale: Bools = given & self._measured & (off > np.where(self._masks, MASK_EDGE_OFF, EDGE_OFF) + 1e-6)
         return stale
 
     def stale_areas(self) -> Bools:
-        given = np.fromiter([row.area is not None for row in self._rows], np.bool_)
+        given = self.has_area
         areas = np.fromiter([0.0 if row.area is None else row.area for row in self._rows], np.float64)
         self._odd |= (areas < 0) | (areas > 2**53)
         np.clip(areas, 0, 2**53, out=areas)
         ratio = np.where(self._masks, MASK_AREA_RATIO, AREA_RATIO)
         off = np.abs(areas - self._areas) > AREA_OFF + ratio * np.maximum(areas, self._areas)
         stale: Bools = given & self._measured & off
+        # Several polygons may cover each other, which the sum of their areas does not know.
+        self._odd |= stale & self._several
         return stale
 
     def _measure_mask(self, i: int, mask: _Mask, size: Size | None) -> None:
@@ -142,6 +153,8 @@ class _Shapes:
             if size is None or mask.size != size:
                 raise ValueError
             area, (x, y, width, height) = rle.area_and_bbox(rle.runs(mask.counts, *size), *size)
+            if area == 0:
+                raise ValueError
         except ValueError:
             self._odd[i] = True
             return
@@ -170,6 +183,7 @@ class _Shapes:
         following, previous = np.arange(len(xs)) + 1, np.arange(len(xs)) - 1
         following[firsts + points - 1], previous[firsts] = firsts, firsts + points - 1
         twice = np.add.reduceat((xs - np.repeat(xs[firsts], points)) * (ys[following] - ys[previous]), firsts)
+        self._odd[owners[twice == 0]] = True
         boxes = np.hstack([np.minimum.reduceat(limited, firsts), np.maximum.reduceat(limited, firsts)])
         heads = np.flatnonzero(np.diff(owners, prepend=-1))
         self._edges[owners[heads], :2] = np.minimum.reduceat(boxes[:, :2], heads)
@@ -178,8 +192,9 @@ class _Shapes:
         self._areas += np.bincount(owners, areas, len(lists))
         self._measured[owners] = True
         counts = np.diff(heads, append=len(owners))
+        self._several[owners[heads[counts > 1]]] = True
         for head, count in zip(heads[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True):
-            # Of those that overlap, the area of the union is measured one by one.
+            # Of those that overlap, holes among them, the area of the union is measured one by one.
             if may_overlap(boxes[head : head + count].tolist()):
                 self._odd[owners[head]] = True
 
@@ -189,4 +204,8 @@ def _look_at_keypoints(rows: list[Row], odd: Bools, known: Known) -> None:
         if row.keypoints is not None:
             expected = None if row.category_id is None else known.keypoints.get(row.category_id)
             labelled = count_labelled(row.keypoints, expected)
-            odd[i] |= labelled is None or (row.num_keypoints is not None and row.num_keypoints != labelled)
+            odd[i] |= (
+                labelled is None
+                or (row.num_keypoints or 0) != labelled
+                or (bool(row.keypoints) and row.num_keypoints is None)
+            )

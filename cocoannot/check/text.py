@@ -1,19 +1,23 @@
-"""The bytes of a JSON text that can't be read, made readable; the rest stays as it is, byte for byte.
+"""JSON that can't be read, made readable by markers, and what stood there before; the rest stays byte for byte.
 
-not UTF-8, half of a surrogate pair                       U+FFFD
-NaN, Infinity, an integer that Python's json refuses      1e999, which is JSON and reads as infinite
+half of a surrogate pair                                  an escape of a character that nobody uses (U+E000 to U+E7FF)
+NaN, Infinity, an integer that Python's json refuses      1e999NN, which is JSON and reads as infinite
 """
 
 from __future__ import annotations
 
-import codecs
-import json
 import re
 from collections.abc import Iterator
 
-from cocoannot.check.findings import EXAMPLES, Findings
+from cocoannot.check.encoding import Decoded, decode_file
+from cocoannot.check.findings import Findings
 
 INFINITE = b"1e999"
+"""What every marker of a number begins with."""
+
+_WORDS = {b"NaN": INFINITE + b"00", b"Infinity": INFINITE + b"01"}
+_LONG = INFINITE + b"02"
+_NUMBERS = re.compile(rb"1e999(?:00|01|02(\d+))(?![\d.eE])")
 
 # CPython's json, and with it pycocotools, refuses longer integers.
 _MOST_DIGITS = 4300
@@ -25,73 +29,90 @@ _ESCAPES = re.compile(
     rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F]|(?P<lone>u[dD][89a-fA-F][\da-fA-F]{2})|(?P<quote>\")|.)",
     re.DOTALL,
 )
+_HALF = re.compile(rb"\\u[eE][0-7][\da-f]{2}")
+_HALF_CHARACTER = re.compile("[\ue000-\ue7ff]")
 _AFTER_NUMBER = re.compile(rb"[\s,\]}]|\Z")
 _TOO_LONG = re.compile(rb"(?<![\d.eE+])\d{%d,}(?![\d.eE])" % (_MOST_DIGITS + 1))
 _DIGITS_AS_0 = bytes.maketrans(b"123456789", b"000000000")
-_UNDECODED = re.compile("[\udc80-\udcff]+")
 
 
-Shifts = list[tuple[int, int]]
-"""Where bytes were put in: (byte in the result, how many more than before)."""
+class MarkedText:
+    """A text of JSON in UTF-8, `text`, with markers in the place of what is none."""
 
+    def __init__(self, data: bytes, findings: Findings) -> None:
+        self._decoded: Decoded = decode_file(data, findings)
+        text = self._decoded.text
+        self._halves = False
+        self._digits: list[bytes] = []
+        self.infinite = False
+        """Whether there are markers of numbers."""
+        self.text = self._with_numbers(self._with_characters(text, findings))
 
-def in_utf8(data: bytes, findings: Findings) -> bytes:
-    """`data` in UTF-8, whatever it was before."""
-    encoding = json.detect_encoding(data[:4])
-    if not encoding.startswith("utf-8"):
-        findings.add("not_utf8", detail=f"the file is in {encoding.upper()}")
-        return data.decode(encoding, "replace").encode()
-    if data.isascii():
-        return data
-    parts: list[bytes] = []
-    places: list[str] = []
-    position = wrong = 0
-    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    for start in range(0, len(data), _CHUNK):
-        text = decoder.decode(data[start : start + _CHUNK], final=start + _CHUNK >= len(data))
-        part = text.encode("utf-8", "surrogateescape")
-        for undecoded in _UNDECODED.finditer(text):
-            wrong += 1
-            if len(places) < EXAMPLES:
-                places.append(f"byte {position + len(text[: undecoded.start()].encode('utf-8', 'surrogateescape'))}")
-        position += len(part)
-        parts.append(_UNDECODED.sub(_replaced, text).encode() if places else part)
-    if not wrong:
-        return data
-    findings.add("not_utf8", examples=places, count=wrong)
-    return b"".join(parts)
+    def original(self, part: bytes) -> bytes:
+        """What stood in the file for a part of the text, byte for byte (a file in UTF-16: in UTF-8)."""
+        return self._decoded.original(self.original_json(part))
 
+    def original_json(self, part: bytes) -> bytes:
+        """The same, but for bytes that are no UTF-8."""
+        if self._halves:
+            part = _HALF.sub(lambda found: rb"\u%04x" % (int(found[0][2:], 16) - 0x800), part)
+        if self.infinite:
+            part = _NUMBERS.sub(self._number, part)
+        return part
 
-def _replaced(undecoded: re.Match[str]) -> str:
-    return "\ufffd" * len(undecoded[0])
+    def readable(self, part: bytes) -> bytes:
+        """A part of a repaired text with U+FFFD for what is no character."""
+        if self._halves:
+            part = _HALF_CHARACTER.sub("\ufffd", _HALF.sub(rb"\\ufffd", part).decode()).encode()
+        return self._decoded.readable(part)
 
+    def has_other_bytes(self, part: bytes) -> bool:
+        """Whether a part was no UTF-8 in the file, or half of a surrogate pair."""
+        return self._decoded.had_others(part) or (self._halves and _HALF.search(part) is not None)
 
-def with_characters(data: bytes, findings: Findings) -> bytes:
-    """`data` without escapes that stand for half a character."""
-    if not _SURROGATE.search(data):
-        return data
-    alone = [found.span() for found in _ESCAPES.finditer(data) if found["lone"]]
-    if not alone:
-        return data
-    findings.add("lone_surrogate", examples=(f"byte {start}" for start, _ in alone), count=len(alone))
-    fixed = bytearray(data)
-    for start, end in alone:
-        fixed[start:end] = rb"\ufffd"
-    return bytes(fixed)
+    @property
+    def had_others(self) -> bool:
+        """Whether anything in the file was no UTF-8, or half of a surrogate pair."""
+        return self.has_characters or bool(self._decoded.encoding)
 
+    @property
+    def has_characters(self) -> bool:
+        """Whether the text has markers of characters."""
+        return self._halves or self._decoded.marked
 
-def with_numbers(data: bytes) -> tuple[bytes, Shifts]:
-    """`data` with `INFINITE` for what is no number, and where that is."""
-    parts: list[bytes] = []
-    shifts: Shifts = []
-    position = size = 0
-    for start, end in _outside_strings(data):
-        number = b"-" + INFINITE if data[start : start + 1] == b"-" else INFINITE
-        parts += [data[position:start], number]
-        size += start - position + len(number)
-        shifts.append((size, len(number) - (end - start)))
-        position = end
-    return (b"".join([*parts, data[position:]]) if shifts else data), shifts
+    def _with_characters(self, text: bytes, findings: Findings) -> bytes:
+        if not _SURROGATE.search(text):
+            return text
+        alone = [found.span() for found in _ESCAPES.finditer(text) if found["lone"]]
+        if not alone:
+            return text
+        findings.add("lone_surrogate", examples=(f"byte {start}" for start, _ in alone), count=len(alone))
+        self._halves = _HALF.search(text) is None
+        fixed = bytearray(text)
+        for start, end in alone:
+            half = int(text[start + 2 : end], 16)
+            fixed[start:end] = rb"\u%04x" % (half + 0x800) if self._halves else rb"\ufffd"
+        return bytes(fixed)
+
+    def _with_numbers(self, text: bytes) -> bytes:
+        parts: list[bytes] = []
+        position = 0
+        for start, end in _outside_strings(text):
+            word = text[start:end].removeprefix(b"-")
+            marker = _WORDS.get(word)
+            if marker is None:
+                marker = _LONG + b"%d" % len(self._digits)
+                self._digits.append(word)
+            parts += [text[position:start], b"-" * (text[start : start + 1] == b"-"), marker]
+            position = end
+        self.infinite = bool(parts)
+        return b"".join([*parts, text[position:]]) if parts else text
+
+    def _number(self, found: re.Match[bytes]) -> bytes:
+        if found[1]:
+            number = int(found[1])
+            return self._digits[number] if number < len(self._digits) else found[0]
+        return b"NaN" if found[0].endswith(b"00") else b"Infinity"
 
 
 def _outside_strings(data: bytes) -> Iterator[tuple[int, int]]:

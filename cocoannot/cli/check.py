@@ -11,13 +11,15 @@ from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
-from PIL import Image
+from PIL import ExifTags, Image
 
-from cocoannot.check.checked import Checked
-from cocoannot.check.findings import KINDS, Findings
-from cocoannot.check.repair import check_place, removed_path, write_repaired
-from cocoannot.check.whole import check_dataset
-from cocoannot.errors import CocoannotError, UnknownId
+from cocoannot.check.dataset_check import check_dataset
+from cocoannot.check.findings import Findings
+from cocoannot.check.kinds import KINDS, LEVELS, TOOLS
+from cocoannot.check.pictures import Measured
+from cocoannot.check.repair import check_place, write_repaired
+from cocoannot.check.report import Report, Wanted
+from cocoannot.errors import BadPicture, CocoannotError, UnknownId
 from cocoannot.extension import runtime
 from cocoannot.pictures.choose import choose, folders, s3_prefix
 from cocoannot.pictures.folder import PictureFolder
@@ -28,35 +30,68 @@ from cocoannot.settings import S3Uri
 _LARGE = 20_000_000
 
 
+class _Unreadable(click.ClickException):
+    """The file is not there, or may not be read."""
+
+    exit_code = 2
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--fix", "out", type=click.Path(path_type=Path), metavar="OUT", help="Write a repaired copy to OUT, a new file."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--for",
+    "tools",
+    type=click.Choice(TOOLS),
+    multiple=True,
+    help="Take what TOOL does not mind for a note; repeatable.",
+)
+@click.option(
+    "--ignore",
+    "ignored",
+    type=click.Choice(list(KINDS)),
+    multiple=True,
+    metavar="KIND",
+    help="Repeatable; see KIND below.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice([*reversed(LEVELS), "never"]),
+    default="warning",
+    show_default=True,
+    help="The lowest level that makes it exit with 1.",
+)
 @with_appcontext
-def check(file: Path | None, out: Path | None, as_json: bool) -> None:
+def check(
+    file: Path | None, out: Path | None, as_json: bool, tools: Sequence[str], ignored: Sequence[str], fail_on: str
+) -> None:
     """Say what is wrong with FILE, by default the dataset of the settings.
 
     Reads any file, also one that the server refuses, and also while a server runs; the file itself is never changed.
-    Exits with 1 where anything is wrong, else with 0. With --fix it exits with 0 where everything was repaired: what
-    a copy can't keep is in OUT.removed.json then.
+    Each KIND of problem has a level: an `error` makes tools stop, or read something else than what is meant; a
+    `warning` is hardly meant so; a `note` is a matter of convention.
+
+    Exits with 0 where nothing is wrong but notes, with 1 where anything is, with 2 where FILE can't be read. With --fix
+    it exits with 0 where everything was repaired. What the copy does not have as it was is in OUT.removed.json, old
+    ids beside new ones are in OUT.ids.json. What could mean two things is left as it is, and listed.
     """
     try:
         path = file or runtime().settings.dataset_path()
         if out is not None:
             check_place(out)
-        answer, text, fine = _run(path, out)
+        report = _run(path, out, Wanted(tools, ignored, fail_on))
     except CocoannotError as exc:
         raise click.ClickException(str(exc)) from exc
     except OSError as exc:
-        raise click.ClickException(f"can't read {exc.filename or file}: {exc.strerror or exc}") from exc
-    click.echo(json.dumps(answer) if as_json else text)
-    sys.exit(0 if fine else 1)
+        raise _Unreadable(f"can't read {exc.filename or file}: {exc.strerror or exc}") from exc
+    click.echo(json.dumps(report.as_json()) if as_json else "\n".join(report.lines()))
+    sys.exit(0 if report.fine else 1)
 
 
-def _run(path: Path, out: Path | None) -> tuple[dict[str, object], str, bool]:
-    """What to print, as JSON and as text, and whether all is well."""
+def _run(path: Path, out: Path | None, wanted: Wanted) -> Report:
     findings = Findings()
     data = path.read_bytes()
     remote = _pictures_in_s3(path)
@@ -65,58 +100,29 @@ def _run(path: Path, out: Path | None) -> tuple[dict[str, object], str, bool]:
     with _progress("Checking", len(data)) as progress:
         checked = check_dataset(
             data,
-            str(path),
             findings,
             find_pictures=None if remote else lambda names: _Gallery(path, names),
             measure_pictures=out is not None,
             progress=progress,
         )
     counts: dict[str, int] = {name: len(section) for name, section in checked.sections.items()} if checked else {}
-    fixed = checked is not None and out is not None
-    answer: dict[str, object] = {
-        "file": str(path),
-        "counts": counts,
-        "problems": [problem.as_json(fixed=fixed) for problem in findings.problems],
-        "notes": findings.notes,
-    }
-    lines = _lines(path, findings, counts, fixed=fixed)
-    if checked and out:
-        removed = _write(checked, path, out, len(data))
-        answer |= {"repaired_copy": str(out), "removed": str(removed) if removed else None}
-        lines.append(f"repaired copy: {out}" + (f"; what it does not have any more: {removed}" if removed else ""))
-    fine = findings.repairable if fixed else not findings.problems
-    return answer, "\n".join(lines), fine
-
-
-def _write(checked: Checked, path: Path, out: Path, size: int) -> Path | None:
-    with _progress("Writing", size) as progress:
-        lost = write_repaired(checked, path, out, progress)
-    return removed_path(out) if lost else None
-
-
-def _lines(path: Path, findings: Findings, counts: dict[str, int], *, fixed: bool) -> list[str]:
-    problems = findings.problems
-    verdict = f"{len(problems)} kind{'s' * (len(problems) != 1)} of problems" if problems else "nothing is wrong"
-    total = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    lines = [f"{path}: {total + '; ' if total else ''}{verdict}"]
-    for problem in problems:
-        few = ", ".join(map(str, problem.examples)) + (", ..." if problem.count > len(problem.examples) else "")
-        lines.append(f"  {problem.kind}: {problem.message}" + (f": {few}" if problem.examples else ""))
-        if fixed:
-            done = (
-                f"{problem.repaired:,} repaired: {KINDS[problem.kind].repair}" if problem.repaired else "not repaired"
-            )
-            left = problem.count - problem.repaired
-            lines.append(f"    {done}" + (f"; {left:,} left as they are" if problem.repaired and left else ""))
-    return lines + [f"  note: {note}" for note in findings.notes]
+    if out is None:
+        return Report(str(path), findings, counts, wanted)
+    if checked is None or findings.no_copy:
+        findings.notes.append(f"no copy was written: {findings.no_copy or 'this is nothing that can be repaired'}")
+        return Report(str(path), findings, counts, wanted, no_copy=True)
+    with _progress("Writing", len(data)) as progress:
+        repaired = write_repaired(checked, path, out, progress)
+    findings.count_removed({(kind, each.section, each.position) for each in repaired.removed for kind in each.reasons})
+    return Report(str(path), findings, counts, wanted, repaired)
 
 
 def _pictures_in_s3(path: Path) -> S3Uri | None:
     """Where in S3 the pictures of the dataset in the file at `path` are, `None` where they are on disk."""
-    state = runtime()
+    settings = runtime().settings
     # The setting is for any file; a dataset that is in S3 itself has them near it, and no other file has.
-    own = isinstance(state.settings.dataset, S3Uri) and path == state.settings.dataset_path()
-    return s3_prefix(state.settings) if state.settings.images or own else None
+    own = isinstance(settings.dataset, S3Uri) and path == settings.dataset_path()
+    return s3_prefix(settings) if settings.images or own else None
 
 
 class _Gallery:
@@ -133,16 +139,17 @@ class _Gallery:
     def has(self, file_name: str) -> bool:
         return self._pictures.count([{"file_name": file_name}]) == 1
 
-    def size(self, file_name: str) -> tuple[int, int] | None:
+    def measure(self, file_name: str) -> Measured | None:
         try:
-            return self._pictures.use({"file_name": file_name}, _size)
-        except (UnknownId, OSError, ValueError, SyntaxError):
+            return self._pictures.use({"file_name": file_name}, _measured)
+        except (UnknownId, BadPicture, OSError, ValueError, SyntaxError):
             return None
 
 
-def _size(found: Picture) -> tuple[int, int]:
+def _measured(found: Picture) -> Measured:
     with found.opened() as file, Image.open(file) as picture:
-        return picture.height, picture.width
+        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        return Measured(picture.height, picture.width, turned)
 
 
 @contextmanager

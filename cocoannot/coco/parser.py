@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import codecs
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
@@ -17,7 +17,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from cocoannot.errors import DatasetError
+from cocoannot.coco.recognition import recognise_bytes, recognise_json, recognise_keys
+from cocoannot.coco.refusals import refusal
+from cocoannot.errors import DatasetError, NotADataset
 
 NONE = -(2**63)
 """Stands in an id column for "this record has none"."""
@@ -31,8 +33,6 @@ MAX_ID = 2**53 - 1
 
 _BOM = codecs.BOM_UTF8
 _PIECE = 4096
-# Every escape as a whole, so that a backslash that is escaped itself begins none.
-_ESCAPES = re.compile(rb"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F]|(?P<lone>u[dD][89a-fA-F])|.)", re.DOTALL)
 _Scalar = int | float | str | bool | None
 
 
@@ -126,18 +126,22 @@ _TOP = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=lambda _, text: _K
 def read_document(buffer: bytes, source: str) -> Document:
     """Read the text of a COCO file; `source` names it in errors.
 
-    Raises `DatasetError` where something can't be kept as it is: no JSON object, `NaN`, not UTF-8, a repeated
-    top-level key, a section that is no list, a record that is no object, an id that is no integer.
+    Raises `DatasetError` where something can't be kept as it is: `NaN`, not UTF-8, a repeated top-level key, a section
+    that is no list, a record that is no object, an id that is no integer; `NotADataset` for files of other kinds.
     """
     _check_utf8(buffer, source)
     skip = _skipped(buffer)
     records = _find_all_records(buffer)
     values: dict[str, tuple[int, int]] = {}
-    found = _decode(lambda _: _find_values_around(buffer, records.values()), memoryview(buffer)[skip:], source, skip)
+    text = memoryview(buffer)[skip:]
+    find = partial(_find_values_around, buffer, records.values())
+    found = _decode(lambda _: find(), text, source, skip, partial(recognise_json, buffer))
     for key, start, end in found:
         if key in values:
             raise DatasetError(f"{source}: the top-level key {key!r} is there twice; keep one of them")
         values[key] = (start, end)
+    if recognise_keys(list(values)):
+        raise NotADataset(f"{source}: not a COCO file: {recognise_json(buffer)}")
     sections = {name: _read_section(buffer, values.get(name), records.get(name), name, source) for name in SECTIONS}
     return Document(buffer, values, sections)
 
@@ -180,37 +184,25 @@ def _check_utf8(buffer: bytes, source: str) -> None:
             decoder.decode(buffer[start : start + (1 << 20)], final=start + (1 << 20) >= len(buffer))
         except UnicodeDecodeError as exc:
             at = start - waiting + exc.start
+            if words := recognise_bytes(buffer):
+                raise NotADataset(f"{source}: not a COCO file: {words}") from exc
             raise DatasetError(f"{source}: not UTF-8 at byte {at} ({exc.reason}); convert the file to UTF-8") from exc
 
 
-def _decode(decode: Callable[[Any], Any], text: Any, source: str, offset: int) -> Any:
+def _decode(
+    decode: Callable[[Any], Any],
+    text: Any,
+    source: str,
+    offset: int,
+    recognise: Callable[[], str | None] = lambda: None,
+) -> Any:
+    """`recognise` gives more words for a value of another type, which it may take long to find."""
     try:
         return decode(text)
     except RecursionError as exc:
-        raise DatasetError(f"{source}: nested too deep to read") from exc
+        raise NotADataset(f"{source}: nested too deep to read") from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise DatasetError(f"{source}: {_explain(exc, bytes(text), offset)}") from exc
-
-
-def _explain(exc: Exception, text: bytes, offset: int) -> str:
-    """What msgspec means, with byte positions counted from the start of the file."""
-    message = str(exc)
-    if isinstance(exc, msgspec.ValidationError):
-        return f"not a COCO file: {message[0].lower()}{message[1:]}"
-    if not text.strip():
-        return "the file is empty; COCOANNOT_CREATE=1 makes an empty dataset where there is no file"
-    if re.search("truncated|hex escape|surrogate", message) and (at := _lone_surrogate(text)) is not None:
-        return f"not JSON: half of a surrogate pair (\\uD800 to \\uDFFF) stands alone at byte {at + offset}"
-    message = re.sub(r"byte (\d+)", lambda found: f"byte {int(found[1]) + offset}", message)
-    if (found := re.search(r"byte (\d+)", message)) and re.match(
-        rb"-?(NaN|Infinity)", text[int(found[1]) - offset :][:9].lstrip(b"-")
-    ):
-        message += ": NaN and Infinity are not JSON"
-    return f"not JSON: {message}"
-
-
-def _lone_surrogate(text: bytes) -> int | None:
-    return next((found.start() for found in _ESCAPES.finditer(text) if found["lone"]), None)
+        raise refusal(exc, bytes(text), source, offset, recognise) from exc
 
 
 def _skipped(buffer: bytes) -> int:

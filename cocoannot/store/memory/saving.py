@@ -24,7 +24,16 @@ from cocoannot.changes.change import Change
 from cocoannot.clock import Clock
 from cocoannot.coco.parser import Document, read_document
 from cocoannot.coco.serializer import FrozenDataset, Piece, split
-from cocoannot.errors import DatasetError, FileChanged, JournalError, NotDurable, NotLoaded, SaveError, VersionMismatch
+from cocoannot.errors import (
+    DatasetError,
+    FileChanged,
+    JournalError,
+    NotADataset,
+    NotDurable,
+    NotLoaded,
+    SaveError,
+    VersionMismatch,
+)
 from cocoannot.files.conflicts import LoadedFile, keep_unsaved, load_file
 from cocoannot.files.dataset_file import DatasetFile, OpenedFile
 from cocoannot.files.journal import Journal
@@ -296,6 +305,8 @@ class FileSaver:
 def _read_document(data: bytes, name: str) -> Document:
     try:
         return read_document(data, name)
+    except NotADataset:
+        raise
     except DatasetError as exc:
         raise DatasetError(
             f"{exc}. `flask check {shlex.quote(name)} --fix OUT` writes a repaired copy, where one can be made"
