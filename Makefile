@@ -12,7 +12,7 @@ SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 install: $(INSTALLED)
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cocoannot needs Python 3.11 or newer")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cocoannot needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 
 $(INSTALLED): requirements.txt | $(BIN)/python
