@@ -12,10 +12,9 @@ import pytest
 from PIL import Image
 from pycocotools import mask as masks
 from pycocotools.coco import COCO
+from servers import run_flask
 
 from cocoannot import demo
-from cocoannot.check.findings import Findings
-from cocoannot.check.whole import check_dataset
 
 ROOT = Path(__file__).parents[1]
 
@@ -243,13 +242,14 @@ def test_broken_dataset_has_what_check_finds_and_every_other_picture(folder, tmp
     broken = tmp_path / "broken"
     run = run_demo("--broken", broken)
     assert run.stdout == f"made {broken / 'annotations.json'}: 36 images, 151 annotations, 7 categories\n"
-    findings = Findings()
-    check_dataset((broken / "annotations.json").read_bytes(), "broken", findings)
-    assert {problem.kind: problem.count for problem in findings.problems} == {
+    status, output = run_flask(None, "check", str(broken / "annotations.json"), "--json")
+    assert status == 1
+    assert {problem["kind"]: problem["count"] for problem in json.loads(output)["problems"]} == {
         "not_finite": 1,
         "bad_id": 1,
         "repeated_id": 1,
         "missing_image": 1,
+        "missing_picture": 1,
         "bad_polygons": 1,
         "stale_area": 12,
     }
