@@ -12,7 +12,7 @@ SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 install: $(INSTALLED)
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cocoannot needs Python 3.11 or newer")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cocoannot needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 
 $(INSTALLED): requirements.txt | $(BIN)/python
@@ -26,13 +26,13 @@ $(INSTALLED_DEV): requirements.txt requirements-dev.txt | $(BIN)/python
 demo/annotations.json: | $(INSTALLED)
 	$(BIN)/python -m cocoannot.demo demo
 
-# Serves COCOANNOT_DATASET, or a demo dataset where it is not set.
+# Serves COCOANNOT_DATASET, or a demo dataset where it is not set; at port 8000, or at PORT.
 ifeq ($(COCOANNOT_DATASET),)
 run: export COCOANNOT_DATASET := demo/annotations.json
 run: demo/annotations.json
 endif
 run: $(INSTALLED)
-	@exec $(BIN)/gunicorn wsgi:app
+	@exec $(BIN)/gunicorn $(if $(PORT),--bind 127.0.0.1:$(PORT)) wsgi:app
 
 # What tests need that break the disk; those that can't have it skip, and say why.
 TOOLS := strace eatmydata mkfs.ext4 chromium

@@ -1,6 +1,7 @@
 """Make a small dataset to try the server on: `python -m cocoannot.demo FOLDER`. The pictures are drawn here, so
-every annotation is exact, and the JSON is the same for each run of one version. Reading, checking and editing
-datasets is done elsewhere; this module shares no code with it, so that either can be tested with the other.
+every annotation is exact, and the JSON is the same for each run of one version. With `--broken` the dataset has
+mistakes, for `flask check`. Reading, checking and editing datasets is done elsewhere; this module shares no code with
+it, so that either can be tested with the other.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ SEED = 20140505
 IMAGES = 36
 UNANNOTATED_EVERY = 12
 BOX_ONLY_EVERY = 9
+MISSING_PICTURE = 6
 OVERSAMPLING = 3  # pictures are drawn this much larger and reduced, for smooth edges
 SIZES = [(800, 600), (640, 480), (480, 640), (640, 480), (600, 600)]
 SKIES = [("#d6ecf5", "#fdf3e3"), ("#e6e0f4", "#fce9ec"), ("#dff1e4", "#fbf8e2"), ("#fbe3d3", "#f6f0fa")]
@@ -48,8 +50,10 @@ CATEGORIES: list[Record] = [
 ]
 
 
-def make_demo(folder: Path) -> str:
+def make_demo(folder: Path, *, broken: bool = False) -> str:
     """Make `folder/images/*` and then `folder/annotations.json`; return one line that says what was made.
+
+    A `broken` dataset has one mistake of each common kind, and one picture is missing.
 
     Raises FileExistsError where `annotations.json` is there already (nothing is touched then), and OSError where
     something can't be written. A run that failed leaves no `annotations.json` and can be repeated.
@@ -70,8 +74,24 @@ def make_demo(folder: Path) -> str:
         # The shapes are in the picture all the same: this is what the user has to annotate.
         for record in found if number % UNANNOTATED_EVERY else []:
             annotations.append({"id": len(annotations) + 1, "image_id": number, **record})
+    if broken:
+        _make_mistakes(annotations)
+        (folder / "images" / images[MISSING_PICTURE - 1]["file_name"]).unlink()
     _write(target, images, annotations)
     return f"made {target}: {len(images)} images, {len(annotations)} annotations, {len(CATEGORIES)} categories"
+
+
+def _make_mistakes(annotations: list[Record]) -> None:
+    """Give the dataset what published files have of mistakes, as people, tools and conversions make them."""
+    polygons = [record for record in annotations if record["segmentation"] and not record["iscrowd"]]
+    by_id = {record["id"]: record for record in annotations}
+    for record in polygons[20:32]:
+        record["area"] = round(record["area"] * 1.5, 2)
+    polygons[10]["segmentation"] = [polygons[10]["segmentation"][0][:4]]
+    by_id[16]["area"] = math.nan
+    by_id[41]["image_id"] = 999
+    by_id[21]["id"] = "21"
+    annotations.append({**by_id[4], "category_id": 1})
 
 
 def _write(target: Path, images: list[Record], annotations: list[Record]) -> None:
@@ -224,10 +244,14 @@ def _crowd(mask: npt.NDArray[np.bool_]) -> Record:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m cocoannot.demo", description="Make a small COCO dataset to try.")
-    parser.add_argument("folder", type=Path, help="where annotations.json and images/ are made")
+    parser = argparse.ArgumentParser(
+        prog="python -m cocoannot.demo", description="Make a small COCO dataset to try cocoannot on."
+    )
+    parser.add_argument("folder", type=Path, help="the folder in which annotations.json and images/ are made")
+    parser.add_argument("--broken", action="store_true", help="make a dataset with mistakes, to try `flask check` on")
+    given = parser.parse_args(arguments)
     try:
-        print(make_demo(parser.parse_args(arguments).folder))
+        print(make_demo(given.folder, broken=given.broken))
     except OSError as exc:
         print(f"cocoannot.demo: {exc}", file=sys.stderr)
         return 1

@@ -41,20 +41,21 @@ class Settings:
         "COCOANNOT_DATASET",
         "",
         values.FILE_OR_S3,
-        "the COCO JSON file, or `s3://BUCKET/KEY` (`s3a://` too); `make run` makes a demo dataset where it is not set",
+        "the COCO JSON file, or `s3://BUCKET/KEY` (`s3a://` too). If it is not set, `make run` makes and "
+        "serves a demo dataset",
     )
-    create: bool = setting("COCOANNOT_CREATE", "0", FLAG, "`1` makes an empty dataset where there is no file")
+    create: bool = setting("COCOANNOT_CREATE", "0", FLAG, "`1` makes an empty dataset if there is no file")
     images: Path | S3Uri | None = setting(
         "COCOANNOT_IMAGES",
         "",
         values.FOLDER_OR_S3,
-        "the image folder, or `s3://BUCKET/PREFIX`; not set, it is looked for beside the dataset",
+        "the image folder, or `s3://BUCKET/PREFIX`. If it is not set, the folder is looked for beside the dataset",
     )
     images_follow_links: bool = setting(
         "COCOANNOT_IMAGES_FOLLOW_LINKS",
         "0",
         FLAG,
-        "`1` serves pictures through links that lead out of the image folder",
+        "`1` also serves pictures through links that lead out of the image folder",
     )
     auto_save_interval: float = setting(
         "DATASET_AUTO_SAVE_INTERVAL", "30", seconds(0.1, 86400), "seconds from the first unsaved change to the save"
@@ -63,20 +64,24 @@ class Settings:
         "COCOANNOT_JOURNAL_FSYNC",
         "everysec",
         one_of("everysec", "always"),
-        "`always`: a change is answered when it would survive a power cut; `everysec`: it would within a second",
+        "`always`: a change is answered when it would survive a power cut. `everysec`: it would survive one "
+        "within a second",
     )
     backups: int = setting(
         "COCOANNOT_BACKUPS", "7", integer(0, 1000), "how many daily copies of the dataset are kept; 0 for none"
     )
     threads: int = setting("COCOANNOT_THREADS", "16", integer(2, 1024), "threads that answer requests")
     lock_timeout: float = setting(
-        "COCOANNOT_LOCK_TIMEOUT", "40", seconds(0, 3600), "seconds to wait for another process to let go of the dataset"
+        "COCOANNOT_LOCK_TIMEOUT",
+        "40",
+        seconds(0, 3600),
+        "seconds to wait at the start until another process releases the dataset",
     )
     client_timeout: float = setting(
         "COCOANNOT_CLIENT_TIMEOUT",
         "20",
         seconds(1, 3600),
-        "seconds after which a client that neither sends nor reads is given up",
+        "seconds after which the server closes the connection of a client that neither sends nor reads",
     )
     max_body_bytes: int = setting(
         "COCOANNOT_MAX_BODY_BYTES", str(64 * _MEBIBYTE), size(1024, 40), "largest body of a request, bytes"
@@ -91,15 +96,15 @@ class Settings:
         "COCOANNOT_TOKEN",
         "",
         values.TOKEN,
-        "what callers must send; at least 16 printable ASCII characters without a space",
+        "the token that callers must send; at least 16 printable ASCII characters without a space",
         secret=True,
     )
-    insecure: bool = setting("COCOANNOT_INSECURE", "0", FLAG, "`1` listens at any address without a token")
+    insecure: bool = setting("COCOANNOT_INSECURE", "0", FLAG, "`1` allows any address without a token")
     hosts: frozenset[str] = setting(
         "COCOANNOT_HOSTS",
         "",
         values.HOSTS,
-        "names and addresses, beside the loopback ones, by which the server may be called: "
+        "names and addresses by which the server may be called, besides the loopback ones: "
         "`annotate.example.org,10.0.0.7`",
     )
     cors_origins: tuple[str, ...] = setting(
@@ -112,33 +117,33 @@ class Settings:
         "COCOANNOT_PROXIES",
         "0",
         integer(0, 10),
-        "how many proxies stand in front; their `X-Forwarded-For`, `-Host` and `-Proto` are believed",
+        "how many proxies stand in front. Their `X-Forwarded-For`, `-Host` and `-Proto` are believed",
     )
     cache: Path | None = setting(
         "COCOANNOT_CACHE",
         "",
         values.PATH,
-        "the folder of thumbnails, and of the local copies of datasets in S3; not set, `cocoannot` in the user's cache "
-        "folder",
+        "the folder for thumbnails and for local copies of datasets in S3. If it is not set, it is "
+        "`cocoannot` in the user's cache folder",
     )
     cache_bytes: int = setting(
         "COCOANNOT_CACHE_BYTES",
         str(1024 * _MEBIBYTE),
         size(_MEBIBYTE, 50),
-        "about how much thumbnails may take of the disk, bytes",
+        "how much of the disk thumbnails may take, about, bytes",
     )
     s3_timeout: float = setting(
         "COCOANNOT_S3_TIMEOUT",
         "20",
         seconds(0.1, 3600),
-        "seconds for which S3 may be silent, each time; it is asked three times, and given three times that for "
-        "uploads",
+        "seconds without an answer after which a request to S3 has failed. It is tried three times. For "
+        "uploads the limit is three times as long",
     )
     s3_addressing: str = setting(
         "COCOANNOT_S3_ADDRESSING",
         "auto",
         one_of("auto", "path", "virtual"),
-        "`path` or `virtual`; `auto` is `path` where an endpoint is set, AWS's own way otherwise",
+        "`path` or `virtual`. `auto` is `path` if an endpoint is set, else what AWS uses",
     )
     s3_checksums: str = setting(
         "COCOANNOT_S3_CHECKSUMS",
@@ -150,7 +155,8 @@ class Settings:
         "COCOANNOT_S3_CONDITIONAL",
         "1",
         FLAG,
-        "`0` for servers without conditional writes: compares, then writes, which is not atomic",
+        "`0` for servers without conditional writes. Then the object is compared first and written after "
+        "that, which is not atomic",
     )
     log_level: str = setting(
         "COCOANNOT_LOG_LEVEL",
@@ -159,7 +165,7 @@ class Settings:
         "`DEBUG`, `INFO`, `WARNING` or `ERROR`",
     )
     log_format: str = setting(
-        "COCOANNOT_LOG", "text", one_of("text", "json"), "`text`, or `json` for one JSON line an event"
+        "COCOANNOT_LOG", "text", one_of("text", "json"), "`text`, or `json` for one JSON line for each event"
     )
 
     @classmethod

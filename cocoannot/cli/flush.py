@@ -21,17 +21,18 @@ from cocoannot.store.memory.maintenance import MemoryMaintenance
 @click.option(
     "--on-conflict",
     type=click.Choice(["overwrite", "theirs"]),
-    help="Where something else changed the file: `overwrite` saves our version and keeps theirs beside it; "
-    "`theirs` (with the server stopped) takes theirs and keeps ours beside it.",
+    help="If another program has changed the file: `overwrite` saves our version and keeps the other one beside it; "
+    "`theirs` takes the other version and keeps ours beside it (stop the server first).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_appcontext
 @errors_in_one_line
 def flush(on_conflict: str | None, as_json: bool) -> None:
-    """Save pending changes now.
+    """Save unsaved changes to the dataset's file now.
 
-    Asks the server that owns the dataset. Where none runs, what a crashed one left in its journal is brought into the
-    file, and a conflict that it left behind can be settled.
+    If a server runs on the dataset, it is asked to save. If none runs, this command saves the changes that a crashed
+    server has left in its journal. --on-conflict decides which version of the file stays if another program has
+    changed it.
     """
     file = DatasetFile(runtime().settings.dataset_path())
     maintenance = MemoryMaintenance(file)

@@ -28,15 +28,17 @@ _SHOW_EVERY = 2.0
 @click.option(
     "--on-conflict",
     type=click.Choice(["overwrite"]),
-    help="Where S3 has a version of somebody else: copy that to KEY.conflict-TIME, then upload ours over it.",
+    help="If S3 has a version that somebody else has uploaded: copy that one to KEY.conflict-TIME, then replace it "
+    "with ours.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_appcontext
 @errors_in_one_line
 def save_to_s3(on_conflict: str | None, as_json: bool) -> None:
-    """Save pending changes, then upload the dataset to S3.
+    """Save unsaved changes, then upload the dataset to S3.
 
-    Asks the server that owns the dataset; where none runs, the local copy is uploaded, with its journal.
+    If a server runs on the dataset, it is asked to upload. If none runs, this command uploads the local copy, with the
+    changes in its journal.
     """
     file = _local_copy()
     owner = MemoryMaintenance(file).owner()
@@ -53,7 +55,10 @@ def save_to_s3(on_conflict: str | None, as_json: bool) -> None:
 @with_appcontext
 @errors_in_one_line
 def pull_from_s3(as_json: bool) -> None:
-    """Take S3's version, with the server stopped; the local one is kept beside it."""
+    """Download S3's version of the dataset.
+
+    Stop the server first. The local version is kept beside the downloaded one.
+    """
     file = _local_copy()
     maintenance = MemoryMaintenance(file)
     if (owner := maintenance.owner()) is not None:

@@ -20,7 +20,10 @@ from cocoannot.store.memory.maintenance import MemoryMaintenance, StoppedStatus
 @with_appcontext
 @errors_in_one_line
 def status(as_json: bool) -> None:
-    """Show what is saved and what is not."""
+    """Show what is saved and what is not.
+
+    If no server runs on the dataset, this command shows what is in the file and in the journal.
+    """
     file = DatasetFile(runtime().settings.dataset_path())
     maintenance = MemoryMaintenance(file)
     if (owner := maintenance.owner()) is not None:
