@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 
 .PHONY: install run tools test torture coverage fuzz screenshots check format bench clean
@@ -16,12 +17,23 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(INSTALLED): requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(INSTALL) requirements.txt
 	@touch $@
 
-$(INSTALLED_DEV): requirements.txt requirements-dev.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+# It holds all of requirements.txt too.
+$(INSTALLED_DEV): requirements-dev.txt | $(BIN)/python
+	$(INSTALL) requirements-dev.txt
 	@touch $@
+
+# After a change of setup.cfg. Versions stay where they still fit; LOCK_ARGS=--upgrade takes the newest that it allows.
+# The locks hold the hashes of every platform's files, and markers say what is for some only. They are run on Linux on
+# x86_64; elsewhere `make run` works where all packages have wheels, and tests that need SeaweedFS skip.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" $(LOCK_ARGS) setup.cfg
+lock: $(INSTALLED_DEV)
+	$(LOCK) --output-file requirements.txt
+	$(LOCK) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
+	@rm -rf cocoannot.egg-info
 
 demo/annotations.json: | $(INSTALLED)
 	$(BIN)/python -m cocoannot.demo demo
