@@ -18,7 +18,10 @@ from cocoannot import demo
 ROOT = Path(__file__).parents[1]
 
 # pycocotools 2.0.11 has not followed NumPy 2's change of `__array__`.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 
 def run_demo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

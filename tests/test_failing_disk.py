@@ -20,6 +20,8 @@ from tracing import needs_strace, run_traced
 from cocoannot.errors import DatasetError, SaveError
 from cocoannot.manager import DatasetManager
 
+pytestmark = pytest.mark.slow
+
 _ATTEMPTS = r"""
 import errno, json, logging, os, sys
 from pathlib import Path

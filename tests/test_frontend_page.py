@@ -12,6 +12,8 @@ from servers import ROOT, serve
 
 from cocoannot.demo import make_demo
 
+pytestmark = pytest.mark.slow
+
 PAGE = ROOT / "docs" / "frontend.md"
 ADDRESS = "http://127.0.0.1:8000"
 ARROW = "# ->"

@@ -16,6 +16,8 @@ from servers import GUNICORN, Server, annotation_ids, half_sent, refused, serve,
 from cocoannot.files.atomic import Stamp
 from cocoannot.files.lock import find_owner
 
+pytestmark = pytest.mark.slow
+
 SAVED_LAST = "Dataset saved on shutdown"
 
 

@@ -27,6 +27,8 @@ from werkzeug.wsgi import FileWrapper
 
 from cocoannot.logs import LineHandler, formatter, gather, write_all, write_due
 
+pytestmark = pytest.mark.slow
+
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 ACCESS = "cocoannot.access"
 PICTURE = bytes.fromhex(

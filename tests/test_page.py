@@ -21,7 +21,7 @@ from servers import ROOT, Server, send, serve, until
 
 from cocoannot.settings import Settings
 
-pytestmark = needs_browser
+pytestmark = [pytest.mark.slow, needs_browser]
 
 POLYGON = [100.25, 100.123456, 200.5, 100.0, 200.0, 200.0, 100.0, 200.0]
 DATASET: dict[str, Any] = {

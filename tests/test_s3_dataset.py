@@ -28,6 +28,8 @@ from cocoannot.extension import runtime
 from cocoannot.files.atomic import unfinished
 from cocoannot.settings import S3Uri
 
+pytestmark = pytest.mark.slow
+
 AWAY = {"AWS_ENDPOINT_URL": closed_address()}
 
 

@@ -31,6 +31,8 @@ from cocoannot.errors import CocoannotError
 from cocoannot.extension import runtime
 from cocoannot.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 NOBODY = Identity("AKNOBODY", "SKNOBODY/0123456789+abcdefgh")
 WRONG_SECRET = Identity(READ_WRITE.access_key, NOBODY.secret_key)
 SESSION_TOKEN = "FwoGZXIvTOKEN+9876543210/=="

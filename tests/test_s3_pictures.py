@@ -34,6 +34,8 @@ from cocoannot.errors import S3Error, UnknownId
 from cocoannot.pictures.s3 import MAX_HEAD, SAMPLE, S3Pictures
 from cocoannot.settings import S3Uri, Settings
 
+pytestmark = pytest.mark.slow
+
 FILE = "/api/images/1/file"
 THUMBNAIL = "/api/images/1/thumbnail"
 KINDS = {

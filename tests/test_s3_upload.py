@@ -29,6 +29,8 @@ from cocoannot.replica.replica import Uploaded
 from cocoannot.s3.bucket import MAX_BYTES
 from cocoannot.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def there(s3: S3Server, small: dict[str, Any]) -> Iterator[Object]:

@@ -4,6 +4,7 @@ the way in which the suite was started changes nothing."""
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from servers import ROOT
+
+pytestmark = pytest.mark.slow
 
 PARALLEL = ["-n", "1"]
 
@@ -64,6 +67,12 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("broken")
     (folder / "test_broken.py").write_text(BROKEN)
     return run_pytest(folder, "--rootdir", folder, "--timeout", "5", *PARALLEL)
+
+
+def test_what_is_left_out_is_counted() -> None:
+    output = run_pytest("-q", "tests/test_suite.py", "-k", "every_test_has", *PARALLEL)
+    assert re.search(r"^\d+ tests were left out: every_test_has$", output, re.MULTILINE), output
+    assert "1 passed" in output
 
 
 def test_only_broken_tests_fail(broken: str) -> None:

@@ -22,6 +22,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from servers import ROOT, environment, start
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = ["cocoannot", "tests", "bench", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"]
 NESTED_FILE = "cocoannot/pages/js/probe.min.js"
 """Added to the copy that the wheel is built from: a file as pages will have, in a folder that is no package."""
