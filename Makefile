@@ -8,7 +8,7 @@ INSTALLED_DEV := $(VENV)/installed-dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 
-.PHONY: install run lock tools test test-fast torture coverage fuzz screenshots check format bench clean
+.PHONY: install run lock tools test test-fast torture coverage fuzz screenshots check hooks format bench clean
 
 install: $(INSTALLED)
 
@@ -87,6 +87,10 @@ check: $(INSTALLED_DEV)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# From now on git runs the linters before each commit.
+hooks: $(INSTALLED_DEV)
+	$(BIN)/pre-commit install
 
 format: $(INSTALLED_DEV)
 	$(BIN)/ruff format $(SOURCES)
