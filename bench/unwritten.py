@@ -37,5 +37,5 @@ class UnwrittenManager(DatasetManager):
 
 def serve() -> Flask:
     """The real application, with such a manager."""
-    extension.DatasetManager = UnwrittenManager  # type: ignore[misc]
+    extension.DatasetManager = UnwrittenManager  # type: ignore[attr-defined]
     return create_app()

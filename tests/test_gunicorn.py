@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,13 +120,16 @@ def test_reload_while_annotations_are_added_loses_none(dataset: Path) -> None:
         while not enough.is_set():
             acknowledged.append(server.add_stubbornly())
 
+    def more_than(count: int) -> Callable[[], bool]:
+        return lambda: len(acknowledged) > count
+
     with serve(dataset) as server:
         threads = [threading.Thread(target=add, args=(server,)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for _ in range(2):
-            worker, so_far = server.worker, len(acknowledged)
-            until(lambda so_far=so_far: len(acknowledged) > so_far + 20, "annotations are added")
+            worker = server.worker
+            until(more_than(len(acknowledged) + 20), "annotations are added")
             server.signal(signal.SIGHUP)
             server.wait_until_ready(but=worker)
         enough.set()

@@ -808,6 +808,7 @@ def test_an_unforeseen_failure_is_logged_and_tried_again(
 
 
 def test_the_syncer_keeps_the_journal_durable_while_changes_come(dataset_path: Path, manager: object) -> None:
+    syncer: Syncer
     synced = DatasetManager(on_append=lambda: syncer.notify())
     syncer = Syncer(synced.sync_journal)
     synced.load(dataset_path)

@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 from cocoannot.manager import DatasetManager
 from cocoannot.store.memory.tables import HOARD
@@ -11,7 +12,9 @@ from cocoannot.store.memory.tables import HOARD
 def test_a_save_lets_go_of_text_that_is_of_no_use_any_more(tmp_path: Path) -> None:
     filler = "x" * 1000
     count = 4 * HOARD // 1000
-    images = [{"id": i, "file_name": f"{i}.jpg", "width": 9, "height": 9, "note": filler} for i in range(count)]
+    images: list[dict[str, Any]] = [
+        {"id": i, "file_name": f"{i}.jpg", "width": 9, "height": 9, "note": filler} for i in range(count)
+    ]
     path = tmp_path / "dataset.json"
     path.write_text(json.dumps({"images": images, "annotations": [], "categories": []}))
     tracemalloc.start()

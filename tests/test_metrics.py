@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cocoannot import __version__, create_app
 from cocoannot.extension import runtime
-from cocoannot.manager import DatasetManager, Saves
+from cocoannot.manager import DatasetManager
+from cocoannot.store.memory.saving import Saves
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 TOKEN = "a-token-of-enough-characters"

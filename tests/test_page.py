@@ -1,7 +1,5 @@
 """The annotator page in a real browser, on a real server: what people do, and what is in the file then."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

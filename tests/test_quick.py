@@ -31,10 +31,10 @@ def by_marshmallow(schema: QuickSchema, body: object) -> Any:
     """What the schema makes of it without the quick look, nested ones included."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(QuickSchema, "load", ma.Schema.load)
-        return schema.load(body)  # type: ignore[arg-type]
+        return schema.load(body)
 
 
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [
         None,
         True,

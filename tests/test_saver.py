@@ -246,6 +246,7 @@ def test_stop_that_could_not_save_is_tried_again_after_a_pause(saver: Saver, wor
 def test_first_change_schedules_and_the_next_does_not_schedule_a_second(
     open_dataset: OpenDataset, small: dict[str, Any], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    saver: Saver
     manager = open_dataset(small, on_dirty=lambda: saver.notify())
     saver = Saver(INTERVAL, manager.unsaved_since, manager.save, manager.shutdown, clock.monotonic)
     caplog.clear()
@@ -277,6 +278,7 @@ def test_change_during_the_managers_save_gets_an_interval_of_its_own(
 def test_thread_saves_by_itself_after_each_change(small: dict[str, Any], dataset_path: Path) -> None:
     dataset_path.write_text(json.dumps(small))
     saved: queue.Queue[Saved | None] = queue.Queue()
+    saver: Saver
     manager = DatasetManager(on_dirty=lambda: saver.notify())
     saver = Saver(0.05, manager.unsaved_since, lambda: saved.put(manager.save_now()), manager.shutdown)
     manager.load(dataset_path)
@@ -339,6 +341,8 @@ def test_change_right_after_the_thread_looked_wakes_it_again() -> None:
     saves: queue.Queue[None] = queue.Queue()
     since: list[float] = [time.monotonic()]
     change_after_look = iter([True])
+
+    saver: Saver
 
     def unsaved_since() -> float | None:
         if since:
