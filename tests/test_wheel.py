@@ -174,6 +174,15 @@ def test_who_works_on_the_code_has_the_versions_that_operators_have() -> None:
     }
 
 
+def test_requirements_have_the_extras_that_packages_ask_for() -> None:
+    """pip would look for those anew otherwise, and refuse what it finds: that has no hash."""
+    pins = pinned("requirements-dev.txt")
+    for each in distributions():
+        for asked in map(Requirement, each.requires or [] if canonicalize_name(each.name) in pins else []):
+            if asked.marker is None or asked.marker.evaluate({"extra": ""}):
+                assert asked.extras <= pins[canonicalize_name(asked.name)].extras, f"{each.name} asks for {asked}"
+
+
 def test_installed_package_makes_a_demo_serves_it_and_has_its_commands(installed: Installed) -> None:
     python, folder = installed.python, installed.folder
     assert run([python, "-c", "import cocoannot; print(cocoannot.__file__)"], folder).startswith(f"{folder}/venv/")
