@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
@@ -86,7 +87,12 @@ def write_plot(folder: Path, suite: Suite) -> None:
     if not panels:
         return
     # Text stays text and ids are the same in every run, so that a new run is a small difference.
-    style = {"svg.fonttype": "none", "svg.hashsalt": "cocoannot", "font.size": 8, "font.family": "sans-serif"}
+    style: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "cocoannot",
+        "font.size": 8,
+        "font.family": "sans-serif",
+    }
     with mpl.rc_context(style):
         figure, axes = plt.subplots(1, len(panels), figsize=(3 * len(panels), 2.8), squeeze=False, layout="constrained")
         for (name, title), axis in zip(panels.items(), axes[0], strict=True):

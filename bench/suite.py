@@ -166,8 +166,10 @@ class Suite:
 
     def let_go(self) -> None:
         """End all workers and servers that stayed."""
-        for each in [*self._workers.values(), *self._servers.values()]:
-            each.close()
+        for worker in self._workers.values():
+            worker.close()
+        for server in self._servers.values():
+            server.close()
         self._workers.clear()
         self._servers.clear()
 

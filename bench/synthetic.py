@@ -184,7 +184,8 @@ def _images(ids: Ints, annotations: int, rng: np.random.Generator) -> Ints:
     weights = rng.gamma(1.5, size=len(ids))
     weights[: len(ids) // 100] = 0
     ends = np.cumsum(weights)
-    return ids[np.searchsorted(ends, rng.random(annotations) * ends[-1]).clip(max=len(ids) - 1)]
+    places: Ints = np.searchsorted(ends, rng.random(annotations) * ends[-1]).clip(max=len(ids) - 1)
+    return ids[places]
 
 
 def _annotations(first: int, images: Ints, categories: Ints, rng: np.random.Generator) -> Iterator[str]:

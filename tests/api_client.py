@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
+from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
@@ -24,8 +25,16 @@ from cocoannot.extension import runtime
 @cache
 def openapi() -> dict[str, Any]:
     """The OpenAPI document, which is the same for every dataset."""
-    document: dict[str, Any] = create_app({}).test_client().get("/api/openapi.json", buffered=True).json
+    document: dict[str, Any] = create_app({}).test_client().get("/api/openapi.json", buffered=True).get_json()
     return document
+
+
+class Response(TestResponse):
+    """An answer whose JSON is what a test expects of it, or fails it."""
+
+    @property
+    def json(self) -> Any:
+        return super().json
 
 
 class Server:
@@ -39,10 +48,11 @@ class Server:
     def _open(self) -> None:
         own = {"COCOANNOT_DATASET": self.path, "COCOANNOT_CACHE": self.path.with_name("cache")}
         self.app = create_app({**own, "DATASET_AUTO_SAVE_INTERVAL": 86400, **self.settings})
-        self._client = self.app.test_client()
+        self._client = FlaskClient(self.app, Response)
 
-    def ask(self, method: str, url: str, **options: Any) -> TestResponse:
+    def ask(self, method: str, url: str, **options: Any) -> Response:
         answer = self._client.open(url, method=method, buffered=True, **options)
+        assert isinstance(answer, Response)
         path = urlsplit(url).path
         if path.startswith("/api/"):
             assert answer.headers["X-Dataset-Revision"].isdecimal()
@@ -51,22 +61,22 @@ class Server:
         self._check_documented(method, path, answer)
         return answer
 
-    def get(self, url: str, **options: Any) -> TestResponse:
+    def get(self, url: str, **options: Any) -> Response:
         return self.ask("GET", url, **options)
 
-    def post(self, url: str, body: Any = None, **options: Any) -> TestResponse:
+    def post(self, url: str, body: Any = None, **options: Any) -> Response:
         return self.ask("POST", url, **({"json": body} if body is not None else {}), **options)
 
-    def patch(self, url: str, body: Any = None, **options: Any) -> TestResponse:
+    def patch(self, url: str, body: Any = None, **options: Any) -> Response:
         return self.ask("PATCH", url, **({"json": body} if body is not None else {}), **options)
 
-    def put(self, body: Any, revision: object = None, **options: Any) -> TestResponse:
+    def put(self, body: Any, revision: object = None, **options: Any) -> Response:
         """`PUT /api/dataset` at `revision`, the current one if that is not given."""
         revision = self.revision if revision is None else revision
         options = {"json": body, **options} if not isinstance(body, bytes) else {**as_json(body), **options}
         return self.ask("PUT", "/api/dataset", headers={"If-Match": f'"{revision}"'}, **options)
 
-    def delete(self, url: str, **options: Any) -> TestResponse:
+    def delete(self, url: str, **options: Any) -> Response:
         return self.ask("DELETE", url, **options)
 
     @property
@@ -91,7 +101,7 @@ class Server:
         content: dict[str, Any] = json.loads(self.path.read_bytes())
         return content
 
-    def _check_documented(self, method: str, path: str, answer: TestResponse) -> None:
+    def _check_documented(self, method: str, path: str, answer: Response) -> None:
         try:
             rule, _ = self.app.url_map.bind("localhost").match(path, method, return_rule=True)
         except (HTTPException, RequestRedirect):
@@ -144,7 +154,7 @@ def api(serve: Serve, small: dict[str, Any]) -> Server:
     return server
 
 
-def check_error_shape(answer: TestResponse) -> None:
+def check_error_shape(answer: Response) -> None:
     """An error's body is `{"code", "status", "message", "errors"}`, the last one only where there is more to say."""
     body = answer.json
     assert body.keys() - {"errors"} == {"code", "status", "message"}

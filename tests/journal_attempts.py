@@ -179,7 +179,14 @@ def _theirs(world: World) -> None:
 
 
 _SETTLING = {_overwrite, _theirs}
+
+
 # After these, each step has its lasting effect in the file, and nothing needs to be there beside it.
+def _served_since_yesterday(world: World) -> None:
+    _yesterday(world)
+    _served(world, _add)
+
+
 _LAST = (_last_category, _save)
 _NOT_MET = 3
 
@@ -193,7 +200,7 @@ class Scenario(NamedTuple):
 
 SCENARIOS = {
     "append": Scenario(_served, (_add, _batch, _new_category, _delete_image, _add)),
-    "save": Scenario(lambda world: (_yesterday(world), _served(world, _add)), (_add, _save, _batch)),
+    "save": Scenario(_served_since_yesterday, (_add, _save, _batch)),
     "replace": Scenario(lambda world: _served(world, _add), (_set_annotations, _add)),
     "start": Scenario(_crashed, (_load, _add)),
     "overwrite": Scenario(_conflict_of_journal, (_overwrite,)),
@@ -281,14 +288,15 @@ class Attempts:
     def _copy_in_a_child(self, world: World, when: str) -> None:
         """Keep the files as they are now; what that calls is not counted."""
         target = world.path.parent.with_name(f"{world.path.parent.name}-{when}")
-        if faulted.in_a_child(lambda: self._copy(world, target) and None):
+        if faulted.in_a_child(lambda: 0 if self._copy(world, target) else 1):
             raise OSError(f"can't copy to {target}")
 
     def _attempt(self, left: str, call: str, number: int) -> int:
         name = f"{left}{'-then-' if left else ''}{call}-{number}"
         if left:
             shutil.copytree(self._folder / left, self._folder / name)
-            world, steps = World(self._folder / name / "dataset.json", at_once=True), [self._resume]
+            world = World(self._folder / name / "dataset.json", at_once=True)
+            steps: list[Callable[[World], None]] = [self._resume]
         else:
             world, steps = self._prepared(name), self._steps
         self._tell([])
@@ -365,7 +373,8 @@ class Attempts:
 
 def _take(world: World, step: Step) -> dict[str, Any]:
     """Take one step; returns what it led to."""
-    outcome, error = "made", None
+    outcome = "made"
+    error: Exception | None = None
     try:
         step(world)
     except NotDurable as exc:

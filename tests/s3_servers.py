@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -128,7 +128,7 @@ def run_seaweedfs(folder: Path, *, tls: bool = False) -> Iterator[S3Server]:
     config.write_text(json.dumps({"identities": _identities()}))
     data = folder / "data"
     data.mkdir()
-    ports = free_ports()
+    ports, reservation = free_ports()
     options = [
         f"-dir={data}",
         "-ip=127.0.0.1",
@@ -171,6 +171,7 @@ def run_seaweedfs(folder: Path, *, tls: bool = False) -> Iterator[S3Server]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        reservation.close()
 
 
 @pytest.fixture(scope="session")
@@ -243,13 +244,21 @@ def _answers(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
     return True
 
 
-def free_ports() -> dict[str, int]:
-    """SeaweedFS' ports by name, each free with the one `_GRPC` above; below those that connections are given."""
+def free_ports() -> tuple[dict[str, int], socket.socket]:
+    """A port for each name, free with the one `_GRPC` above; below those that the system gives to connections.
+
+    Nobody else who runs these tests takes one of them while the socket is open, not even before they are bound.
+    """
     while True:
-        first = random.SystemRandom().randrange(10_100, 21_900)
-        ports = range(first, first + len(_PORTS))
-        if all(_is_free(port) and _is_free(port + _GRPC) for port in ports):
-            return dict(zip(_PORTS, ports, strict=True))
+        first = random.SystemRandom().randrange(10_100, 21_900, len(_PORTS))
+        reservation = socket.socket(socket.AF_UNIX)
+        with suppress(OSError):
+            # A name that is no file, and ends with the process.
+            reservation.bind(f"\0cocoannot-tests-{first}")
+            ports = range(first, first + len(_PORTS))
+            if all(_is_free(port) and _is_free(port + _GRPC) for port in ports):
+                return dict(zip(_PORTS, ports, strict=True)), reservation
+        reservation.close()
 
 
 def _is_free(port: int) -> bool:

@@ -412,6 +412,7 @@ def test_other_origins_send_the_token_and_no_cookie(shared: Server) -> None:
 # What gunicorn listens at
 
 
+@pytest.mark.slow
 def test_open_address_with_a_token(dataset: Path) -> None:
     env = {"COCOANNOT_TOKEN": TOKEN}
     with serve_by_gunicorn(dataset, env=env, args=["--bind", "0.0.0.0:0"]) as server:
@@ -434,6 +435,7 @@ def test_open_address_with_a_token(dataset: Path) -> None:
     assert len(json.loads(dataset.read_bytes())["annotations"]) == 4
 
 
+@pytest.mark.slow
 def test_open_address_without_a_token_is_warned_of(dataset: Path) -> None:
     env = {"COCOANNOT_INSECURE": "1"}
     with serve_by_gunicorn(dataset, env=env, args=["--bind", "0.0.0.0:0"]) as server:
@@ -442,11 +444,13 @@ def test_open_address_without_a_token_is_warned_of(dataset: Path) -> None:
         assert run_flask(dataset, "flush")[0] == 0
 
 
+@pytest.mark.slow
 def test_loopback_address_is_not_warned_of(dataset: Path) -> None:
     with serve_by_gunicorn(dataset) as server:
         assert "may change the dataset" not in server.log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", [{"COCOANNOT_TOKEN": TOKEN}, {"COCOANNOT_INSECURE": "1"}], ids=["token", "insecure"])
 def test_unix_socket_with_a_token_or_an_explicit_word(dataset: Path, env: dict[str, str]) -> None:
     path = dataset.parent / "socket"
@@ -460,6 +464,7 @@ def test_unix_socket_with_a_token_or_an_explicit_word(dataset: Path, env: dict[s
         assert server.log.count(f"listening at '{path}': everybody") == ("COCOANNOT_INSECURE" in env)
 
 
+@pytest.mark.slow
 def test_commands_reach_a_server_whose_address_is_no_name_of_it(dataset: Path) -> None:
     # It is a loopback address, so that no token is needed, but not one of the loopback names.
     with start(dataset, [*GUNICORN[:1], "--bind", "127.0.0.2:0", "wsgi:app"]) as server:
@@ -468,6 +473,7 @@ def test_commands_reach_a_server_whose_address_is_no_name_of_it(dataset: Path) -
         assert run_flask(dataset, "status")[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proxies", [0, 1])
 def test_gunicorn_leaves_it_to_the_setting_whether_a_proxy_is_believed(dataset: Path, proxies: int) -> None:
     with serve_by_gunicorn(dataset, env={"COCOANNOT_PROXIES": str(proxies)}) as server:

@@ -233,7 +233,12 @@ def test_record_whose_number_nobody_can_hold_is_answered_and_changed(
 ) -> None:
     small["images"][0]["odd"] = small["annotations"][0]["odd"] = small["categories"][0]["odd"] = "ODD"
     api = serve(json.dumps(small).replace('"ODD"', number))
-    for section, changes in [("images", {"width": 7}), ("annotations", {"bbox": None}), ("categories", {"name": "x"})]:
+    changed: list[tuple[str, dict[str, Any]]] = [
+        ("images", {"width": 7}),
+        ("annotations", {"bbox": None}),
+        ("categories", {"name": "x"}),
+    ]
+    for section, changes in changed:
         assert number in api.get(f"/api/{section}/1").text
         answer = api.patch(f"/api/{section}/1", {"note": "changed", **changes})
         assert answer.status_code in (200, 422)
@@ -421,7 +426,8 @@ def test_number_in_a_query_is_made_of_digits(api: Server, number: str) -> None:
 
 
 def test_operation_of_no_kind_is_a_422(api: Server) -> None:
-    for operation in ({}, {"op": "upsert"}, {"op": ["add"]}, [], None, 7):
+    operations: list[object] = [{}, {"op": "upsert"}, {"op": ["add"]}, [], None, 7]
+    for operation in operations:
         answer = api.post("/api/annotations/batch", {"operations": [operation]})
         assert answer.status_code == 422
         assert "0" in answer.json["errors"]["json"]["operations"]

@@ -125,7 +125,8 @@ def test_missing_picture_is_a_404(gallery: Gallery) -> None:
 def test_file_name_that_leads_out_of_the_folder_is_a_404_that_says_so(gallery: Gallery, file_name: str) -> None:
     secret = gallery.folder.parent / "secret.jpg"
     secret.write_bytes(picture())
-    for settings in ({}, {"COCOANNOT_IMAGES_FOLLOW_LINKS": "1"}):
+    every: list[dict[str, Any]] = [{}, {"COCOANNOT_IMAGES_FOLLOW_LINKS": "1"}]
+    for settings in every:
         answer = gallery.show(file_name.replace("ABSOLUTE", str(secret)), **settings).get(URL)
         assert answer.status_code == 404
         assert "leads out of the image folder" in answer.json["message"]

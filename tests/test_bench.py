@@ -13,6 +13,8 @@ from servers import ROOT, environment
 
 from bench.synthetic import annotations_at, images_at, write_dataset
 
+pytestmark = pytest.mark.slow
+
 SCALE = 0.0005
 
 
@@ -32,6 +34,7 @@ def measure(output: Path, *args: str) -> str:
     return (output / "RESULTS.md").read_text()
 
 
+@pytest.mark.timeout(900)
 def test_every_part_of_a_run_adds_its_rows_and_everything_is_written_to_the_folder_that_is_given(
     tmp_path: Path,
 ) -> None:

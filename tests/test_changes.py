@@ -512,7 +512,7 @@ def test_batch_with_one_bad_operation_changes_nothing_and_names_its_index(
     calls: list[None] = []
     manager = open_dataset(small, on_dirty=lambda: calls.append(None))
     before = contents(manager)
-    good = [
+    good: list[Operation] = [
         {"op": "add", "annotation": {**BOX, "id": 100}},
         {"op": "delete", "id": 7},
         {"op": "update", "id": 2, "changes": {"note": "x"}},

@@ -7,15 +7,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import Result
 from flask import Flask
 from PIL import Image
 from pycocotools import mask as masks
 
 from cocoannot.check.dataset_check import check_dataset
-from cocoannot.check.findings import Findings
+from cocoannot.check.findings import Findings, Problem
 from cocoannot.check.kinds import KINDS
 from cocoannot.cli.check import check
 from cocoannot.extension import Cocoannot
@@ -23,7 +25,7 @@ from cocoannot.extension import Cocoannot
 MASK = {"size": [480, 640], "counts": [0, 480 * 320, 480 * 320]}
 
 
-def run(*arguments, **settings):
+def run(*arguments: object, **settings: object) -> Result:
     """What `flask check` answers, by way of Flask's own runner."""
     app = Flask("tests")
     app.config.update(settings)
@@ -31,7 +33,7 @@ def run(*arguments, **settings):
     return app.test_cli_runner().invoke(check, list(map(str, arguments)))
 
 
-def found(content):
+def found(content: Any) -> dict[str, Problem]:
     """Every problem of a dataset (or of a text), by kind; pictures are not looked for."""
     findings = Findings()
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
@@ -39,18 +41,18 @@ def found(content):
     return {problem.kind: problem for problem in findings.problems}
 
 
-def numbers(content):
+def numbers(content: Any) -> dict[str, tuple[int, list[int | str]]]:
     return {kind: (problem.count, problem.examples) for kind, problem in found(content).items()}
 
 
-def with_annotation(dataset, **fields):
+def with_annotation(dataset: dict[str, Any], **fields: object) -> dict[str, Any]:
     """`dataset` with its first annotation changed; a value of None takes a field away."""
     changed = {**dataset["annotations"][0], **fields}
     dataset["annotations"][0] = {key: value for key, value in changed.items() if value is not None}
     return dataset
 
 
-def test_small_dataset_is_right(small):
+def test_small_dataset_is_right(small: dict[str, Any]) -> None:
     assert numbers(small) == {}
 
 
@@ -164,12 +166,12 @@ def test_every_flavour_of_coco_is_right(flavour):
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_layout_and_byte_order_mark_are_no_problem(small, indent):
+def test_layout_and_byte_order_mark_are_no_problem(small: dict[str, Any], indent: int | None) -> None:
     text = json.dumps(small, indent=indent).replace("\n", "\r\n")
     assert numbers(text.encode("utf-8-sig")) == {}
 
 
-def test_mask_in_compressed_form_is_right(small):
+def test_mask_in_compressed_form_is_right(small: dict[str, Any]) -> None:
     painted = np.asfortranarray(np.pad(np.ones((20, 30), np.uint8), ((5, 455), (7, 603))))
     mask = masks.encode(painted)
     mask["counts"] = mask["counts"].decode()
@@ -185,7 +187,7 @@ def test_area_of_the_union_is_right(small, segmentation):
 
 
 # Each breaks the first annotation of the small dataset, which is a square of 10 pixels.
-BROKEN_ANNOTATIONS = {
+BROKEN_ANNOTATIONS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "odd number of coordinates": ({"segmentation": [[10, 10, 20, 10, 20, 20, 10]]}, {"bad_polygons"}),
     "two points": ({"segmentation": [[10, 10, 20, 10]]}, {"bad_polygons"}),
     "number as text": ({"segmentation": [[10, 10, 20, 10, 20, "20"]], "area": 50}, {"bad_polygons"}),
@@ -255,19 +257,19 @@ BROKEN_ANNOTATIONS = {
 }
 
 
-def unquoted(text):
+def unquoted(text: str) -> bytes:
     """Numbers that Python can't write as JSON are written as texts above."""
     return text.replace('"1e400"', "1e400").replace(f'"{"9" * 5000}"', "9" * 5000).encode()
 
 
 @pytest.mark.parametrize("case", BROKEN_ANNOTATIONS)
-def test_broken_annotation_is_found(small, case):
+def test_broken_annotation_is_found(small: dict[str, Any], case: str) -> None:
     fields, kinds = BROKEN_ANNOTATIONS[case]
     assert set(found(unquoted(json.dumps(with_annotation(small, **fields))))) == kinds
 
 
 @pytest.mark.parametrize("case", BROKEN_ANNOTATIONS)
-def test_right_annotations_beside_a_broken_one_are_not_named(small, case):
+def test_right_annotations_beside_a_broken_one_are_not_named(small: dict[str, Any], case: str) -> None:
     fields, _ = BROKEN_ANNOTATIONS[case]
     problems = found(unquoted(json.dumps(with_annotation(small, **fields))))
     assert [problem.count for problem in problems.values()] == [1] * len(problems)
@@ -286,19 +288,19 @@ BROKEN_RECORDS = {
 
 
 @pytest.mark.parametrize("kind", BROKEN_RECORDS)
-def test_broken_image_or_category_is_found(small, kind):
+def test_broken_image_or_category_is_found(small: dict[str, Any], kind: str) -> None:
     section, record = BROKEN_RECORDS[kind]
     small[section].append(record)
     assert {name: problem.count for name, problem in found(small).items()} == {kind: 1}
 
 
-def test_first_five_ids_are_named_and_all_are_counted(small):
+def test_first_five_ids_are_named_and_all_are_counted(small: dict[str, Any]) -> None:
     first = small["annotations"][0]
     small["annotations"] = [{**first, "id": i, "area": 1} for i in range(10, 5010)]
     assert numbers(small) == {"stale_area": (5000, [10, 11, 12, 13, 14])}
 
 
-def test_repeated_id_is_named_once_and_counted_per_copy(small):
+def test_repeated_id_is_named_once_and_counted_per_copy(small: dict[str, Any]) -> None:
     small["annotations"] += [{**small["annotations"][0], "area": 100.5}] * 2
     assert numbers(small) == {"repeated_id": (2, [1])}
 
@@ -313,7 +315,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_broken_text_is_found(kind):
+def test_broken_text_is_found(kind: str) -> None:
     text, count, examples = TEXTS[kind]
     assert numbers(text) == {kind: (count, examples)}
 
@@ -324,7 +326,7 @@ def test_words_in_texts_are_not_taken_for_numbers():
     )
 
 
-def test_utf_16_is_read(small):
+def test_utf_16_is_read(small: dict[str, Any]) -> None:
     problems = found(json.dumps(small).encode("utf-16"))
     assert (list(problems), problems["not_utf8"].message) == (
         ["not_utf8"],
@@ -344,7 +346,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_what_is_no_json_object_is_said_with_the_place(tmp_path, case):
+def test_what_is_no_json_object_is_said_with_the_place(tmp_path: Path, case: str) -> None:
     text, kind, words = UNREADABLE[case]
     path = tmp_path / "broken.json"
     path.write_bytes(text)
@@ -353,7 +355,7 @@ def test_what_is_no_json_object_is_said_with_the_place(tmp_path, case):
     assert (result.exit_code, problem["kind"], words in problem["message"]) == (1, kind, True)
 
 
-def test_every_kind_has_a_message_that_counts(small):
+def test_every_kind_has_a_message_that_counts(small: dict[str, Any]) -> None:
     findings = Findings()
     for kind in KINDS:
         findings.add(kind, "" if KINDS[kind].noun else "annotations")
@@ -361,7 +363,7 @@ def test_every_kind_has_a_message_that_counts(small):
 
 
 @pytest.fixture
-def pictured(tmp_path, small):
+def pictured(tmp_path: Path, small: dict[str, Any]) -> Path:
     """The small dataset with all of its pictures."""
     folder = tmp_path / "images"
     folder.mkdir()
@@ -372,7 +374,7 @@ def pictured(tmp_path, small):
     return path
 
 
-def test_pictures_that_are_there_are_no_problem(pictured):
+def test_pictures_that_are_there_are_no_problem(pictured: Path) -> None:
     result = run(pictured)
     assert (result.exit_code, result.stdout) == (
         0,
@@ -380,21 +382,21 @@ def test_pictures_that_are_there_are_no_problem(pictured):
     )
 
 
-def test_missing_picture_is_found(pictured):
+def test_missing_picture_is_found(pictured: Path) -> None:
     (pictured.parent / "images" / "two.jpg").unlink()
     result = run(pictured)
     assert result.exit_code == 1
     assert "missing_picture: 1 image whose picture is not there: 2\n" in result.stdout
 
 
-def test_no_picture_at_all_is_a_note(tmp_path, small):
+def test_no_picture_at_all_is_a_note(tmp_path: Path, small: dict[str, Any]) -> None:
     path = tmp_path / "dataset.json"
     path.write_text(json.dumps(small))
     result = run(path)
     assert (result.exit_code, "note: pictures were not looked for" in result.stdout) == (0, True)
 
 
-def test_no_picture_at_all_in_the_folder_of_the_settings_is_a_problem(tmp_path, small):
+def test_no_picture_at_all_in_the_folder_of_the_settings_is_a_problem(tmp_path: Path, small: dict[str, Any]) -> None:
     path = tmp_path / "dataset.json"
     path.write_text(json.dumps(small))
     (tmp_path / "elsewhere").mkdir()
@@ -403,7 +405,7 @@ def test_no_picture_at_all_in_the_folder_of_the_settings_is_a_problem(tmp_path, 
     assert (problem["kind"], problem["count"], problem["ids"]) == ("missing_picture", 3, [1, 2, 4])
 
 
-def test_json_has_everything(tmp_path, small):
+def test_json_has_everything(tmp_path: Path, small: dict[str, Any]) -> None:
     path = tmp_path / "dataset.json"
     path.write_text(json.dumps(with_annotation(small, area=5, id="x")))
     result = run(path, "--json")
@@ -433,16 +435,16 @@ def test_json_has_everything(tmp_path, small):
     ]
 
 
-def test_dataset_of_the_settings_is_the_default(pictured):
+def test_dataset_of_the_settings_is_the_default(pictured: Path) -> None:
     assert run(COCOANNOT_DATASET=str(pictured)).exit_code == 0
 
 
-def test_without_file_and_setting_one_line_says_so():
+def test_without_file_and_setting_one_line_says_so() -> None:
     result = run(COCOANNOT_DATASET="")
     assert (result.exit_code, result.stderr.startswith("Error: COCOANNOT_DATASET is not set")) == (1, True)
 
 
-def test_file_that_is_not_there_is_one_line(tmp_path):
+def test_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     result = run(tmp_path / "none.json")
     assert (result.exit_code, result.stderr) == (
         2,
@@ -450,13 +452,13 @@ def test_file_that_is_not_there_is_one_line(tmp_path):
     )
 
 
-def test_check_changes_nothing_and_leaves_nothing_behind(pictured):
+def test_check_changes_nothing_and_leaves_nothing_behind(pictured: Path) -> None:
     before = {path: path.read_bytes() for path in pictured.parent.rglob("*") if path.is_file()}
     run(pictured)
     assert {path: path.read_bytes() for path in pictured.parent.rglob("*") if path.is_file()} == before
 
 
-def test_time_grows_with_the_file_and_not_faster(small):
+def test_time_grows_with_the_file_and_not_faster(small: dict[str, Any]) -> None:
     """Ten times the records of every kind, all repeated and broken: anything quadratic would take minutes."""
     first = small["annotations"][0]
     many = copy.deepcopy(small)
@@ -466,7 +468,7 @@ def test_time_grows_with_the_file_and_not_faster(small):
     assert problems["bad_id"].count == problems["missing_image"].count == 20_000
 
 
-def test_runs_as_a_process_of_its_own(pictured):
+def test_runs_as_a_process_of_its_own(pictured: Path) -> None:
     code = (
         "import sys; from flask import Flask; from cocoannot.extension import Cocoannot; "
         "from cocoannot.cli.check import check; app = Flask('x'); Cocoannot().init_app(app); "

@@ -24,6 +24,8 @@ from cocoannot.extension import runtime
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.lock import Owner, read_owner
 
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., tuple[int, str]]
 
 

@@ -175,7 +175,7 @@ class Client:
         if self._chance.random() < 0.3:
             # The id of the newest is the one that might be given again when it is deleted.
             ids.sort()
-        operations = []
+        operations: list[Operation] = []
         for place in range(self._chance.choice([1, 1, 3])):
             token = f"{self._name}-{self._changes}-{place}"
             kind = self._chance.choice(kinds)

@@ -97,7 +97,7 @@ class History:
         self.texts = {0: self._text()}
         manager = self.manager
         box = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
-        several = [
+        several: list[dict[str, Any]] = [
             {"op": "add", "annotation": box},
             {"op": "add", "annotation": box | {"note": "\u2028 ü"}},
             {"op": "update", "id": 7, "changes": {"note": {"deep": [1.5, None]}}},

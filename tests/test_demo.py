@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 from pycocotools import mask as masks
@@ -16,10 +19,16 @@ from servers import run_flask
 
 from cocoannot import demo
 
+Pixels = npt.NDArray[np.float64]
+Made = tuple[Path, subprocess.CompletedProcess[str]]
+
 ROOT = Path(__file__).parents[1]
 
 # pycocotools 2.0.11 has not followed NumPy 2's change of `__array__`.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 
 def run_demo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -32,46 +41,46 @@ def files_in(folder: Path) -> dict[Path, bytes]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("demo") / "new" / "folder"
     return folder, run_demo(folder)
 
 
 @pytest.fixture(scope="module")
-def folder(made):
+def folder(made: Made) -> Path:
     return made[0]
 
 
 @pytest.fixture(scope="module")
-def coco(folder):
+def coco(folder: Path) -> COCO:
     return COCO(str(folder / "annotations.json"))
 
 
-def parts_of(annotation):
+def parts_of(annotation: dict[str, Any]) -> list[Pixels]:
     return [np.array(part).reshape(-1, 2) for part in annotation["segmentation"]]
 
 
-def polygons_in(coco):
+def polygons_in(coco: COCO) -> list[dict[str, Any]]:
     return [a for a in coco.anns.values() if isinstance(a["segmentation"], list) and a["segmentation"]]
 
 
-def crowds_in(coco):
+def crowds_in(coco: COCO) -> list[dict[str, Any]]:
     return [a for a in coco.anns.values() if a["iscrowd"]]
 
 
-def test_run_prints_one_line_with_the_counts(made, coco):
+def test_run_prints_one_line_with_the_counts(made: Made, coco: COCO) -> None:
     folder, run = made
     counts = f"36 images, {len(coco.anns)} annotations, {len(coco.cats)} categories"
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout == f"made {folder / 'annotations.json'}: {counts}\n"
 
 
-def test_folder_holds_the_json_and_the_pictures_and_nothing_else(folder, coco):
+def test_folder_holds_the_json_and_the_pictures_and_nothing_else(folder: Path, coco: COCO) -> None:
     pictures = {Path("images", image["file_name"]) for image in coco.imgs.values()}
     assert {path.relative_to(folder) for path in files_in(folder)} == {Path("annotations.json"), *pictures}
 
 
-def test_every_picture_has_the_recorded_size(folder, coco):
+def test_every_picture_has_the_recorded_size(folder: Path, coco: COCO) -> None:
     for image in coco.imgs.values():
         with Image.open(folder / "images" / image["file_name"]) as picture:
             picture.load()
@@ -79,7 +88,7 @@ def test_every_picture_has_the_recorded_size(folder, coco):
             assert picture.format == {".jpg": "JPEG", ".png": "PNG"}[Path(image["file_name"]).suffix]
 
 
-def test_each_record_has_a_line_of_its_own(folder):
+def test_each_record_has_a_line_of_its_own(folder: Path) -> None:
     text = (folder / "annotations.json").read_text()
     lines = [line.removesuffix(",") for line in text.splitlines()]
     for key in ("licenses", "images", "annotations", "categories"):
@@ -88,17 +97,17 @@ def test_each_record_has_a_line_of_its_own(folder):
         assert [json.loads(line) for line in lines[start : start + len(records)]] == records
 
 
-def test_references_lead_somewhere_and_every_category_is_used(coco):
+def test_references_lead_somewhere_and_every_category_is_used(coco: COCO) -> None:
     assert {a["image_id"] for a in coco.anns.values()} < set(coco.imgs)
     assert {a["category_id"] for a in coco.anns.values()} == set(coco.cats)
     assert {image["license"] for image in coco.imgs.values()} == {r["id"] for r in coco.dataset["licenses"]}
 
 
-def test_some_pictures_are_left_to_annotate(coco):
+def test_some_pictures_are_left_to_annotate(coco: COCO) -> None:
     assert sum(not coco.imgToAnns[image] for image in coco.imgs) == 3
 
 
-def test_pycocotools_makes_a_mask_of_each_segmentation(coco):
+def test_pycocotools_makes_a_mask_of_each_segmentation(coco: COCO) -> None:
     for annotation in polygons_in(coco) + crowds_in(coco):
         image = coco.imgs[annotation["image_id"]]
         mask = coco.annToMask(annotation)
@@ -107,7 +116,7 @@ def test_pycocotools_makes_a_mask_of_each_segmentation(coco):
         assert mask.sum() == pytest.approx(annotation["area"], rel=0.12)
 
 
-def test_polygon_area_is_the_shoelace_sum_and_bbox_the_extent_of_the_vertices(coco):
+def test_polygon_area_is_the_shoelace_sum_and_bbox_the_extent_of_the_vertices(coco: COCO) -> None:
     assert polygons_in(coco)
     for annotation in polygons_in(coco):
         area = 0.0
@@ -120,12 +129,12 @@ def test_polygon_area_is_the_shoelace_sum_and_bbox_the_extent_of_the_vertices(co
         assert annotation["bbox"] == pytest.approx(extent, abs=1e-9)
 
 
-def test_an_arrow_has_a_polygon_of_two_parts(coco):
+def test_an_arrow_has_a_polygon_of_two_parts(coco: COCO) -> None:
     arrow = coco.getCatIds(catNms=["arrow"])
     assert {len(a["segmentation"]) for a in coco.anns.values() if a["category_id"] in arrow} <= {0, 2}
 
 
-def test_crowd_is_uncompressed_rle_with_the_area_and_bbox_of_its_mask(coco):
+def test_crowd_is_uncompressed_rle_with_the_area_and_bbox_of_its_mask(coco: COCO) -> None:
     assert crowds_in(coco)
     for annotation in crowds_in(coco):
         image = coco.imgs[annotation["image_id"]]
@@ -136,7 +145,7 @@ def test_crowd_is_uncompressed_rle_with_the_area_and_bbox_of_its_mask(coco):
         assert masks.toBbox(coco.annToRLE(annotation)).tolist() == annotation["bbox"]
 
 
-def test_box_only_annotations_have_the_area_of_their_box(coco):
+def test_box_only_annotations_have_the_area_of_their_box(coco: COCO) -> None:
     boxes = [a for a in coco.anns.values() if a["segmentation"] == []]
     assert 3 <= len(boxes) < len(coco.anns) / 4
     for annotation in boxes:
@@ -144,7 +153,7 @@ def test_box_only_annotations_have_the_area_of_their_box(coco):
         assert annotation["area"] == pytest.approx(width * height, abs=1e-4)
 
 
-def test_keypoints_belong_to_persons_and_lie_in_their_box(coco):
+def test_keypoints_belong_to_persons_and_lie_in_their_box(coco: COCO) -> None:
     with_keypoints = [a for a in coco.anns.values() if "keypoints" in a]
     assert with_keypoints
     for annotation in coco.anns.values():
@@ -160,7 +169,7 @@ def test_keypoints_belong_to_persons_and_lie_in_their_box(coco):
         assert (y <= top + height).all()
 
 
-def drawn_parts(folder, coco):
+def drawn_parts(folder: Path, coco: COCO) -> Iterator[tuple[dict[str, Any], Pixels, Pixels]]:
     """Yield (annotation, part, pixels) for the pictures without JPEG's noise."""
     for annotation in polygons_in(coco):
         name = coco.imgs[annotation["image_id"]]["file_name"]
@@ -171,7 +180,7 @@ def drawn_parts(folder, coco):
                 yield annotation, part, pixels
 
 
-def test_each_edge_of_a_polygon_parts_paint_from_background(folder, coco):
+def test_each_edge_of_a_polygon_parts_paint_from_background(folder: Path, coco: COCO) -> None:
     checked = 0
     for annotation, part, pixels in drawn_parts(folder, coco):
         following = np.roll(part, -1, axis=0)
@@ -188,7 +197,7 @@ def test_each_edge_of_a_polygon_parts_paint_from_background(folder, coco):
     assert checked > 200
 
 
-def test_painted_pixels_have_the_place_and_the_area_of_the_polygon(folder, coco):
+def test_painted_pixels_have_the_place_and_the_area_of_the_polygon(folder: Path, coco: COCO) -> None:
     simple = coco.getCatIds(catNms=["circle", "triangle", "rectangle"])
     shifts = []
     for annotation, part, pixels in drawn_parts(folder, coco):
@@ -207,7 +216,7 @@ def test_painted_pixels_have_the_place_and_the_area_of_the_polygon(folder, coco)
     assert np.abs(np.mean(shifts, axis=0)).max() < 0.05
 
 
-def test_second_run_refuses_and_changes_nothing(folder):
+def test_second_run_refuses_and_changes_nothing(folder: Path) -> None:
     before = files_in(folder)
     run = run_demo(folder)
     assert (run.returncode, run.stdout) == (1, "")
@@ -215,19 +224,21 @@ def test_second_run_refuses_and_changes_nothing(folder):
     assert files_in(folder) == before
 
 
-def test_a_dangling_link_is_not_replaced(tmp_path, capsys):
+def test_a_dangling_link_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "annotations.json").symlink_to(tmp_path / "elsewhere.json")
     assert demo.main([str(tmp_path)]) == 1
     assert "exists already" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["annotations.json"]
 
 
-def test_two_runs_give_the_same_json(folder, tmp_path):
+def test_two_runs_give_the_same_json(folder: Path, tmp_path: Path) -> None:
     assert demo.main([str(tmp_path)]) == 0
     assert (tmp_path / "annotations.json").read_bytes() == (folder / "annotations.json").read_bytes()
 
 
-def test_a_run_that_failed_leaves_no_json_and_can_be_repeated(folder, tmp_path, capsys):
+def test_a_run_that_failed_leaves_no_json_and_can_be_repeated(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     in_the_way = tmp_path / "images" / "demo_20.png"
     in_the_way.mkdir(parents=True)
     assert demo.main([str(tmp_path)]) == 1

@@ -20,6 +20,8 @@ from servers import GUNICORN, ROOT, send, start
 from cocoannot import gunicorn_conf
 from cocoannot.settings import SETTINGS, Settings
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = ROOT / "deploy"
 FILES = sorted(path for path in DEPLOY.iterdir() if path.is_file())
 UNIT = DEPLOY / "cocoannot.service"

@@ -45,7 +45,7 @@ class Reader:
     def __init__(self, folder: Path, demo: Path) -> None:
         self.home = folder / "checkout"
         self._demo = demo
-        self._ports = free_ports()
+        self._ports, self._reservation = free_ports()
         places = {
             "/home/ann/cocoannot": self.home,
             "/home/ann": folder,

@@ -12,6 +12,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from servers import ROOT
@@ -19,6 +22,13 @@ from tracing import needs_strace, run_traced
 
 from cocoannot.errors import DatasetError, SaveError
 from cocoannot.manager import DatasetManager
+
+Report = dict[str, Any]
+Attempts = Callable[[str, str], tuple[Path, list[Report]]]
+Start = Callable[[Path], DatasetManager]
+Change = Callable[[Path], object]
+
+pytestmark = pytest.mark.slow
 
 _ATTEMPTS = r"""
 import errno, json, logging, os, sys
@@ -147,14 +157,14 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount f
 
 
 @pytest.fixture(scope="module")
-def attempts(tmp_path_factory):
+def attempts(tmp_path_factory: pytest.TempPathFactory) -> Attempts:
     """Makes an operation meet a fault at its 1st, 2nd, ... call of each kind, each time on a dataset of its own.
 
     Answers with the folder of the datasets, and a report on each attempt where its process lived.
     """
     made = {}
 
-    def attempts(operation, fault):
+    def attempts(operation: str, fault: str) -> tuple[Path, list[Report]]:
         if (operation, fault) not in made:
             folder = tmp_path_factory.mktemp(f"{operation}-{fault}")
             kind = "signal=SIGKILL" if fault == "KILL" else f"error={fault}"
@@ -171,22 +181,22 @@ def attempts(tmp_path_factory):
 
 
 @pytest.fixture
-def reports(attempts, operation, fault):
+def reports(attempts: Attempts, operation: str, fault: str) -> list[Report]:
     return attempts(operation, fault)[1]
 
 
 @pytest.fixture
-def failures(reports):
+def failures(reports: list[Report]) -> list[Report]:
     return [report for report in reports if report["error"]]
 
 
 @pytest.fixture
-def start():
+def start() -> Iterator[Start]:
     """Starts anew on a dataset, as a process does that knows nothing but what is on disk."""
 
     started = []
 
-    def start(path):
+    def start(path: Path) -> DatasetManager:
         manager = DatasetManager()
         started.append(manager)
         manager.load(path)
@@ -197,15 +207,15 @@ def start():
         manager.close()
 
 
-def faults(*operations):
+def faults(*operations: tuple[str, str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("operation", "fault"), operations, ids=map("-".join, operations))
 
 
-def where(report):
+def where(report: Report) -> str:
     return f"{report['call']} number {report['number']}: {report['error']}"
 
 
-def without_journal(names, most=2):
+def without_journal(names: Iterable[str], most: int = 2) -> set[str]:
     """`names` without the journal's, which has the segment in use, and one more for each save that failed."""
     assert sum(bool(found and found[1]) for found in map(_JOURNAL.fullmatch, names)) <= most, names
     return {name for name in names if not _JOURNAL.fullmatch(name)}
@@ -227,14 +237,14 @@ every_fault = faults(SAVE_FULL, SAVE_BROKEN, REPLACE, OVERWRITE, CONFLICT)
 
 @needs_strace
 @every_fault
-def test_faults_are_met_at_calls_of_every_kind(reports, failures):
+def test_faults_are_met_at_calls_of_every_kind(reports: list[Report], failures: list[Report]) -> None:
     assert {report["call"] for report in reports} == set(_FAULT_AT)
     assert {report["call"] for report in failures} >= set(_FAULT_AT) - {"mkdir"}
 
 
 @needs_strace
 @every_fault
-def test_after_a_fault_the_dataset_is_the_old_or_the_new_one_as_a_whole(reports, operation):
+def test_after_a_fault_the_dataset_is_the_old_or_the_new_one_as_a_whole(reports: list[Report], operation: str) -> None:
     new = {report["file"] for report in reports if not report["error"]}
     assert len(new) == (0 if operation == "conflict" else 1)
     for report in reports:
@@ -243,7 +253,7 @@ def test_after_a_fault_the_dataset_is_the_old_or_the_new_one_as_a_whole(reports,
 
 @needs_strace
 @every_fault
-def test_a_failed_save_leaves_memory_as_it_was_and_its_changes_pending(failures):
+def test_a_failed_save_leaves_memory_as_it_was_and_its_changes_pending(failures: list[Report]) -> None:
     for report in failures:
         assert report["memory"] == report["memory_before"], where(report)
         assert report["summary"] == report["summary_before"], where(report)
@@ -254,7 +264,7 @@ def test_a_failed_save_leaves_memory_as_it_was_and_its_changes_pending(failures)
 
 @needs_strace
 @every_fault
-def test_a_failed_save_says_the_reason_and_shows_it_in_the_status(failures, fault):
+def test_a_failed_save_says_the_reason_and_shows_it_in_the_status(failures: list[Report], fault: str) -> None:
     reason = {"ENOSPC": "No space left on device", "EIO": "Input/output error"}[fault]
     for report in failures:
         assert report["last_error"] == report["error"], where(report)
@@ -265,14 +275,14 @@ def test_a_failed_save_says_the_reason_and_shows_it_in_the_status(failures, faul
 
 @needs_strace
 @faults(SAVE_FULL, SAVE_BROKEN, REPLACE)
-def test_a_failed_save_leaves_no_file_behind(reports):
+def test_a_failed_save_leaves_no_file_behind(reports: list[Report]) -> None:
     for report in reports:
         assert without_journal(report["left"]) == _USUAL, where(report)
 
 
 @needs_strace
 @faults(OVERWRITE, CONFLICT)
-def test_a_failed_save_in_a_conflict_leaves_no_file_behind_but_copies_of_both(failures):
+def test_a_failed_save_in_a_conflict_leaves_no_file_behind_but_copies_of_both(failures: list[Report]) -> None:
     for report in failures:
         others = without_journal(report["left"], most=3) - _USUAL - {_UNSAVED}
         replaced = report["file"] != report["file_before"]
@@ -282,7 +292,7 @@ def test_a_failed_save_in_a_conflict_leaves_no_file_behind_but_copies_of_both(fa
 
 @needs_strace
 @faults(SAVE_FULL, SAVE_BROKEN, REPLACE, OVERWRITE)
-def test_the_next_save_brings_the_file_level_with_memory(reports, operation):
+def test_the_next_save_brings_the_file_level_with_memory(reports: list[Report], operation: str) -> None:
     for report in reports:
         assert report["error_at_last"] is None, where(report)
         assert report["file_at_last"] == report["memory_at_last"] == report["memory"], where(report)
@@ -292,7 +302,9 @@ def test_the_next_save_brings_the_file_level_with_memory(reports, operation):
 
 @needs_strace
 @faults(SAVE_FULL, SAVE_BROKEN, REPLACE)
-def test_a_start_after_a_fault_knows_the_revision(reports, attempts, operation, fault, start):
+def test_a_start_after_a_fault_knows_the_revision(
+    reports: list[Report], attempts: Attempts, operation: str, fault: str, start: Start
+) -> None:
     for report in reports:
         path = attempts(operation, fault)[0] / f"{report['call']}-{report['number']}" / "dataset.json"
         assert start(path).revision == report["revision_at_last"], where(report)
@@ -300,7 +312,7 @@ def test_a_start_after_a_fault_knows_the_revision(reports, attempts, operation, 
 
 @needs_strace
 @faults(SAVE_BROKEN, REPLACE, OVERWRITE)
-def test_a_save_that_is_not_known_to_be_durable_has_failed(failures):
+def test_a_save_that_is_not_known_to_be_durable_has_failed(failures: list[Report]) -> None:
     """The folder could not be fsynced, or not be opened for it, after the file was renamed."""
     uncertain = [report for report in failures if report["file"] != report["file_before"]]
     assert [report["call"] for report in uncertain] == ["openat", "fsync"]
@@ -308,7 +320,7 @@ def test_a_save_that_is_not_known_to_be_durable_has_failed(failures):
 
 @needs_strace
 @faults(REPLACE)
-def test_a_replacement_that_may_be_in_place_has_its_revision_to_itself(failures):
+def test_a_replacement_that_may_be_in_place_has_its_revision_to_itself(failures: list[Report]) -> None:
     for report in failures:
         uncertain = report["file"] != report["file_before"]
         assert report["revision"] == report["revision_before"] + 2 * uncertain, where(report)
@@ -317,14 +329,14 @@ def test_a_replacement_that_may_be_in_place_has_its_revision_to_itself(failures)
 
 @needs_strace
 @faults(CONFLICT)
-def test_a_fault_in_a_conflict_writes_over_nothing_and_is_over_with_the_next_save(failures):
+def test_a_fault_in_a_conflict_writes_over_nothing_and_is_over_with_the_next_save(failures: list[Report]) -> None:
     for report in failures:
         assert report["file"] == report["file_at_last"] == _THEIRS, where(report)
         assert "is not written over" in report["error_at_last"], where(report)
         assert _UNSAVED in report["left_at_last"], where(report)
 
 
-def killed(attempts, operation):
+def killed(attempts: Attempts, operation: str) -> list[Path]:
     """The datasets at which an operation was killed, by the call that it died at."""
     return sorted(path / "dataset.json" for path in attempts(operation, "KILL")[0].iterdir())
 
@@ -332,8 +344,8 @@ def killed(attempts, operation):
 @needs_strace
 @pytest.mark.parametrize(("operation", "new_revision"), [("save", 1), ("replace", 1)])
 def test_a_start_after_a_kill_finds_the_old_or_the_new_dataset_and_its_revision(
-    attempts, operation, new_revision, start
-):
+    attempts: Attempts, operation: str, new_revision: int, start: Start
+) -> None:
     seen = set()
     for path in killed(attempts, operation):
         manager = start(path)
@@ -353,7 +365,7 @@ def test_a_start_after_a_kill_finds_the_old_or_the_new_dataset_and_its_revision(
 
 
 @needs_strace
-def test_a_kill_while_theirs_is_written_over_loses_neither(attempts, start):
+def test_a_kill_while_theirs_is_written_over_loses_neither(attempts: Attempts, start: Start) -> None:
     seen = set()
     for path in killed(attempts, "overwrite"):
         kept = [each.read_text() for each in path.parent.glob("dataset.json.theirs-*")]
@@ -387,7 +399,7 @@ for name in ("ours", "ours too"):
 
 
 @pytest.fixture(scope="module")
-def calls(tmp_path_factory):
+def calls(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The system calls of a load and two saves of a private dataset, in a folder of the name `data`."""
     folder = tmp_path_factory.mktemp("calls") / "data"
     folder.mkdir()
@@ -401,7 +413,7 @@ def calls(tmp_path_factory):
 
 
 @needs_strace
-def test_a_save_is_durable_before_it_is_seen_and_the_state_file_is_first(calls):
+def test_a_save_is_durable_before_it_is_seen_and_the_state_file_is_first(calls: list[str]) -> None:
     found = [re.search(r"(fsync|rename)\(.*?([^/<\"]+)[>\"]\) += 0", line) for line in calls]
     order = [" ".join(each.groups()) for each in found if each]
     save = [
@@ -420,25 +432,25 @@ def test_a_save_is_durable_before_it_is_seen_and_the_state_file_is_first(calls):
 
 
 @needs_strace
-def test_a_private_dataset_is_private_from_the_first_moment_of_a_save(calls):
+def test_a_private_dataset_is_private_from_the_first_moment_of_a_save(calls: list[str]) -> None:
     modes = [re.search(r'/\.dataset\.json\.unfinished", .*O_CREAT.*, (\d+)\) += \d', line) for line in calls]
     assert [mode[1] for mode in modes if mode] == ["0600", "0600"]
 
 
 @needs_strace
-def test_a_save_does_not_read_what_is_in_place(calls):
+def test_a_save_does_not_read_what_is_in_place(calls: list[str]) -> None:
     """Reading it each time would tell as well whether something else changed it, at twice the price."""
     assert len([line for line in calls if '/dataset.json", O_RDONLY' in line]) == 1
 
 
-def mount(*arguments):
+def mount(*arguments: object) -> None:
     done = subprocess.run(["mount", *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"can't mount here: {done.stderr.strip()}")
 
 
 @pytest.fixture
-def disk(tmp_path):
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 MiB that holds at most 30 files."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -448,25 +460,25 @@ def disk(tmp_path):
 
 
 @pytest.fixture
-def path(disk):
+def path(disk: Path) -> Path:
     (disk / "dataset.json").write_text(_DATASET)
     return disk / "dataset.json"
 
 
-def fill(disk):
+def fill(disk: Path) -> None:
     with (disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(1024))
 
 
-def fill_with_names(disk):
+def fill_with_names(disk: Path) -> None:
     (disk / "filler").mkdir()
     with contextlib.suppress(OSError):
         for number in itertools.count():
             (disk / "filler" / str(number)).touch()
 
 
-def change_and_die(path):
+def change_and_die(path: Path) -> None:
     """Leave a change in the journal, and no file open: nothing could be mounted anew with one."""
     script = """
 import sys
@@ -479,25 +491,25 @@ manager.add_category({"name": "ours"})
     subprocess.run([sys.executable, "-c", script, path], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
 
 
-def names_on(disk):
+def names_on(disk: Path) -> set[str]:
     names = {each.relative_to(disk).as_posix() for each in disk.rglob("*") if "filler" not in each.parts}
     return without_journal(names)
 
 
-def make_read_only(disk):
+def make_read_only(disk: Path) -> None:
     mount("-o", "remount,ro", disk)
 
 
-def empty(disk):
+def empty(disk: Path) -> None:
     (disk / "filler").unlink()
 
 
-def empty_of_names(disk):
+def empty_of_names(disk: Path) -> None:
     for file in (disk / "filler").iterdir():
         file.unlink()
 
 
-def make_writable(disk):
+def make_writable(disk: Path) -> None:
     mount("-o", "remount,rw", disk)
 
 
@@ -515,8 +527,8 @@ every_disk = pytest.mark.parametrize(
 @needs_root
 @every_disk
 def test_a_save_on_a_broken_disk_loses_nothing_and_works_again_when_it_is_mended(
-    disk, path, start, break_it, mend_it, reason, full
-):
+    disk: Path, path: Path, start: Start, break_it: Change, mend_it: Change, reason: str, full: bool
+) -> None:
     change_and_die(path)
     manager = start(path)
     before = names_on(disk)
@@ -540,7 +552,9 @@ def test_a_save_on_a_broken_disk_loses_nothing_and_works_again_when_it_is_mended
 
 @needs_root
 @every_disk
-def test_a_replacement_on_a_broken_disk_leaves_memory_as_it_was(disk, path, start, break_it, mend_it, reason, full):
+def test_a_replacement_on_a_broken_disk_leaves_memory_as_it_was(
+    disk: Path, path: Path, start: Start, break_it: Change, mend_it: Change, reason: str, full: bool
+) -> None:
     manager = start(path)
     break_it(disk)
     with pytest.raises(SaveError, match=reason) as raised:
@@ -555,13 +569,13 @@ def test_a_replacement_on_a_broken_disk_leaves_memory_as_it_was(disk, path, star
 
 @needs_root
 @pytest.mark.parametrize("break_it", [fill, fill_with_names])
-def test_a_full_disk_keeps_nobody_from_reading(disk, path, start, break_it):
+def test_a_full_disk_keeps_nobody_from_reading(disk: Path, path: Path, start: Start, break_it: Change) -> None:
     break_it(disk)
     assert start(path).counts()["annotations"] == 1
 
 
 @needs_root
-def test_a_file_that_is_mounted_by_itself_is_not_written_in_place(tmp_path, start):
+def test_a_file_that_is_mounted_by_itself_is_not_written_in_place(tmp_path: Path, start: Start) -> None:
     """As containers do it: nothing can be renamed over a file that is a mount point."""
     source, path = tmp_path / "source.json", tmp_path / "dataset.json"
     source.write_text(_DATASET)

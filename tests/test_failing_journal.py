@@ -232,7 +232,7 @@ def test_a_start_after_a_kill_finds_what_was_acknowledged_and_no_part_of_what_wa
 
 def states(tried: Tried) -> list[Report]:
     """The attempts that left different files, one of each."""
-    found = {}
+    found: dict[tuple[str, int], Report] = {}
     for attempt in tried.attempts:
         folder = tried.folder / attempt["name"]
         files = sorted(each for each in folder.rglob("*") if each.is_file())

@@ -8,31 +8,36 @@ import os
 import shutil
 import signal
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from conftest import OpenDataset
 from tracing import needs_strace, run_traced
 
 from cocoannot.errors import DatasetError, FileChanged, SaveError
 from cocoannot.files.conflicts import load_file
 from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.manager import DatasetManager
 from cocoannot.store.memory.maintenance import MemoryMaintenance
+
+Change = Callable[[Path], object]
 
 THEIRS = '{"images": [], "annotations": [], "categories": [{"id": 9, "name": "theirs"}]}'
 
 
 @pytest.fixture
-def folder(dataset_path):
+def folder(dataset_path: Path) -> Path:
     return dataset_path.with_name("dataset.json.cocoannot")
 
 
 @pytest.fixture
-def unsaved(folder):
+def unsaved(folder: Path) -> Path:
     return folder / "unsaved.json"
 
 
 @pytest.fixture
-def conflict(manager, dataset_path):
+def conflict(manager: DatasetManager, dataset_path: Path) -> DatasetManager:
     """A manager with a category that the file does not have, and the file of somebody else."""
     manager.add_category({"name": "ours"})
     dataset_path.write_text(THEIRS)
@@ -41,26 +46,26 @@ def conflict(manager, dataset_path):
     return manager
 
 
-def write_in_place(path):
+def write_in_place(path: Path) -> None:
     path.write_text(THEIRS)
 
 
-def rename_over(path):
+def rename_over(path: Path) -> None:
     path.with_name("new.json").write_text(THEIRS)
     path.with_name("new.json").rename(path)
 
 
-def write_in_place_with_the_old_times(path):
+def write_in_place_with_the_old_times(path: Path) -> None:
     times = path.stat()
     path.write_text(THEIRS)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def names_in(path):
+def names_in(path: Path) -> list[str]:
     return [category["name"] for category in json.loads(path.read_text())["categories"]]
 
 
-def category_names(manager):
+def category_names(manager: DatasetManager) -> list[str]:
     return [category["name"] for category in manager.get_categories()]
 
 
@@ -75,7 +80,9 @@ def others(path):
 
 
 @pytest.mark.parametrize("change", [write_in_place, rename_over, write_in_place_with_the_old_times])
-def test_a_file_that_something_else_changed_is_not_written_over(manager, dataset_path, change):
+def test_a_file_that_something_else_changed_is_not_written_over(
+    manager: DatasetManager, dataset_path: Path, change: Change
+) -> None:
     manager.add_category({"name": "ours"})
     change(dataset_path)
     with pytest.raises(FileChanged, match=r"something else changed .*dataset\.json, so it is not written over"):
@@ -84,7 +91,9 @@ def test_a_file_that_something_else_changed_is_not_written_over(manager, dataset
     assert others(dataset_path) == []
 
 
-def test_a_file_that_something_else_changed_after_a_save_is_not_written_over(manager, dataset_path):
+def test_a_file_that_something_else_changed_after_a_save_is_not_written_over(
+    manager: DatasetManager, dataset_path: Path
+) -> None:
     manager.add_category({"name": "ours"})
     manager.save()
     dataset_path.write_text(THEIRS)
@@ -94,13 +103,15 @@ def test_a_file_that_something_else_changed_after_a_save_is_not_written_over(man
     assert dataset_path.read_text() == THEIRS
 
 
-def test_a_file_that_something_else_changes_while_it_is_saved_is_not_written_over(dataset_path, tmp_path):
+def test_a_file_that_something_else_changes_while_it_is_saved_is_not_written_over(
+    dataset_path: Path, tmp_path: Path
+) -> None:
     """The block that is being written changes the file: after the first look at it, before the second."""
     dataset_path.write_text("old")
     file = DatasetFile(dataset_path)
     load_file(file)
 
-    def blocks():
+    def blocks() -> Iterator[bytes]:
         yield b"ours"
         dataset_path.write_text(THEIRS)
 
@@ -110,46 +121,48 @@ def test_a_file_that_something_else_changes_while_it_is_saved_is_not_written_ove
     assert others(dataset_path) == []
 
 
-def touch(path):
+def touch(path: Path) -> None:
     os.utime(path, ns=(1, 1))
 
 
-def write_the_same(path):
+def write_the_same(path: Path) -> None:
     path.write_bytes(path.read_bytes())
 
 
-def rename_a_copy_over(path):
+def rename_a_copy_over(path: Path) -> None:
     shutil.copyfile(path, path.with_name("copy.json"))
     path.with_name("copy.json").rename(path)
 
 
-def make_private(path):
+def make_private(path: Path) -> None:
     path.chmod(0o600)
 
 
 @pytest.mark.parametrize("change", [touch, write_the_same, rename_a_copy_over, make_private])
-def test_a_file_with_the_content_that_it_had_is_saved_over(manager, dataset_path, change):
+def test_a_file_with_the_content_that_it_had_is_saved_over(
+    manager: DatasetManager, dataset_path: Path, change: Change
+) -> None:
     manager.add_category({"name": "ours"})
     change(dataset_path)
     assert manager.save()
     assert names_in(dataset_path)[-1] == "ours"
 
 
-def test_a_file_that_was_deleted_is_saved_anew(manager, dataset_path):
+def test_a_file_that_was_deleted_is_saved_anew(manager: DatasetManager, dataset_path: Path) -> None:
     manager.add_category({"name": "ours"})
     dataset_path.unlink()
     assert manager.save()
     assert names_in(dataset_path)[-1] == "ours"
 
 
-def test_a_folder_that_was_deleted_is_made_anew(manager, dataset_path, folder):
+def test_a_folder_that_was_deleted_is_made_anew(manager: DatasetManager, dataset_path: Path, folder: Path) -> None:
     manager.add_category({"name": "ours"})
     shutil.rmtree(folder)
     assert manager.save()
     assert (folder / "state.json").exists()
 
 
-def test_changes_stay_pending_in_a_conflict(conflict):
+def test_changes_stay_pending_in_a_conflict(conflict: DatasetManager) -> None:
     assert conflict.changes.summary() == "1 category(ies) added"
     assert conflict.store.unsaved_since() is not None
     assert category_names(conflict)[-1] == "ours"
@@ -161,7 +174,7 @@ def test_a_conflict_keeps_ours_in_unsaved_json(conflict, unsaved):
     assert [path.name for path in unsaved.parent.iterdir() if "unfinished" in path.name] == []
 
 
-def test_unsaved_json_is_written_once_for_each_revision(conflict, unsaved):
+def test_unsaved_json_is_written_once_for_each_revision(conflict: DatasetManager, unsaved: Path) -> None:
     written = unsaved.stat()
     with pytest.raises(FileChanged):
         conflict.save()
@@ -172,7 +185,7 @@ def test_unsaved_json_is_written_once_for_each_revision(conflict, unsaved):
     assert names_in(unsaved)[-2:] == ["ours", "ours too"]
 
 
-def test_unsaved_json_is_as_private_as_the_dataset(manager, dataset_path, unsaved):
+def test_unsaved_json_is_as_private_as_the_dataset(manager: DatasetManager, dataset_path: Path, unsaved: Path) -> None:
     dataset_path.chmod(0o600)
     manager.add_category({"name": "ours"})
     dataset_path.write_text(THEIRS)
@@ -190,7 +203,9 @@ def test_status_shows_the_conflict_until_it_is_resolved(conflict, dataset_path):
     assert conflict.store.status().last_error is None
 
 
-def test_a_failure_that_comes_back_is_logged_once(conflict, dataset_path, caplog):
+def test_a_failure_that_comes_back_is_logged_once(
+    conflict: DatasetManager, dataset_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The fixture's failure is the first one, logged before `caplog` is cleared."""
     caplog.clear()
     with caplog.at_level(logging.ERROR):
@@ -206,7 +221,9 @@ def test_a_failure_that_comes_back_is_logged_once(conflict, dataset_path, caplog
     assert caplog.messages == [str(raised.value)]
 
 
-def test_a_copy_that_cannot_be_kept_is_said_and_tried_again(manager, dataset_path, unsaved, caplog):
+def test_a_copy_that_cannot_be_kept_is_said_and_tried_again(
+    manager: DatasetManager, dataset_path: Path, unsaved: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     manager.add_category({"name": "ours"})
     dataset_path.write_text(THEIRS)
     unsaved.mkdir(parents=True)
@@ -221,7 +238,9 @@ def test_a_copy_that_cannot_be_kept_is_said_and_tried_again(manager, dataset_pat
     assert names_in(unsaved)[-1] == "ours"
 
 
-def test_a_replacement_that_meets_a_conflict_changes_nothing_and_keeps_what_was_pending(manager, dataset_path, unsaved):
+def test_a_replacement_that_meets_a_conflict_changes_nothing_and_keeps_what_was_pending(
+    manager: DatasetManager, dataset_path: Path, unsaved: Path
+) -> None:
     manager.add_category({"name": "ours"})
     dataset_path.write_text(THEIRS)
     with pytest.raises(FileChanged):
@@ -232,7 +251,9 @@ def test_a_replacement_that_meets_a_conflict_changes_nothing_and_keeps_what_was_
     assert unsaved.read_bytes() == b"".join(manager.store.export().blocks)
 
 
-def test_a_replacement_that_meets_a_conflict_with_nothing_pending_keeps_no_copy(manager, dataset_path, unsaved):
+def test_a_replacement_that_meets_a_conflict_with_nothing_pending_keeps_no_copy(
+    manager: DatasetManager, dataset_path: Path, unsaved: Path
+) -> None:
     dataset_path.write_text(THEIRS)
     with pytest.raises(FileChanged):
         manager.set_annotations([])
@@ -240,7 +261,9 @@ def test_a_replacement_that_meets_a_conflict_with_nothing_pending_keeps_no_copy(
     assert not manager.save()
 
 
-def test_overwriting_saves_ours_and_keeps_theirs_beside_it(conflict, dataset_path, unsaved):
+def test_overwriting_saves_ours_and_keeps_theirs_beside_it(
+    conflict: DatasetManager, dataset_path: Path, unsaved: Path
+) -> None:
     dataset_path.chmod(0o600)
     saved = conflict.store.save(overwrite=True)
     assert saved.summary == "1 category(ies) added"
@@ -262,7 +285,9 @@ def test_overwriting_twice_in_a_second_keeps_both_of_theirs(conflict, dataset_pa
     assert second.kept.read_text() == THEIRS + "\n"
 
 
-def test_overwriting_where_there_is_no_conflict_keeps_nothing_aside(manager, dataset_path):
+def test_overwriting_where_there_is_no_conflict_keeps_nothing_aside(
+    manager: DatasetManager, dataset_path: Path
+) -> None:
     manager.add_category({"name": "ours"})
     assert manager.store.save(overwrite=True).kept is None
     assert others(dataset_path) == []
@@ -277,7 +302,9 @@ def test_saving_goes_on_after_an_overwrite(conflict, dataset_path, open_dataset)
     assert again.revision == 2
 
 
-def test_a_conflict_is_over_where_the_file_is_put_back(manager, dataset_path, unsaved):
+def test_a_conflict_is_over_where_the_file_is_put_back(
+    manager: DatasetManager, dataset_path: Path, unsaved: Path
+) -> None:
     before = dataset_path.read_bytes()
     manager.add_category({"name": "ours"})
     dataset_path.write_text(THEIRS)
@@ -290,8 +317,8 @@ def test_a_conflict_is_over_where_the_file_is_put_back(manager, dataset_path, un
 
 
 def test_a_start_with_unsaved_changes_of_a_conflict_is_refused_and_says_how_to_choose(
-    conflict, open_dataset, dataset_path, unsaved
-):
+    conflict: DatasetManager, open_dataset: OpenDataset, dataset_path: Path, unsaved: Path
+) -> None:
     with pytest.raises(DatasetError) as raised:
         open_dataset()
     for text in (str(dataset_path), str(unsaved), "--on-conflict overwrite`", "--on-conflict theirs`"):
@@ -333,7 +360,7 @@ def test_choosing_never_writes_over_what_was_kept_before(conflict, dataset_path,
     assert dataset_path.with_name(name).read_text() == "precious"
 
 
-def test_choosing_ours_keeps_the_mode_of_the_dataset(manager, dataset_path):
+def test_choosing_ours_keeps_the_mode_of_the_dataset(manager: DatasetManager, dataset_path: Path) -> None:
     dataset_path.chmod(0o660)
     manager.add_category({"name": "ours"})
     dataset_path.write_text(THEIRS)
@@ -343,19 +370,23 @@ def test_choosing_ours_keeps_the_mode_of_the_dataset(manager, dataset_path):
     assert [stat.S_IMODE(path.stat().st_mode) for path in (dataset_path, kept)] == [0o660, 0o660]
 
 
-def test_choosing_ours_where_theirs_was_deleted_keeps_nothing_aside(conflict, dataset_path):
+def test_choosing_ours_where_theirs_was_deleted_keeps_nothing_aside(
+    conflict: DatasetManager, dataset_path: Path
+) -> None:
     dataset_path.unlink()
     assert resolve(dataset_path, "overwrite") == []
     assert names_in(dataset_path)[-1] == "ours"
     assert others(dataset_path) == []
 
 
-def test_choosing_fails_where_there_is_nothing_to_choose(manager, dataset_path):
+def test_choosing_fails_where_there_is_nothing_to_choose(manager: DatasetManager, dataset_path: Path) -> None:
     with pytest.raises(DatasetError, match="there is no conflict to settle"):
         resolve(dataset_path, "overwrite")
 
 
-def test_choosing_says_the_reason_where_the_disk_fails(conflict, dataset_path, unsaved):
+def test_choosing_says_the_reason_where_the_disk_fails(
+    conflict: DatasetManager, dataset_path: Path, unsaved: Path
+) -> None:
     dataset_path.unlink()
     dataset_path.mkdir()
     with pytest.raises(SaveError, match="Is a directory; both versions are still there"):
@@ -382,8 +413,8 @@ except FileChanged:
 
 @needs_strace
 def test_unsaved_json_of_a_process_that_died_before_clearing_up_is_cleared(
-    manager, open_dataset, dataset_path, unsaved
-):
+    manager: DatasetManager, open_dataset: OpenDataset, dataset_path: Path, unsaved: Path
+) -> None:
     kill = ["-P", str(unsaved), "-e", "trace=unlink", "-e", "inject=unlink:signal=SIGKILL"]
     assert run_traced(_OVERWRITE, dataset_path, THEIRS, options=kill).returncode == -signal.SIGKILL
     assert unsaved.exists()

@@ -16,6 +16,8 @@ from api_client import openapi
 from PIL import Image
 from servers import serve
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "token-of-this-test"
 PACKAGE = "generated_cocoannot_client"
 CONFIG = {

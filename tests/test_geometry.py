@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +26,8 @@ from cocoannot.coco.geometry import (
     measure_segmentation,
 )
 from cocoannot.errors import InvalidRecord
+
+Mask = npt.NDArray[np.uint8]
 
 HUGE = 10**5000  # more digits than Python turns into text
 HUGE_IMAGE = pytest.param(HUGE, 3, id="huge")
@@ -67,7 +72,7 @@ anything = st.recursive(
 )
 
 
-def refused(call, *args):
+def refused(call: Callable[..., object], *args: object) -> dict[str, list[str]]:
     with pytest.raises(InvalidRecord) as caught:
         call(*args)
     return caught.value.errors
@@ -106,7 +111,7 @@ def test_polygon_has_the_area_and_bbox_of_a_published_file():
     assert measured.bbox == pytest.approx([577.41, 6.38, 15.41, 79.72])
 
 
-def test_areas_of_polygons_add_up_and_one_bbox_holds_them_all():
+def test_areas_of_polygons_add_up_and_one_bbox_holds_them_all() -> None:
     square, triangle = [10, 20, 14, 20, 14, 24, 10, 24], [1.5, 50, 1.5, 60, 3.5, 50]
     assert measure_segmentation([square, triangle], 480, 640) == Measured(26.0, [1.5, 20, 12.5, 40])
 
@@ -201,22 +206,22 @@ def test_many_polygons_are_measured_together():
     assert measure_segmentation([*squares, outline(0, 0, 29, 29)], None, None).area == 29 * 29
 
 
-def test_polygons_need_no_image_size():
+def test_polygons_need_no_image_size() -> None:
     assert measure_segmentation([[0, 0, 4, 0, 4, 4]], None, None) == Measured(8.0, [0, 0, 4, 4])
 
 
-def test_area_of_polygons_is_a_float_and_their_bbox_keeps_integers():
+def test_area_of_polygons_is_a_float_and_their_bbox_keeps_integers() -> None:
     assert json.dumps(measure_segmentation([[10, 20, 14, 20, 14, 24]], 480, 640)) == "[8.0, [10, 20, 4, 4]]"
 
 
-def test_a_small_polygon_far_out_keeps_its_digits():
+def test_a_small_polygon_far_out_keeps_its_digits() -> None:
     x = y = 131_000.7
     right, bottom = x + 0.01, y + 0.01
     area = measure_segmentation([[x, y, right, y, right, bottom, x, bottom]], 480, 640).area
     assert area == pytest.approx((right - x) * (bottom - y), rel=1e-12)
 
 
-def test_coordinates_may_go_up_to_the_limit():
+def test_coordinates_may_go_up_to_the_limit() -> None:
     n = COORDINATE_LIMIT
     assert measure_segmentation([[-n, -n, n, -n, n, n, -n, n]], 480, 640) == Measured(
         4.0 * n * n, [-n, -n, 2 * n, 2 * n]
@@ -224,7 +229,7 @@ def test_coordinates_may_go_up_to_the_limit():
 
 
 @given(st.lists(polygons, min_size=1, max_size=3))
-def test_every_vertex_is_in_the_bbox_and_the_area_is_finite(segmentation):
+def test_every_vertex_is_in_the_bbox_and_the_area_is_finite(segmentation: Any) -> None:
     area, (x, y, width, height) = measure_segmentation(segmentation, None, None)
     assert math.isfinite(area)
     assert area >= 0
@@ -235,7 +240,9 @@ def test_every_vertex_is_in_the_bbox_and_the_area_is_finite(segmentation):
 
 
 @given(polygons, st.integers(0, 11))
-def test_area_of_a_polygon_does_not_depend_on_where_it_starts_or_which_way_it_goes(polygon, start):
+def test_area_of_a_polygon_does_not_depend_on_where_it_starts_or_which_way_it_goes(
+    polygon: list[float], start: int
+) -> None:
     vertices = [polygon[i : i + 2] for i in range(0, len(polygon), 2)]
     turned = [n for vertex in reversed([*vertices[start:], *vertices[:start]]) for n in vertex]
     area = measure_segmentation([polygon], None, None).area
@@ -243,14 +250,14 @@ def test_area_of_a_polygon_does_not_depend_on_where_it_starts_or_which_way_it_go
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 30), st.integers(1, 30))
-def test_area_and_bbox_of_a_rectangle_are_those_of_its_pixels(x, y, width, height):
+def test_area_and_bbox_of_a_rectangle_are_those_of_its_pixels(x: int, y: int, width: int, height: int) -> None:
     polygon = [x, y, x + width, y, x + width, y + height, x, y + height]
     painted = oracle.frPyObjects([polygon], 64, 64)[0]
     assert measure_segmentation([polygon], 64, 64) == (oracle.area(painted), oracle.toBbox(painted).tolist())
 
 
 @given(masks)
-def test_rle_has_the_area_and_bbox_that_pycocotools_gives(mask):
+def test_rle_has_the_area_and_bbox_that_pycocotools_gives(mask: Mask) -> None:
     encoded = oracle.encode(np.asfortranarray(mask))
     height, width = mask.shape
     segmentation = {"size": [height, width], "counts": encoded["counts"].decode()}
@@ -258,63 +265,63 @@ def test_rle_has_the_area_and_bbox_that_pycocotools_gives(mask):
     assert measure_segmentation(segmentation, height, width) == expected
 
 
-def test_rle_of_a_list_gives_integers_as_published_crowds_have():
+def test_rle_of_a_list_gives_integers_as_published_crowds_have() -> None:
     segmentation = {"size": [4, 3], "counts": [5, 2, 5]}
     assert json.dumps(measure_segmentation(segmentation, 4, 3)) == "[2, [1, 1, 1, 2]]"
 
 
-def test_other_keys_and_integral_floats_in_rle_are_let_be():
+def test_other_keys_and_integral_floats_in_rle_are_let_be() -> None:
     segmentation = {"size": [4.0, 3.0], "counts": [5.0, 2.0, 5.0], "tool": "brush"}
     assert measure_segmentation(segmentation, 4, 3) == Measured(2, [1, 1, 1, 2])
 
 
 @pytest.mark.parametrize("segmentation", [None, True, 5, "5", (), []])
-def test_segmentation_that_is_neither_polygons_nor_rle_is_refused(segmentation):
+def test_segmentation_that_is_neither_polygons_nor_rle_is_refused(segmentation: Any) -> None:
     assert list(refused(measure_segmentation, segmentation, 4, 3)) == ["segmentation"]
 
 
 @pytest.mark.parametrize("part", [None, 5, "5", {}, [], [1, 2, 3, 4], [1, 2, 3, 4, 5, 6, 7], [[1, 2], [3, 4], [5, 6]]])
-def test_a_polygon_that_is_none_is_refused_by_its_position(part):
+def test_a_polygon_that_is_none_is_refused_by_its_position(part: object) -> None:
     assert list(refused(measure_segmentation, [[0, 0, 4, 0, 4, 4], part], 4, 3)) == ["segmentation.1"]
 
 
 @pytest.mark.parametrize("value", NOT_COORDINATES)
 @pytest.mark.parametrize("position", [0, 5])
-def test_a_polygon_with_a_value_that_is_no_coordinate_is_refused(value, position):
-    polygon = [0, 0, 4, 0, 4, 4]
+def test_a_polygon_with_a_value_that_is_no_coordinate_is_refused(value: object, position: int) -> None:
+    polygon: list[object] = [0, 0, 4, 0, 4, 4]
     polygon[position] = value
     text = "must be finite numbers from -131070 to 131070 pixels"
     assert refused(measure_segmentation, [polygon], 4, 3) == {"segmentation.0": [text]}
 
 
 @pytest.mark.parametrize("size", [None, 12, [], [4], [3, 4], [4, 3, 1], ["4", "3"], [4.5, 3], [HUGE, 3], [4, None]])
-def test_rle_of_another_size_than_the_image_is_refused(size):
+def test_rle_of_another_size_than_the_image_is_refused(size: object) -> None:
     errors = refused(measure_segmentation, {"size": size, "counts": [12]}, 4, 3)
     assert errors == {"segmentation.size": ["must be [4, 3], the height and width of the image"]}
 
 
-def test_true_is_not_a_side_of_length_one():
+def test_true_is_not_a_side_of_length_one() -> None:
     assert list(refused(measure_segmentation, {"size": [True, 1], "counts": [1]}, 1, 1)) == ["segmentation.size"]
 
 
 @pytest.mark.parametrize("counts", [None, 12, {}, [], "", [13], [True, 11], [HUGE], "o", "\ud800"])
-def test_rle_with_counts_that_are_no_mask_is_refused(counts):
+def test_rle_with_counts_that_are_no_mask_is_refused(counts: object) -> None:
     assert list(refused(measure_segmentation, {"size": [4, 3], "counts": counts}, 4, 3)) == ["segmentation.counts"]
 
 
-def test_rle_without_its_keys_is_refused_with_each_that_is_missing():
+def test_rle_without_its_keys_is_refused_with_each_that_is_missing() -> None:
     errors = refused(measure_segmentation, {}, 4, 3)
     assert errors == {"segmentation.size": ["is missing"], "segmentation.counts": ["is missing"]}
 
 
 @pytest.mark.parametrize(("height", "width"), [(None, None), (None, 3), (4, None), (0, 3), (4, -3), HUGE_IMAGE])
-def test_rle_is_refused_where_the_image_has_no_usable_size(height, width):
+def test_rle_is_refused_where_the_image_has_no_usable_size(height: int, width: int) -> None:
     errors = refused(measure_segmentation, {"size": [height, width], "counts": [12]}, height, width)
     assert "no usable height and width" in errors["segmentation"][0]
 
 
 @given(anything)
-def test_whatever_the_segmentation_it_is_measured_or_refused(segmentation):
+def test_whatever_the_segmentation_it_is_measured_or_refused(segmentation: Any) -> None:
     try:
         area, bbox = measure_segmentation(segmentation, 4, 3)
     except InvalidRecord:
@@ -322,69 +329,69 @@ def test_whatever_the_segmentation_it_is_measured_or_refused(segmentation):
     assert all(map(math.isfinite, [area, *bbox]))
 
 
-def test_bbox_stays_as_given_and_its_area_is_width_times_height():
+def test_bbox_stays_as_given_and_its_area_is_width_times_height() -> None:
     assert json.dumps(measure_bbox([10, 20.5, 4, 3])) == "[12, [10, 20.5, 4, 3]]"
     assert json.dumps(measure_bbox([-10, 0, 4, 2.5])) == "[10.0, [-10, 0, 4, 2.5]]"
 
 
 @pytest.mark.parametrize("bbox", [None, 5, "abcd", {}, [], [1, 2, 3], [1, 2, 3, 4, 5], [[1, 2], [3, 4]]])
-def test_bbox_that_is_not_four_numbers_is_refused(bbox):
+def test_bbox_that_is_not_four_numbers_is_refused(bbox: Any) -> None:
     assert "four numbers" in refused(measure_bbox, bbox)["bbox"][0]
 
 
 @pytest.mark.parametrize("value", NOT_COORDINATES)
 @pytest.mark.parametrize("position", range(4))
-def test_bbox_with_a_value_that_is_no_coordinate_is_refused(value, position):
-    bbox = [1, 1, 1, 1]
+def test_bbox_with_a_value_that_is_no_coordinate_is_refused(value: object, position: int) -> None:
+    bbox: list[object] = [1, 1, 1, 1]
     bbox[position] = value
     assert "finite numbers" in refused(measure_bbox, bbox)["bbox"][0]
 
 
 @pytest.mark.parametrize("bbox", [[1, 2, 0, 4], [1, 2, 3, 0.0], [1, 2, -3, 4], [1, 2, 3, -4]])
-def test_bbox_without_extent_is_refused(bbox):
+def test_bbox_without_extent_is_refused(bbox: Any) -> None:
     assert "greater than 0" in refused(measure_bbox, bbox)["bbox"][0]
 
 
 @pytest.mark.parametrize("bbox", [[131_070, 0, 1, 1], [0, 100_000.5, 1, 100_000]])
-def test_bbox_that_reaches_beyond_the_limit_is_refused(bbox):
+def test_bbox_that_reaches_beyond_the_limit_is_refused(bbox: Any) -> None:
     assert "at most 131070 pixels" in refused(measure_bbox, bbox)["bbox"][0]
 
 
-def test_bbox_may_reach_the_limit():
+def test_bbox_may_reach_the_limit() -> None:
     assert measure_bbox([131_069, 0, 1, 131_070]).area == 131_070
 
 
-def test_keypoints_that_are_labelled_are_counted_hidden_or_not():
+def test_keypoints_that_are_labelled_are_counted_hidden_or_not() -> None:
     assert count_keypoints([5, 6, 2, 0, 0, 0, 7.5, 8.5, 1], 3) == 2
     assert count_keypoints([5, 6, 2.0], None) == 1
 
 
 @given(st.lists(st.tuples(coordinates, coordinates, st.sampled_from([0, 1, 2]))))
-def test_number_of_keypoints_is_that_of_flags_above_zero(keypoints):
+def test_number_of_keypoints_is_that_of_flags_above_zero(keypoints: Any) -> None:
     flat = [number for keypoint in keypoints for number in keypoint]
     labelled = [keypoint for keypoint in keypoints if keypoint[2] != 0]
     assert count_keypoints(flat, len(keypoints)) == count_keypoints(flat, None) == len(labelled)
 
 
 @pytest.mark.parametrize("keypoints", [None, 5, "abc", {}, [1], [1, 2, 2, 4], [1, 2, 2, 4, 5]])
-def test_keypoints_that_are_not_threes_are_refused(keypoints):
+def test_keypoints_that_are_not_threes_are_refused(keypoints: Any) -> None:
     assert "three numbers for each" in refused(count_keypoints, keypoints, None)["keypoints"][0]
 
 
 @pytest.mark.parametrize("expected", [0, 1, 3])
-def test_keypoints_in_another_number_than_the_category_defines_are_refused(expected):
+def test_keypoints_in_another_number_than_the_category_defines_are_refused(expected: int) -> None:
     errors = refused(count_keypoints, [1, 2, 2, 4, 5, 2], expected)
     assert errors == {"keypoints": [f"has 2 keypoints, and the category defines {expected}"]}
 
 
 @pytest.mark.parametrize("value", NOT_COORDINATES)
 @pytest.mark.parametrize("position", range(3))
-def test_keypoints_with_a_value_that_is_no_coordinate_are_refused(value, position):
-    keypoints = [1, 2, 2]
+def test_keypoints_with_a_value_that_is_no_coordinate_are_refused(value: object, position: int) -> None:
+    keypoints: list[object] = [1, 2, 2]
     keypoints[position] = value
     assert "finite numbers" in refused(count_keypoints, keypoints, 1)["keypoints"][0]
 
 
 @pytest.mark.parametrize("flag", [-1, 3, 0.5, 1.5])
-def test_keypoints_with_an_unknown_flag_are_refused(flag):
+def test_keypoints_with_an_unknown_flag_are_refused(flag: float) -> None:
     assert refused(count_keypoints, [1, 2, 2, 4, 5, flag], 2) == {"keypoints": ["v must be 0, 1 or 2"]}

@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -20,6 +21,8 @@ from servers import ANNOTATION, GUNICORN, Server, annotation_ids, half_sent, ref
 
 from cocoannot.files.atomic import Stamp
 from cocoannot.files.lock import find_owner
+
+pytestmark = pytest.mark.slow
 
 SAVED_LAST = "Dataset saved on shutdown"
 
@@ -122,13 +125,16 @@ def test_reload_while_annotations_are_added_loses_none(dataset: Path) -> None:
         while not enough.is_set():
             acknowledged.append(server.add_stubbornly())
 
+    def more_than(count: int) -> Callable[[], bool]:
+        return lambda: len(acknowledged) > count
+
     with serve(dataset) as server:
         threads = [threading.Thread(target=add, args=(server,)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for _ in range(2):
-            worker, so_far = server.worker, len(acknowledged)
-            until(lambda so_far=so_far: len(acknowledged) > so_far + 20, "annotations are added")
+            worker = server.worker
+            until(more_than(len(acknowledged) + 20), "annotations are added")
             server.signal(signal.SIGHUP)
             server.wait_until_ready(but=worker)
         enough.set()

@@ -10,7 +10,7 @@ import pytest
 from cocoannot.files.hashing import Block, Hashing
 
 MEGABYTE = bytes(range(256)) * 4096
-LONG = [b"head", *[memoryview(MEGABYTE)[number:] for number in range(20)], b"", b"tail"]
+LONG: list[Block] = [b"head", *[memoryview(MEGABYTE)[number:] for number in range(20)], b"", b"tail"]
 
 
 def expected(blocks: list[Block]) -> tuple[int, str]:

@@ -22,6 +22,8 @@ from servers import ANNOTATION, Server, connect, exchange, half_sent, read_reply
 
 from cocoannot.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 MEBIBYTE = 1024 * 1024
 JSON = "Content-Type: application/json"
 STALLED = "Closing a connection that stalled"

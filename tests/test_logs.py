@@ -27,6 +27,8 @@ from werkzeug.wsgi import FileWrapper
 
 from cocoannot.logs import LineHandler, batch_access_lines, flush, flush_due, formatter
 
+pytestmark = pytest.mark.slow
+
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 ACCESS = "cocoannot.access"
 PICTURE = bytes.fromhex(

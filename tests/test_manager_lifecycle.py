@@ -441,7 +441,7 @@ def test_saves_during_mutations_write_consistent_documents(
 
     with ThreadPoolExecutor(4) as pool:
         workers = [pool.submit(work) for _ in range(4)]
-        counts = []
+        counts: list[int] = []
         try:
             while len(counts) < 20:
                 if manager.save():

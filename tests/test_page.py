@@ -1,7 +1,5 @@
 """The annotator page in a real browser, on a real server: what people do, and what is in the file then."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -21,7 +19,7 @@ from servers import ROOT, Server, send, serve, until
 
 from cocoannot.settings import Settings
 
-pytestmark = needs_browser
+pytestmark = [pytest.mark.slow, needs_browser]
 
 POLYGON = [100.25, 100.123456, 200.5, 100.0, 200.0, 200.0, 100.0, 200.0]
 DATASET: dict[str, Any] = {

@@ -526,7 +526,7 @@ fcntl.ioctl(os.open(folder, os.O_RDONLY), 0x8004587D, struct.pack("I", 2))
 
 
 def test_line_that_is_written_during_the_last_fsync_of_its_segment_is_durable_with_the_next(disk: Disk) -> None:
-    command = [sys.executable, "-c", _WRITE_DURING_AN_FSYNC, disk.folder]
+    command = [sys.executable, "-c", _WRITE_DURING_AN_FSYNC, str(disk.folder)]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("3\n", "")
     disk.boot()

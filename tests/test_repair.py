@@ -7,14 +7,19 @@ import io
 import json
 import logging
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 
+from cocoannot.check.checked import Checked
 from cocoannot.check.dataset_check import check_dataset
 from cocoannot.check.findings import Findings
 from cocoannot.check.repair import Repaired, write_repaired
@@ -22,6 +27,8 @@ from cocoannot.cli.check import check
 from cocoannot.errors import SaveError
 from cocoannot.extension import Cocoannot
 from cocoannot.manager import DatasetManager
+
+Step = tuple[str, int, object]
 
 UNREPAIRABLE = {
     "bad_size",
@@ -40,22 +47,22 @@ UNREPAIRABLE = {
 }
 
 
-def run(*arguments):
+def run(*arguments: object) -> Result:
     app = Flask("tests")
     Cocoannot().init_app(app)
     return app.test_cli_runner().invoke(check, list(map(str, arguments)))
 
 
-def checked(path):
+def checked(path: Path) -> tuple[Checked | None, Findings]:
     findings = Findings()
     return check_dataset(path.read_bytes(), findings), findings
 
 
-def kinds_of(path):
+def kinds_of(path: Path) -> set[str]:
     return {problem.kind for problem in checked(path)[1].problems}
 
 
-def fixed(path, content):
+def fixed(path: Path, content: object) -> tuple[Any, list[tuple[Any, str, Any]]]:
     """Write `content` to `path`, repair it; returns the copy as JSON and what it lost (kinds, field, record)."""
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
     out = path.with_name("fixed.json")
@@ -68,7 +75,7 @@ def fixed(path, content):
     return json.loads(out.read_bytes()), [(each.kinds, each.part, json.loads(each.text)) for each in lost]
 
 
-def loads_without_warnings(path):
+def loads_without_warnings(path: Path) -> bool:
     manager = DatasetManager()
     manager.load(path)
     assert manager.store.status().warnings == []
@@ -78,15 +85,16 @@ def loads_without_warnings(path):
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     return tmp_path / "dataset.json"
 
 
-def first_of(dataset):
-    return dataset["annotations"][0]
+def first_of(dataset: dict[str, Any]) -> dict[str, Any]:
+    annotation: dict[str, Any] = dataset["annotations"][0]
+    return annotation
 
 
-def test_right_file_is_copied_byte_for_byte(path, small):
+def test_right_file_is_copied_byte_for_byte(path: Path, small: dict[str, Any]) -> None:
     small["info"]["more than one block"] = "x" * 3_000_000
     path.write_bytes(json.dumps(small, indent=1).replace("\n", "\r\n").encode("utf-8-sig"))
     result = run(path, "--fix", path.with_name("out.json"))
@@ -94,11 +102,12 @@ def test_right_file_is_copied_byte_for_byte(path, small):
     assert not Repaired(path.with_name("out.json")).originals_path.exists()
 
 
-def test_records_that_need_no_repair_keep_their_text(path, small):
+def test_records_that_need_no_repair_keep_their_text(path: Path, small: dict[str, Any]) -> None:
     first_of(small)["area"] = 5
     text = json.dumps(small, indent=3)
     path.write_text(text)
     outcome, _ = checked(path)
+    assert outcome is not None
     write_repaired(outcome, path, path.with_name("out.json"))
     start = text.index("{", text.index('"annotations"'))
     end = text.index("}", start) + 1
@@ -107,27 +116,27 @@ def test_records_that_need_no_repair_keep_their_text(path, small):
     assert json.loads(copy[start : -len(text[end:])]) == {**first_of(small), "area": 100.0}
 
 
-def test_stale_and_missing_numbers_are_computed(path, small):
+def test_stale_and_missing_numbers_are_computed(path: Path, small: dict[str, Any]) -> None:
     first_of(small).update(area=float("nan"), bbox=[0, 0, float("inf"), 1], keypoints=[1, 2, 2], num_keypoints=3)
     copy, lost = fixed(path, small)
     assert first_of(copy) == {**first_of(small), "area": 100.0, "bbox": [10, 10, 10, 10], "num_keypoints": 1}
     assert lost == []
 
 
-def test_numbers_that_are_not_finite_leave_and_their_neighbours_stay(path, small):
+def test_numbers_that_are_not_finite_leave_and_their_neighbours_stay(path: Path, small: dict[str, Any]) -> None:
     first_of(small).update(score=float("nan"), attributes={"a": float("inf"), "b": [1, float("-inf")], "n": 10**30})
     copy, _ = fixed(path, small)
     assert "score" not in first_of(copy)
     assert first_of(copy)["attributes"] == {"b": [1, None], "n": 10**30}
 
 
-def test_repeated_id_of_an_annotation_becomes_a_new_one(path, small):
+def test_repeated_id_of_an_annotation_becomes_a_new_one(path: Path, small: dict[str, Any]) -> None:
     small["annotations"].append({**first_of(small), "category_id": 2})
     copy, _ = fixed(path, small)
     assert [(each["id"], each["category_id"]) for each in copy["annotations"]] == [(1, 1), (2, 2), (7, 1), (8, 2)]
 
 
-def test_exact_copy_of_a_record_is_removed(path, small):
+def test_exact_copy_of_a_record_is_removed(path: Path, small: dict[str, Any]) -> None:
     small["annotations"].append(first_of(small))
     copy, lost = fixed(path, small)
     assert [each["id"] for each in copy["annotations"]] == [1, 2, 7]
@@ -157,7 +166,7 @@ def test_repeated_image_id_that_nothing_refers_to_becomes_a_new_one(path, small)
     ]
 
 
-def test_ids_written_as_texts_become_integers_and_references_follow(path, small):
+def test_ids_written_as_texts_become_integers_and_references_follow(path: Path, small: dict[str, Any]) -> None:
     small["images"][0]["id"] = "1"
     small["images"][1]["id"] = "street/two"
     for annotation in small["annotations"]:
@@ -169,20 +178,20 @@ def test_ids_written_as_texts_become_integers_and_references_follow(path, small)
     assert lost == []
 
 
-def test_new_ids_are_found_where_the_largest_is_taken(path, small):
+def test_new_ids_are_found_where_the_largest_is_taken(path: Path, small: dict[str, Any]) -> None:
     small["annotations"] += [{**first_of(small), "id": 2**53 - 1}, {**first_of(small), "id": 2**60}]
     copy, _ = fixed(path, small)
     assert [each["id"] for each in copy["annotations"]] == [1, 2, 7, 2**53 - 1, 3]
 
 
-def test_annotation_of_no_image_is_kept_beside_the_copy(path, small):
+def test_annotation_of_no_image_is_kept_beside_the_copy(path: Path, small: dict[str, Any]) -> None:
     first_of(small)["image_id"] = 99
     copy, lost = fixed(path, small)
     assert [each["id"] for each in copy["annotations"]] == [2, 7]
     assert lost == [(("missing_image",), "", first_of(small))]
 
 
-def test_missing_categories_are_added(path, small):
+def test_missing_categories_are_added(path: Path, small: dict[str, Any]) -> None:
     for annotation, category in zip(small["annotations"], [9, "crow", None], strict=True):
         annotation["category_id"] = category
     copy, lost = fixed(path, small)
@@ -192,14 +201,16 @@ def test_missing_categories_are_added(path, small):
     assert lost == []
 
 
-def test_categories_are_added_where_the_file_has_none(path, small):
+def test_categories_are_added_where_the_file_has_none(path: Path, small: dict[str, Any]) -> None:
     del small["categories"]
     copy, _ = fixed(path, small)
     assert [each["id"] for each in copy["categories"]] == [1, 2]
 
 
 @pytest.mark.parametrize("category", [3, "crow"])
-def test_once_a_category_is_added_to_a_file_that_has_none_every_annotation_has_one(path, small, category):
+def test_once_a_category_is_added_to_a_file_that_has_none_every_annotation_has_one(
+    path: Path, small: dict[str, Any], category: object
+) -> None:
     del small["categories"]
     for annotation, value in zip(small["annotations"], [category, None, None], strict=True):
         annotation["category_id"] = value
@@ -213,7 +224,7 @@ def test_once_a_category_is_added_to_a_file_that_has_none_every_annotation_has_o
     assert lost == []
 
 
-def test_captions_get_a_category_where_there_is_a_section_of_them(path, small):
+def test_captions_get_a_category_where_there_is_a_section_of_them(path: Path, small: dict[str, Any]) -> None:
     captions = [{"id": i, "image_id": 1, "caption": "A crow."} for i in (1, 2)]
     path.write_text(json.dumps({**small, "annotations": captions, "categories": []}))
     with pytest.raises(KeyError, match="category_id"):
@@ -224,7 +235,7 @@ def test_captions_get_a_category_where_there_is_a_section_of_them(path, small):
     assert lost == []
 
 
-def test_a_file_without_categories_needs_none_where_no_annotation_names_one(path, small):
+def test_a_file_without_categories_needs_none_where_no_annotation_names_one(path: Path, small: dict[str, Any]) -> None:
     del small["categories"]
     for annotation in small["annotations"]:
         del annotation["category_id"]
@@ -234,13 +245,13 @@ def test_a_file_without_categories_needs_none_where_no_annotation_names_one(path
     assert findings.problems == []
 
 
-def test_repeated_names_get_their_id(path, small):
+def test_repeated_names_get_their_id(path: Path, small: dict[str, Any]) -> None:
     small["categories"] += [{"id": 8, "name": "cat"}, {"id": 9, "name": "cat (8)"}, {"id": 10}]
     copy, _ = fixed(path, small)
     assert [each["name"] for each in copy["categories"][3:]] == ["cat (8)'", "cat (8)", "category 10"]
 
 
-def test_bad_polygon_leaves_and_the_rest_is_measured(path, small):
+def test_bad_polygon_leaves_and_the_rest_is_measured(path: Path, small: dict[str, Any]) -> None:
     first_of(small)["segmentation"].append([1, 2, 3])
     first_of(small)["area"] = 5000
     copy, lost = fixed(path, small)
@@ -248,32 +259,33 @@ def test_bad_polygon_leaves_and_the_rest_is_measured(path, small):
     assert lost == [(("bad_polygons",), "segmentation", first_of(small))]
 
 
-def test_flat_polygon_is_put_into_a_list(path, small):
+def test_flat_polygon_is_put_into_a_list(path: Path, small: dict[str, Any]) -> None:
     first_of(small)["segmentation"] = first_of(small)["segmentation"][0]
     copy, lost = fixed(path, small)
     assert (first_of(copy)["segmentation"], lost) == ([[10, 10, 20, 10, 20, 20, 10, 20]], [])
 
 
-def test_without_a_good_polygon_the_box_stays(path, small):
+def test_without_a_good_polygon_the_box_stays(path: Path, small: dict[str, Any]) -> None:
     first_of(small)["segmentation"] = {"size": [480, 640], "counts": [3]}
     copy, lost = fixed(path, small)
     assert (first_of(copy)["segmentation"], first_of(copy)["bbox"]) == ([], [10, 10, 10, 10])
     assert lost[0][1] == "segmentation"
 
 
-def test_annotation_without_anything_left_is_removed(path, small):
+def test_annotation_without_anything_left_is_removed(path: Path, small: dict[str, Any]) -> None:
     first_of(small).update(segmentation=[[1]], bbox=[1, 1, 0, 0])
     copy, lost = fixed(path, small)
     assert [each["id"] for each in copy["annotations"]] == [2, 7]
     assert lost == [(("bad_polygons", "bad_bbox"), "", first_of(small))]
 
 
-def test_what_is_nested_too_deep_is_kept_beside_the_copy(path, small):
+def test_what_is_nested_too_deep_is_kept_beside_the_copy(path: Path, small: dict[str, Any]) -> None:
     for record in (small["images"][2], small["categories"][2], small["annotations"][2], small["info"]):
         record["x"] = "DEEP"
     text = json.dumps(small).replace('"DEEP"', "[" * 600 + "NaN" + "]" * 600)
     path.write_text(text)
     outcome, findings = checked(path)
+    assert outcome is not None
     assert {(problem.kind, problem.section) for problem in findings.problems} == {
         ("too_deep", "images"),
         ("too_deep", "annotations"),
@@ -285,7 +297,7 @@ def test_what_is_nested_too_deep_is_kept_beside_the_copy(path, small):
     assert loads_without_warnings(path.with_name("out.json"))
 
 
-def test_all_records_may_have_to_go(path, small):
+def test_all_records_may_have_to_go(path: Path, small: dict[str, Any]) -> None:
     for section in small:
         small[section] = [None, 5]
     copy, lost = fixed(path, small)
@@ -293,7 +305,7 @@ def test_all_records_may_have_to_go(path, small):
     assert len(lost) == 6
 
 
-def test_repeated_lists_are_joined_and_of_other_values_the_last_one_stays(path, small):
+def test_repeated_lists_are_joined_and_of_other_values_the_last_one_stays(path: Path, small: dict[str, Any]) -> None:
     annotations = json.dumps(small["annotations"] + [{**first_of(small), "id": 50}])
     text = json.dumps(small)[:-1] + f', "annotations": {annotations}, "info": {{"year": 1}}}}'
     copy, lost = fixed(path, text.encode())
@@ -303,19 +315,19 @@ def test_repeated_lists_are_joined_and_of_other_values_the_last_one_stays(path, 
     assert [kinds for kinds, _, _ in lost] == [("repeated_key",)] + [("repeated_id",)] * 3
 
 
-def test_section_that_is_an_object_becomes_the_list_of_its_records(path, small):
+def test_section_that_is_an_object_becomes_the_list_of_its_records(path: Path, small: dict[str, Any]) -> None:
     images = small["images"]
     copy, lost = fixed(path, {**small, "images": {str(image["id"]): image for image in images}})
     assert (copy["images"], lost) == (images, [])
 
 
-def test_section_of_anything_else_is_kept_beside_the_copy(path, small):
+def test_section_of_anything_else_is_kept_beside_the_copy(path: Path, small: dict[str, Any]) -> None:
     copy, lost = fixed(path, {**small, "categories": "cats.txt"})
     assert lost == [(("section_not_list",), "", "cats.txt")]
     assert [each["name"] for each in copy["categories"]] == ["category 1", "category 2"]
 
 
-def test_characters_that_are_none_become_the_replacement_character(path, small):
+def test_characters_that_are_none_become_the_replacement_character(path: Path, small: dict[str, Any]) -> None:
     small["categories"][0]["name"] = "NAME"
     # No encoding has all of these: 0x81 is none in Windows-1252, and GBK has no 0xff.
     text = json.dumps(small).encode().replace(b"NAME", b'caf\x81 \xff \\ud800 \\"')
@@ -323,7 +335,7 @@ def test_characters_that_are_none_become_the_replacement_character(path, small):
     assert copy["categories"][0]["name"] == 'caf\ufffd \ufffd \ufffd "'
 
 
-def test_size_is_taken_from_the_picture(path, small):
+def test_size_is_taken_from_the_picture(path: Path, small: dict[str, Any]) -> None:
     del small["images"][0]["width"]
     small["images"][1]["width"] = "320"
     Image.new("RGB", (640, 480)).save(path.parent / "one.jpg")
@@ -336,7 +348,7 @@ def test_size_is_taken_from_the_picture(path, small):
     assert result.exit_code == 1
 
 
-def test_orphans_stay_where_the_file_has_no_images(path, small):
+def test_orphans_stay_where_the_file_has_no_images(path: Path, small: dict[str, Any]) -> None:
     small["images"] = []
     path.write_text(json.dumps(small))
     result = run(path, "--fix", path.with_name("out.json"))
@@ -344,7 +356,7 @@ def test_orphans_stay_where_the_file_has_no_images(path, small):
     assert json.loads(path.with_name("out.json").read_text())["annotations"] == small["annotations"]
 
 
-def break_in_many_ways(small):
+def break_in_many_ways(small: dict[str, Any]) -> bytes:
     """A text with more than ten kinds of problems."""
     square = first_of(small)
     small["annotations"] += [
@@ -367,7 +379,7 @@ def break_in_many_ways(small):
     return text.encode().replace(b"CAFE", b"caf\xe9 \\ud83d")
 
 
-def test_file_broken_in_many_ways_is_repaired_in_one_go(path, small):
+def test_file_broken_in_many_ways_is_repaired_in_one_go(path: Path, small: dict[str, Any]) -> None:
     path.write_bytes(break_in_many_ways(small))
     before = path.read_bytes()
     out = path.with_name("out.json")
@@ -384,7 +396,7 @@ def test_file_broken_in_many_ways_is_repaired_in_one_go(path, small):
     assert kinds_of(out) == set()
 
 
-def test_what_was_removed_is_in_a_file_of_its_own(path, small):
+def test_what_was_removed_is_in_a_file_of_its_own(path: Path, small: dict[str, Any]) -> None:
     path.write_bytes(break_in_many_ways(small))
     out = path.with_name("out.json")
     result = run(path, "--fix", out)
@@ -402,7 +414,7 @@ def test_what_was_removed_is_in_a_file_of_its_own(path, small):
     assert str(Repaired(out).originals_path) in result.stdout
 
 
-def test_each_repair_is_listed(path, small):
+def test_each_repair_is_listed(path: Path, small: dict[str, Any]) -> None:
     first_of(small)["area"] = 1
     path.write_text(json.dumps(small))
     out = path.with_name("out.json")
@@ -417,7 +429,7 @@ def test_each_repair_is_listed(path, small):
 
 
 @pytest.mark.parametrize("taken", ["out.json", "out.json.removed.json", "dataset.json"])
-def test_nothing_is_ever_written_over(path, small, taken):
+def test_nothing_is_ever_written_over(path: Path, small: dict[str, Any], taken: str) -> None:
     path.write_text(json.dumps(small))
     before = path.read_bytes()
     path.with_name(taken).touch()
@@ -426,28 +438,29 @@ def test_nothing_is_ever_written_over(path, small, taken):
     assert (result.exit_code, f"{taken} exists" in result.stderr, path.read_bytes()) == (1, True, before)
 
 
-def test_a_link_that_leads_nowhere_is_not_written_through(path, small):
+def test_a_link_that_leads_nowhere_is_not_written_through(path: Path, small: dict[str, Any]) -> None:
     path.write_text(json.dumps(small))
     path.with_name("out.json").symlink_to("elsewhere.json")
     assert run(path, "--fix", path.with_name("out.json")).exit_code == 1
     assert not path.with_name("elsewhere.json").exists()
 
 
-def test_no_copy_of_what_is_no_json(path):
+def test_no_copy_of_what_is_no_json(path: Path) -> None:
     path.write_text("{")
     result = run(path, "--fix", path.with_name("out.json"))
     assert (result.exit_code, os.listdir(path.parent)) == (1, ["dataset.json"])
 
 
-def test_folder_that_is_not_there_is_one_line(path, small):
+def test_folder_that_is_not_there_is_one_line(path: Path, small: dict[str, Any]) -> None:
     path.write_text(json.dumps(small))
     result = run(path, "--fix", path.parent / "none" / "out.json")
     assert (result.exit_code, "there is no folder" in result.stderr) == (1, True)
 
 
-def test_write_that_fails_leaves_nothing(path, small, tmp_path):
+def test_write_that_fails_leaves_nothing(path: Path, small: dict[str, Any], tmp_path: Path) -> None:
     path.write_text(json.dumps(small))
     outcome, _ = checked(path)
+    assert outcome is not None
     folder = tmp_path / ("x" * 250)
     folder.mkdir()
     with pytest.raises(SaveError, match="File name too long"):
@@ -455,7 +468,7 @@ def test_write_that_fails_leaves_nothing(path, small, tmp_path):
     assert os.listdir(folder) == []
 
 
-def test_copy_keeps_the_mode_of_the_file(path, small):
+def test_copy_keeps_the_mode_of_the_file(path: Path, small: dict[str, Any]) -> None:
     path.write_text(json.dumps(small))
     path.chmod(0o640)
     run(path, "--fix", path.with_name("out.json"))
@@ -476,7 +489,7 @@ _JUNK = st.one_of(
 _STEPS = st.lists(st.tuples(st.sampled_from(["set", "drop", "copy"]), st.integers(0, 10**6), _JUNK), max_size=6)
 
 
-def _places(value):
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Everything in a dataset that can be taken or replaced: (container, key)."""
     for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
         yield value, key
@@ -484,7 +497,7 @@ def _places(value):
             yield from _places(item)
 
 
-def _broken(dataset, steps):
+def _broken(dataset: dict[str, Any], steps: list[Step]) -> bytes:
     for how, number, junk in steps:
         places = list(_places(dataset))
         if not places:
@@ -503,7 +516,9 @@ def _broken(dataset, steps):
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(steps=_STEPS, mask=st.booleans())
-def test_whatever_is_broken_is_found_and_the_copy_is_right(steps, mask, small, tmp_path_factory):
+def test_whatever_is_broken_is_found_and_the_copy_is_right(
+    steps: list[Step], mask: bool, small: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     logging.getLogger("cocoannot").setLevel(logging.ERROR)
     dataset = json.loads(json.dumps(small))
     if mask:
@@ -529,7 +544,9 @@ def test_whatever_is_broken_is_found_and_the_copy_is_right(steps, mask, small, t
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_bytes_are_read_and_a_copy_loads(data, small, tmp_path_factory):
+def test_any_bytes_are_read_and_a_copy_loads(
+    data: st.DataObject, small: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Bytes of a file taken away, put in and changed: mostly no JSON any more, sometimes something odd."""
     text = bytearray(json.dumps(small).encode())
     for _ in range(data.draw(st.integers(1, 3))):

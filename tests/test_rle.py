@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -14,13 +16,16 @@ from pycocotools import mask as oracle
 
 from cocoannot.coco.rle import MOST_PIXELS, area_and_bbox, runs
 
+Mask = npt.NDArray[np.uint8]
+Picture = tuple[list[int], int, int]
+
 masks = npst.arrays(
     np.uint8, npst.array_shapes(min_dims=2, max_dims=2, max_side=24), elements=st.integers(0, 1), fill=st.just(0)
 )
 
 
 @st.composite
-def counts_of_a_picture(draw):
+def counts_of_a_picture(draw: st.DrawFn) -> Picture:
     """Draw counts, height and width: from empty runs to such as span thousands of columns."""
     height = draw(st.integers(1, 3000))
     lengths = st.one_of(st.integers(0, 40), st.integers(0, 40 * height), st.integers(0, 10_000_000))
@@ -29,18 +34,19 @@ def counts_of_a_picture(draw):
     return counts, height, sum(counts) // height
 
 
-def compressed(counts, height, width):
-    return oracle.frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"].decode()
+def compressed(counts: Any, height: int, width: int) -> str:
+    rle = oracle.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return str(rle["counts"], "ascii")
 
 
-def runs_by_walking(mask):
+def runs_by_walking(mask: Mask) -> list[int]:
     pixels = [0, *mask.flatten(order="F").tolist()]
     lengths = [len(list(group)) for _, group in itertools.groupby(pixels)]
     return [lengths[0] - 1, *lengths[1:]]
 
 
 @given(masks)
-def test_runs_area_and_bbox_of_a_compressed_mask_are_those_of_pycocotools(mask):
+def test_runs_area_and_bbox_of_a_compressed_mask_are_those_of_pycocotools(mask: Mask) -> None:
     encoded = oracle.encode(np.asfortranarray(mask))
     height, width = mask.shape
     lengths = runs(encoded["counts"].decode(), height, width)
@@ -49,13 +55,13 @@ def test_runs_area_and_bbox_of_a_compressed_mask_are_those_of_pycocotools(mask):
 
 
 @given(counts_of_a_picture())
-def test_compressed_counts_decode_to_what_was_encoded_whatever_their_size(picture):
+def test_compressed_counts_decode_to_what_was_encoded_whatever_their_size(picture: Picture) -> None:
     counts, height, width = picture
     assert runs(compressed(counts, height, width), height, width).tolist() == counts
 
 
 @given(counts_of_a_picture())
-def test_area_and_bbox_of_large_and_of_empty_runs_are_those_of_pycocotools(picture):
+def test_area_and_bbox_of_large_and_of_empty_runs_are_those_of_pycocotools(picture: Picture) -> None:
     counts, height, width = picture
     assume(any(counts[1::2]))  # see below for a mask that is empty
     encoded = {"size": [height, width], "counts": compressed(counts, height, width)}
@@ -64,7 +70,7 @@ def test_area_and_bbox_of_large_and_of_empty_runs_are_those_of_pycocotools(pictu
 
 
 @given(masks, st.data())
-def test_runs_of_length_zero_change_neither_area_nor_bbox(mask, data):
+def test_runs_of_length_zero_change_neither_area_nor_bbox(mask: Mask, data: st.DataObject) -> None:
     height, width = mask.shape
     plain = runs_by_walking(mask)
     padded = list(plain)
@@ -75,7 +81,7 @@ def test_runs_of_length_zero_change_neither_area_nor_bbox(mask, data):
     assert area_and_bbox(runs(padded, height, width), height, width) == expected
 
 
-def test_an_empty_mask_with_a_foreground_run_has_no_box_where_pycocotools_gives_nonsense():
+def test_an_empty_mask_with_a_foreground_run_has_no_box_where_pycocotools_gives_nonsense() -> None:
     counts = [5, 0, 7]
     assert area_and_bbox(runs(counts, 4, 3), 4, 3) == (0, [0, 0, 0, 0])
     assert max(oracle.toBbox({"size": [4, 3], "counts": compressed(counts, 4, 3)}).tolist()) > 12
@@ -93,16 +99,16 @@ def test_an_empty_mask_with_a_foreground_run_has_no_box_where_pycocotools_gives_
         ([11, 1], 1, [2, 3, 1, 1]),
     ],
 )
-def test_area_and_bbox_of_masks_three_pixels_wide_and_four_high(counts, area, bbox):
+def test_area_and_bbox_of_masks_three_pixels_wide_and_four_high(counts: Any, area: int, bbox: list[int]) -> None:
     assert area_and_bbox(runs(counts, 4, 3), 4, 3) == (area, bbox)
 
 
-def test_area_and_bbox_are_plain_integers_as_in_published_files():
+def test_area_and_bbox_are_plain_integers_as_in_published_files() -> None:
     area, bbox = area_and_bbox(runs([5, 2, 5], 4, 3), 4, 3)
     assert {type(number) for number in [area, *bbox]} == {int}
 
 
-def test_counts_of_thirty_two_bits_decode():
+def test_counts_of_thirty_two_bits_decode() -> None:
     counts = [0, 2**31, 1, 3, 2**31 - 6, 1, 0]
     assert sum(counts) == MOST_PIXELS
     text = compressed(counts, 65_535, 65_537)
@@ -110,7 +116,7 @@ def test_counts_of_thirty_two_bits_decode():
     assert runs(counts, 65_535, 65_537).tolist() == counts
 
 
-def test_integral_floats_are_counts():
+def test_integral_floats_are_counts() -> None:
     lengths = runs([5.0, 2, 5], 4, 3)
     assert lengths.tolist() == [5, 2, 5]
     assert lengths.dtype == np.int64
@@ -153,18 +159,18 @@ def test_integral_floats_are_counts():
         ("oooooo?" * 1000, "is not from 0 to 12"),
     ],
 )
-def test_counts_that_are_no_mask_are_refused(counts, message):
+def test_counts_that_are_no_mask_are_refused(counts: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         runs(counts, 4, 3)
     assert type(caught.value) is ValueError
 
 
-def test_a_value_of_seven_chars_is_read():
+def test_a_value_of_seven_chars_is_read() -> None:
     assert runs("<" + "P" * 6 + "0", 4, 3).tolist() == [12, 0]
 
 
 @pytest.mark.parametrize(("height", "width"), [(0, 5), (5, 0), (-5, -5), (65_536, 65_536), (10**400, 1)])
-def test_a_picture_that_no_mask_can_have_is_refused(height, width):
+def test_a_picture_that_no_mask_can_have_is_refused(height: int, width: int) -> None:
     with pytest.raises(ValueError, match="1 to 4294967295 pixels"):
         runs([25], height, width)
 
@@ -177,7 +183,7 @@ hostile = st.one_of(
 
 
 @given(hostile, sizes, sizes)
-def test_whatever_the_counts_the_answer_is_a_whole_mask_or_a_value_error(counts, height, width):
+def test_whatever_the_counts_the_answer_is_a_whole_mask_or_a_value_error(counts: Any, height: int, width: int) -> None:
     try:
         lengths = runs(counts, height, width)
     except ValueError:
@@ -189,7 +195,7 @@ def test_whatever_the_counts_the_answer_is_a_whole_mask_or_a_value_error(counts,
     assert 0 <= y <= y + h <= height
 
 
-def test_a_million_counts_take_memory_in_proportion():
+def test_a_million_counts_take_memory_in_proportion() -> None:
     text = "0111" + "0" * 999_996
     tracemalloc.start()
     try:

@@ -17,6 +17,7 @@ import pytest
 from conftest import OpenDataset
 from pycocotools.coco import COCO
 
+from cocoannot.coco.records import Record
 from cocoannot.errors import DatasetError, NotADataset
 from cocoannot.manager import DatasetManager
 from cocoannot.store.queries import AnnotationQuery, ImageQuery
@@ -342,15 +343,16 @@ def test_addition_stands_behind_the_last_record_and_changes_no_other_byte(
 def test_every_section_can_be_edited_emptied_and_filled_again(
     open_dataset: OpenDataset, dataset_path: Path, section: str, layout: Callable[[Fields], bytes]
 ) -> None:
-    dataset = {"images": IMAGES, "annotations": [], "categories": CATEGORIES, "end": 1}
+    dataset: Fields = {"images": IMAGES, "annotations": [], "categories": CATEGORIES, "end": 1}
     dataset |= {"annotations": FLAVOURS["captions"]["annotations"]} if section == "annotations" else {}
     data = layout(dataset)
     manager = open_dataset(data)
-    update, delete = {
+    methods: dict[str, tuple[Callable[[int, Fields], Record | None], Callable[[int], object]]] = {
         "images": (manager.update_image, manager.delete_image),
         "annotations": (manager.update_annotation, manager.delete_annotation),
         "categories": (manager.update_category, manager.delete_category),
-    }[section]
+    }
+    update, delete = methods[section]
     first, middle, last = (record["id"] for record in dataset[section])
     edited = update(middle, {"note": 1})
     assert edited is not None

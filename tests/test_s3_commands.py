@@ -19,6 +19,8 @@ from servers import ANNOTATION, Server, run_flask, serve
 from cocoannot import create_app
 from cocoannot.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 Command = Callable[..., tuple[int, str]]
 Serve = Callable[[], Application]
 

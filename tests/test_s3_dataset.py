@@ -28,6 +28,8 @@ from cocoannot.extension import runtime
 from cocoannot.files.atomic import unfinished
 from cocoannot.settings import S3Uri
 
+pytestmark = pytest.mark.slow
+
 AWAY = {"AWS_ENDPOINT_URL": closed_address()}
 
 
@@ -480,7 +482,7 @@ def test_start_that_is_killed_at_any_renaming_leaves_nothing_to_decide(
                 copy.start()
                 there.put({**small, "annotations": []})
         pairs = [f"{copy.uri.key}={copy.path}" for copy in copies]
-        command = [sys.executable, Path(__file__).with_name("s3_starts.py"), str(create), *pairs]
+        command = [sys.executable, str(Path(__file__).with_name("s3_starts.py")), str(create), *pairs]
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr

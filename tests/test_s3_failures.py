@@ -25,11 +25,12 @@ import servers
 from s3_faults import Proxy, ScriptedS3, Stored, proxy_to, refuse, scripted_s3
 from s3_servers import BUCKET, READ_ONLY, READ_WRITE, Identity, S3Server, lead_here, run_seaweedfs
 from servers import ANNOTATION
-from werkzeug.test import TestResponse
 
 from cocoannot.errors import CocoannotError
 from cocoannot.extension import runtime
 from cocoannot.settings import Settings
+
+pytestmark = pytest.mark.slow
 
 NOBODY = Identity("AKNOBODY", "SKNOBODY/0123456789+abcdefgh")
 WRONG_SECRET = Identity(READ_WRITE.access_key, NOBODY.secret_key)
@@ -93,7 +94,7 @@ class Annotator(api_client.Server):
         self.copy = Settings.read(own).dataset_path()
         super().__init__(folder / "dataset.json", {**own, **settings})
 
-    def ask(self, method: str, url: str, **options: Any) -> TestResponse:
+    def ask(self, method: str, url: str, **options: Any) -> api_client.Response:
         answer = super().ask(method, url, **options)
         self._said.add(f"{answer.status}\n{answer.headers}\n{answer.text}")
         return answer
@@ -214,7 +215,9 @@ class There:
             return [each["Key"] for each in found["Contents"]]
 
 
-def check_refused(annotator: Annotator, *words: str, status: int = 502, uri: str = URI, **body: str) -> TestResponse:
+def check_refused(
+    annotator: Annotator, *words: str, status: int = 502, uri: str = URI, **body: str
+) -> api_client.Response:
     """An upload fails, names the URI and the reason, and changes nothing here; saving to the file goes on."""
     before = annotator.facts()
     answer = annotator.post("/api/save-to-s3", body or None)
@@ -902,7 +905,7 @@ def test_a_real_server_whose_disk_is_full_keeps_what_it_has(
     folder.mkdir()
     with ExitStack() as stack:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", folder], check=True)
-        stack.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
+        stack.callback(lambda: subprocess.run(["umount", "--lazy", folder], check=True))
         server = stack.enter_context(run_seaweedfs(folder))
         there = There(server, large)
         lead_here(monkeypatch, server.env())

@@ -29,6 +29,8 @@ from cocoannot.replica.upload import Uploaded
 from cocoannot.s3.bucket import MAX_BYTES
 from cocoannot.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def there(s3: S3Server, small: dict[str, Any]) -> Iterator[Object]:
@@ -66,7 +68,7 @@ def lose() -> None:
     raise Lose
 
 
-def annotations(data: bytes) -> list[int]:
+def annotation_ids_in(data: bytes) -> list[int]:
     return [annotation["id"] for annotation in json.loads(data)["annotations"]]
 
 
@@ -76,7 +78,7 @@ def test_object_is_what_the_save_left_in_one_conditional_put(
     before, added = there.etag, copy.add()
     uploaded = copy.upload()
     assert there.read() == copy.data
-    assert annotations(copy.data) == [1, 2, 7, added]
+    assert annotation_ids_in(copy.data) == [1, 2, 7, added]
     assert there.metadata == {
         "cocoannot-sha256": sha256(copy.data),
         "cocoannot-revision": str(copy.manager.revision),
@@ -140,7 +142,7 @@ def test_save_during_an_upload_does_not_mix_into_it(
     uploaded = copy.upload()
     assert copy.data != data
     assert there.read() == data
-    assert annotations(data) == [1, 2, 7, first]
+    assert annotation_ids_in(data) == [1, 2, 7, first]
     assert there.metadata["cocoannot-sha256"] == sha256(data)
     assert uploaded.revision == copy.manager.revision - 1
     assert copy.state == "ahead"
@@ -284,7 +286,7 @@ def test_newer_object_of_somebody_else_is_not_written_over(
     assert there.others() == []
     assert onlooker.of("PUT") == []
     assert copy.state == "conflict"
-    assert annotations(copy.data) == [1, 2, 7, added], "it was saved to the file all the same"
+    assert annotation_ids_in(copy.data) == [1, 2, 7, added], "it was saved to the file all the same"
 
 
 def test_object_that_somebody_puts_at_the_last_moment_is_not_written_over(
@@ -314,7 +316,7 @@ def test_overwriting_keeps_theirs_and_replaces_exactly_that(
     [put] = onlooker.of("PUT")
     assert put.headers["if-match"] == etag
     assert there.read() == copy.data
-    assert annotations(copy.data) == [1, 2, 7, added]
+    assert annotation_ids_in(copy.data) == [1, 2, 7, added]
     assert (copy.state, copy.status.last_error) == ("level", None)
 
 
@@ -405,7 +407,7 @@ def test_pull_takes_theirs_and_keeps_ours_beside_it(copy: LocalCopy, there: Obje
     [kept, journal] = copy.open().s3.pull(lambda: None, "NOW")
     assert kept.name == "dataset.json.ours-NOW"
     assert kept.read_bytes() == ours
-    assert annotations(ours) == [1, 2, 7, added]
+    assert annotation_ids_in(ours) == [1, 2, 7, added]
     assert journal.name == "dataset.json.ours-NOW.journal"
     assert f'"id":{unsaved}' in "".join(path.read_text() for path in journal.iterdir()).replace(" ", "")
     assert copy.data == theirs
@@ -424,7 +426,7 @@ def test_pull_keeps_what_could_not_be_saved(copy: LocalCopy, there: Object, smal
     kept = copy.open().s3.pull(lambda: None, "NOW")
     contents = {path.name: path.read_bytes() for path in kept if path.is_file()}
     assert contents["dataset.json.ours-NOW"] == by_hand
-    assert annotations(contents["dataset.json.ours-NOW.unsaved"]) == [1, 2, 7, added]
+    assert annotation_ids_in(contents["dataset.json.ours-NOW.unsaved"]) == [1, 2, 7, added]
     assert copy.start().data == theirs
     assert copy.state == "level"
 
@@ -566,14 +568,14 @@ def test_upload_that_is_killed_leaves_one_version_and_a_server_that_knows_which(
                 s3 = server.request("GET", "/api/s3").body
                 new = now != before
                 assert s3["state"] == ("level" if new else "ahead"), said
-                assert not new or annotations(now) == [1, 2, 7, *range(8, added + 1)], said
+                assert not new or annotation_ids_in(now) == [1, 2, 7, *range(8, added + 1)], said
                 assert s3["etag"] == there.etag, said
                 if where in ("after", "answer"):
                     assert new, said
                 found[s3["state"]] += 1
                 answer = server.request("POST", "/api/save-to-s3")
                 assert answer.status == 200, (said, answer)
-                assert annotations(there.read())[-1] == added, said
+                assert annotation_ids_in(there.read())[-1] == added, said
                 assert there.read() == path.read_bytes(), said
                 assert server.request("GET", "/api/s3").body["state"] == "level", said
             assert there.others() == [], said

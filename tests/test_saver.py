@@ -247,6 +247,7 @@ def test_stop_that_could_not_save_is_tried_again_after_a_pause(saver: Saver, wor
 def test_first_change_schedules_and_the_next_does_not_schedule_a_second(
     open_dataset: OpenDataset, small: dict[str, Any], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    saver: Saver
     manager = open_dataset(small, on_dirty=lambda: saver.notify())
     saver = Saver(INTERVAL, manager.store.unsaved_since, manager.save, manager.shutdown, clock.monotonic)
     caplog.clear()
@@ -340,6 +341,8 @@ def test_change_right_after_the_thread_looked_wakes_it_again() -> None:
     saves: queue.Queue[None] = queue.Queue()
     since: list[float] = [time.monotonic()]
     change_after_look = iter([True])
+
+    saver: Saver
 
     def unsaved_since() -> float | None:
         if since:

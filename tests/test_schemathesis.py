@@ -22,6 +22,8 @@ from api_client import openapi
 from PIL import Image
 from servers import serve
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent
 SINGLE = ["examples", "coverage", "fuzzing"]
 STATEFUL = ["stateful"]

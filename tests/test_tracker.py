@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from typing import Literal
 
 import pytest
 
@@ -28,7 +29,9 @@ def test_reset_sets_every_counter_to_zero() -> None:
 
 @pytest.mark.parametrize("section", ["annotations", "categories", "images"])
 @pytest.mark.parametrize("action", ["added", "updated", "deleted"])
-def test_count_adds_to_the_one_counter_that_is_meant(section: str, action: str) -> None:
+def test_count_adds_to_the_one_counter_that_is_meant(
+    section: str, action: Literal["added", "updated", "deleted"]
+) -> None:
     tracker = ChangeTracker()
     tracker.count(section, action)
     tracker.count(section, action, 4)

@@ -6,6 +6,7 @@ Its dependencies are this environment's, so that nothing but setuptools is downl
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from servers import ROOT, environment, start
+
+pytestmark = pytest.mark.slow
 
 CHECKOUT = ["cocoannot", "tests", "bench", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"]
 NESTED_FILE = "cocoannot/pages/js/probe.min.js"
@@ -61,12 +64,14 @@ def pip(*arguments: str | Path, folder: Path) -> None:
 
 def requirements(lines: Iterable[str]) -> dict[str, Requirement]:
     """The requirements in the lines of a requirements file, or of metadata, by the names of their packages."""
-    parsed = [Requirement(line) for line in lines if line.strip() and not line.startswith(("#", "-r "))]
+    parsed = [Requirement(line) for line in lines]
     return {canonicalize_name(requirement.name): requirement for requirement in parsed}
 
 
 def pinned(name: str) -> dict[str, Requirement]:
-    return requirements((ROOT / name).read_text().splitlines())
+    """What a lock pins: each package in one line, that line's hashes in the next ones."""
+    lines = (ROOT / name).read_text().splitlines()
+    return requirements(line.removesuffix("\\") for line in lines if not line.startswith(("#", " ")))
 
 
 @pytest.fixture(scope="module")
@@ -140,12 +145,42 @@ def test_its_extras_are_what_requirements_dev_pin(installed: Installed) -> None:
 
 
 def check_pins(needed: dict[str, Requirement], pins: dict[str, Requirement]) -> None:
-    """What setup.cfg asks for is what the requirements pin, and each pin is allowed."""
-    assert needed.keys() == pins.keys(), "setup.cfg and the requirements name different packages"
-    for name, pin in pins.items():
-        (exactly,) = pin.specifier
-        assert exactly.operator == "=="
-        assert needed[name].specifier.contains(exactly.version), f"setup.cfg excludes {pin}"
+    """All that setup.cfg asks for is pinned, and each pin is allowed. (What those packages need is pinned too.)"""
+    assert needed.keys() <= pins.keys(), "setup.cfg asks for what the requirements lack: make lock"
+    for name, requirement in needed.items():
+        assert requirement.specifier.contains(version(pins[name])), f"setup.cfg excludes {pins[name]}: make lock"
+
+
+def version(pin: Requirement) -> str:
+    (exactly,) = pin.specifier
+    assert exactly.operator == "=="
+    return exactly.version
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_requirements_pin_whole_packages_by_their_hashes_and_name_no_host(name: str) -> None:
+    text = (ROOT / name).read_text()
+    entries = re.findall(r"^(\S+==.*(?:\n .*)*)", text, re.MULTILINE)
+    assert len(entries) == len(pinned(name))
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
+    assert "://" not in text
+    assert re.findall(r"^-.*", text, re.MULTILINE) == []
+
+
+def test_who_works_on_the_code_has_the_versions_that_operators_have() -> None:
+    developers, operators = pinned("requirements-dev.txt"), pinned("requirements.txt")
+    assert {name: version(developers[name]) for name in operators} == {
+        name: version(pin) for name, pin in operators.items()
+    }
+
+
+def test_requirements_have_the_extras_that_packages_ask_for() -> None:
+    """pip would look for those anew otherwise, and refuse what it finds: that has no hash."""
+    pins = pinned("requirements-dev.txt")
+    for each in distributions():
+        for asked in map(Requirement, each.requires or [] if canonicalize_name(each.name) in pins else []):
+            if asked.marker is None or asked.marker.evaluate({"extra": ""}):
+                assert asked.extras <= pins[canonicalize_name(asked.name)].extras, f"{each.name} asks for {asked}"
 
 
 def test_installed_package_makes_a_demo_serves_it_and_has_its_commands(installed: Installed) -> None:
