@@ -56,6 +56,10 @@ class Reader:
         self.home.mkdir()
         self.desk = Desk(self.home, places, ports)
 
+    def close(self) -> None:
+        self.desk.close()
+        self._reservation.close()
+
     def prepare(self, page: Path) -> None:
         """Have what the page takes as given; who reads the README has nothing but the checkout."""
         make_checkout(self.home, installed=page.name != "README.md")
@@ -127,7 +131,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reader(tmp_path: Path, demo: Path) -> Iterator[Reader]:
     reader = Reader(tmp_path, demo)
     yield reader
-    reader.desk.close()
+    reader.close()
 
 
 @pytest.mark.parametrize(
