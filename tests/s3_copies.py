@@ -86,21 +86,22 @@ class LocalCopy:
         """As the server does at its start. Raises `S3Error`, `DatasetError`."""
         self.open(self._options)
         loaded = self.s3.start(beat, create=create)
-        self.manager.store.load_file(self.file, create=create, loaded=loaded)
+        self.store.load_file(self.file, create=create, loaded=loaded)
         return self
 
     def open(self, options: S3Options = OPTIONS) -> LocalCopy:
         """As a command does, which asks nothing and loads nothing yet."""
         self.file = DatasetFile(self.path)
         self.s3 = Replica(self.uri, options, self.file, self.clock)
-        self.manager = DatasetManager(MemoryStore(clock=self.clock))
+        self.store = MemoryStore(clock=self.clock)
+        self.manager = DatasetManager(self.store)
         return self
 
     def add(self) -> int:
         return int(self.manager.add_annotation(dict(ANNOTATION))["id"])
 
     def upload(self, *, overwrite: bool = False) -> Uploaded:
-        return self.s3.upload(self.manager, overwrite=overwrite)
+        return self.s3.upload(self.store, overwrite=overwrite)
 
     @property
     def status(self) -> S3Status:

@@ -23,8 +23,7 @@ from servers import Server, send, serve, until
 
 from cocoannot.errors import Conflict, S3Conflict, S3Error
 from cocoannot.files.dataset_file import OpenedFile
-from cocoannot.files.state import Version
-from cocoannot.manager import DatasetManager
+from cocoannot.files.state import Remote, Version
 from cocoannot.replica.upload import Uploaded
 from cocoannot.s3.bucket import MAX_BYTES
 from cocoannot.settings import Settings
@@ -164,18 +163,24 @@ def test_change_during_an_upload_stays_ahead(copy: LocalCopy, onlooker: Onlooker
 def test_dataset_that_one_request_does_not_bring_is_a_clear_error(
     copy: LocalCopy, there: Object, onlooker: Onlooker, tmp_path: Path
 ) -> None:
-    class Huge(DatasetManager):
+    class Huge:
+        """A dataset whose file is one byte larger than that."""
+
+        def save(self) -> None:
+            """Nothing is pending."""
+
         def hold_file(self) -> OpenedFile:
             path = tmp_path / "huge"
             with path.open("wb") as file:
                 file.truncate(MAX_BYTES + 1)
             return OpenedFile(path.open("rb"), Version(MAX_BYTES + 1, sha256(b""), 9, {}))
 
-    manager = Huge()
-    manager.store.load_file(copy.file)
+        def remember_remote(self, remote: Remote) -> None:
+            raise AssertionError(f"nothing is agreed on, but {remote} was")
+
     etag = there.etag
     with pytest.raises(S3Error, match=f"upload {there.uri}: {MAX_BYTES + 1} bytes; one request brings {MAX_BYTES}"):
-        copy.s3.upload(manager)
+        copy.s3.upload(Huge())
     assert there.etag == etag
     assert onlooker.of("PUT") == []
 
@@ -203,7 +208,7 @@ def test_one_upload_at_a_time_and_it_tells_how_far_it_is(
             with pytest.raises(Conflict, match=r"an upload to .* is running"):
                 copy.upload()
             asked = len(onlooker.of("HEAD"))
-            copy.s3.refresh(copy.manager)
+            copy.s3.refresh(copy.store)
             assert len(onlooker.of("HEAD")) == asked
             assert copy.add()
             assert copy.manager.save()
@@ -249,7 +254,7 @@ def test_put_whose_answers_were_all_lost_is_recognised_later(
     if restarted:
         copy.start()
     else:
-        copy.s3.refresh(copy.manager)
+        copy.s3.refresh(copy.store)
     assert (copy.state, copy.status.etag, copy.status.last_error) == ("level", there.etag, None)
     copy.add()
     copy.upload()
@@ -345,7 +350,7 @@ def test_third_writer_is_not_written_over(
     def write() -> None:
         thirds.append(there.put({**small, "images": small["images"][:2], "annotations": []}))
         if looked_at:
-            copy.s3.refresh(copy.manager)
+            copy.s3.refresh(copy.store)
 
     onlooker.at(moment, which, write)
     with pytest.raises(S3Conflict) as refused:
