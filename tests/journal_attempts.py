@@ -76,12 +76,11 @@ class World:
 
     def renew(self) -> None:
         """Forget what is in memory, as a process that dies does."""
-        self.manager = DatasetManager(
-            MemoryStore(on_append=None if self._at_once else lambda: None, clock=StandingClock())
-        )
+        self._store = MemoryStore(on_append=None if self._at_once else lambda: None, clock=StandingClock())
+        self.manager = DatasetManager(self._store)
 
     def load(self) -> None:
-        self.manager.store.load_file(DatasetFile(self.path, BACKUPS))
+        self._store.load_file(DatasetFile(self.path, BACKUPS))
 
     def resolve(self, choice: str) -> None:
         MemoryMaintenance(DatasetFile(self.path, BACKUPS)).resolve_conflict(choice, MOMENT)

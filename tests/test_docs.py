@@ -18,10 +18,9 @@ from cocoannot import create_app
 from cocoannot.api.blueprint import Blueprint
 from cocoannot.api.body_schemas import MAX_OPERATIONS
 from cocoannot.api.parsing import MAX_DEPTH
-from cocoannot.coco.rules import MAX_FILE_NAME, MAX_NAME
+from cocoannot.coco.fields import MAX_FILE_NAME, MAX_NAME
 from cocoannot.settings import SETTINGS
 
-DOCS = ROOT / "docs"
 TEXT = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
 EVERYTHING = "\n".join(text for name, text in TEXT.items() if name != "CHANGELOG.md")
 

@@ -133,11 +133,16 @@ def trials(place: Path) -> Trials:
     return Trials(place)
 
 
+def load(path: Path) -> DatasetManager:
+    store = MemoryStore(clock=StandingClock())
+    store.load_file(DatasetFile(path, BACKUPS))
+    return DatasetManager(store)
+
+
 def start(path: Path) -> Found:
     """Start anew, as a process does that knows nothing but what is on disk; then one record of each kind is added, and
     all is saved and read again."""
-    manager = DatasetManager(MemoryStore(clock=StandingClock()))
-    manager.store.load_file(DatasetFile(path, BACKUPS))
+    manager = load(path)
     status, text = manager.store.status(), text_of(manager)
     assert status.journal_revision == status.revision
     assert whole(path)
@@ -148,8 +153,7 @@ def start(path: Path) -> Found:
     }
     manager.save()
     assert path.read_text() == text_of(manager)
-    again = DatasetManager(MemoryStore(clock=StandingClock()))
-    again.store.load_file(DatasetFile(path, BACKUPS))
+    again = load(path)
     assert (text_of(again), again.revision) == (text_of(manager), status.revision + 3)
     for each in (manager, again):
         each.close()

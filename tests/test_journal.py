@@ -823,6 +823,7 @@ def test_an_unforeseen_failure_is_logged_and_tried_again(
 
 
 def test_the_journal_sync_keeps_the_journal_durable_while_changes_come(dataset_path: Path, manager: object) -> None:
+    journal_sync: JournalSync
     synced = DatasetManager(MemoryStore(on_append=lambda: journal_sync.notify()))
     journal_sync = JournalSync(synced.store.sync)
     synced.load(dataset_path)
@@ -842,8 +843,9 @@ class Kept:
     def __init__(self, path: Path, clock: FakeClock, count: int) -> None:
         self.path = path
         self.folder = path.with_name("dataset.json.cocoannot") / "backups"
-        self.manager = DatasetManager(MemoryStore(on_append=lambda: None, clock=clock))
-        self.manager.store.load_file(DatasetFile(path, count))
+        store = MemoryStore(on_append=lambda: None, clock=clock)
+        store.load_file(DatasetFile(path, count))
+        self.manager = DatasetManager(store)
 
     def save(self) -> bytes:
         """Save a change; returns what the file held before."""

@@ -12,7 +12,9 @@ from cocoannot.errors import DatasetError, FileChanged, OwnedElsewhere
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.state import Remote
 from cocoannot.manager import DatasetManager
-from cocoannot.store.memory.maintenance import Flushed, MemoryMaintenance, StoppedStatus
+from cocoannot.store.base import Saved
+from cocoannot.store.memory.maintenance import MemoryMaintenance, StoppedStatus
+from cocoannot.store.memory.store import MemoryStore
 
 
 @pytest.fixture
@@ -27,14 +29,15 @@ def maintenance(path: Path) -> MemoryMaintenance:
 
 
 @pytest.fixture
-def crashed(path: Path) -> DatasetManager:
-    """A manager that saved revision 1, made revision 2 and is never heard of again."""
-    manager = DatasetManager()
+def crashed(path: Path) -> MemoryStore:
+    """A store that saved revision 1, made revision 2 and is never heard of again."""
+    store = MemoryStore()
+    manager = DatasetManager(store)
     manager.load(path)
     manager.add_category({"name": "saved"})
     manager.save()
     manager.add_category({"name": "in the journal"})
-    return manager
+    return store
 
 
 def names(path: Path) -> list[str]:
@@ -46,12 +49,12 @@ def test_status_of_a_file_that_was_never_opened_knows_nothing(maintenance: Memor
 
 
 def test_status_tells_the_revisions_of_the_file_and_the_journal(
-    crashed: DatasetManager, maintenance: MemoryMaintenance
+    crashed: MemoryStore, maintenance: MemoryMaintenance
 ) -> None:
     assert maintenance.status() == StoppedStatus(1, 2, None, None, None, None)
 
 
-def test_status_tells_what_was_agreed_with_s3(crashed: DatasetManager, maintenance: MemoryMaintenance) -> None:
+def test_status_tells_what_was_agreed_with_s3(crashed: MemoryStore, maintenance: MemoryMaintenance) -> None:
     crashed.remember_remote(Remote("s3://bucket/a.json", '"1"', "ab" * 32, 1))
     assert maintenance.status()[2:5] == (1, "s3://bucket/a.json", '"1"')
     crashed.remember_remote(Remote("s3://bucket/a.json", None, "", -1))
@@ -59,7 +62,7 @@ def test_status_tells_what_was_agreed_with_s3(crashed: DatasetManager, maintenan
 
 
 def test_status_tells_where_unsaved_changes_are(
-    crashed: DatasetManager, path: Path, maintenance: MemoryMaintenance
+    crashed: MemoryStore, path: Path, maintenance: MemoryMaintenance
 ) -> None:
     path.write_text("{}")
     with pytest.raises(FileChanged):
@@ -68,15 +71,15 @@ def test_status_tells_where_unsaved_changes_are(
     assert maintenance.status().unsaved == str(unsaved)
 
 
-def test_status_does_not_read_the_dataset(crashed: DatasetManager, path: Path, maintenance: MemoryMaintenance) -> None:
+def test_status_does_not_read_the_dataset(crashed: MemoryStore, path: Path, maintenance: MemoryMaintenance) -> None:
     path.write_text("no dataset")
     assert maintenance.status().file_revision == 1
 
 
 def test_flush_brings_the_journal_into_the_file(
-    crashed: DatasetManager, path: Path, maintenance: MemoryMaintenance
+    crashed: MemoryStore, path: Path, maintenance: MemoryMaintenance
 ) -> None:
-    assert maintenance.flush() == Flushed("1 category(ies) added", 2)
+    assert maintenance.flush() == Saved("1 category(ies) added", 2, None)
     assert names(path)[-2:] == ["saved", "in the journal"]
     assert maintenance.flush() is None
 
@@ -86,7 +89,7 @@ def test_flush_where_nothing_is_left_does_not_read_the_dataset(path: Path, maint
     assert maintenance.flush() is None
 
 
-def test_flush_does_not_decide_a_conflict(crashed: DatasetManager, path: Path, maintenance: MemoryMaintenance) -> None:
+def test_flush_does_not_decide_a_conflict(crashed: MemoryStore, path: Path, maintenance: MemoryMaintenance) -> None:
     path.write_text("{}")
     with pytest.raises(DatasetError, match="was changed by something else"):
         maintenance.flush()
@@ -94,7 +97,7 @@ def test_flush_does_not_decide_a_conflict(crashed: DatasetManager, path: Path, m
 
 
 def test_resolving_tells_the_paths_of_what_is_kept(
-    crashed: DatasetManager, path: Path, maintenance: MemoryMaintenance
+    crashed: MemoryStore, path: Path, maintenance: MemoryMaintenance
 ) -> None:
     path.write_text("{}")
     kept = maintenance.resolve_conflict("overwrite", "1")

@@ -507,15 +507,15 @@ folder = Path(sys.argv[1])
 journal = Journal(folder / "journal")
 journal.read()
 journal.open(0, 0)
-journal.append(1, 0.0, None, b"[]")
+journal.append(1, 0.0, None, None, b"[]")
 
 def watch(frame, event, function):
     if event == "c_return" and function is os.fsync:
         sys.setprofile(None)
-        journal.append(2, 0.0, None, b"[]")
+        journal.append(2, 0.0, None, None, b"[]")
         journal.prepare()
         journal.turn(2)
-        journal.append(3, 0.0, None, b"[]")
+        journal.append(3, 0.0, None, None, b"[]")
 
 sys.setprofile(watch)
 journal.sync()
@@ -535,7 +535,7 @@ def test_line_that_is_written_during_the_last_fsync_of_its_segment_is_durable_wi
 
 def test_change_that_begins_a_segment_while_a_save_prepares_one_comes_first(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    change = threading.Thread(target=journal.append, args=(1, 0.0, None, b"[]"))
+    change = threading.Thread(target=journal.append, args=(1, 0.0, None, None, b"[]"))
 
     def watch(frame: object, event: str, function: object) -> None:
         if event == "c_return" and function is os.open:
@@ -548,7 +548,7 @@ def test_change_that_begins_a_segment_while_a_save_prepares_one_comes_first(tmp_
     journal.prepare()
     change.join()
     journal.turn(1)
-    journal.append(2, 0.0, None, b"[]")
+    journal.append(2, 0.0, None, None, b"[]")
     assert revisions(tmp_path) == [1, 2]
 
 

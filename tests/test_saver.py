@@ -65,7 +65,7 @@ def work(clock: FakeClock) -> Work:
 
 @pytest.fixture
 def saver(work: Work, clock: FakeClock) -> Saver:
-    return Saver(INTERVAL, work.store.unsaved_since, work.save, work.stop, clock.monotonic)
+    return Saver(INTERVAL, work.unsaved_since, work.save, work.stop, clock.monotonic)
 
 
 def failing(times: int, error: Exception) -> Callable[[], None]:
@@ -177,7 +177,7 @@ def test_pauses_begin_again_after_a_save_that_worked(saver: Saver, work: Work, c
 
 
 def test_pause_is_never_longer_than_a_short_interval(work: Work, clock: FakeClock) -> None:
-    saver = Saver(0.25, work.store.unsaved_since, work.save, work.stop, clock.monotonic)
+    saver = Saver(0.25, work.unsaved_since, work.save, work.stop, clock.monotonic)
     work.during = failing(1, SaveError("the disk is full"))
     work.change()
     clock.advance(0.25)
@@ -267,7 +267,7 @@ def test_change_during_the_managers_save_gets_an_interval_of_its_own(
     clock.advance(INTERVAL)
     clock.on_next_time(lambda: manager.delete_annotation(2))
     assert saver.step() == INTERVAL
-    assert manager.changes.annotations == 1
+    assert manager.changes.annotations_deleted == 1
     clock.advance(INTERVAL)
     assert saver.step() is None
     assert not manager.changes.has_changes()
@@ -279,6 +279,7 @@ def test_change_during_the_managers_save_gets_an_interval_of_its_own(
 def test_thread_saves_by_itself_after_each_change(small: dict[str, Any], dataset_path: Path) -> None:
     dataset_path.write_text(json.dumps(small))
     saved: queue.Queue[Saved | None] = queue.Queue()
+    saver: Saver
     manager = DatasetManager(MemoryStore(on_dirty=lambda: saver.notify()))
     saver = Saver(0.05, manager.store.unsaved_since, lambda: saved.put(manager.store.save()), manager.shutdown)
     manager.load(dataset_path)
