@@ -19,6 +19,7 @@ from cocoannot.errors import DatasetError, FileChanged, SaveError
 from cocoannot.files.conflicts import load_file
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.manager import DatasetManager
+from cocoannot.store.base import Saved
 from cocoannot.store.memory.maintenance import MemoryMaintenance
 
 Change = Callable[[Path], object]
@@ -69,12 +70,19 @@ def category_names(manager: DatasetManager) -> list[str]:
     return [category["name"] for category in manager.get_categories()]
 
 
-def resolve(path, choice):
+def path_of_kept(saved: Saved | None) -> Path:
+    """Where a save that was expected to keep another version kept it."""
+    assert saved is not None
+    assert saved.kept is not None
+    return Path(saved.kept)
+
+
+def resolve(path: Path, choice: str) -> list[Path]:
     """Decide while no server runs, at the moment 1; returns the paths of what is kept."""
     return [Path(kept) for kept in MemoryMaintenance(DatasetFile(path)).resolve_conflict(choice, "1")]
 
 
-def others(path):
+def others(path: Path) -> list[str]:
     """The names of all files beside the dataset, without its own folder."""
     return sorted(each.name for each in path.parent.iterdir() if each != path and each.is_file())
 
@@ -168,7 +176,7 @@ def test_changes_stay_pending_in_a_conflict(conflict: DatasetManager) -> None:
     assert category_names(conflict)[-1] == "ours"
 
 
-def test_a_conflict_keeps_ours_in_unsaved_json(conflict, unsaved):
+def test_a_conflict_keeps_ours_in_unsaved_json(conflict: DatasetManager, unsaved: Path) -> None:
     snapshot = b"".join(conflict.store.export().blocks)
     assert unsaved.read_bytes() == snapshot
     assert [path.name for path in unsaved.parent.iterdir() if "unfinished" in path.name] == []
@@ -194,8 +202,9 @@ def test_unsaved_json_is_as_private_as_the_dataset(manager: DatasetManager, data
     assert stat.S_IMODE(unsaved.stat().st_mode) == 0o600
 
 
-def test_status_shows_the_conflict_until_it_is_resolved(conflict, dataset_path):
+def test_status_shows_the_conflict_until_it_is_resolved(conflict: DatasetManager, dataset_path: Path) -> None:
     error = conflict.store.status().last_error
+    assert error is not None
     assert f"something else changed {dataset_path}" in error
     assert "`flask flush --on-conflict overwrite`" in error
     assert "`flask flush --on-conflict theirs`" in error
@@ -230,7 +239,9 @@ def test_a_copy_that_cannot_be_kept_is_said_and_tried_again(
     for _ in range(2):
         with pytest.raises(FileChanged, match=f"this failed too: can't save {unsaved}: Is a directory"):
             manager.save()
-    assert "this failed too" in manager.store.status().last_error
+    error = manager.store.status().last_error
+    assert error is not None
+    assert "this failed too" in error
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
     unsaved.rmdir()
     with pytest.raises(FileChanged):
@@ -266,34 +277,38 @@ def test_overwriting_saves_ours_and_keeps_theirs_beside_it(
 ) -> None:
     dataset_path.chmod(0o600)
     saved = conflict.store.save(overwrite=True)
+    assert saved is not None
     assert saved.summary == "1 category(ies) added"
     assert names_in(dataset_path)[-1] == "ours"
-    assert saved.kept.parent == dataset_path.parent
-    assert saved.kept.name.startswith("dataset.json.theirs-")
-    assert saved.kept.read_text() == THEIRS
-    assert stat.S_IMODE(saved.kept.stat().st_mode) == 0o600
+    kept = path_of_kept(saved)
+    assert kept.parent == dataset_path.parent
+    assert kept.name.startswith("dataset.json.theirs-")
+    assert kept.read_text() == THEIRS
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert not unsaved.exists()
     assert not conflict.save()
 
 
-def test_overwriting_twice_in_a_second_keeps_both_of_theirs(conflict, dataset_path):
+def test_overwriting_twice_in_a_second_keeps_both_of_theirs(conflict: DatasetManager, dataset_path: Path) -> None:
     first = conflict.store.save(overwrite=True)
     dataset_path.write_text(THEIRS + "\n")
     conflict.add_category({"name": "ours too"})
     second = conflict.store.save(overwrite=True)
-    assert first.kept.read_text() == THEIRS
-    assert second.kept.read_text() == THEIRS + "\n"
+    assert path_of_kept(first).read_text() == THEIRS
+    assert path_of_kept(second).read_text() == THEIRS + "\n"
 
 
 def test_overwriting_where_there_is_no_conflict_keeps_nothing_aside(
     manager: DatasetManager, dataset_path: Path
 ) -> None:
     manager.add_category({"name": "ours"})
-    assert manager.store.save(overwrite=True).kept is None
+    saved = manager.store.save(overwrite=True)
+    assert saved is not None
+    assert saved.kept is None
     assert others(dataset_path) == []
 
 
-def test_saving_goes_on_after_an_overwrite(conflict, dataset_path, open_dataset):
+def test_saving_goes_on_after_an_overwrite(conflict: DatasetManager, open_dataset: OpenDataset) -> None:
     conflict.store.save(overwrite=True)
     conflict.add_category({"name": "ours too"})
     assert conflict.save()
@@ -327,7 +342,9 @@ def test_a_start_with_unsaved_changes_of_a_conflict_is_refused_and_says_how_to_c
     assert names_in(unsaved)[-1] == "ours"
 
 
-def test_choosing_ours_puts_it_in_place_and_keeps_theirs(conflict, open_dataset, dataset_path, unsaved):
+def test_choosing_ours_puts_it_in_place_and_keeps_theirs(
+    conflict: DatasetManager, open_dataset: OpenDataset, dataset_path: Path, unsaved: Path
+) -> None:
     (kept,) = resolve(dataset_path, "overwrite")
     assert kept == dataset_path.with_name("dataset.json.theirs-1")
     assert kept.read_text() == THEIRS
@@ -339,7 +356,9 @@ def test_choosing_ours_puts_it_in_place_and_keeps_theirs(conflict, open_dataset,
     assert again.get_next_category_id() == conflict.get_next_category_id()
 
 
-def test_choosing_theirs_leaves_it_in_place_and_keeps_ours(conflict, open_dataset, dataset_path, unsaved):
+def test_choosing_theirs_leaves_it_in_place_and_keeps_ours(
+    conflict: DatasetManager, open_dataset: OpenDataset, dataset_path: Path, unsaved: Path
+) -> None:
     kept, journal = resolve(dataset_path, "theirs")
     assert (kept.name, journal.name) == ("dataset.json.ours-1", "dataset.json.ours-1.journal")
     assert kept.read_bytes() == b"".join(conflict.store.export().blocks)
@@ -353,7 +372,9 @@ def test_choosing_theirs_leaves_it_in_place_and_keeps_ours(conflict, open_datase
 @pytest.mark.parametrize(
     ("choice", "name"), [("overwrite", "dataset.json.theirs-1"), ("theirs", "dataset.json.ours-1")]
 )
-def test_choosing_never_writes_over_what_was_kept_before(conflict, dataset_path, choice, name):
+def test_choosing_never_writes_over_what_was_kept_before(
+    conflict: DatasetManager, dataset_path: Path, choice: str, name: str
+) -> None:
     dataset_path.with_name(name).write_text("precious")
     kept = resolve(dataset_path, choice)[0]
     assert kept.name == f"{name}-2"
@@ -424,12 +445,12 @@ def test_unsaved_json_of_a_process_that_died_before_clearing_up_is_cleared(
     assert not unsaved.exists()
 
 
-def test_overwrite_resolves_a_conflict_that_only_a_replacement_met(manager, dataset_path):
+def test_overwrite_resolves_a_conflict_that_only_a_replacement_met(manager: DatasetManager, dataset_path: Path) -> None:
     dataset_path.write_text(THEIRS)
     with pytest.raises(FileChanged):
         manager.set_annotations([])
     assert not manager.save()
     saved = manager.store.save(overwrite=True)
-    assert saved.kept.read_text() == THEIRS
+    assert path_of_kept(saved).read_text() == THEIRS
     assert names_in(dataset_path) == category_names(manager)
     assert manager.store.status().last_error is None
