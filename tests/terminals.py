@@ -19,8 +19,8 @@ from pathlib import Path
 
 from servers import ROOT, environment, until
 
-CHECKOUT = ("Makefile", "cocoannot", "deploy", "docs", "bench", "wsgi.py", "gunicorn.conf.py", "setup.cfg", "README.md")
-CHECKOUT += ("pyproject.toml", "requirements.txt", "requirements-dev.txt", "LICENSE")
+CHECKOUT: tuple[str, ...] = ("Makefile", "cocoannot", "deploy", "docs", "bench", "wsgi.py", "gunicorn.conf.py")
+CHECKOUT += ("setup.cfg", "README.md", "pyproject.toml", "requirements.txt", "requirements-dev.txt", "LICENSE")
 ENVIRONMENT = Path(sys.prefix)
 
 _LIMIT = 120.0

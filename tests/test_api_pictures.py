@@ -139,7 +139,7 @@ def test_file_name_that_leads_out_of_the_folder_is_a_404_that_says_so(gallery: G
 def test_no_other_reading_of_a_name_leads_out_of_the_folder(gallery: Gallery, file_name: str) -> None:
     (gallery.folder.parent / "secret.jpg").write_bytes(picture())
     for settings in ({}, {"COCOANNOT_IMAGES_FOLLOW_LINKS": "1"}):
-        assert gallery.show(file_name, **settings).get(URL).status_code == 404
+        assert gallery.show(file_name, None, **settings).get(URL).status_code == 404
 
 
 def test_absolute_path_into_the_folder_is_found(gallery: Gallery) -> None:

@@ -159,7 +159,7 @@ FLAVOURS = {
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_every_flavour_of_coco_is_right(flavour):
+def test_every_flavour_of_coco_is_right(flavour: str) -> None:
     assert {
         kind: problem.count for kind, problem in found(FLAVOURS[flavour]).items() if problem.level() != "note"
     } == {}
@@ -182,7 +182,7 @@ SQUARE, HOLE = [10, 10, 20, 10, 20, 20, 10, 20], [13, 13, 17, 13, 17, 17, 13, 17
 
 
 @pytest.mark.parametrize("segmentation", [[SQUARE, HOLE], [HOLE, SQUARE], [SQUARE * 2], [SQUARE, SQUARE]])
-def test_area_of_the_union_is_right(small, segmentation):
+def test_area_of_the_union_is_right(small: dict[str, Any], segmentation: list[list[int]]) -> None:
     assert numbers(with_annotation(small, segmentation=segmentation, area=100, bbox=[10, 10, 10, 10])) == {}
 
 
@@ -320,7 +320,7 @@ def test_broken_text_is_found(kind: str) -> None:
     assert numbers(text) == {kind: (count, examples)}
 
 
-def test_words_in_texts_are_not_taken_for_numbers():
+def test_words_in_texts_are_not_taken_for_numbers() -> None:
     assert (
         numbers({"images": [], "info": 'a "quoted\\", NaN, -Infinity] and \\" Infinity,', "x": ["NaN", "NaN,"]}) == {}
     )

@@ -249,7 +249,7 @@ def test_a_run_that_failed_leaves_no_json_and_can_be_repeated(
     assert (tmp_path / "annotations.json").read_bytes() == (folder / "annotations.json").read_bytes()
 
 
-def test_broken_dataset_has_what_check_finds_and_every_other_picture(folder, tmp_path):
+def test_broken_dataset_has_what_check_finds_and_every_other_picture(folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     run = run_demo("--broken", broken)
     assert run.stdout == f"made {broken / 'annotations.json'}: 36 images, 151 annotations, 7 categories\n"
@@ -269,7 +269,7 @@ def test_broken_dataset_has_what_check_finds_and_every_other_picture(folder, tmp
     assert left < whole
 
 
-def test_help_says_what_it_makes():
+def test_help_says_what_it_makes() -> None:
     run = run_demo("--help")
     assert run.returncode == 0
     assert "annotations.json" in run.stdout

@@ -221,7 +221,7 @@ def without_journal(names: Iterable[str], most: int = 2) -> set[str]:
     return {name for name in names if not _JOURNAL.fullmatch(name)}
 
 
-def text_of(manager):
+def text_of(manager: DatasetManager) -> str:
     return b"".join(manager.store.export().blocks).decode()
 
 

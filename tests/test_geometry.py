@@ -28,6 +28,7 @@ from cocoannot.coco.geometry import (
 from cocoannot.errors import InvalidRecord
 
 Mask = npt.NDArray[np.uint8]
+Rectangle = tuple[float, float, float, float]
 
 HUGE = 10**5000  # more digits than Python turns into text
 HUGE_IMAGE = pytest.param(HUGE, 3, id="huge")
@@ -78,11 +79,11 @@ def refused(call: Callable[..., object], *args: object) -> dict[str, list[str]]:
     return caught.value.errors
 
 
-def outline(left, top, right, bottom):
+def outline(left: float, top: float, right: float, bottom: float) -> list[float]:
     return [left, top, right, top, right, bottom, left, bottom]
 
 
-def area_of_union(rectangles):
+def area_of_union(rectangles: list[Rectangle]) -> Fraction | int:
     """Exactly, by the cells that the edges make of the plane."""
     xs, ys = (sorted({Fraction(box[i]) for box in rectangles for i in (axis, axis + 2)}) for axis in (0, 1))
     return sum(
@@ -94,7 +95,7 @@ def area_of_union(rectangles):
 
 
 @st.composite
-def stars(draw):
+def stars(draw: st.DrawFn) -> list[float]:
     """A polygon around a point, which does not cross itself, in a picture of 200 by 200 pixels."""
     x, y, radii = draw(
         st.tuples(st.integers(60, 140), st.integers(60, 140), st.lists(st.integers(5, 60), min_size=3, max_size=12))
@@ -104,7 +105,7 @@ def stars(draw):
     return [round(n, 2) for corner in corners for n in corner]
 
 
-def test_polygon_has_the_area_and_bbox_of_a_published_file():
+def test_polygon_has_the_area_and_bbox_of_a_published_file() -> None:
     polygon = [577.41, 82.75, 586.12, 6.38, 592.82, 8.39, 583.44, 86.1]  # annotation 1984090 of COCO train2017
     measured = measure_segmentation([polygon], 480, 640)
     assert measured.area == 514.6002000000051
@@ -116,43 +117,45 @@ def test_areas_of_polygons_add_up_and_one_bbox_holds_them_all() -> None:
     assert measure_segmentation([square, triangle], 480, 640) == Measured(26.0, [1.5, 20, 12.5, 40])
 
 
-def test_a_polygon_that_is_there_twice_counts_once_whichever_way_it_turns():
+def test_a_polygon_that_is_there_twice_counts_once_whichever_way_it_turns() -> None:
     square, reverse = [0, 0, 4, 0, 4, 4, 0, 4], [0, 4, 4, 4, 4, 0, 0, 0]
     assert measure_segmentation([square, reverse], 480, 640).area == 16
 
 
-def test_a_polygon_inside_another_adds_nothing():
+def test_a_polygon_inside_another_adds_nothing() -> None:
     outer, inner = [100, 100, 400, 100, 400, 400, 100, 400], [200, 200, 300, 200, 300, 300, 200, 300]
     assert measure_segmentation([outer, inner], 500, 500) == Measured(90_000.0, [100, 100, 300, 300])
     assert measure_segmentation([inner, outer], 500, 500).area == 90_000
 
 
 @given(st.lists(st.tuples(spans, spans), min_size=2, max_size=6))
-def test_rectangles_have_the_area_of_their_union(sides):
+def test_rectangles_have_the_area_of_their_union(sides: list[tuple[list[float], list[float]]]) -> None:
     rectangles = [(left, top, right, bottom) for (left, right), (top, bottom) in sides]
     area = measure_segmentation([outline(*box) for box in rectangles], None, None).area
     assert area == pytest.approx(float(area_of_union(rectangles)), rel=1e-9)
 
 
 @given(st.lists(polygons, min_size=1, max_size=40))
-def test_an_area_is_never_larger_than_the_box(segmentation):
+def test_an_area_is_never_larger_than_the_box(segmentation: list[list[float]]) -> None:
     area, (_, _, width, height) = measure_segmentation(segmentation, None, None)
     assert 0 <= area <= width * height
 
 
-def test_a_polygon_that_goes_round_twice_is_not_larger_than_its_box():
+def test_a_polygon_that_goes_round_twice_is_not_larger_than_its_box() -> None:
     square = [0, 0, 4, 0, 4, 4, 0, 4]
     assert measure_segmentation([[*square, *square]], 480, 640).area == 16
 
 
-def test_a_polygon_alone_that_crosses_itself_has_the_area_of_published_files():
+def test_a_polygon_alone_that_crosses_itself_has_the_area_of_published_files() -> None:
     bow_tie, with_a_loop = [0, 0, 4, 4, 4, 0, 0, 4], [0, 0, 6, 0, 6, 4, 2, 4, 2, 2, 4, 2, 4, 7, 0, 7]
     assert measure_segmentation([bow_tie], 480, 640).area == 0
     assert measure_segmentation([with_a_loop], 480, 640).area == 40
 
 
 @given(small_polygons, small_polygons, st.sampled_from([0.25, 3, 1000.1]))
-def test_polygons_apart_have_the_sum_of_their_areas_to_the_last_digit(one, other, gap):
+def test_polygons_apart_have_the_sum_of_their_areas_to_the_last_digit(
+    one: list[float], other: list[float], gap: float
+) -> None:
     right = max(one[0::2]) - min(other[0::2]) + gap
     moved = [n if i % 2 else n + right for i, n in enumerate(other)]
     areas = [measure_segmentation([polygon], None, None).area for polygon in (one, moved)]
@@ -160,7 +163,7 @@ def test_polygons_apart_have_the_sum_of_their_areas_to_the_last_digit(one, other
 
 
 @given(st.lists(st.tuples(hundredths, hundredths), min_size=3, max_size=6))
-def test_polygons_that_share_edges_keep_the_sum_though_their_boxes_meet(ends):
+def test_polygons_that_share_edges_keep_the_sum_though_their_boxes_meet(ends: list[tuple[float, float]]) -> None:
     # Slices of a strip, between lines that don't cross.
     lines = list(zip(*map(sorted, zip(*ends, strict=True)), strict=True))
     slices = [[a, 0.1, b, 0.1, d, 90.3, c, 90.3] for (a, c), (b, d) in pairwise(lines)]
@@ -171,7 +174,7 @@ def test_polygons_that_share_edges_keep_the_sum_though_their_boxes_meet(ends):
 
 @settings(max_examples=50)
 @given(st.lists(stars(), min_size=2, max_size=4))
-def test_area_of_polygons_that_overlap_is_the_one_that_pycocotools_draws(segmentation):
+def test_area_of_polygons_that_overlap_is_the_one_that_pycocotools_draws(segmentation: list[list[float]]) -> None:
     # Drawn 20 times as large: what is drawn is off by a share of the outline.
     large = [[20 * number for number in polygon] for polygon in segmentation]
     drawn = oracle.area(oracle.merge(oracle.frPyObjects(large, 4_000, 4_000))) / 400
@@ -179,14 +182,14 @@ def test_area_of_polygons_that_overlap_is_the_one_that_pycocotools_draws(segment
     assert measure_segmentation(segmentation, None, None).area == pytest.approx(drawn, abs=0.3 * outlines)
 
 
-def test_a_small_overlap_far_out_is_seen():
+def test_a_small_overlap_far_out_is_seen() -> None:
     x = y = 131_000.25
     one, other = outline(x, y, x + 0.5, y + 0.5), outline(x + 0.25, y, x + 0.75, y + 0.5)
     assert measure_segmentation([one, other], None, None).area == 0.375
 
 
 @pytest.mark.parametrize("vertices", [300, 30_000])
-def test_area_of_polygons_that_cross_themselves_everywhere_is_estimated(vertices):
+def test_area_of_polygons_that_cross_themselves_everywhere_is_estimated(vertices: int) -> None:
     generator = np.random.default_rng(1)
     scribbles = [generator.uniform(0, 1000, 2 * vertices).tolist() for _ in range(2)]
     area = measure_segmentation(scribbles, None, None).area
@@ -194,13 +197,13 @@ def test_area_of_polygons_that_cross_themselves_everywhere_is_estimated(vertices
     assert area == pytest.approx(drawn, rel=0.05)
 
 
-def test_polygons_with_more_vertices_than_are_looked_at_have_the_sum_of_their_areas():
+def test_polygons_with_more_vertices_than_are_looked_at_have_the_sum_of_their_areas() -> None:
     comb = [n for x in range(110_000) for n in (x / 2, 10 * (x % 2))]
     area = measure_segmentation([comb], None, None).area
     assert measure_segmentation([comb, comb], None, None).area == 2 * area
 
 
-def test_many_polygons_are_measured_together():
+def test_many_polygons_are_measured_together() -> None:
     squares = [outline(3 * x, 3 * y, 3 * x + 2, 3 * y + 2) for x in range(10) for y in range(10)]
     assert measure_segmentation(squares, None, None).area == 400
     assert measure_segmentation([*squares, outline(0, 0, 29, 29)], None, None).area == 29 * 29

@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 from cocoannot.manager import DatasetManager
 from cocoannot.store.memory.tables import DEAD_BYTES
@@ -12,7 +13,9 @@ def test_a_save_lets_go_of_text_that_is_of_no_use_any_more(tmp_path: Path) -> No
     filler = "x" * 1000
     # Much more than the texts of the latest changes, which are kept.
     count = 48 * DEAD_BYTES // 1000
-    images = [{"id": i, "file_name": f"{i}.jpg", "width": 9, "height": 9, "note": filler} for i in range(count)]
+    images: list[dict[str, Any]] = [
+        {"id": i, "file_name": f"{i}.jpg", "width": 9, "height": 9, "note": filler} for i in range(count)
+    ]
     path = tmp_path / "dataset.json"
     path.write_text(json.dumps({"images": images, "annotations": [], "categories": []}))
     tracemalloc.start()

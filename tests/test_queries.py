@@ -157,7 +157,7 @@ def test_categories_come_with_their_counts_if_asked_for(dataset: Fields) -> None
     tables = tables_of(dataset)
     assert decoded(texts_of(tables, CategoryQuery())) == dataset["categories"]
     used = [annotation.get("category_id") for annotation in dataset["annotations"]]
-    assert decoded(texts_of(tables, CategoryQuery(derived=("annotation_count",)))) == [
+    assert decoded(texts_of(tables, CategoryQuery(derived=["annotation_count"]))) == [
         {**category, "_annotation_count": used.count(category["id"])} for category in dataset["categories"]
     ]
 
@@ -171,7 +171,7 @@ def test_without_derived_fields_records_are_the_stored_text(manager: DatasetMana
 
 
 def test_etag_of_an_annotation_is_the_one_of_its_stored_text(manager: DatasetManager) -> None:
-    (text,) = manager.store.find(AnnotationQuery(image_id=2, derived=("etag",))).texts
+    (text,) = manager.store.find(AnnotationQuery(image_id=2, derived=["etag"])).texts
     record = manager.get_annotation(7)
     assert record is not None
     assert json.loads(text) == {**record, "_etag": record.etag}

@@ -15,7 +15,7 @@ from cocoannot.coco.parser import read_document
 from cocoannot.errors import NotADataset
 
 
-def archive(kind):
+def archive(kind: str) -> bytes:
     """A small archive with one file in it."""
     file = io.BytesIO()
     if kind == "zip":
@@ -27,7 +27,7 @@ def archive(kind):
     return file.getvalue()
 
 
-OTHERS = {
+OTHERS: dict[str, tuple[str | bytes, str]] = {
     "LabelMe": (
         json.dumps({"version": "5.4", "flags": {}, "shapes": [], "imagePath": "crow.jpg"}),
         "a LabelMe file.*Its keys are 'version', 'flags', 'shapes', 'imagePath'",
@@ -67,7 +67,7 @@ OTHERS = {
     "Python": ("{'images': []}", "what Python prints"),
 }
 
-NO_JSON = {
+NO_JSON: dict[str, tuple[str | bytes, str]] = {
     "NDJSON": ('{"id": 1}\n{"id": 2}\n', "line 2, column 1: .*: a JSON value on each line"),
     "two datasets": ('{\n"images": []}\n{"images": []}', "line 3, column 1: .*more than one JSON value"),
     "a comment": ('{"images": [] // all of them\n}', "line 1, column 15: .*: a comment"),
@@ -83,11 +83,11 @@ NO_JSON = {
 
 
 @pytest.mark.parametrize(("data", "words"), (OTHERS | NO_JSON).values(), ids=OTHERS | NO_JSON)
-def test_start_refuses_it_and_says_what_it_is(data, words):
+def test_start_refuses_it_and_says_what_it_is(data: str | bytes, words: str) -> None:
     with pytest.raises(NotADataset, match=words) as caught:
         read_document(data if isinstance(data, bytes) else data.encode(), "birds.json")
     assert "\n" not in str(caught.value)
 
 
-def test_empty_object_is_an_empty_dataset():
+def test_empty_object_is_an_empty_dataset() -> None:
     assert read_document(b" {}", "birds.json").values == {}

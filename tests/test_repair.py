@@ -143,7 +143,9 @@ def test_exact_copy_of_a_record_is_removed(path: Path, small: dict[str, Any]) ->
     assert lost == [(("repeated_id",), "", first_of(small))]
 
 
-def test_repeated_image_id_that_annotations_refer_to_stays_and_each_is_listed(path, small):
+def test_repeated_image_id_that_annotations_refer_to_stays_and_each_is_listed(
+    path: Path, small: dict[str, Any]
+) -> None:
     small["images"].append({**small["images"][0], "file_name": "other.jpg"})
     path.write_text(json.dumps(small))
     out = path.with_name("out.json")
@@ -157,7 +159,7 @@ def test_repeated_image_id_that_annotations_refer_to_stays_and_each_is_listed(pa
     assert not Repaired(out).ids_path.exists()
 
 
-def test_repeated_image_id_that_nothing_refers_to_becomes_a_new_one(path, small):
+def test_repeated_image_id_that_nothing_refers_to_becomes_a_new_one(path: Path, small: dict[str, Any]) -> None:
     small["images"].append({**small["images"][2], "file_name": "other.jpg"})
     copy, _ = fixed(path, small)
     assert [(each["id"], each["file_name"]) for each in copy["images"][2:]] == [(4, "empty.jpg"), (5, "other.jpg")]

@@ -178,7 +178,7 @@ def test_writing_tells_the_content_that_is_then_in_the_file(tmp_path: Path, bloc
     assert written == content_of(tmp_path / "new.json") == Content(len(data), hashlib.sha256(data).hexdigest())
 
 
-def test_replace_file_puts_the_new_content_in_place_and_tells_its_content(target):
+def test_replace_file_puts_the_new_content_in_place_and_tells_its_content(target: Path) -> None:
     content = replace_file(target, b"the new one")
     assert target.read_bytes() == b"the new one"
     assert content == content_of(target)

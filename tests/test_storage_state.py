@@ -165,7 +165,9 @@ def test_ids_go_on_where_something_else_changed_the_dataset(dataset: Path, start
     assert start().get_next_category_id() == given + 11
 
 
-def test_the_status_of_a_stopped_dataset_tells_the_newest_version_without_reading_the_dataset(dataset, start):
+def test_the_status_of_a_stopped_dataset_tells_the_newest_version_without_reading_the_dataset(
+    dataset: Path, start: Start
+) -> None:
     stopped = MemoryMaintenance(DatasetFile(dataset))
     assert stopped.status().file_revision is None
     manager = start()

@@ -13,9 +13,9 @@ from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.operations import Add, Delete, Operation, Restore, Update
 from cocoannot.coco.records import Record
 from cocoannot.errors import BadOperation, Conflict, DatasetError, InvalidRecord, NotLoaded, UnknownId, VersionMismatch
-from cocoannot.store.base import Deleted, History, Saves, SavingStore
+from cocoannot.store.base import Deleted, Found, Head, History, Page, Saves, SavingStore
 from cocoannot.store.memory.store import MemoryStore
-from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ImageQuery
+from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ImageQuery, Statistics
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 
@@ -93,7 +93,13 @@ def test_every_read_tells_the_revision_that_it_belongs_to(store: EveryStore) -> 
     for revision in (0, 1):
         page = store.annotations_of(1)
         assert page is not None
-        found = [store.get("images", 1), store.find(AnnotationQuery()), page, store.head(), store.statistics()]
+        found: list[Found | Page | Head | Statistics] = [
+            store.get("images", 1),
+            store.find(AnnotationQuery()),
+            page,
+            store.head(),
+            store.statistics(),
+        ]
         assert [each.revision for each in found] == [revision] * 5
         assert (store.export().revision, store.revision) == (revision, revision)
         commit(store, Add("annotations", BOX))
@@ -189,7 +195,7 @@ def test_a_batch_is_one_change_whose_operations_see_one_another(store: EveryStor
 
 def test_sections_may_be_mixed_in_one_change(store: EveryStore) -> None:
     image = {"file_name": "new.jpg", "width": 10, "height": 10}
-    operations = [
+    operations: list[Operation] = [
         Add("images", image),
         Add("categories", {"name": "fish"}),
         Add("annotations", {**BOX, "image_id": 5, "category_id": 6}),
