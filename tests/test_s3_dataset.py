@@ -91,7 +91,7 @@ def test_the_copy_is_read_once_at_a_start(level: LocalCopy, tmp_path: Path) -> N
 import sys
 from cocoannot import create_app
 from cocoannot.extension import runtime
-state = runtime(create_app({"COCOANNOT_DATASET": sys.argv[1], "COCOANNOT_CACHE": sys.argv[2]}))
+state = runtime(create_app({"COCOANNOT_DATASET": sys.argv[1], "COCOANNOT_CACHE": sys.argv[2]})).lifecycle
 state.start("")
 state.stop()
 """
