@@ -98,8 +98,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """A process that shared the tests has ended. Each of them left out the same ones."""
-    node.config.stash[_left_out] = getattr(node, "workeroutput", {}).get("left_out", 0)
+    """A process that shared the tests has ended. Each of them left out the same ones; one that crashed says nothing."""
+    if hasattr(node, "workeroutput"):
+        node.config.stash[_left_out] = node.workeroutput["left_out"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
