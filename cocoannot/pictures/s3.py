@@ -110,6 +110,9 @@ class S3Picture:
             raise S3Error(f"read {uri}: {seen.size} bytes were announced where {length} were asked for")
         return Stream(self._bucket.blocks(self._key, body, length), body)
 
+    def file(self) -> None:
+        """As `Picture` says."""
+
     @contextmanager
     def _parts(self, first: int) -> Iterator[Parts]:
         """A file to read parts of, the `first` bytes at once. What fails in S3 is raised at the end too: who reads may
