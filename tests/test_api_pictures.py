@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import io
+import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import servers
 from api_client import Serve, Server
 from PIL import Image
 
@@ -320,3 +324,21 @@ def test_files_are_closed_after_answers_with_and_without_a_body(gallery: Gallery
         for method in ("GET", "HEAD"):
             api.ask(method, URL, headers=headers)
     assert len(os.listdir("/proc/self/fd")) <= len(before)
+
+
+def test_server_breaks_the_connection_off_where_a_picture_gets_shorter(dataset_path: Path) -> None:
+    path = large(dataset_path.with_name("a.bmp"))
+    record = {"id": 1, "file_name": "a.bmp", "width": 64, "height": 48}
+    dataset_path.write_text(json.dumps({"images": [record], "annotations": [], "categories": []}))
+    with servers.serve(dataset_path) as server:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        with closing(http.client.HTTPConnection(host, int(port), timeout=60)) as connection:
+            connection.request("GET", URL)
+            answer = connection.getresponse()
+            assert answer.length == LARGE
+            assert answer.read(1000)[:2] == b"BM"
+            os.truncate(path, 1000)
+            with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+                answer.read()
+        server.wait_for_log("the client's connection is broken off")
+        assert "Traceback" not in server.log

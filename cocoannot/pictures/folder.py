@@ -54,6 +54,11 @@ class FilePicture:
         """As `Picture` says."""
         return FileStream(os.dup(self._fd), start, length, self.file_name)
 
+    def file(self) -> FileStream:
+        """As `Picture` says."""
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        return self.stream(0, self.size)
+
     def _file(self) -> BinaryIO:
         """The file at its start; one at a time, since all have one position."""
         file = io.BufferedReader(Unmapped(os.dup(self._fd)))
@@ -62,7 +67,7 @@ class FilePicture:
 
 
 class FileStream:
-    """A part of an open file, which is closed at its end. Raises `UnknownId` where the file can't be read so far."""
+    """A part of an open file. Raises `UnknownId` where the file can't be read so far."""
 
     def __init__(self, fd: int, start: int, length: int, file_name: str) -> None:
         self._file = io.FileIO(fd)
@@ -74,18 +79,26 @@ class FileStream:
         return self
 
     def __next__(self) -> bytes:
-        if not self._left:
-            self.close()
-            raise StopIteration
+        if block := self.read(_BLOCK):
+            return block
+        raise StopIteration
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, `size` at most; none at the end."""
+        wanted = min(self._left, size)
         try:
-            block = os.pread(self._file.fileno(), min(self._left, _BLOCK), self._position)
+            block = os.pread(self.fileno(), wanted, self._position)
         except OSError as exc:
             raise unreadable(self._file_name, exc) from exc
-        if not block:
+        if wanted and not block:
             raise UnknownId(f"the picture {self._file_name!r} got shorter while it was read")
         self._position += len(block)
         self._left -= len(block)
         return block
+
+    def fileno(self) -> int:
+        """The descriptor, for who sends the file by it."""
+        return self._file.fileno()
 
     def close(self) -> None:
         """Close the file."""

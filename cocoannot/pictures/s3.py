@@ -84,6 +84,9 @@ class S3Picture:
         """As `Picture` says. What S3 refuses is known when this returns, but not a connection that breaks later."""
         return self._bucket.read(self._key, self._seen, start, length)
 
+    def file(self) -> None:
+        """As `Picture` says."""
+
     @contextmanager
     def _parts(self, first: int) -> Iterator[Parts]:
         """A file to read parts of, the `first` bytes at once. What fails in S3 is raised at the end too: who reads may

@@ -33,6 +33,16 @@ class Blocks(Protocol):
     def close(self) -> None: ...
 
 
+class File(Protocol):
+    """A file of this machine: to be read from its start, or to be sent by its descriptor."""
+
+    def read(self, size: int) -> bytes: ...
+
+    def fileno(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
 class Picture(Protocol):
     """A file that was found, as it is now; what is in it is not known yet.
 
@@ -57,6 +67,10 @@ class Picture(Protocol):
 
     def stream(self, start: int, length: int) -> Blocks:
         """The `length` bytes from `start`, which are more than none; may be read after the picture's use."""
+        ...
+
+    def file(self) -> File | None:
+        """All of it, where it is a file of this machine; may be read after the picture's use."""
         ...
 
 
