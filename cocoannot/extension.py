@@ -7,12 +7,12 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
 from flask import Flask, current_app
 
 from cocoannot import logs
 from cocoannot.background.journal_sync import JournalSync
 from cocoannot.background.saver import Saver
+from cocoannot.coco.records import Record
 from cocoannot.errors import NotInS3, NotLoaded
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.lifecycle import Lifecycle, Wait
@@ -94,7 +94,7 @@ class Runtime:
 
     def _first_images(self, count: int) -> list[Mapping[str, Any]]:
         """The records of the first `count` images, as the dataset has them now."""
-        return [msgspec.json.decode(text) for text in self.store.find(ImageQuery(), 0, count).texts]
+        return [Record(text) for text in self.store.find(ImageQuery(), 0, count).texts]
 
 
 class Cocoannot:

@@ -14,6 +14,7 @@ import msgspec
 
 from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Update
 from cocoannot.changes.tracker import ChangeTracker
+from cocoannot.coco.fields import unstorable
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record, encode
 from cocoannot.errors import BadOperation, InvalidRecord, UnknownId
@@ -249,7 +250,9 @@ def _operation(index: int, operation: Mapping[str, Any]) -> Operation:
         case "add":
             return Add("annotations", operation["annotation"])
         case "restore":
-            return Restore(operation["annotation"])
+            if problem := unstorable(dict(operation["annotation"])):
+                raise BadOperation(index, InvalidRecord({"annotation": [problem]}))
+            return Restore(encode(dict(operation["annotation"])))
         case "update":
             return Update("annotations", operation["id"], operation["changes"], versions)
         case "delete":

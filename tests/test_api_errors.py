@@ -180,6 +180,21 @@ def test_path_that_is_no_id_is_a_404(api: Server) -> None:
         assert api.get(f"/api/annotations/{record_id}").status_code == 404, record_id
 
 
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("/api/annotations?image=1", "category_id, image_id, iscrowd, page, page_size, with"),
+        ("/api/categories?page=1", "with"),
+        ("/api/images/1?with=etag", "none"),
+    ],
+)
+def test_unknown_parameter_is_a_422_that_lists_what_there_is(api: Server, path: str, there: str) -> None:
+    answer = api.get(path)
+    assert answer.status_code == 422
+    assert answer.json["message"].endswith(there)
+    assert answer.json["errors"] == {"query": {path.partition("?")[2].partition("=")[0]: ["Unknown field."]}}
+
+
 def test_unknown_path_is_a_404_that_says_where_to_look(api: Server) -> None:
     for url in ("/api", "/api/", "/api/nope", "/nope", "/api/images/", "/api//images", "/%ff"):
         answer = api.get(url)

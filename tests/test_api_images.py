@@ -198,8 +198,9 @@ def test_deleted_image_s_picture_is_left_alone(api: Server) -> None:
 def test_annotations_of_an_image_come_as_stored_in_file_order_not_paged(serve: Serve) -> None:
     records = [{"id": 300 - i, "image_id": 1, "category_id": 1} for i in range(250)]
     api = serve({"images": [{"id": 1}], "annotations": records})
-    answer = api.get(f"{URL}/1/annotations?page_size=1")
+    answer = api.get(f"{URL}/1/annotations")
     assert answer.json == records
+    assert api.get(f"{URL}/1/annotations?page_size=1").status_code == 422
     assert "X-Pagination" not in answer.headers
 
 

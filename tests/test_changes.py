@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import FakeClock, OpenDataset
 
+from cocoannot.changes.operations import Restore
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.records import Record
 from cocoannot.errors import (
@@ -202,14 +203,63 @@ def test_labelled_keypoints_are_counted(manager: DatasetManager) -> None:
     record = manager.add_annotation(
         {"image_id": 1, "category_id": 5, "keypoints": [1, 1, 2, 0, 0, 0], "num_keypoints": 17}
     )
-    assert (record["num_keypoints"], "segmentation" in record) == (1, False)
+    assert (record["num_keypoints"], record["segmentation"]) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("keypoints", "area", "bbox"),
+    [
+        ([1, 1, 2, 0, 0, 0], 0, [1, 1, 0, 0]),
+        ([1, 1, 2, 5, 9, 1], 32, [1, 1, 4, 8]),
+        ([7, 7, 0, 5, 9, 0], 0, [0, 0, 0, 0]),
+    ],
+)
+def test_keypoints_alone_have_the_box_and_the_area_of_the_labelled_ones(
+    manager: DatasetManager, keypoints: list[int], area: int, bbox: list[int]
+) -> None:
+    record = manager.add_annotation({"image_id": 1, "category_id": 5, "keypoints": keypoints, "area": 77})
+    assert (record["area"], record["bbox"]) == (area, bbox)
+
+
+def test_the_box_of_keypoints_alone_follows_them(manager: DatasetManager) -> None:
+    record = manager.add_annotation({"image_id": 1, "category_id": 5, "keypoints": [1, 1, 2, 5, 9, 1]})
+    moved = manager.update_annotation(record["id"], {"keypoints": [2, 2, 2, 6, 10, 1]})
+    assert moved is not None
+    assert (moved["bbox"], moved["area"]) == ([2, 2, 4, 8], 32)
+    boxed = manager.update_annotation(record["id"], {"bbox": [0, 0, 50, 50]})
+    assert boxed is not None
+    kept = manager.update_annotation(record["id"], {"keypoints": [3, 3, 2, 6, 10, 1]})
+    assert kept is not None
+    assert kept["bbox"] == [0, 0, 50, 50]
+
+
+def test_caption_needs_a_category_where_there_are_any(manager: DatasetManager) -> None:
+    errors = refused(manager, lambda: manager.add_annotation({"image_id": 1, "caption": "a cat"}))
+    assert errors == {"category_id": ["is required"]}
+    assert manager.add_annotation({"image_id": 1, "category_id": 1, "caption": "a cat"})["caption"] == "a cat"
+
+
+@pytest.mark.parametrize("categories", ["[]", "[ ]"])
+def test_no_empty_categories_are_saved_beside_captions_without_one(
+    open_dataset: OpenDataset, dataset_path: Path, categories: str
+) -> None:
+    image = '{"id": 1, "file_name": "a.jpg", "width": 5, "height": 5}'
+    manager = open_dataset(f'{{"images": [{image}], "annotations": [], "categories": {categories}, "info": {{}}}}')
+    manager.add_annotation({"image_id": 1, "caption": "a cat"})
+    manager.save()
+    assert json.loads(dataset_path.read_bytes()).keys() == {"images", "annotations", "info"}
+    manager.add_category({"name": "cat"})
+    manager.save()
+    assert json.loads(dataset_path.read_bytes()).keys() == {"images", "annotations", "categories", "info"}
 
 
 def test_count_of_keypoints_without_keypoints_is_ignored(manager: DatasetManager) -> None:
     assert "num_keypoints" not in manager.add_annotation({**BOX, "num_keypoints": 17})
 
 
-def test_caption_needs_neither_category_nor_geometry(manager: DatasetManager) -> None:
+def test_caption_needs_neither_category_nor_geometry(open_dataset: OpenDataset, small: Fields) -> None:
+    captions = [{"id": 7, "image_id": 1, "caption": "a dog"}]
+    manager = open_dataset({"images": small["images"], "annotations": captions, "categories": []})
     record = manager.add_annotation({"image_id": 1, "caption": "a cat"})
     assert dict(record) == {"id": 8, "iscrowd": 0, "image_id": 1, "caption": "a cat"}
 
@@ -282,7 +332,7 @@ BAD_ANNOTATIONS: dict[str, tuple[Fields, str]] = {
     "box without extent": ({**BOX, "bbox": [1, 2, 0, 3]}, "bbox"),
     "box not finite": ({**BOX, "bbox": [1, 2, math.inf, 3]}, "bbox"),
     "too few keypoints": ({"image_id": 1, "category_id": 5, "keypoints": [1, 1, 2]}, "keypoints"),
-    "caption that is no text": ({"image_id": 1, "caption": 5}, "caption"),
+    "caption that is no text": ({"image_id": 1, "category_id": 1, "caption": 5}, "caption"),
     "crowd": ({**BOX, "iscrowd": 2}, "iscrowd"),
     "crowd that is true": ({**BOX, "iscrowd": True}, "iscrowd"),
     "underscore": ({**BOX, "_etag": "x"}, "_etag"),
@@ -292,7 +342,7 @@ BAD_ANNOTATIONS: dict[str, tuple[Fields, str]] = {
     "id too large": ({**BOX, "id": 2**53}, "id"),
     "id that is no integer": ({**BOX, "id": "9"}, "id"),
     "id that is true": ({**BOX, "id": True}, "id"),
-    "area of keypoints": ({"image_id": 1, "category_id": 5, "keypoints": [0] * 6, "area": -1}, "area"),
+    "area of a caption": ({"image_id": 1, "category_id": 5, "caption": "a", "area": -1}, "area"),
 }
 
 
@@ -355,9 +405,9 @@ def test_update_with_nothing_changes_nothing(manager: DatasetManager) -> None:
 
 def test_null_removes_a_field(manager: DatasetManager) -> None:
     manager.update_annotation(1, {"note": "x"})
-    record = manager.update_annotation(1, {"note": None, "iscrowd": None, "never there": None})
+    record = manager.update_annotation(1, {"note": None, "never there": None})
     assert record is not None
-    assert set(record) == {"id", "image_id", "category_id", "segmentation", "area", "bbox"}
+    assert set(record) == {"id", "image_id", "category_id", "segmentation", "area", "bbox", "iscrowd"}
 
 
 def test_new_segmentation_recomputes_area_and_box_and_ignores_the_clients(manager: DatasetManager) -> None:
@@ -412,7 +462,10 @@ BAD_UPDATES: dict[str, tuple[int, Fields, str]] = {
     "bad box": (2, {"bbox": [0, 0, -1, 1]}, "bbox"),
     "bad area": (2, {"area": "x"}, "area"),
     "area not finite": (2, {"area": math.nan}, "area"),
-    "nothing left": (2, {"bbox": None}, "segmentation"),
+    "null box": (2, {"bbox": None}, "bbox"),
+    "null area": (2, {"area": None}, "area"),
+    "null crowd": (2, {"iscrowd": None}, "iscrowd"),
+    "null segmentation": (1, {"segmentation": None}, "segmentation"),
     "crowd": (2, {"iscrowd": 0.5}, "iscrowd"),
     "caption": (2, {"caption": ["x"]}, "caption"),
     "keypoints": (2, {"category_id": 5, "keypoints": [0] * 9}, "keypoints"),
@@ -488,19 +541,16 @@ BAD_OPERATIONS: dict[str, tuple[Operation, type[CocoannotError]]] = {
     "old version": ({"op": "delete", "id": 1, "if_match": ["old"]}, VersionMismatch),
     "restore of a taken id": ({"op": "restore", "annotation": {**BOX, "id": 1}}, Conflict),
     "restore without an id": ({"op": "restore", "annotation": BOX}, InvalidRecord),
-    "restore to no image": ({"op": "restore", "annotation": {**BOX, "id": 7, "image_id": 3}}, InvalidRecord),
-    "restore to no category": ({"op": "restore", "annotation": {**BOX, "id": 7, "category_id": 3}}, InvalidRecord),
-    "restore of a bad polygon": (
-        {"op": "restore", "annotation": {**NEW, "id": 7, "segmentation": [[1]]}},
+    "restore of an id that is no integer": ({"op": "restore", "annotation": {**BOX, "id": "7"}}, InvalidRecord),
+    "restore to an image that is no integer": (
+        {"op": "restore", "annotation": {**BOX, "id": 7, "image_id": "x"}},
         InvalidRecord,
     ),
-    "restore of a bad box": ({"op": "restore", "annotation": {**BOX, "id": 7, "bbox": "x"}}, InvalidRecord),
-    "restore of a bad area": ({"op": "restore", "annotation": {**BOX, "id": 7, "area": math.inf}}, InvalidRecord),
-    "restore of keypoints that are not finite": (
-        {"op": "restore", "annotation": {**BOX, "id": 7, "keypoints": [math.nan, 0, 0]}},
+    "restore of what is not finite": (
+        {"op": "restore", "annotation": {**BOX, "id": 7, "area": math.inf}},
         InvalidRecord,
     ),
-    "restore with an underscore": ({"op": "restore", "annotation": {**BOX, "id": 7, "_x": 1}}, InvalidRecord),
+    "restore of a derived field": ({"op": "restore", "annotation": {**BOX, "id": 7, "_etag": "x"}}, InvalidRecord),
     "unknown operation": ({"op": "move", "id": 1}, InvalidRecord),
 }
 
@@ -895,10 +945,27 @@ def test_fields_that_a_change_leaves_alone_may_be_odd(open_dataset: OpenDataset,
     assert record == {"id": 8, "image_id": 4, "category_id": 99, "checked": True}
 
 
-def test_restored_keypoints_must_be_keypoints(manager: DatasetManager) -> None:
-    annotation = {**BOX, "id": 70, "keypoints": ["hand"]}
-    with pytest.raises(BadOperation, match="keypoints"):
-        manager.change_annotations([{"op": "restore", "annotation": annotation}])
+ODD_RECORDS = [
+    '{"id": 8, "image_id": 1, "category_id": 1, "iscrowd": false, "area": "12.0"}',
+    '{"id": 8, "image_id": 99, "category_id": 98, "bbox": [1, 2, 3, 4, 0.5]}',
+    '{"id": 8}',
+    '{"id": 8.0, "image_id": null, "category_id": null, "caption": null}',
+    '{"id": 8, "image_id": 1.0, "segmentation": [[1]], "keypoints": ["hand"], "_note": "\\u00e4"}',
+    '{"id": 8, "image_id": 1, "segmentation": {"size": [1], "counts": "?"}, "bbox": "1 2 3 4"}',
+    '{"id": 8, "image_id": 1, "score": 1.50, "big": 123456789012345678901234567890, "tiny": 1e-7}',
+    '{\n  "id": 8,\n  "image_id": 1,\n  "note": "\u00fc"\n}',
+]
+
+
+@pytest.mark.parametrize("text", ODD_RECORDS)
+def test_whatever_a_file_holds_is_put_back_byte_for_byte(open_dataset: OpenDataset, small: Fields, text: str) -> None:
+    before = json.dumps(small).replace('"categories"', '"more": 1, "categories"')
+    dataset = before.replace('}], "more"', f'}}, {text}], "more"')
+    manager = open_dataset(dataset)
+    manager.delete_annotation(8)
+    manager.store.commit([Restore(text.encode())])
+    assert contents(manager) == dataset.encode()
+    assert contents(open_dataset()) == dataset.encode()
 
 
 def test_an_annotation_with_a_negative_id_can_be_put_back(open_dataset: OpenDataset, small: Fields) -> None:

@@ -183,7 +183,7 @@ def test_a_batch_is_one_change_whose_operations_see_one_another(store: EveryStor
             Update("annotations", 8, {"score": 1}),
             Delete("annotations", 8),
             Delete("annotations", 7),
-            Restore(small["annotations"][2]),
+            Restore(json.dumps(small["annotations"][2]).encode()),
         ]
     )
     assert committed.change is not None

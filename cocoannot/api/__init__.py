@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask, Response, request
+from webargs.flaskparser import abort
 from werkzeug.routing import BaseConverter
 
 from cocoannot.api import openapi as document
@@ -65,6 +66,7 @@ def register(app: Flask) -> None:
     api.register_converter(IdConverter, lambda _: {"type": "integer", "minimum": -MAX_ID, "maximum": MAX_ID})
     document.add_operations(api.ma_plugin.converter)
     document.add_security(api.spec, COOKIE)
+    query_names: dict[str, frozenset[str]] = {}
     for blueprint in (
         dataset_blueprint,
         images_blueprint,
@@ -74,6 +76,7 @@ def register(app: Flask) -> None:
         access_blueprint,
     ):
         api.register_blueprint(blueprint)
+        query_names |= blueprint.query_names
     app.register_blueprint(docs_blueprint)
     app.register_blueprint(health_blueprint)
     app.register_blueprint(metrics_blueprint)
@@ -86,6 +89,18 @@ def register(app: Flask) -> None:
             # Where this server listens, not the name that a proxy has.
             listens = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
             state.lifecycle.start_once(listens["SERVER_NAME"], int(listens["SERVER_PORT"]))
+
+    @app.before_request
+    def refuse_unknown_parameters() -> None:
+        """A filter with a wrong name would show everything, which nobody notices."""
+        known = query_names.get(request.endpoint or "")
+        if request.query_string and known is not None and (unknown := request.args.keys() - known):
+            there = f"there are {', '.join(sorted(known))}" if known else "it takes none"
+            abort(
+                422,
+                message=f"There is no parameter {', '.join(map(repr, sorted(unknown)))} at this address; {there}",
+                errors={"query": {name: ["Unknown field."] for name in sorted(unknown)}},
+            )
 
     @app.after_request
     def tell_revision(response: Response) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -15,6 +15,8 @@ from cocoannot.api.parsing import StrictParser
 from cocoannot.extension import runtime
 from cocoannot.manager import DatasetManager
 from cocoannot.store.base import SavingStore
+
+_NAMES = "_query_names"
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -29,10 +31,13 @@ class Blueprint(flask_smorest.Blueprint):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._prepare_doc_cbks += [_document_headers, _document_errors]
+        self.query_names: dict[str, frozenset[str]] = {}
+        """The parameters that each endpoint takes in its query."""
 
     def add_url_rule(self, rule: str, endpoint: Any = None, view_func: Any = None, *args: Any, **options: Any) -> None:
         """Like flask-smorest's, with the view's name as the operation's id."""
         view_func = self.doc(operationId=view_func.__name__)(view_func)
+        self.query_names[f"{self.name}.{endpoint or view_func.__name__}"] = getattr(view_func, _NAMES, frozenset())
         super().add_url_rule(rule, endpoint, view_func, *args, **options)
 
     def arguments(self, schema: Any, **options: Any) -> Callable[[View], View]:
@@ -42,7 +47,15 @@ class Blueprint(flask_smorest.Blueprint):
         # Of a class, webargs would make an instance for each request.
         schema = schema() if isinstance(schema, type) else schema
         decorator: Callable[[View], View] = super().arguments(schema, **options)
-        return decorator
+        if options.get("location") != "query":
+            return decorator
+        names = [field.data_key or name for name, field in schema.fields.items()]
+        return lambda view: _with_query_names(decorator(view), names)
+
+    def paginate(self, *args: Any, **options: Any) -> Callable[[View], View]:
+        """Like flask-smorest's."""
+        decorator: Callable[[View], View] = super().paginate(*args, **options)
+        return lambda view: _with_query_names(decorator(view), ["page", "page_size"])
 
     def response(self, status_code: int, schema: Any = None, **options: Any) -> Callable[[View], View]:
         """Like flask-smorest's, with the header that every answer has, and an example of its schema."""
@@ -118,6 +131,11 @@ def manager() -> DatasetManager:
 def store() -> SavingStore:
     """What the dataset of the current application is kept in."""
     return manager().store
+
+
+def _with_query_names(view: View, names: Iterable[str]) -> View:
+    setattr(view, _NAMES, getattr(view, _NAMES, frozenset()) | frozenset(names))
+    return view
 
 
 def _documenting(decorator: Callable[[View], Any]) -> Callable[[View], View]:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import marshmallow as ma
+import msgspec
 from marshmallow import fields, validate
 
-from cocoannot.api.parsing import etags
+from cocoannot.api.parsing import decode, etags
 from cocoannot.changes.operations import Add, Delete, Operation, Restore, Update
 from cocoannot.coco.fields import (
     AREA,
@@ -21,7 +22,6 @@ from cocoannot.coco.fields import (
     FLAG,
     ID,
     IMAGE,
-    MAX_AREA,
     NEW_ID,
     SUPERCATEGORY,
     Field,
@@ -73,36 +73,49 @@ def _record_fields(declared: Mapping[str, Field], *, required: bool = False) -> 
     return {name: _field(field, required=required) for name, field in declared.items()}
 
 
-def _geometry(*, stored: bool = False) -> dict[str, fields.Raw]:
-    shapes = {name: _documented(schema, nullable=True) for name, schema in geometry_schemas(stored=stored).items()}
+def _stored_geometry() -> dict[str, fields.Raw]:
+    """Of a stored record, which may come from a file that has anything there."""
+    geometry = ("segmentation", "bbox", "keypoints", "area", "caption", "iscrowd")
+    return {name: _documented({"description": "as the file has it"}) for name in geometry}
+
+
+def _geometry() -> dict[str, fields.Raw]:
+    shapes = {name: _documented(schema, nullable=True) for name, schema in geometry_schemas().items()}
     area = {key: value for key, value in AREA.schema.items() if key not in ("minimum", "maximum")}
     return {**shapes, "area": _documented(area, nullable=True), "caption": _field(CAPTION), "iscrowd": _field(FLAG)}
 
 
-_CATEGORY_ID = ID._replace(nullable=True)
-_BOX = {**geometry_schemas()["bbox"], "items": {"type": "number", "minimum": -MAX_AREA, "maximum": MAX_AREA}}
+_OPTIONAL_ID = ID._replace(nullable=True)
 
 NewAnnotation = RequestRecord.from_dict(
-    {"id": _field(NEW_ID), "image_id": _field(ID, required=True), "category_id": _field(_CATEGORY_ID), **_geometry()},
+    {"id": _field(NEW_ID), "image_id": _field(ID, required=True), "category_id": _field(_OPTIONAL_ID), **_geometry()},
     name="NewAnnotation",
 )
 AnnotationChanges = RequestRecord.from_dict(
-    {"image_id": _field(ID), "category_id": _field(_CATEGORY_ID), **_geometry()}, name="AnnotationChanges"
+    {"image_id": _field(ID), "category_id": _field(_OPTIONAL_ID), **_geometry()}, name="AnnotationChanges"
 )
-RestoredAnnotation = RequestRecord.from_dict(
-    {
-        "id": _field(ID, required=True),
-        "image_id": _field(ID, required=True),
-        "category_id": _field(_CATEGORY_ID),
-        **_geometry(),
-        "bbox": _documented(_BOX),
-        "area": _documented(AREA.schema),
-        "caption": _documented(CAPTION.schema),
-    },
-    name="RestoredAnnotation",
-)
+
+
+class RestoredAnnotation(ma.Schema):
+    """An annotation as it was, whatever was in it."""
+
+    class Meta:
+        unknown = ma.INCLUDE
+
+    id = _field(ID, required=True)
+    image_id = _field(_OPTIONAL_ID)
+    category_id = _field(_OPTIONAL_ID)
+
+    def load(self, data: Any, **_: Any) -> Any:
+        """The JSON text of `data`, which must be an object's."""
+        text = bytes(data)
+        if not text.startswith(b"{"):
+            raise ma.ValidationError({"_schema": ["Invalid input type."]})
+        return text
+
+
 Annotation = Record.from_dict(
-    {"id": _field(ID), "image_id": _field(ID), "category_id": _field(_CATEGORY_ID), **_geometry(stored=True)},
+    {"id": _field(ID), "image_id": _field(ID), "category_id": _field(_OPTIONAL_ID), **_stored_geometry()},
     name="Annotation",
 )
 ListedAnnotation = Annotation.from_dict({"_etag": fields.String()}, name="ListedAnnotation")
@@ -211,12 +224,13 @@ class BatchOperation(fields.Field[Operation]):
     }
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Operation:
-        if not isinstance(value, dict):
-            raise ma.ValidationError({"_schema": ["Invalid input type."]})
-        op = value.get("op")
+        texts = _members(value)
+        op = decode(bytes(texts["op"])) if "op" in texts else None
         if not isinstance(op, str) or op not in self.KINDS:
             raise ma.ValidationError({"op": [f"Must be one of: {', '.join(self.KINDS)}."]})
-        loaded = self.KINDS[op].load(value)
+        # What is restored stays the text that it is.
+        kept = {"annotation"} if op == "restore" else set()
+        loaded = self.KINDS[op].load({key: text if key in kept else decode(bytes(text)) for key, text in texts.items()})
         match op:
             case "add":
                 return Add("annotations", loaded["annotation"])
@@ -227,10 +241,30 @@ class BatchOperation(fields.Field[Operation]):
         return Restore(loaded["annotation"])
 
 
-class Batch(Closed):
-    """Operations that are done together, or not at all."""
+class Operations(fields.List[Operation]):
+    """The JSON text of a list of operations."""
 
-    operations = fields.List(BatchOperation(), required=True, validate=validate.Length(max=MAX_OPERATIONS))
+    def _deserialize(self, value: Any, *args: Any, **options: Any) -> Any:
+        try:
+            texts = msgspec.json.decode(value, type=list[msgspec.Raw])
+        except msgspec.ValidationError as exc:
+            raise self.make_error("invalid") from exc
+        return super()._deserialize(texts, *args, **options)
+
+
+class Batch(Closed):
+    """Operations that are done together, or not at all. It loads the JSON text of its members."""
+
+    body_type = dict[str, msgspec.Raw]
+
+    operations = Operations(BatchOperation(), required=True, validate=validate.Length(max=MAX_OPERATIONS))
+
+
+def _members(text: msgspec.Raw) -> dict[str, msgspec.Raw]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError as exc:
+        raise ma.ValidationError({"_schema": ["Invalid input type."]}) from exc
 
 
 class Login(Closed):

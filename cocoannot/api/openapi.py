@@ -74,7 +74,7 @@ PAGES = {
     }
 }
 
-ANY_CALL = {HTTPStatus.FORBIDDEN}
+ANY_CALL = {HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
 """Errors that every route may answer with."""
 GUARDED_CALL = {HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE}
 """Errors of every route that takes the token where one is set."""

@@ -43,7 +43,13 @@ class StrictParser(FlaskParser):
         data = json_body(req)
         if data is None and not getattr(schema, "optional", False):
             raise BadRequest("The body is empty; send JSON")
-        return {} if data is None else decode(data)
+        if data is None:
+            return {}
+        try:
+            return decode(data, getattr(schema, "body_type", Any))
+        except msgspec.ValidationError:
+            # It is of another type, which is the schema's to say.
+            return decode(data)
 
 
 @lru_cache(maxsize=256)

@@ -39,9 +39,9 @@ class Delete(msgspec.Struct, frozen=True, gc=False):
 
 
 class Restore(msgspec.Struct, frozen=True, gc=False):
-    """Put a deleted annotation back as it was; nothing is computed."""
+    """Put a deleted annotation back, byte for byte; nothing is computed."""
 
-    fields: Mapping[str, Any]
+    text: bytes
 
 
 Operation = Add | Update | Delete | Restore

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from cocoannot.coco.fields import AREA, CAPTION, MAX_AREA, SIDE, is_integer, is_number
-from cocoannot.coco.geometry import count_keypoints, measure_bbox, measure_segmentation
+from cocoannot.coco.fields import AREA, CAPTION, ID, SIDE, is_integer
+from cocoannot.coco.geometry import count_keypoints, measure_bbox, measure_keypoints, measure_segmentation
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.rules import Errors, Fields, check_field, common_errors, id_errors, refuse
 from cocoannot.errors import InvalidRecord
 
 _SHAPES = ("segmentation", "bbox", "keypoints")
+DERIVED = frozenset({"_annotation_count", "_annotations", "_etag"})
+"""Fields that an answer may have beside those of the record."""
+
+_NEEDED = ("area", "bbox", "iscrowd", "segmentation")
 _SECTIONS: dict[str, SectionName] = {"image_id": "images", "category_id": "categories"}
 
 
@@ -27,6 +31,11 @@ class References(Protocol):
         """The record with this id, `None` where there is none."""
         ...
 
+    @property
+    def has_categories(self) -> bool:
+        """Whether the dataset has any category: readers then want each annotation to have one."""
+        ...
+
 
 def new_annotation(fields: Mapping[str, Any], references: References) -> Fields:
     """The fields of a new annotation: checked, `area`, `bbox` and `num_keypoints` computed, `iscrowd` 0 if not given.
@@ -36,7 +45,7 @@ def new_annotation(fields: Mapping[str, Any], references: References) -> Fields:
     errors = common_errors(fields)
     given = {key: value for key, value in fields.items() if value is not None and key != "num_keypoints"}
     image_id = _reference(errors, given, "image_id", references, required=True)
-    category_id = _reference(errors, given, "category_id", references, required="caption" not in given)
+    category_id = _category(errors, given, references)
     if "caption" in given:
         check_field(errors, "caption", given["caption"], CAPTION)
     measured: Fields = {}
@@ -44,7 +53,9 @@ def new_annotation(fields: Mapping[str, Any], references: References) -> Fields:
         measured = _measured(errors, given["segmentation"], image_id, references)
     elif "bbox" in given:
         measured = _boxed(errors, given["bbox"])
-    elif "keypoints" in given or "caption" in given:
+    elif "keypoints" in given:
+        measured = _boxed_keypoints(given["keypoints"])
+    elif "caption" in given:
         check_field(errors, "area", given.get("area"), AREA)
     elif "segmentation" in given:
         errors["segmentation"] = ["is empty; give a polygon or an RLE, or a bbox"]
@@ -56,23 +67,21 @@ def new_annotation(fields: Mapping[str, Any], references: References) -> Fields:
     return _with_integers({**given, **measured, "iscrowd": given.get("iscrowd", 0)})
 
 
-def restored_annotation(fields: Mapping[str, Any], references: References) -> Fields:
-    """The fields of an annotation that is put back as it was: nothing is computed. Raises `InvalidRecord`."""
-    errors = common_errors(fields, geometry=True)
-    image_id = _reference(errors, fields, "image_id", references, required=True)
-    _reference(errors, fields, "category_id", references, required=False)
-    if fields.get("segmentation"):
-        _measured(errors, fields["segmentation"], image_id, references)
-    if fields.get("keypoints"):
-        _counted(errors, fields["keypoints"], None, references)
-    if not _is_box(fields.get("bbox", [0, 0, 0, 0])):
-        errors["bbox"] = ["must be [x, y, width, height], in pixels"]
-    check_field(errors, "area", fields.get("area", 0), AREA, required=True)
-    check_field(errors, "caption", fields.get("caption"), CAPTION)
-    if fields.get("id") is None:
+def restored_annotation(text: bytes) -> int:
+    """The id of an annotation that is put back as it was: it may hold whatever a file may hold. Raises `InvalidRecord`.
+
+    Fields that are derived for an answer were never stored, and are refused.
+    """
+    record = Record(text)
+    errors: Errors = {}
+    if "id" not in record:
         errors["id"] = ["is required: the one that the annotation had"]
+    for name, field in (("id", ID), ("image_id", ID), ("category_id", ID)):
+        check_field(errors, name, record.get(name), field, required=name == "id")
+    for name in DERIVED & record.keys():
+        errors[name] = ["is derived, and was never stored; leave it out"]
     refuse(errors)
-    return dict(fields)
+    return int(record["id"])
 
 
 def changed_annotation(record: Record, changes: Mapping[str, Any], references: References) -> Fields:
@@ -80,29 +89,41 @@ def changed_annotation(record: Record, changes: Mapping[str, Any], references: R
     merged = {key: value for key, value in {**record, **changes}.items() if value is not None}
     given = {key: value for key, value in changes.items() if value is not None}
     errors = common_errors(changes) | id_errors(changes)
+    for field in _NEEDED:
+        # A box instead of the segmentation leaves an empty one.
+        emptied = field == "segmentation" and "bbox" in given
+        if field in changes and changes[field] is None and not emptied:
+            errors[field] = ["can't be removed: programs that read COCO need it"]
     # Only what the change needs is looked up: the record may point to an id that is missing or ambiguous.
     image_id = category_id = None
     if (moved := "image_id" in changes) or given.get("segmentation"):
         image_id = _reference(errors, merged, "image_id", references, required=moved, known=moved)
-    if (relabelled := "category_id" in changes) or "keypoints" in given:
-        required = relabelled and "caption" not in merged
-        category_id = _reference(errors, merged, "category_id", references, required=required, known=relabelled)
+    if "category_id" in changes:
+        category_id = _category(errors, merged, references)
+    elif "keypoints" in given:
+        category_id = _reference(errors, merged, "category_id", references, required=False, known=False)
     check_field(errors, "caption", given.get("caption"), CAPTION)
     result: Fields = {key: value for key, value in changes.items() if key != "num_keypoints"}
-    _change_shape(errors, result, merged, given, image_id, references)
+    _change_shape(errors, result, record, merged, given, image_id, references)
     if "keypoints" in given:
         result |= _counted(errors, given["keypoints"], category_id, references)
     elif "keypoints" in changes:
         result["num_keypoints"] = None
     removed = any(field in changes for field in (*_SHAPES, "caption"))
-    if removed and not any(merged.get(field) for field in _SHAPES) and "caption" not in merged:
+    if removed and not errors and not any(merged.get(field) for field in _SHAPES) and "caption" not in merged:
         errors.setdefault("segmentation", ["nothing would be left of the geometry; delete the annotation instead"])
     refuse(errors)
     return _with_integers(result)
 
 
 def _change_shape(
-    errors: Errors, result: Fields, merged: Fields, given: Fields, image_id: int | None, references: References
+    errors: Errors,
+    result: Fields,
+    record: Record,
+    merged: Fields,
+    given: Fields,
+    image_id: int | None,
+    references: References,
 ) -> None:
     if given.get("segmentation"):
         result.pop("area", None)
@@ -119,6 +140,8 @@ def _change_shape(
         result |= _boxed(errors, given["bbox"])
     else:
         check_field(errors, "area", given.get("area"), AREA)
+        if "keypoints" in given and _follows_keypoints(record):
+            result |= _boxed_keypoints(given["keypoints"])
 
 
 def _measured(errors: Errors, segmentation: object, image_id: int | None, references: References) -> Fields:
@@ -141,6 +164,27 @@ def _boxed(errors: Errors, bbox: object) -> Fields:
         errors |= exc.errors
         return {}
     return {"segmentation": [], "area": area, "bbox": box}
+
+
+def _boxed_keypoints(keypoints: object) -> Fields:
+    """Box and area of the labelled points, as pycocotools' `loadRes` gives them to results; nothing of bad ones."""
+    try:
+        area, box = measure_keypoints(keypoints)
+    except InvalidRecord:
+        return {}
+    return {"segmentation": [], "area": area, "bbox": box}
+
+
+def _follows_keypoints(record: Record) -> bool:
+    """Whether an annotation's box is the one that its keypoints give it, so that it moves with them."""
+    computed = _boxed_keypoints(record.get("keypoints"))
+    return bool(computed) and record.get("bbox", computed["bbox"]) == computed["bbox"]
+
+
+def _category(errors: Errors, fields: Mapping[str, Any], references: References) -> int | None:
+    """The category's id: every annotation has one, but for captions of a dataset without any category."""
+    required = "caption" not in fields or references.has_categories
+    return _reference(errors, fields, "category_id", references, required=required)
 
 
 def _counted(errors: Errors, keypoints: object, category_id: int | None, references: References) -> Fields:
@@ -190,7 +234,3 @@ def _with_integers(fields: Fields) -> Fields:
         if type(value) is float:
             fields[key] = int(value)
     return fields
-
-
-def _is_box(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 4 and all(is_number(n) and abs(n) <= MAX_AREA for n in value)

@@ -85,7 +85,7 @@ def _text(longest: int | None = None, *, blank: bool = True, nullable: bool = Fa
         if not blank and not value.strip():
             return "must be a text that is not empty"
         if longest is not None and len(value) > longest:
-            return f"must have at most {longest:,} characters"
+            return f"must have at most {longest} characters"
         return None
 
     schema: Schema = {"type": "string"}
@@ -127,33 +127,28 @@ CATEGORY: Mapping[str, Field] = {"name": _text(MAX_NAME, blank=False)}
 SUPERCATEGORY = _text(MAX_NAME, nullable=True)
 
 
-def _numbers(limit: float | None = None, **more: Any) -> Schema:
-    items: Schema = {"type": "number"}
-    return {
-        "type": "array",
-        "items": items if limit is None else {**items, "minimum": -limit, "maximum": limit},
-        **more,
-    }
-
-
-def geometry_schemas(*, stored: bool = False) -> dict[str, Schema]:
-    """The JSON schemas of an annotation's geometry; with `stored`, of whatever a file may hold. See `geometry`."""
-    limit = None if stored else COORDINATE_LIMIT
-    side: Schema = {"type": "integer"} if stored else {"type": "integer", "minimum": 1, "maximum": MAX_SIDE}
-    count: Schema = {"type": "integer"} if stored else {"type": "integer", "minimum": 0}
-    polygon = _numbers(limit) if stored else _numbers(limit, minItems=6)
+def geometry_schemas() -> dict[str, Schema]:
+    """The JSON schemas of the geometry that an annotation is given. See `geometry`."""
+    side: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_SIDE}
+    counts: Schema = {"oneOf": [{"type": "array", "items": {"type": "integer", "minimum": 0}}, {"type": "string"}]}
     mask = {
         "type": "object",
         "description": "RLE of the image's size, [height, width]",
         "required": ["size", "counts"],
-        "properties": {
-            "size": {"type": "array", "items": side, "minItems": 2, "maxItems": 2},
-            "counts": {"oneOf": [{"type": "array", "items": count}, {"type": "string"}]},
-        },
+        "properties": {"size": {"type": "array", "items": side, "minItems": 2, "maxItems": 2}, "counts": counts},
     }
-    polygons = {"type": "array", "description": "polygons, each [x, y, x, y, ...] in pixels", "items": polygon}
+    polygons = {
+        "type": "array",
+        "description": "polygons, each [x, y, x, y, ...] in pixels",
+        "items": _coordinates(minItems=6),
+    }
     return {
         "segmentation": {"oneOf": [polygons, mask, {"type": "null"}]},
-        "bbox": _numbers(limit, minItems=4, maxItems=4, description="[x, y, width, height] in pixels"),
-        "keypoints": _numbers(limit, description="[x, y, v, ...] in pixels, v is 0, 1 or 2"),
+        "bbox": _coordinates(minItems=4, maxItems=4, description="[x, y, width, height] in pixels"),
+        "keypoints": _coordinates(description="[x, y, v, ...] in pixels, v is 0, 1 or 2"),
     }
+
+
+def _coordinates(**more: Any) -> Schema:
+    item = {"type": "number", "minimum": -COORDINATE_LIMIT, "maximum": COORDINATE_LIMIT}
+    return {"type": "array", "items": item, **more}

@@ -93,6 +93,22 @@ def measure_bbox(bbox: object) -> Measured:
     return Measured(width * height, [x, y, width, height])
 
 
+def measure_keypoints(keypoints: object) -> Measured:
+    """Measure the box of the labelled keypoints (v > 0) in a list `[x, y, v, x, y, v, ...]`, x and y in pixels.
+
+    Its area is width * height, as pycocotools' `loadRes` has it. Without a labelled one both are 0. Raises as
+    `count_keypoints` does.
+    """
+    count_keypoints(keypoints, None)
+    assert isinstance(keypoints, list)
+    labelled = [(x, y) for x, y, v in zip(keypoints[0::3], keypoints[1::3], keypoints[2::3], strict=True) if v > 0]
+    if not labelled:
+        return Measured(0, [0, 0, 0, 0])
+    xs, ys = [x for x, _ in labelled], [y for _, y in labelled]
+    x, y, width, height = min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+    return Measured(width * height, [x, y, width, height])
+
+
 def count_keypoints(keypoints: object, expected: int | None) -> int:
     """Count the keypoints that are labelled (v > 0) in a list `[x, y, v, x, y, v, ...]`, x and y in pixels.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cocoannot.coco.fields import CATEGORY, FLAG, ID, IMAGE, NEW_ID, SUPERCATEGORY, Field, unstorable
+from cocoannot.coco.fields import CATEGORY, FLAG, IMAGE, NEW_ID, SUPERCATEGORY, Field, unstorable
 from cocoannot.errors import InvalidRecord
 
 Fields = dict[str, Any]
@@ -55,9 +55,9 @@ def changed_category(changes: Mapping[str, Any]) -> Fields:
     return dict(changes)
 
 
-def check_new_id(record_id: object, *, restored: bool = False) -> int:
-    """An id that a client brings, as an integer; a restored one may be negative. Raises `InvalidRecord`."""
-    if problem := (ID if restored else NEW_ID).problem(record_id):
+def check_new_id(record_id: object) -> int:
+    """An id that a client brings, as an integer. Raises `InvalidRecord`."""
+    if problem := NEW_ID.problem(record_id):
         raise InvalidRecord({"id": [problem]})
     return int(record_id)  # type: ignore[call-overload, no-any-return]
 

@@ -90,11 +90,15 @@ class FrozenSection(NamedTuple):
 
 
 class FrozenDataset(NamedTuple):
-    """The whole text: `values` gives each top-level key its byte range in the file's `buffer`, in order."""
+    """The whole text: `values` gives each top-level key its byte range in the file's `buffer`, in order.
+
+    `omitted` are keys that are left out, comma and all.
+    """
 
     buffer: bytes
     values: Mapping[str, tuple[int, int]]
     sections: Mapping[SectionName, FrozenSection]
+    omitted: frozenset[str] = frozenset()
 
     def pieces(self, replaced: Mapping[str, bytes] | None = None) -> Iterator[Piece]:
         """The text as immutable pieces in order; `replaced` gives other texts for top-level values.
@@ -107,8 +111,13 @@ class FrozenDataset(NamedTuple):
             if name in self.values or len(section.slots):
                 texts.setdefault(name, section.pieces())
         buffer = memoryview(self.buffer)
-        position = 0
+        position = last = 0
         for key, (start, end) in self.values.items():
+            if key in self.omitted and last:
+                yield buffer[position:last]
+                texts.pop(key, None)
+                position = end
+            last = end
             if key in texts:
                 yield buffer[position:start]
                 yield from texts.pop(key)

@@ -341,6 +341,11 @@ class Lookup(Protocol):
         """Whether there is a record with this id. Raises `AmbiguousId`."""
         ...
 
+    @property
+    def has_categories(self) -> bool:
+        """Whether there is any category."""
+        ...
+
     def next_place(self, section: SectionName) -> Place:
         """What a record that is added now gets; the id may be beyond the largest there is."""
         ...

@@ -49,6 +49,11 @@ class Transaction:
         stored = self._find(section, record_id)
         return None if stored is None else stored.record
 
+    @property
+    def has_categories(self) -> bool:
+        """Whether there is any category, of those that were there or that this change adds."""
+        return self._lookup.has_categories or "categories" in self._places
+
     def _perform(self, operation: Operation) -> Record | Deleted:
         match operation:
             case Add(section, fields):
@@ -57,10 +62,11 @@ class Transaction:
                 return self._update(self._existing(section, record_id, if_match), section, changes)
             case Delete(section, record_id, if_match, reassign_to):
                 return self._delete(self._existing(section, record_id, if_match), section, reassign_to)
-            case Restore(fields):
+            case Restore(text):
                 self._refuse_panoptic("this dataset's annotations are panoptic (segments_info), which are read-only")
-                checked = annotation_rules.restored_annotation(fields, self)
-                return self._append("annotations", checked, restored=True)
+                record_id = annotation_rules.restored_annotation(text)
+                self._check_free("annotations", record_id, "there is nothing to restore")
+                return self._append("annotations", record_id, Record(text))
 
     def _add(self, section: SectionName, fields: Mapping[str, Any]) -> Record:
         match section:
@@ -72,7 +78,7 @@ class Transaction:
             case "categories":
                 checked = rules.new_category(fields)
                 self._check_name(checked["name"], None)
-        return self._append(section, checked)
+        return self._new(section, checked)
 
     def _update(self, stored: Stored, section: SectionName, changes: Mapping[str, Any]) -> Record:
         match section:
@@ -160,30 +166,33 @@ class Transaction:
         check_version(stored.record.text, if_match, f"{_NOUNS[section]} {record_id}")
         return stored
 
-    def _append(self, section: SectionName, fields: Mapping[str, Any], *, restored: bool = False) -> Record:
-        place = self._places.get(section) or self._lookup.next_place(section)
+    def _new(self, section: SectionName, fields: Mapping[str, Any]) -> Record:
+        record_id = self._place(section).record_id
         if fields.get("id") is not None:
-            record_id = self._check_id(section, fields["id"], restored=restored)
-        elif (record_id := place.record_id) > MAX_ID:
+            record_id = rules.check_new_id(fields["id"])
+            self._check_free(section, record_id, "leave `id` out to get a free one")
+        elif record_id > MAX_ID:
             raise Conflict(f"{section} have used the largest id there is, {MAX_ID}; bring an id that is free")
         whole = {**fields, "id": record_id} if "id" in fields else {"id": record_id, **fields}
-        record = Record(_as_json(encode, whole))
-        self._places[section] = Place(max(place.record_id, record_id + 1), place.position + 1)
-        self._touched[section, record_id] = Stored(record_id, place.position, record)
-        self.edits.append(Edit(section, record_id, place.position, None, record.text))
-        return record
+        return self._append(section, record_id, Record(_as_json(encode, whole)))
 
-    def _check_id(self, section: SectionName, wanted: object, *, restored: bool) -> int:
-        """The id that a client brings, which must be free."""
-        record_id = rules.check_new_id(wanted, restored=restored)
+    def _check_free(self, section: SectionName, record_id: int, what_to_do: str) -> None:
         try:
             taken = self.has(section, record_id)
         except AmbiguousId:
             taken = True
         if taken:
-            what_to_do = "there is nothing to restore" if restored else "leave `id` out to get a free one"
             raise Conflict(f"{_NOUNS[section]} id {record_id} is taken; {what_to_do}")
-        return record_id
+
+    def _append(self, section: SectionName, record_id: int, record: Record) -> Record:
+        place = self._place(section)
+        self._places[section] = Place(max(place.record_id, record_id + 1), place.position + 1)
+        self._touched[section, record_id] = Stored(record_id, place.position, record)
+        self.edits.append(Edit(section, record_id, place.position, None, record.text))
+        return record
+
+    def _place(self, section: SectionName) -> Place:
+        return self._places.get(section) or self._lookup.next_place(section)
 
     def _merge(self, section: SectionName, stored: Stored, changes: Mapping[str, Any]) -> Record:
         record = Record(_as_json(merge, stored.record.text, changes))

@@ -74,8 +74,9 @@ class Table:
         slots = self._ids.slots(record_id)
         if len(slots) > 1:
             raise AmbiguousId(
-                f"{self.noun} id {record_id} is there {len(slots)} times, so it is not clear which one is meant; "
-                f"stop the server and give each {self.noun} in the file an id of its own"
+                f"{self.noun} id {record_id} is there {len(slots)} times, so it is not clear which one is meant; stop "
+                f"the server and give each {self.noun} in the file an id of its own: `flask check --fix OUT` lists "
+                "them, and writes a repaired copy where it is certain what is right"
             )
         return slots[0] if slots else None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from cocoannot.changes.change import Edit
-from cocoannot.coco.parser import MAX_ID, SECTIONS, Document, Ints, SectionName
+from cocoannot.coco.parser import MAX_ID, NONE, SECTIONS, Document, Ints, SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.serializer import FrozenDataset
 from cocoannot.store.base import Place, Stored
@@ -46,6 +46,10 @@ class Tables:
     def panoptic(self) -> bool:
         """See `cocoannot.store.base.Lookup`, here and below."""
         return self.annotation_index.panoptic
+
+    @property
+    def has_categories(self) -> bool:
+        return self.categories.live > 0
 
     def find(self, section: SectionName, record_id: int) -> Stored | None:
         table = self.by_section[section]
@@ -143,7 +147,10 @@ class Tables:
     def freeze(self) -> FrozenDataset:
         """The whole text as it is now, to be put together later."""
         sections = {name: table.freeze() for name, table in self.by_section.items()}
-        return FrozenDataset(self._buffer, self._values, sections)
+        # Programs that read COCO look for the category of each annotation where there is such a key, even an empty one.
+        without = not self.has_categories and self.annotation_index.per_category.get(NONE)
+        omitted = frozenset(["categories"]) if without else frozenset[str]()
+        return FrozenDataset(self._buffer, self._values, sections, omitted)
 
     def annotation_counts(self, image_ids: Ints) -> Ints:
         """How many annotations each of `image_ids` has, shape (images,)."""
