@@ -341,6 +341,18 @@ def test_mask_of_an_image_whose_id_is_shared_is_not_measured_by_the_other(path):
     assert copy["annotations"][1]["segmentation"] == {"size": [3, 4], "counts": "066"}
 
 
+def test_names_for_records_are_not_thrown_away(path):
+    result = run(write(path, {**birds(), "categories": ["rook", "crow"]}), "--fix", path.with_name("fixed.json"))
+    assert (result.exit_code, "the 2 categories are texts" in result.stdout) == (1, True)
+    assert not path.with_name("fixed.json").exists()
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_segmentation_of_nothing_is_an_empty_list(path, value):
+    copy, lost = fixed(path, birds(segmentation=value))
+    assert (copy["annotations"][0]["segmentation"], lost) == ([], [])
+
+
 OTHER_REFERENCES = {
     "videos": ({"videos": [{"id": 1}], "annotations": [{"id": 1, "video_id": 1, "category_id": 8}]}, "YouTube-VIS"),
     "items": ({**birds(), "annotations": [{"id": i, "item_id": 3, "category_id": 8} for i in (1, 2)]}, "item_id"),
@@ -446,6 +458,7 @@ BOXES_OF_FILES = {
     "from 0 to 1": (with_boxes([0.5, 0.5, 0.25, 0.1], [0.1, 0.2, 0.3, 0.4]), {"relative_boxes": 2}),
     "a pixel off by rounding": (with_boxes([-0.5, 0, 65, 48.5]), {}),
     "one pixel": (with_boxes([0, 0, 1, 1]), {}),
+    "left of the image": (with_boxes([-9, 5, 30, 40]), {"outside_image": 1}),
 }
 
 
