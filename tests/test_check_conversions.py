@@ -145,6 +145,14 @@ def test_mask_in_another_form_is_converted_and_kept(path, form):
     assert originals(path)["replaced"][0]["was"] == MASKS[form]
 
 
+def test_backslash_of_a_mask_is_one(path):
+    counts = "\\16b1"
+    dataset = birds(segmentation={"size": [10, 10], "counts": repr(counts.encode())}, bbox=[4, 4, 1, 6], area=6)
+    dataset["images"][0] |= {"height": 10, "width": 10}
+    copy, lost = fixed(path, dataset)
+    assert (copy["annotations"][0]["segmentation"]["counts"], lost) == (counts, [])
+
+
 def test_swapped_size_is_not_guessed_where_the_box_does_not_tell(path):
     dataset = birds(segmentation={"size": [64, 48], "counts": [0, 480, 2592]}, bbox=[20, 0, 10, 48], area=480)
     _, lost = fixed(path, dataset)

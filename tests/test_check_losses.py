@@ -23,7 +23,7 @@ from cocoannot.manager import DatasetManager
 
 pytestmark = pytest.mark.torture
 
-COUNTS = (250, 8_000)
+COUNTS = (250, 5_000)
 """How many files, in the usual form and in the long one."""
 
 SECTIONS = ("images", "annotations", "categories")
