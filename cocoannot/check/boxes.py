@@ -29,7 +29,9 @@ def look_at_boxes(checked: Checked) -> None:
     outside |= known & ((x + width > widths + _OFF) | (y + height > heights + _OFF))
     if not outside.any():
         return
-    corners = (width > x) & (height > y) & (width <= widths + _OFF) & (height <= heights + _OFF)
+    corners = (
+        (np.minimum(x, y) >= -_OFF) & (width > x) & (height > y) & (width <= widths + _OFF) & (height <= heights + _OFF)
+    )
     kind = "corner_boxes" if corners[known].all() else "outside_image"
     annotations.problems[kind] += np.flatnonzero(outside).tolist()
 

@@ -5,7 +5,6 @@ Whether what comes out is valid, and fits its image, is decided elsewhere, but f
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 import re
@@ -156,6 +155,7 @@ def masks_of(value: object, size: tuple[int, int] | None) -> Iterator[dict[str, 
     """What an RLE may mean, the likeliest first; nothing where it is none. `size` is the image's height and width."""
     if isinstance(value, str):
         value = _parsed(value)
+        value = {key: value.get(key) for key in ("size", "counts")} if isinstance(value, dict) else value
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, dict) or "counts" not in value:
@@ -175,10 +175,8 @@ def masks_of(value: object, size: tuple[int, int] | None) -> Iterator[dict[str, 
 def _counts_of(counts: object) -> Iterator[object]:
     if isinstance(counts, str):
         if _BYTES.fullmatch(counts):
-            try:
-                yield ast.literal_eval(counts.strip()).decode("ascii")
-            except (ValueError, SyntaxError):
-                return
+            # Of what Python escapes, the format has the backslash alone.
+            yield counts.strip()[2:-1].replace("\\\\", "\\")
             return
         yield counts
         if (numbers := numbers_of(counts)) is not None:

@@ -15,8 +15,8 @@ from cocoannot.check.findings import EXAMPLES, Findings
 _CHUNK = 1 << 20
 _NAMES = {"cp1252": "Windows-1252", "gbk": "GBK"}
 _UNDECODED = re.compile("[\udc80-\udcff]+")
-_RIGHT = re.compile("[^\x00-\x7f\udc80-\udcff]")
-_ACCIDENTS = 10
+_WORDS = re.compile("[^\x00-\x7f]+")
+_ACCIDENTS = 4
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _MARKS = (0x10FF00, 0x10FE00, 0xFFF00)
 _SAMPLE = 10_000
@@ -84,9 +84,10 @@ def _decode_other(data: bytes, findings: Findings) -> Decoded:
         last = found.start()
         places.append(f"byte {position}")
     problem = findings.add("not_utf8", examples=places, count=len(undecoded))
-    # Other encodings have a few characters that are right in UTF-8, by accident.
-    right = len(_RIGHT.findall(text))
-    if right * _ACCIDENTS <= sum(len(found[0]) for found in undecoded) and (encoding := _guess(data)):
+    # In other encodings a few words are right in UTF-8, by accident.
+    words = _WORDS.findall(text)
+    wrong = sum(_UNDECODED.search(word) is not None for word in words)
+    if (len(words) - wrong) * _ACCIDENTS <= wrong and (encoding := _guess(data)):
         problem.detail = f"read as {_NAMES[encoding]}"
         return Decoded(data.decode(encoding).encode(), encoding)
     problem.detail = "no encoding fits all of them"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -11,6 +12,7 @@ from cocoannot.check.findings import Findings
 from cocoannot.check.pictures import FindPictures, look_for_pictures
 from cocoannot.check.record_repairs import Size, is_text, repair_image, size_of
 from cocoannot.check.scan import Id
+from cocoannot.check.sections import decode
 from cocoannot.check.text import INFINITE
 from cocoannot.coco.fields import MAX_SIDE
 
@@ -46,8 +48,18 @@ def look_at_images(checked: Checked, findings: Findings, find_pictures: FindPict
     images.assign_ids(findings)
     kept = {i: name for i, name in names.items() if i not in images.dropped}
     _look_at_names(checked, kept)
-    if find_pictures is not None and kept:
-        look_for_pictures(checked, findings, find_pictures(list(kept.values())), kept, sizes, measure=measure)
+    # LVIS has addresses, and no file names.
+    addressed = {i: name for i in images.problems["bad_file_name"] if (name := _name_in_address(checked, i))}
+    if find_pictures is not None and (kept or addressed):
+        gallery = find_pictures([*kept.values(), *addressed.values()])
+        for i, name in addressed.items():
+            if gallery.has(name):
+                images.changes[i]["file_name"] = name
+        look_for_pictures(checked, findings, gallery, kept | addressed, sizes, measure=measure)
+    if addressed:
+        findings.add("bad_file_name", "images", count=0).detail = f"{len(addressed):,} have a coco_url"
+    unnamed = [i for i in images.problems["bad_file_name"] if not images.changes[i].get("file_name")]
+    findings.unrepairable("bad_file_name", "images", len(unnamed))
     findings.unrepairable("bad_size", "images", sum(i not in sizes for i in images.problems["bad_size"]))
     # The first of those that share an id comes last, so it counts.
     ids = images.identity.ids.tolist()
@@ -73,6 +85,12 @@ def _look_closely(checked: Checked, i: int, sizes: dict[int, Size], names: dict[
         sizes[i] = size
     if is_text(name := record.get("file_name")):
         names[i] = str(name)
+
+
+def _name_in_address(checked: Checked, i: int) -> str:
+    """The last part of an image's address, empty where it has none."""
+    address = decode(checked.images.text(i))[0].get("coco_url") if i not in checked.images.dropped else None
+    return urlsplit(address).path.rpartition("/")[2] if isinstance(address, str) else ""
 
 
 def _look_at_names(checked: Checked, names: dict[int, str]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cocoannot.check.record_repairs import Size, count_labelled
-from cocoannot.check.tolerances import AREA_OFF, AREA_RATIO, EDGE_OFF, MASK_AREA_RATIO, MASK_EDGE_OFF
+from cocoannot.check.tolerances import AREA_OFF, AREA_RATIO, EDGE_OFF, MASK_AREA_RATIO, MASK_EDGE_OFF, ROUNDING
 from cocoannot.coco import rle
 from cocoannot.coco.geometry import COORDINATE_LIMIT, may_overlap
 from cocoannot.coco.parser import MAX_ID, NONE, Ints
@@ -37,7 +37,7 @@ class Row(msgspec.Struct, gc=False):
     id: Id = NONE
     image_id: Id = NONE
     category_id: Id | None = None
-    segmentation: list[list[float]] | _Mask | None = None
+    segmentation: list[list[float]] | _Mask | msgspec.UnsetType | None = msgspec.UNSET
     bbox: list[float] | None = None
     area: float | None = None
     keypoints: list[float] | None = None
@@ -89,6 +89,7 @@ def scan(text: bytes, texts: Callable[[], Sequence[bytes]], known: Known) -> Sca
     categories = [NONE if row.category_id is None else row.category_id for row in rows]
     odd = (ids == NONE) | (image_ids == NONE)
     odd |= np.fromiter([row.category_id is None or row.segments_info is not None for row in rows], np.bool_)
+    odd |= np.fromiter([row.segmentation is None for row in rows], np.bool_)
     odd[wrong] = True
     uncrowded = np.fromiter([row.iscrowd is None for row in rows], np.bool_)
     shapes = _Shapes(rows, odd, known)
@@ -131,9 +132,10 @@ class _Shapes:
         flat = ((sides <= 0) & ((extent > 0) | ~self._measured[:, None])).any(axis=1) | (sides < 0).any(axis=1)
         far = ~self._measured & (corners + sides > COORDINATE_LIMIT).any(axis=1)
         self._odd |= given & (flat | far)
-        self.boxes[given] = boxes[given]
         off = np.abs(np.hstack([corners, corners + sides]) - self._edges).max(axis=1, initial=0)
-        stale: Bools = given & self._measured & (off > np.where(self._masks, MASK_EDGE_OFF, EDGE_OFF) + 1e-6)
+        stale: Bools = given & self._measured & (off > np.where(self._masks, MASK_EDGE_OFF, EDGE_OFF) + ROUNDING)
+        # A box that is stale becomes that of the segmentation.
+        self.boxes[given & ~stale] = boxes[given & ~stale]
         return stale
 
     def stale_areas(self) -> Bools:

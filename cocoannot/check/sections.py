@@ -71,6 +71,10 @@ class Section:
             self.odd_ids[position] = value
         return record
 
+    def are_texts(self) -> bool:
+        """Whether there are nothing but texts, such as names, where records should be."""
+        return len(self) > 0 and all(self.text(i).startswith(b'"') for i in range(len(self)))
+
     def drop(self, position: int, kind: str) -> None:
         self.dropped[position] = (kind,)
         self.problems[kind].append(position)

@@ -36,7 +36,10 @@ class _Unreadable(click.ClickException):
     exit_code = 2
 
 
-@click.command()
+_KINDS = "\n".join(f"  {kind.level:9}{name:20}{kind.wrong}" for name, kind in KINDS.items())
+
+
+@click.command(epilog=f"\b\nEach KIND and its level:\n{_KINDS}")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--fix", "out", type=click.Path(path_type=Path), metavar="OUT", help="Write a repaired copy to OUT, a new file."
@@ -47,7 +50,7 @@ class _Unreadable(click.ClickException):
     "tools",
     type=click.Choice(TOOLS),
     multiple=True,
-    help="Take what TOOL does not mind for a note; repeatable.",
+    help="Take what this tool does not mind for a note; repeatable.",
 )
 @click.option(
     "--ignore",
@@ -55,7 +58,7 @@ class _Unreadable(click.ClickException):
     type=click.Choice(list(KINDS)),
     multiple=True,
     metavar="KIND",
-    help="Repeatable; see KIND below.",
+    help="Pass over this kind of problem; repeatable.",
 )
 @click.option(
     "--fail-on",
