@@ -23,7 +23,7 @@ from cocoannot.errors import BadPicture, CocoannotError, UnknownId
 from cocoannot.extension import runtime
 from cocoannot.pictures.choose import choose, folders, s3_prefix
 from cocoannot.pictures.folder import PictureFolder
-from cocoannot.pictures.source import Picture
+from cocoannot.pictures.source import Picture, Reading
 from cocoannot.settings import S3Uri
 
 # Bytes: below it there is nothing to wait for.
@@ -140,7 +140,8 @@ class _Gallery:
         self.place = self._pictures.place
 
     def has(self, file_name: str) -> bool:
-        return self._pictures.count([{"file_name": file_name}]) == 1
+        """By its exact name below the folder: programs that train know no other reading of it, which the server has."""
+        return not os.path.isabs(file_name) and self._pictures.count([{"file_name": file_name}], Reading.EXACT) == 1
 
     def measure(self, file_name: str) -> Measured | None:
         try:

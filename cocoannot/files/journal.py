@@ -171,6 +171,13 @@ class Journal:
         segment.take_back(*before)
         self._refuse_in_doubt()
 
+    def note(self, revision: int, time: float, actor: str | None, change: bytes) -> None:
+        """Write down a change that the file has already; where that fails, nothing is lost and nothing is told."""
+        before = self._trouble
+        with suppress(JournalError):
+            self.append(revision, time, actor, None, change)
+        self._trouble = before
+
     def try_out(self) -> None:
         """See whether changes can be written again, where they could not. Raises `JournalError`."""
         self._refuse_in_doubt()

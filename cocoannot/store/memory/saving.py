@@ -235,9 +235,7 @@ class FileSaver:
                 self._doubt(change.revision)
                 raise
             state.replace(tables, change)
-            # The file has it, so that nothing is lost where this fails.
-            with suppress(JournalError):
-                self.journal.append(change.revision, change.time, actor, None, encode_change(change))
+            self.journal.note(change.revision, change.time, actor, encode_change(change))
             log.info("Dataset replaced (%s) and saved to %s", ", ".join(texts), self.file.name)
             return change
 
