@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -40,11 +39,17 @@ def categories_with(dataset: dict[str, list[Record]], kind: str) -> list[Record]
     return found
 
 
-def pycocotools(path: Path, package: str = "pycocotools", evaluator: str = "pycocotools.cocoeval.COCOeval") -> Scores:
-    """The reference, and who has its interface."""
-    coco_class = import_module(package if package != "pycocotools" else "pycocotools.coco").COCO
-    module, _, name = evaluator.rpartition(".")
-    evaluator_class = getattr(import_module(module), name)
+def pycocotools(path: Path) -> Scores:
+    return _scores(path, import_module("pycocotools.coco").COCO, import_module("pycocotools.cocoeval").COCOeval)
+
+
+def faster_coco_eval(path: Path) -> Scores:
+    module = import_module("faster_coco_eval")
+    return _scores(path, module.COCO, module.COCOeval_faster)
+
+
+def _scores(path: Path, coco_class: Any, evaluator_class: Any) -> Scores:
+    """What the reference computes, and who has its interface."""
     dataset = read(path)
 
     def average_precision(kind: str, category_ids: Sequence[int], points: int = 0) -> float:
@@ -143,10 +148,6 @@ def globox(path: Path) -> Scores:
         box.confidence = 1.0
     return {"bbox": float(module.COCOEvaluator(ground_truths=truth, predictions=found).ap())}
 
-
-faster_coco_eval = partial(
-    pycocotools, package="faster_coco_eval", evaluator="faster_coco_eval.core.faster_eval_api.COCOeval_faster"
-)
 
 TOOLS: dict[str, Callable[[Path], Scores]] = {
     "pycocotools": pycocotools,

@@ -167,7 +167,7 @@ CHANGES: dict[str, list[Call]] = {
             BATCH,
             {
                 "operations": [
-                    *({"op": "add", "annotation": body} for body in ADDED.values() if body is not ADDED["crowd"]),
+                    *({"op": "add", "annotation": body} for body in ADDED.values()),
                     {"op": "update", "id": 2, "changes": {"bbox": BOX}},
                     {"op": "delete", "id": 3},
                     {"op": "restore", "annotation": GONE},
@@ -189,7 +189,6 @@ CHANGES: dict[str, list[Call]] = {
         ("POST", ANNOTATIONS, {**CAT, "image_id": 4, "segmentation": RLE}),
     ],
     "PATCH image": [("PATCH", f"{IMAGES}/3", {"file_name": "new.png", "width": 200, "height": 80})],
-    "PATCH image with an RLE": [("PATCH", f"{IMAGES}/2", {"width": 321})],
     "PUT dataset": [("PUT", "/api/dataset", {**DATASET, "annotations": DATASET["annotations"][::-1], "licenses": []})],
 }
 
@@ -228,6 +227,9 @@ def test_change_that_programs_could_not_read_is_refused(serve: Serve, change: st
     assert make(serve(DATASET), *REFUSED[change]) == 422
 
 
+# kwcoco says that there is no category, and can't name the dataset in which that is.
+@pytest.mark.filterwarnings("ignore:Annotation .* is missing a category_id:UserWarning")
+@pytest.mark.filterwarnings("ignore:object of type 'NoneType' has no len:RuntimeWarning")
 @pytest.mark.parametrize("module", ["pycocotools.coco", "faster_coco_eval", "kwcoco"])
 def test_file_of_captions_is_read(serve: Serve, module: str) -> None:
     server = serve({"images": DATASET["images"], "annotations": [{"id": 1, "image_id": 1, "caption": "A cat."}]})
@@ -240,8 +242,9 @@ def test_file_of_captions_is_read(serve: Serve, module: str) -> None:
 def test_documentation_has_these_versions_and_results(tmp_path: Path) -> None:
     path = save_after(ONE_OF_EACH, tmp_path)
     page = (ROOT / "docs" / "check.md").read_text()
-    told = [cells[:5] for cells in rows(section(page, "Works with"))]
-    assert told == [[name, version(name), *results(tool(path))] for name, tool in TOOLS.items()]
+    assert rows(section(page, "Works with")) == [
+        [name, version(name), *results(tool(path))] for name, tool in TOOLS.items()
+    ]
 
 
 def results(scores: dict[str, float]) -> list[str]:
