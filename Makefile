@@ -26,10 +26,11 @@ $(INSTALLED_DEV): requirements-dev.txt | $(BIN)/python
 	@touch $@
 
 # After a change of setup.cfg. Versions stay where they still fit; LOCK_ARGS=--upgrade takes the newest that it allows.
-# The locks hold the hashes of every platform's files, and markers say what is for some only. They are run on Linux on
-# x86_64; elsewhere `make run` works where all packages have wheels, and tests that need SeaweedFS skip.
-LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-	--no-emit-index-url --custom-compile-command "make lock" $(LOCK_ARGS) setup.cfg
+# The locks hold one version of each package, with the hashes of every platform's files, and markers say what is for some
+# only. They are run on Linux on x86_64; elsewhere `make run` works where all packages have wheels, and tests that need
+# SeaweedFS skip.
+LOCK = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+	--no-strip-extras --no-emit-index-url --custom-compile-command "make lock" $(LOCK_ARGS) setup.cfg
 lock: $(INSTALLED_DEV)
 	$(LOCK) --output-file requirements.txt
 	$(LOCK) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
