@@ -86,11 +86,24 @@ class Transaction:
                 checked = annotation_rules.changed_annotation(stored.record, changes, self)
             case "images":
                 checked = rules.changed_image(changes)
+                self._check_masks(stored, checked)
             case "categories":
                 checked = rules.changed_category(changes)
                 if "name" in checked:
                     self._check_name(checked["name"], stored.record_id)
         return self._merge(section, stored, checked) if checked else stored.record
+
+    def _check_masks(self, image: Stored, changes: Mapping[str, Any]) -> None:
+        """A mask (RLE) has the size of its image; of another one no program could read it. Raises `Conflict`."""
+        if all(changes.get(side, image.record.get(side)) == image.record.get(side) for side in ("width", "height")):
+            return
+        annotations = self._annotations_where("image_id", image.record_id)
+        if masks := sum(isinstance(each.record.get("segmentation"), dict) for each in annotations):
+            raise Conflict(
+                f"{masks} annotation(s) of image {image.record_id} are masks (RLE) of its size, so its width and height "
+                "can't be changed; replace them by polygons or delete them first",
+                {"annotation_count": masks},
+            )
 
     def _delete(self, stored: Stored, section: SectionName, reassign_to: int | None) -> Deleted:
         count = 0
