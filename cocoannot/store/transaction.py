@@ -167,7 +167,7 @@ class Transaction:
         elif (record_id := place.record_id) > MAX_ID:
             raise Conflict(f"{section} have used the largest id there is, {MAX_ID}; bring an id that is free")
         whole = {**fields, "id": record_id} if "id" in fields else {"id": record_id, **fields}
-        record = Record(_as_json(encode, whole))
+        record = Record(_as_json(encode, whole, self._lookup.style(section)))
         self._places[section] = Place(max(place.record_id, record_id + 1), place.position + 1)
         self._touched[section, record_id] = Stored(record_id, place.position, record)
         self.edits.append(Edit(section, record_id, place.position, None, record.text))
@@ -186,7 +186,7 @@ class Transaction:
         return record_id
 
     def _merge(self, section: SectionName, stored: Stored, changes: Mapping[str, Any]) -> Record:
-        record = Record(_as_json(merge, stored.record.text, changes))
+        record = Record(_as_json(merge, stored.record.text, changes, self._lookup.style(section)))
         self._touched[section, stored.record_id] = stored._replace(record=record)
         self.edits.append(Edit(section, stored.record_id, stored.position, stored.record.text, record.text))
         return record
