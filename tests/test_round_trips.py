@@ -18,7 +18,7 @@ import pytest
 from conftest import OpenDataset
 from pycocotools.coco import COCO
 
-from cocoannot.coco.records import Record
+from cocoannot.coco.records import Record, merge
 from cocoannot.errors import DatasetError, NotADataset
 from cocoannot.manager import DatasetManager
 from cocoannot.store.queries import AnnotationQuery, ImageQuery
@@ -429,13 +429,24 @@ def test_first_records_of_a_section_are_as_the_writer_of_the_file_would_write_th
         (b'[{"id": 1, "\\u0061":  3}]', b'{"id": 1, "\\u0061":  "x, y: z"}', None),
         (b'[{"\\"":[1,2], "id": 1, "a": 1}]', b'{"\\"":[1,2], "id": 1, "a": "x, y: z"}', None),
         (b'[{"a": 1, "id": 1, "a": 2}]', b'{"a": "x, y: z", "id": 1}', None),
+        (b'[{"a": 55, "id": 1, "a": 5}]', b'{"a": "x, y: z", "id": 1}', None),
         (
             b'[\n  {\n    "id": 1,\n    "bbox": [1, 2]\n  }]',
             b'{\n    "id": 1,\n    "bbox": [1, 2],\n    "a": "x, y: z"\n  }',
             b',\n  {"id": 2, "file_name": "n", "width": 1, "height": 1}',
         ),
     ],
-    ids=["uneven", "padded", "colons", "commas", "escaped key", "quoted key", "repeated key", "lists on one line"],
+    ids=[
+        "uneven",
+        "padded",
+        "colons",
+        "commas",
+        "escaped key",
+        "quoted key",
+        "repeated key",
+        "key repeated with a part of its value",
+        "lists on one line",
+    ],
 )
 def test_record_in_an_uncommon_style_keeps_it(
     open_dataset: OpenDataset, data: bytes, changed: bytes, added: bytes | None
@@ -465,6 +476,21 @@ def test_fields_come_and_go_in_an_uneven_record(
     record = manager.update_image(1, changes)
     assert record is not None
     assert record.text == expected
+
+
+def test_record_on_one_line_stays_there_in_a_file_with_indented_ones(open_dataset: OpenDataset) -> None:
+    manager = open_dataset(b'{"images": [\n{\n  "id": 7,\n  "x": 1\n},\n{"id": 1, "a": 1}]}')
+    record = manager.update_image(1, {"a": [1, 2], "b": {"c": 1}})
+    assert record is not None
+    assert record.text == b'{"id": 1, "a": [1, 2], "b": {"c": 1}}'
+    other = manager.update_image(7, {"x": [1, 2]})
+    assert other is not None
+    assert other.text == b'{\n  "id": 7,\n  "x": [\n    1,\n    2\n  ]\n}'
+
+
+def test_record_may_lose_all_of_its_fields() -> None:
+    assert merge(b'{ "a":1,  "b": 2}', {"a": None, "b": None}) == b"{}"
+    assert merge(b'{"a":1}', {"a": None}) == b"{}"
 
 
 def test_text_is_escaped_where_the_file_is_ascii_and_only_there(open_dataset: OpenDataset) -> None:
