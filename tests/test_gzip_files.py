@@ -85,7 +85,7 @@ def test_change_that_only_the_journal_has_is_made_again(open_dataset: OpenDatase
 
 
 def test_the_same_text_is_packed_to_the_same_bytes() -> None:
-    blocks = [b'{"images": []', memoryview(b"}" + b" " * 100_000)]
+    blocks: list[bytes | memoryview] = [b'{"images": []', memoryview(b"}" + b" " * 100_000)]
     packed = b"".join(pack(blocks))
     assert b"".join(pack([b"".join(blocks)])) == packed
     assert gzip.decompress(packed) == b"".join(blocks)
@@ -203,6 +203,7 @@ def test_gzip_object_is_downloaded_changed_and_uploaded_as_gzip(
         assert copy.data == packed
         copy.add()
         copy.manager.save()
+        assert isinstance(copy.manager.store, MemoryStore)
         copy.s3.upload(copy.manager.store, overwrite=False)
         assert there.read() == copy.data
         assert zlib.decompress(there.read(), 31) == b"".join(copy.manager.store.export().blocks)
