@@ -138,7 +138,7 @@ def test_add_refuses_fields_that_do_not_fit(api: Server, fields: dict[str, Any])
 
 @pytest.mark.parametrize("side", [1, 65_535, 7.0])
 def test_add_takes_sides_from_1_to_65535(api: Server, side: float) -> None:
-    assert f'"width":{int(side)},' in api.post(URL, {**NEW, "width": side}).text
+    assert f'"width": {int(side)},' in api.post(URL, {**NEW, "width": side}).text
 
 
 @pytest.mark.parametrize("field", ["file_name", "width", "height"])

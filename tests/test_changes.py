@@ -266,10 +266,10 @@ def test_caption_needs_neither_category_nor_geometry(open_dataset: OpenDataset, 
 
 def test_ids_that_come_as_whole_floats_are_stored_as_integers(manager: DatasetManager) -> None:
     text = manager.add_annotation({**BOX, "id": 9.0, "image_id": 2.0, "category_id": 2.0, "iscrowd": 1.0}).text
-    assert b'"id":9,' in text
-    assert b'"image_id":2,' in text
-    assert b'"category_id":2,' in text
-    assert b'"iscrowd":1,' in text
+    assert b'"id": 9,' in text
+    assert b'"image_id": 2,' in text
+    assert b'"category_id": 2,' in text
+    assert b'"iscrowd": 1,' in text
 
 
 def test_null_fields_of_a_new_annotation_are_as_if_not_given(manager: DatasetManager) -> None:
@@ -382,18 +382,19 @@ def test_update_leaves_the_text_of_untouched_values_alone(open_dataset: OpenData
     record = manager.update_annotation(1, {"n": 2, "new": [1]})
     assert record is not None
     assert record.text == (
-        b'{"caption":"","id":1,"score":0.10000000000000000001,"big":1e5,"name":"\\u00e4\\/","n":2,"new":[1]}'
+        b'{"caption": "", "id" : 1, "score": 0.10000000000000000001, "big": 1e5, "name": "\\u00e4\\/", '
+        b'"n": 2, "new": [1]}'
     )
 
 
-def test_update_puts_an_indented_record_on_one_line(open_dataset: OpenDataset) -> None:
+def test_update_leaves_an_indented_record_on_its_lines(open_dataset: OpenDataset) -> None:
     indented = (
         '{\r\n  "id": 1,\r\n  "bbox": [\r\n    1,\r\n    2.50,\r\n    3,\r\n    4\r\n  ],\r\n  "name": "a  b"\r\n}'
     )
     manager = open_dataset(f'{{"annotations": [{indented}]}}')
     record = manager.update_annotation(1, {"note": 1})
     assert record is not None
-    assert record.text == b'{"id":1,"bbox":[1,2.50,3,4],"name":"a  b","note":1}'
+    assert record.text == indented.replace('"a  b"', '"a  b",\r\n  "note": 1').encode()
 
 
 def test_update_with_nothing_changes_nothing(manager: DatasetManager) -> None:
@@ -441,7 +442,7 @@ def test_keypoints_are_counted_again_and_go_with_their_count(manager: DatasetMan
 def test_annotation_moves_to_another_image_and_back_to_its_place(manager: DatasetManager) -> None:
     moved = manager.update_annotation(1, {"image_id": 4.0})
     assert moved is not None
-    assert b'"image_id":4,' in moved.text
+    assert b'"image_id": 4,' in moved.text
     assert [ids(manager.get_annotations_by_image(i)) for i in (1, 2, 4)] == [[2], [7], [1]]
     manager.update_annotation(1, {"image_id": 1})
     assert [ids(manager.get_annotations_by_image(i)) for i in (1, 2, 4)] == [[1, 2], [7], []]

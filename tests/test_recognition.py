@@ -57,7 +57,7 @@ OTHERS: dict[str, tuple[str | bytes, str]] = {
     "HTML in capitals": ("<HTML><BODY>Sign in</BODY></HTML>", "an HTML page"),
     "an error of S3": ('<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>', "an error of a file store"),
     "Git LFS": ("version https://git-lfs.github.com/spec/v1\noid sha256:1f\nsize 9\n", "a Git LFS pointer.*lfs pull"),
-    "gzip": (gzip.compress(b"{}"), "a gzip file: unpack it"),
+    "gzip": (gzip.compress(b"{}"), r"a gzip file: unpack it \(gunzip\), or give it a name that ends in \.gz"),
     "bzip2": (bz2.compress(b"{}"), "a bzip2 file: unpack it"),
     "zip": (archive("zip"), "a zip archive: unpack it"),
     "tar": (archive("tar"), "a tar archive: unpack it"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from conftest import OpenDataset
 from pycocotools.coco import COCO
 
-from cocoannot.coco.records import Record
+from cocoannot.coco.records import Record, merge
 from cocoannot.errors import DatasetError, NotADataset
 from cocoannot.manager import DatasetManager
 from cocoannot.store.queries import AnnotationQuery, ImageQuery
@@ -101,7 +102,7 @@ FLAVOURS: dict[str, Fields] = {
     "lvis": {
         "images": [{"id": 1, "neg_category_ids": [3, 2], "not_exhaustive_category_ids": [], **IMAGES[0]}],
         "annotations": [{**BOXED, "area": 2.9, "image_id": 1, "category_id": 1, "id": i} for i in (1, 2, 3)],
-        "categories": [{"id": 1, "synset": "bed.n.01", "frequency": "f", "name": "bed", "image_count": 1}],
+        "categories": [{"id": 1, "synset": "bed.n.01", "frequency": "f", "name": "bed", "def": "—", "image_count": 1}],
     },
     "panoptic": {
         "images": IMAGES,
@@ -229,6 +230,12 @@ def without(data: bytes, section: str, index: int) -> bytes:
     return data[:start] + data[end:]
 
 
+def with_record(dataset: Fields, index: int, record: Fields) -> Fields:
+    """The dataset with another annotation at `index`, a new one where that is behind the last."""
+    annotations = dataset["annotations"]
+    return dataset | {"annotations": [*annotations[:index], record, *annotations[index + 1 :]]}
+
+
 def test_scanner_of_these_tests_finds_the_records(layout: Callable[[Fields], bytes]) -> None:
     data = layout(FLAVOURS["instances"])
     for section in ("images", "annotations", "categories"):
@@ -306,10 +313,10 @@ def test_edit_changes_one_record_and_no_other_byte(
     record = manager.update_annotation(original["id"], {"note": "ñ"})
     assert record is not None
     assert json.loads(record.text) == original | {"note": "ñ"}
-    assert not {b"\n", b"\r", b"\t"} & {record.text[i : i + 1] for i in range(len(record.text))}
     start, end = record_spans(data, "annotations")[index]
     manager.save()
     assert dataset_path.read_bytes() == data[:start] + record.text + data[end:]
+    assert dataset_path.read_bytes() == layout(with_record(FLAVOURS[name], index, original | {"note": "ñ"}))
 
 
 @pytest.mark.parametrize("index", [0, 1, 2], ids=["first", "middle", "last"])
@@ -337,6 +344,172 @@ def test_addition_stands_behind_the_last_record_and_changes_no_other_byte(
     manager.save()
     added = b"".join(gap + record.text for record in records)
     assert dataset_path.read_bytes() == data[:end] + added + data[end:]
+
+
+# How a record is written
+
+
+@pytest.mark.parametrize("index", [0, 1, 2], ids=["first", "middle", "last"])
+def test_other_category_is_the_only_difference_to_the_file(
+    open_dataset: OpenDataset, layout: Callable[[Fields], bytes], index: int
+) -> None:
+    data = layout(FLAVOURS["instances"])
+    original = FLAVOURS["instances"]["annotations"][index]
+    manager = open_dataset(data)
+    # 90 is found in each record nowhere else; 18 and 1 are.
+    other = 90 if original["category_id"] != 90 else 18
+    manager.update_annotation(original["id"], {"category_id": other})
+    start, end = record_spans(data, "annotations")[index]
+    changed = re.sub(rb'("category_id":\s*)\d+', rb"\g<1>%d" % other, data[start:end])
+    assert text_of(manager) == data[:start] + changed + data[end:]
+
+
+@pytest.mark.parametrize("index", [0, 1, 2], ids=["first", "middle", "last"])
+def test_changed_record_is_as_the_writer_of_the_file_would_write_it(
+    open_dataset: OpenDataset, layout: Callable[[Fields], bytes], index: int
+) -> None:
+    original = FLAVOURS["instances"]["annotations"][index]
+    manager = open_dataset(layout(FLAVOURS["instances"]))
+    polygon = {"segmentation": [[1.5, 1, 5, 1, 5, 5.25]], "note": {"a, b": [], "c: d": [1, [2]], "ñ": "😀"}}
+    record = manager.update_annotation(original["id"], {**polygon, "iscrowd": None})
+    assert record is not None
+    saved = text_of(manager)
+    assert json.loads(saved.decode("utf-8-sig"))["annotations"][index] == dict(record)
+    if layout is not LAYOUTS["irregular"]:
+        assert saved == layout(with_record(FLAVOURS["instances"], index, dict(record)))
+
+
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "irregular"], indirect=True)
+def test_new_records_are_as_the_writer_of_the_file_would_write_them(
+    open_dataset: OpenDataset, layout: Callable[[Fields], bytes]
+) -> None:
+    dataset = FLAVOURS["instances"]
+    manager = open_dataset(layout(dataset))
+    fields = {
+        "image_id": 37777,
+        "category_id": 18,
+        "segmentation": [[1.5, 1, 5, 1, 5, 5.25]],
+        "note": 'ñ 😀 "a": [], 1',
+    }
+    annotation = manager.add_annotation(fields)
+    image = manager.add_image({"file_name": "東京.jpg", "width": 5, "height": 5})
+    category = manager.add_category({"name": "brosse à dents 2", "keypoints": [], "x": {}})
+    added = {"images": image, "annotations": annotation, "categories": category}
+    assert text_of(manager) == layout({**dataset, **{key: [*dataset[key], dict(new)] for key, new in added.items()}})
+
+
+# The layouts whose record separators and empty lists tell nothing else.
+REGULAR = ["compact", "spaced", "not ASCII", "indented", "indented by tabs", "CRLF", "BOM"]
+
+
+@pytest.mark.parametrize("layout", REGULAR, indirect=True)
+@pytest.mark.parametrize("images", [IMAGES, IMAGES[:1], []], ids=["images", "one image", "no records"])
+def test_first_records_of_a_section_are_as_the_writer_of_the_file_would_write_them(
+    open_dataset: OpenDataset, layout: Callable[[Fields], bytes], images: list[Fields]
+) -> None:
+    dataset: Fields = {"info": INFO, "licenses": [], "images": images, "annotations": [], "categories": []}
+    manager = open_dataset(layout(dataset))
+    categories = [dict(manager.add_category({"name": name})) for name in ("one", "tö")]
+    image = dict(manager.add_image({"file_name": "a.jpg", "width": 5, "height": 5}))
+    expected = layout({**dataset, "images": [*images, image], "categories": categories})
+    assert text_of(manager) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "changed", "added"),
+    [
+        (b'[{"id":1,"a": "b"}]', b'{"id":1,"a": "x, y: z"}', b',{"id":2,"file_name":"n","width":1,"height":1}'),
+        (
+            b'[{ "id" : 1 }]',
+            b'{ "id" : 1, "a" : "x, y: z" }',
+            b', {"id": 2, "file_name": "n", "width": 1, "height": 1}',
+        ),
+        (b'[{"id": 1,"a": []}]', b'{"id": 1,"a": "x, y: z"}', b',{"id": 2,"file_name": "n","width": 1,"height": 1}'),
+        (b'[{"id":1, "a":1}]', b'{"id":1, "a":"x, y: z"}', b', {"id":2, "file_name":"n", "width":1, "height":1}'),
+        (b'[{"id": 1, "\\u0061":  3}]', b'{"id": 1, "\\u0061":  "x, y: z"}', None),
+        (b'[{"\\"":[1,2], "id": 1, "a": 1}]', b'{"\\"":[1,2], "id": 1, "a": "x, y: z"}', None),
+        (b'[{"a": 1, "id": 1, "a": 2}]', b'{"a": "x, y: z", "id": 1}', None),
+        (b'[{"a": 55, "id": 1, "a": 5}]', b'{"a": "x, y: z", "id": 1}', None),
+        (
+            b'[\n  {\n    "id": 1,\n    "bbox": [1, 2]\n  }]',
+            b'{\n    "id": 1,\n    "bbox": [1, 2],\n    "a": "x, y: z"\n  }',
+            b',\n  {"id": 2, "file_name": "n", "width": 1, "height": 1}',
+        ),
+    ],
+    ids=[
+        "uneven",
+        "padded",
+        "colons",
+        "commas",
+        "escaped key",
+        "quoted key",
+        "repeated key",
+        "key repeated with a part of its value",
+        "lists on one line",
+    ],
+)
+def test_record_in_an_uncommon_style_keeps_it(
+    open_dataset: OpenDataset, data: bytes, changed: bytes, added: bytes | None
+) -> None:
+    manager = open_dataset(b'{"images": %b}' % data)
+    record = manager.update_image(1, {"a": "x, y: z"})
+    assert record is not None
+    assert record.text == changed
+    if added is not None:
+        manager.add_image({"file_name": "n", "width": 1, "height": 1})
+        assert text_of(manager) == b'{"images": %b}' % data.replace(data.strip(b"[] \n"), changed + added)
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "expected"),
+    [
+        (b'{ "a":1,  "id": 1,"b" :2 }', {"a": None}, b'{ "id": 1,"b" :2 }'),
+        (b'{ "a":1,  "id": 1,"b" :2 }', {"b": None}, b'{ "a":1,  "id": 1 }'),
+        (b'{ "a":1,  "id": 1,"b" :2 }', {"a": None, "b": None, "c": [1, 2]}, b'{ "id": 1,"c" :[1, 2] }'),
+        (b'{"a":\n1, "id": 1}', {"a": [1, 2], "c": 0}, b'{"a":\n[1, 2], "id": 1, "c": 0}'),
+    ],
+)
+def test_fields_come_and_go_in_an_uneven_record(
+    open_dataset: OpenDataset, data: bytes, changes: Fields, expected: bytes
+) -> None:
+    manager = open_dataset(b'{"images": [{"id": 7, "x": 1}, %b]}' % data)
+    record = manager.update_image(1, changes)
+    assert record is not None
+    assert record.text == expected
+
+
+def test_record_on_one_line_stays_there_in_a_file_with_indented_ones(open_dataset: OpenDataset) -> None:
+    manager = open_dataset(b'{"images": [\n{\n  "id": 7,\n  "x": 1\n},\n{"id": 1, "a": 1}]}')
+    record = manager.update_image(1, {"a": [1, 2], "b": {"c": 1}})
+    assert record is not None
+    assert record.text == b'{"id": 1, "a": [1, 2], "b": {"c": 1}}'
+    other = manager.update_image(7, {"x": [1, 2]})
+    assert other is not None
+    assert other.text == b'{\n  "id": 7,\n  "x": [\n    1,\n    2\n  ]\n}'
+
+
+def test_record_may_lose_all_of_its_fields() -> None:
+    assert merge(b'{ "a":1,  "b": 2}', {"a": None, "b": None}) == b"{}"
+    assert merge(b'{"a":1}', {"a": None}) == b"{}"
+
+
+def test_text_is_escaped_where_the_file_is_ascii_and_only_there(open_dataset: OpenDataset) -> None:
+    name = 'zoë "東京" 😀\x7f'
+    for data, written in (
+        (b'{"images": [{"id": 1, "file_name": "a"}]}', rb'"zo\u00eb \"\u6771\u4eac\" \ud83d\ude00' + b'\x7f"'),
+        ('{"images": [{"id": 1, "file_name": "ä"}]}'.encode(), '"zoë \\"東京\\" 😀\x7f"'.encode()),
+    ):
+        manager = open_dataset(data)
+        changed = manager.update_image(1, {"file_name": name})
+        added = manager.add_image({"file_name": name, "width": 1, "height": 1, "ñ": 1})
+        assert changed is not None
+        assert changed.text == b'{"id": 1, "file_name": %b}' % written
+        assert b'"file_name": %b' % written in added.text
+        assert (changed["file_name"], added["file_name"], added["ñ"]) == (name, name, 1)
+        assert text_of(manager).isascii() == data.isascii()
+        assert manager.store.find(ImageQuery(file_name="東京")).total == 2
+        manager.save()
+        assert [dict(record) for record in open_dataset().get_images()] == [dict(changed), dict(added)]
 
 
 @pytest.mark.parametrize("section", ["images", "annotations", "categories"])
@@ -381,7 +554,7 @@ def test_single_record_of_a_compact_and_of_an_indented_file_gets_a_neighbour(ope
     image = manager.add_image({"file_name": "x", "width": 1, "height": 1})
     category = manager.add_category({"name": "x"})
     assert text_of(manager) == (
-        b'{"images":[{"id":1}, %b],"categories":[\r\n  {"id":1},\r\n  %b\r\n]}' % (image.text, category.text)
+        b'{"images":[{"id":1},%b],"categories":[\r\n  {"id":1},\r\n  %b\r\n]}' % (image.text, category.text)
     )
 
 

@@ -27,6 +27,7 @@ from cocoannot.coco.rules import Fields
 from cocoannot.coco.serializer import FrozenDataset, FrozenSection, Piece, split
 from cocoannot.errors import DatasetError, SaveError
 from cocoannot.files.atomic import NewFile, sync_folder
+from cocoannot.files.packing import has_packed_name, pack
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -62,14 +63,16 @@ def write_repaired(
 ) -> Repaired:
     """Write the repaired copy of `path`, durably, to `out`; returns what became of the rest.
 
-    Raises `DatasetError` where `out` exists, `SaveError`; nothing is left there then.
+    It is gzip where its name ends in `.gz`. Raises `DatasetError` where `out` exists, `SaveError`; nothing is left
+    there then.
     """
     check_place(out)
     repair, repaired = _Repair(checked), Repaired(out)
     written: list[Path] = []
     try:
         with NewFile(out, like=path) as new:
-            new.write(_with_progress(split(repair.pieces()), progress))
+            blocks = _with_progress(split(repair.pieces()), progress)
+            new.write(pack(blocks) if has_packed_name(out) else blocks)
             check_place(out)
             repaired.removed, repaired.replaced = repair.removed(), repair.replaced()
             repaired.new_ids = list(changed_ids(checked))

@@ -19,8 +19,9 @@ from cocoannot.check.kinds import KINDS, LEVELS, TOOLS
 from cocoannot.check.pictures import Measured
 from cocoannot.check.repair import check_place, write_repaired
 from cocoannot.check.report import Report, Wanted
-from cocoannot.errors import BadPicture, CocoannotError, UnknownId
+from cocoannot.errors import BadPicture, CocoannotError, DatasetError, UnknownId
 from cocoannot.extension import runtime
+from cocoannot.files.packing import is_packed, unpack
 from cocoannot.pictures.choose import choose, folders, s3_prefix
 from cocoannot.pictures.folder import PictureFolder
 from cocoannot.pictures.source import Picture, Reading
@@ -96,7 +97,7 @@ def check(
 
 def _run(path: Path, out: Path | None, wanted: Wanted) -> Report:
     findings = Findings()
-    data = path.read_bytes()
+    data = _read(path)
     remote = _pictures_in_s3(path)
     if remote is not None:
         findings.notes.append(f"pictures were not looked for: they are in S3, under {remote}")
@@ -118,6 +119,14 @@ def _run(path: Path, out: Path | None, wanted: Wanted) -> Report:
         repaired = write_repaired(checked, path, out, progress)
     findings.count_removed({(kind, each.section, each.position) for each in repaired.removed for kind in each.reasons})
     return Report(str(path), findings, counts, wanted, repaired)
+
+
+def _read(path: Path) -> bytes:
+    data = path.read_bytes()
+    try:
+        return unpack(data, str(path)) if is_packed(path, data) else data
+    except DatasetError as exc:
+        raise _Unreadable(f"can't read {exc}") from exc
 
 
 def _pictures_in_s3(path: Path) -> S3Uri | None:

@@ -52,11 +52,15 @@ class Section(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A file's text and what stands where: `values` gives each top-level key its byte range, in file order."""
+    """A file's text and what stands where: `values` gives each top-level key its byte range, in file order.
+
+    `ascii` tells whether the text is ASCII alone.
+    """
 
     buffer: bytes
     values: dict[str, tuple[int, int]]
     sections: dict[SectionName, Section]
+    ascii: bool
 
 
 class ImageKeys(msgspec.Struct, gc=False):
@@ -129,7 +133,9 @@ def read_document(buffer: bytes, source: str) -> Document:
     Raises `DatasetError` where something can't be kept as it is: `NaN`, not UTF-8, a repeated top-level key, a section
     that is no list, a record that is no object, an id that is no integer; `NotADataset` for files of other kinds.
     """
-    _check_utf8(buffer, source)
+    is_ascii = buffer.isascii()
+    if not is_ascii:
+        _check_utf8(buffer, source)
     skip = _skipped(buffer)
     records = _find_all_records(buffer)
     values: dict[str, tuple[int, int]] = {}
@@ -143,7 +149,7 @@ def read_document(buffer: bytes, source: str) -> Document:
     if recognise_keys(list(values)):
         raise NotADataset(f"{source}: not a COCO file: {recognise_json(buffer)}")
     sections = {name: _read_section(buffer, values.get(name), records.get(name), name, source) for name in SECTIONS}
-    return Document(buffer, values, sections)
+    return Document(buffer, values, sections, is_ascii)
 
 
 def find_values(buffer: bytes) -> list[tuple[str, int, int]]:
@@ -175,8 +181,6 @@ def read_keys(section: str, text: bytes) -> Keys:
 
 
 def _check_utf8(buffer: bytes, source: str) -> None:
-    if buffer.isascii():
-        return
     decoder = codecs.getincrementaldecoder("utf-8")()
     for start in range(0, len(buffer), 1 << 20):
         waiting = len(decoder.getstate()[0])

@@ -18,7 +18,7 @@ _SHOWN_KEYS, _SHOWN_NAME = 8, 24
 
 _UNPACK = "unpack it, and take the JSON file that is in it"
 _MAGIC = (
-    (b"\x1f\x8b", "a gzip file: unpack it (gunzip)"),
+    (b"\x1f\x8b", "a gzip file: unpack it (gunzip), or give it a name that ends in .gz"),
     (b"PK\x03\x04", f"a zip archive: {_UNPACK}"),
     (b"PK\x05\x06", "an empty zip archive"),
     (b"BZh", "a bzip2 file: unpack it (bunzip2)"),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from cocoannot.coco.style import COMPACT, Style
 from cocoannot.errors import VersionMismatch
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _VALUE = msgspec.json.Decoder()
+_NAME = re.compile(rb'[\s,]*("(?:[^"\\]|\\.)*"\s*:\s*)')
 
 
 class Record(Mapping[str, Any]):
@@ -76,25 +79,73 @@ def check_version(text: bytes, if_match: frozenset[str] | None, what: str) -> No
         raise VersionMismatch(f"{what} has changed since you read it; read it again, then decide", current)
 
 
-def encode(fields: Mapping[str, Any]) -> bytes:
-    """The text of a new record, on one line. Values that are `msgspec.Raw` keep their text otherwise."""
-    text = msgspec.json.encode(fields)
-    # Only the layout of values that came indented: JSON strings hold no line ends.
-    return msgspec.json.format(text, indent=-1) if b"\n" in text or b"\r" in text else text
+def encode(fields: Mapping[str, Any], style: Style = COMPACT) -> bytes:
+    """The text of a new record. Values that are `msgspec.Raw` keep their text, but for its layout."""
+    return style.encode(fields)
 
 
-def merge(text: bytes, changes: Mapping[str, Any]) -> bytes:
-    """`text` with `changes` merged in at the top level, on one line; a value of `None` removes its field.
+def merge(text: bytes, changes: Mapping[str, Any], style: Style = COMPACT) -> bytes:
+    """`text` with `changes` merged in at the top level; a value of `None` removes its field.
 
-    Fields that are not in `changes` keep their place and the text of their value.
+    Fields that are not in `changes` keep their place and the text of their value, and the record keeps its layout.
     """
     fields: dict[str, Any] = _FIELDS.decode(text)
+    # Most records are in the style of their file, and this is the fastest way to see it.
+    if style.encode(fields) != text and (found := _places(text, fields)):
+        return _spliced(text, found, changes, style)
     for key, value in changes.items():
         if value is None:
             fields.pop(key, None)
         else:
             fields[key] = value
-    return encode(fields)
+    return style.encode(fields)
+
+
+class _Place(NamedTuple):
+    """Where a field of a record stands: its name, its value, and the end of that."""
+
+    name: int
+    value: int
+    end: int
+
+
+def _places(text: bytes, fields: Mapping[str, msgspec.Raw]) -> dict[str, _Place] | None:
+    """Where each of `fields` stands in `text`, in order; `None` where one is there twice, or there is none."""
+    places = {}
+    end = 1
+    for key, raw in fields.items():
+        found = _NAME.match(text, end)
+        if found is None:
+            return None
+        end = found.end() + len(raw)
+        if text[found.end() : end] != bytes(raw):
+            return None
+        places[key] = _Place(found.start(1), found.end(), end)
+    return places if text[end:].strip() == b"}" else None
+
+
+def _spliced(text: bytes, places: Mapping[str, _Place], changes: Mapping[str, Any], style: Style) -> bytes:
+    """`text`, byte for byte, but for `changes`. A new field stands behind the last one, at the distance that it has."""
+    of_values = style.within(text)
+    *others, last = places.values()
+    gap = text[others[-1].end : last.name] if others else style.item_separator
+    colon = text[text.rindex(b'"', last.name, last.value) + 1 : last.value]
+    parts = []
+    end = 1
+    for key, place in places.items():
+        if key not in changes:
+            parts.append((text[end : place.name], text[place.name : place.end]))
+        elif changes[key] is not None:
+            value = of_values.encode(changes[key])
+            parts.append((text[end : place.name], text[place.name : place.value] + value))
+        end = place.end
+    for key, value in changes.items():
+        if key not in places and value is not None:
+            parts.append((gap, of_values.encode(key) + colon + of_values.encode(value)))
+    # The first field is now perhaps another one, which has a comma before it.
+    first = text[1 : next(iter(places.values())).name]
+    joined = b"".join([lead + field for lead, field in parts])
+    return b"{" + (first + joined[len(parts[0][0]) :] if parts else b"") + text[end:]
 
 
 def with_derived(text: bytes, derived: Mapping[str, Any]) -> bytes:

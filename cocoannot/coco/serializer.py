@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cocoannot.coco.parser import Ints, Section, SectionName
+from cocoannot.coco.style import Style
 
 Piece = bytes | memoryview
 
@@ -21,7 +22,7 @@ class FrozenSection(NamedTuple):
     """One list of records: `slots` in order, `texts` of those that are not the file's, by slot.
 
     A slot below `len(starts)` is of the file: its record is there from `starts` to `ends`, unless it is in `texts`, and
-    the gap before it begins at `leads`.
+    the gap before it begins at `leads`. `style` is that of the records.
     """
 
     buffer: bytes
@@ -31,6 +32,7 @@ class FrozenSection(NamedTuple):
     leads: Ints
     slots: Ints
     texts: Mapping[int, bytes]
+    style: Style = Style()
 
     def pieces(self) -> Iterator[Piece]:
         """The section's text, brackets included, as immutable pieces in order; long ones are views of the file."""
@@ -75,18 +77,21 @@ class FrozenSection(NamedTuple):
 
     def _head(self) -> bytes:
         section = self.section
-        return self.buffer[section.start : int(section.starts[0])] if len(section.starts) else b"["
+        return self.buffer[section.start : int(section.starts[0])] if len(section.starts) else b"[" + self.style.line
 
     def _tail(self) -> bytes:
         section = self.section
-        return self.buffer[int(section.ends[-1]) : section.end] if len(section.starts) else b"]"
+        if len(section.starts):
+            return self.buffer[int(section.ends[-1]) : section.end]
+        return self.style.line.removesuffix(self.style.indent) + b"]"
 
     def _standard_gap(self) -> bytes:
         """What stands between two records that are new: what stands between the first two of the file."""
         section = self.section
         if len(section.starts) > 1:
             return self.buffer[int(section.ends[0]) : int(section.starts[1])]
-        return b"," + (self._head()[1:] or b" ")
+        head = self._head()[1:]
+        return b"," + head if head else self.style.item_separator
 
 
 class FrozenDataset(NamedTuple):

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class LoadedFile(NamedTuple):
-    """What a start finds: the file's bytes, which version they are, and the changes that the journal has after it.
+    """What a start finds: the file's text, which version it is, and the changes that the journal has after it.
 
     `is_known` is false for a content that is in no state file: the first one, or one that something else wrote.
     `is_certain` is false where it is not certain that the changes belong to this file.
@@ -87,13 +87,14 @@ def load_uncertain(file: DatasetFile) -> LoadedFile:
 
 
 def keep_unsaved(file: DatasetFile, blocks: Blocks, revision: int, next_ids: Mapping[str, int]) -> None:
-    """Write `blocks` to `unsaved.json`, once for each revision. Raises `SaveError`."""
+    """Write the text `blocks` to `unsaved.json`, once for each revision. Raises `SaveError`."""
     identity = file.identity
     try:
         if identity.unsaved is None or identity.unsaved.revision != revision:
             file.folder.mkdir(exist_ok=True)
             with NewFile(file.unsaved, like=file.path) as new:
-                content = new.write(blocks)
+                # In the form of the file, whose place it may take.
+                content = new.write(file.packed(blocks))
                 version = Version(content.size, content.sha256, revision, dict(next_ids))
                 identity.expect_unsaved(version)
                 new.replace()

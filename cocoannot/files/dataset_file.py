@@ -8,7 +8,8 @@
     NAME.cocoannot/unsaved.json    our version, where something else changed NAME
     NAME.cocoannot/backups/        NAME as it was before the first save of a day
 
-What the bytes mean is not known here, nor what becomes of a conflict.
+NAME may be gzip; who calls has to do with its text alone. What the text means is not known here, nor what becomes of a
+conflict.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from cocoannot.files.identity import Identity, identify
 from cocoannot.files.journal import Journal
 from cocoannot.files.kept_copies import kept_while_replaced, timestamp
 from cocoannot.files.lock import OwnerLock
+from cocoannot.files.packing import has_packed_name, is_packed, pack, unpack
 from cocoannot.files.state import Remote, State, Version, write_state
 
 log = logging.getLogger(__name__)
@@ -38,7 +40,7 @@ Blocks = Iterable[bytes | memoryview]
 
 
 class FileSnapshot(NamedTuple):
-    """The file's bytes, what the state file says, and which version the bytes are by that."""
+    """The file's text, what the state file says, and which version the file is by that."""
 
     data: bytes
     stamp: Stamp
@@ -77,6 +79,12 @@ class DatasetFile:
         self.journal = Journal(self.folder / "journal")
         self.backups = Backups(self.path, self.folder / "backups", backups)
         self.unsaved = self.folder / "unsaved.json"
+        self._is_packed = has_packed_name(self.path)
+
+    @property
+    def text_name(self) -> str:
+        """What a file is called that holds the text as it is, whether this one is gzip or not."""
+        return self.path.name.removesuffix(".gz") if self._is_packed else self.path.name
 
     @property
     def size(self) -> int:
@@ -102,7 +110,13 @@ class DatasetFile:
                 raise DatasetError(f"{self.name} is being changed by something else; start again when it is done")
             state = self.identity.stored()
             self.backups.look_up()
-        return FileSnapshot(data, stamp, state, identify(state, content))
+        self._is_packed = is_packed(self.path, data)
+        text = unpack(data, self.name) if self._is_packed else data
+        return FileSnapshot(text, stamp, state, identify(state, content))
+
+    def packed(self, blocks: Blocks) -> Blocks:
+        """The text `blocks` as the file holds it: as gzip where the file is that."""
+        return pack(blocks) if self._is_packed else blocks
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -126,10 +140,10 @@ class DatasetFile:
                 self.identity.write()
 
     def create(self, data: bytes) -> None:
-        """Make the file, where there is none. Raises `DatasetError`."""
+        """Make the file of this text, where there is none. Raises `DatasetError`."""
         try:
             with NewFile(self.path) as new:
-                new.write([data])
+                new.write(self.packed([data]))
                 new.replace()
             sync_folder(self.path.parent)
         except OSError as exc:
@@ -144,7 +158,7 @@ class DatasetFile:
         overwrite: bool = False,
         now: float | None = None,
     ) -> Path | None:
-        """Replace the file by `blocks`, durably, as `revision`. Raises `SaveError`, `FileChanged`.
+        """Replace the file by the text `blocks`, durably, as `revision`. Raises `SaveError`, `FileChanged`.
 
         Where something else changed the file it is left as it is; with `overwrite`, that version is kept beside it as
         `NAME.theirs-TIME`, and the path of this returned. `now` is the time in seconds since 1970.
@@ -156,7 +170,7 @@ class DatasetFile:
             if not overwrite and not self.identity.is_known(self.path):
                 raise self._file_changed()
             with NewFile(self.path) as new:
-                content = new.write(blocks)
+                content = new.write(self.packed(blocks))
                 version = Version(content.size, content.sha256, revision, dict(next_ids))
                 self.identity.expect(version)
                 is_theirs = not self.identity.is_known(self.path)
@@ -181,7 +195,7 @@ class DatasetFile:
         check: Callable[[Content], object],
         agree: Callable[[Version], Remote],
     ) -> None:
-        """Replace the file by `blocks`, which come from S3, whatever it was. For when no server runs on it.
+        """Replace the file by the bytes `blocks`, which come from S3, whatever it was. For when no server runs on it.
 
         It is at least `revision`, and newer than all that was there. `check` is called before, and may raise: then
         nothing was changed. `agree` gives what is agreed with S3 once the version is in place, from that moment on.

@@ -23,6 +23,7 @@ from cocoannot.changes.operations import Operation
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
+from cocoannot.coco.style import Style
 from cocoannot.store.queries import Derived, Query, Statistics
 
 
@@ -331,6 +332,10 @@ class Lookup(Protocol):
     @property
     def panoptic(self) -> bool:
         """Whether the annotations are panoptic ones, which have no id and can't be changed."""
+        ...
+
+    def style(self, section: SectionName) -> Style:
+        """How the texts of this section's records are written; a changed or new one is written so too."""
         ...
 
     def find(self, section: SectionName, record_id: int) -> Stored | None:

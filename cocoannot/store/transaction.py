@@ -187,7 +187,7 @@ class Transaction:
         elif record_id > MAX_ID:
             raise Conflict(f"{section} have used the largest id there is, {MAX_ID}; bring an id that is free")
         whole = {**fields, "id": record_id} if "id" in fields else {"id": record_id, **fields}
-        return self._append(section, record_id, Record(_as_json(encode, whole)))
+        return self._append(section, record_id, Record(_as_json(encode, whole, self._lookup.style(section))))
 
     def _check_free(self, section: SectionName, record_id: int, what_to_do: str) -> None:
         try:
@@ -208,7 +208,7 @@ class Transaction:
         return self._places.get(section) or self._lookup.next_place(section)
 
     def _merge(self, section: SectionName, stored: Stored, changes: Mapping[str, Any]) -> Record:
-        record = Record(_as_json(merge, stored.record.text, changes))
+        record = Record(_as_json(merge, stored.record.text, changes, self._lookup.style(section)))
         self._touched[section, stored.record_id] = stored._replace(record=record)
         self.edits.append(Edit(section, stored.record_id, stored.position, stored.record.text, record.text))
         return record

@@ -122,7 +122,7 @@ class MemoryStore:
 
     def export(self) -> Export:
         with self._state.lock:
-            frozen, revision, name = self._state.tables.freeze(), self._state.revision, self.file_saver.file.path.name
+            frozen, revision, name = self._state.tables.freeze(), self._state.revision, self.file_saver.file.text_name
         return Export(name, revision, sum(map(len, frozen.pieces())), split(frozen.pieces()))
 
     def commit(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from cocoannot.coco.parser import Document, Ints, Keys, SectionName, read_keys
 from cocoannot.coco.serializer import FrozenSection
+from cocoannot.coco.style import Style
 from cocoannot.errors import AmbiguousId
 from cocoannot.store.memory.columns import Columns, IdIndex
 
@@ -42,10 +43,11 @@ class SectionIndex(Protocol):
 class Table:
     """One section's records by slot and by id. Not safe for threads: the store's lock guards it."""
 
-    def __init__(self, document: Document, name: SectionName, index: SectionIndex) -> None:
+    def __init__(self, document: Document, name: SectionName, index: SectionIndex, style: Style) -> None:
         section = document.sections[name]
         self.name = name
         self.noun = _NOUN[name]
+        self.style = style
         self.live = len(section.starts)
         self.dead_bytes = 0
         """How much of the file's text in memory belongs to records that were changed or deleted, in bytes."""
@@ -179,7 +181,14 @@ class Table:
         """The section's text as it is now, to be put together later."""
         spans = self._spans
         return FrozenSection(
-            self._buffer, self._section, spans["start"], spans["end"], spans["lead"], self.slots(), dict(self._texts)
+            self._buffer,
+            self._section,
+            spans["start"],
+            spans["end"],
+            spans["lead"],
+            self.slots(),
+            dict(self._texts),
+            self.style,
         )
 
     def _abandon(self, slot: int) -> None:

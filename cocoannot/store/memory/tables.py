@@ -10,6 +10,7 @@ from cocoannot.changes.change import Edit
 from cocoannot.coco.parser import MAX_ID, NONE, SECTIONS, Document, Ints, SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.serializer import FrozenDataset
+from cocoannot.coco.style import Style, styles_of
 from cocoannot.store.base import Place, Stored
 from cocoannot.store.memory.section_indexes import AnnotationIndex, NameIndex
 from cocoannot.store.memory.table import Table
@@ -27,9 +28,10 @@ class Tables:
         self.image_index = NameIndex(document, "images")
         self.category_index = NameIndex(document, "categories")
         self.annotation_index = AnnotationIndex(document)
-        self.images = Table(document, "images", self.image_index)
-        self.annotations = Table(document, "annotations", self.annotation_index)
-        self.categories = Table(document, "categories", self.category_index)
+        styles = styles_of(document)
+        self.images = Table(document, "images", self.image_index, styles["images"])
+        self.annotations = Table(document, "annotations", self.annotation_index, styles["annotations"])
+        self.categories = Table(document, "categories", self.category_index, styles["categories"])
         self.by_section: dict[SectionName, Table] = {
             "images": self.images,
             "annotations": self.annotations,
@@ -50,6 +52,9 @@ class Tables:
     @property
     def has_categories(self) -> bool:
         return self.categories.live > 0
+
+    def style(self, section: SectionName) -> Style:
+        return self.by_section[section].style
 
     def find(self, section: SectionName, record_id: int) -> Stored | None:
         table = self.by_section[section]
