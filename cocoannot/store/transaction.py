@@ -100,8 +100,8 @@ class Transaction:
         annotations = self._annotations_where("image_id", image.record_id)
         if masks := sum(isinstance(each.record.get("segmentation"), dict) for each in annotations):
             raise Conflict(
-                f"{masks} annotation(s) of image {image.record_id} are masks (RLE) of its size, so its width and height "
-                "can't be changed; replace them by polygons or delete them first",
+                f"{masks} annotation(s) of image {image.record_id} are masks (RLE) of its size, so it can't get "
+                "another width or height; replace them by polygons or delete them first",
                 {"annotation_count": masks},
             )
 
