@@ -598,7 +598,7 @@ def add_until_refused(server: Server) -> tuple[list[int], Answer]:
 
 
 def check_reads(server: Server, added: list[int]) -> None:
-    annotations = server.request("GET", "/api/annotations?per_page=1000")
+    annotations = server.request("GET", "/api/annotations?page_size=1000")
     assert annotations.status == 200
     assert [annotation["id"] for annotation in annotations.body] == added
     for url in ("/healthz", "/api/images/1", "/api/categories", "/api/status", "/metrics"):

@@ -125,7 +125,7 @@ def test_images_and_categories_are_created_read_updated_and_deleted(client: Clie
     image = client.call("add_image", body=models.NewImage(file_name="new.jpg", width=64, height=48)).parsed
     assert client.call("get_image", image.id).parsed == image
     assert client.call("update_image", image.id, body=models.ImageChanges(width=65)).parsed.width == 65
-    assert client.call("delete_image", image.id).parsed.annotations == 0
+    assert client.call("delete_image", image.id).parsed.annotations_deleted == 0
 
     category = client.call("add_category", body=models.NewCategory(name="owl")).parsed
     assert category.supercategory == "none"

@@ -75,7 +75,7 @@ class ManagerAndModel(RuleBasedStateMachine):
         sections["images"] = [{"id": 2 * i, "file_name": f"{i}.jpg", "width": 9, "height": 9} for i in range(images)]
         sections["categories"] = [{"id": i, "name": f"c{i}"} for i in range(images)]
         sections["annotations"] = [boxed(3 * i, 2 * (i % images), i % images, [1, 2, 3, 4]) for i in range(2 * images)]
-        dataset = {"before": None} | ({} if bare and not images else sections) | {"after": [{"images": 1}]}
+        dataset = {"before": None} | ({"images": []} if bare and not images else sections) | {"after": [{"images": 1}]}
         self.path.write_text(json.dumps(dataset, **layout), encoding="utf-8")
         self.others = {"before": None, "after": [{"images": 1}]}
         self.model = Model(sections)

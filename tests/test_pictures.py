@@ -254,12 +254,12 @@ def test_pictures_are_not_there_before_the_start(tmp_path: Path) -> None:
         pictures.thumbnail({"file_name": "a.png"}, 100)
 
 
-def test_check_finds_pictures_as_they_are_served(tmp_path: Path) -> None:
+def test_check_tells_which_pictures_programs_that_train_do_not_find(tmp_path: Path) -> None:
     place(tmp_path, "images/default/my photo.png", "images/default/b.png")
     names = ["default\\b.png", "/data/default/b.png", "default/my%20photo.png", "images/default/none.png", "..\\b.png"]
     records = [{"id": i + 1, "file_name": name, "width": 4, "height": 4} for i, name in enumerate(names)]
     dataset = tmp_path / "dataset.json"
     dataset.write_text(json.dumps({"images": records, "annotations": [], "categories": []}))
     status, text = servers.run_flask(dataset, "check", "--json")
-    missing = [problem for problem in json.loads(text)["problems"] if problem["kind"] == "missing_picture"]
-    assert (status, [problem["count"] for problem in missing]) == (1, [2])
+    found = {problem["kind"]: problem["count"] for problem in json.loads(text)["problems"]}
+    assert (status, found) == (1, {"odd_file_name": 1, "missing_picture": 4})

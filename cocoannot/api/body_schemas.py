@@ -79,10 +79,16 @@ def _stored_geometry() -> dict[str, fields.Raw]:
     return {name: _documented({"description": "as the file has it"}) for name in geometry}
 
 
-def _geometry() -> dict[str, fields.Raw]:
-    shapes = {name: _documented(schema, nullable=True) for name, schema in geometry_schemas().items()}
-    area = {key: value for key, value in AREA.schema.items() if key not in ("minimum", "maximum")}
-    return {**shapes, "area": _documented(area, nullable=True), "caption": _field(CAPTION), "iscrowd": _field(FLAG)}
+def _geometry(*, removable: bool = True) -> dict[str, fields.Raw]:
+    """`removable` tells whether null is taken for what every annotation has."""
+    schemas = geometry_schemas()
+    schemas["area"] = {key: value for key, value in AREA.schema.items() if key not in ("minimum", "maximum")}
+    schemas["iscrowd"] = FLAG.schema
+    if not removable:
+        polygons_or_mask = [each for each in schemas["segmentation"]["oneOf"] if each != {"type": "null"}]
+        schemas["segmentation"] = {"oneOf": polygons_or_mask}
+    shapes = {name: _documented(schema, nullable=removable or name == "keypoints") for name, schema in schemas.items()}
+    return {**shapes, "caption": _field(CAPTION)}
 
 
 _OPTIONAL_ID = ID._replace(nullable=True)
@@ -92,7 +98,8 @@ NewAnnotation = RequestRecord.from_dict(
     name="NewAnnotation",
 )
 AnnotationChanges = RequestRecord.from_dict(
-    {"image_id": _field(ID), "category_id": _field(_OPTIONAL_ID), **_geometry()}, name="AnnotationChanges"
+    {"image_id": _field(ID), "category_id": _field(_OPTIONAL_ID), **_geometry(removable=False)},
+    name="AnnotationChanges",
 )
 
 

@@ -107,8 +107,8 @@ def _written(number: int) -> str:
     return {MAX_ID: "2^53 - 1", -MAX_ID: "-(2^53 - 1)"}.get(number, f"{number:,}")
 
 
-NEW_ID = _integer(0, MAX_ID)
-"""An id that a client brings for a new record."""
+NEW_ID = _integer(0, MAX_ID, nullable=True)
+"""An id that a client brings for a new record; null is none."""
 
 ID = _integer(-MAX_ID, MAX_ID)
 """An id that a file may hold, or that a record refers to."""
