@@ -24,7 +24,14 @@ def refusal(
     message = str(exc)
     if isinstance(exc, msgspec.ValidationError):
         words = f"{source}: not a COCO file: {message[0].lower()}{message[1:]}"
-        return NotADataset(f"{words}: {more}") if (more := recognise()) else DatasetError(words)
+        try:
+            more = recognise()
+        except RecursionError:
+            more = "nested too deep to read"
+        except msgspec.DecodeError as other:
+            # The type was wrong before the text was.
+            return refusal(other, text, source, offset)
+        return NotADataset(f"{words}: {more}") if more else DatasetError(words)
     if not text.strip():
         return NotADataset(
             f"{source}: the file is empty; COCOANNOT_CREATE=1 makes an empty dataset where there is no file"
