@@ -398,6 +398,16 @@ def test_removed_is_said_only_of_what_was_removed(path):
     assert "(1 removed, 1 replaced)" in result.stdout
 
 
+def test_numbers_in_other_values_are_kept_as_they_were(path):
+    text = json.dumps({**birds(), "info": {"mean": "NAN", "x": 1}}).replace('"NAN"', "NaN")
+    copy, lost = fixed(path, text.encode())
+    assert (copy["info"], lost) == ({"x": 1}, [])
+    assert (
+        '{"section": "info", "was": {"mean": NaN, "x": 1}}'
+        in Repaired(path.with_name("fixed.json")).originals_path.read_text()
+    )
+
+
 def test_numbers_that_are_not_finite_are_kept_as_they_were(path):
     text = (
         json.dumps(birds(area="NAN", score="INF", digits="LONG")).replace('"NAN"', "NaN").replace('"INF"', "-Infinity")
