@@ -70,7 +70,7 @@ class Replaced(NamedTuple):
 class Readable(NamedTuple):
     """`values` gives each top-level key its byte range in `buffer`, in file order.
 
-    `removed` and `replaced` are what had to go already; `marked` tells what stood in the file where the text has markers.
+    `removed` and `replaced` are what had to go already; `marked` tells what stood where the text has markers.
     """
 
     buffer: bytes
