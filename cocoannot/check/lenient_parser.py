@@ -120,7 +120,7 @@ def make_readable(data: bytes, findings: Findings) -> Readable | None:
         buffer = normalised
         entries = _entries(buffer)
     values = {entry.key: (entry.start, entry.end) for entry in entries}
-    rows = {section: _rows(buffer, *values.get(section, (0, 0))) for section in SECTIONS}
+    rows: dict[str, Rows] = {section: _rows(buffer, *values.get(section, (0, 0))) for section in SECTIONS}
     return Readable(buffer, values, rows, marked, gone.removed, gone.replaced)
 
 
