@@ -291,6 +291,24 @@ def test_categories_as_ids_by_name_and_annotations_by_image(path: Path) -> None:
     assert (copy["annotations"][0]["image_id"], lost) == (3, [])
 
 
+def test_keys_that_are_names_become_the_names(path: Path) -> None:
+    dataset = {
+        **birds(),
+        "categories": {"rook": {"id": 8}},
+        "images": {"rook.jpg": {"id": 3, "width": 64, "height": 48}},
+    }
+    copy, lost = fixed(path, dataset)
+    assert (copy["categories"], lost) == ([{"id": 8, "name": "rook"}], [])
+    assert copy["images"] == [{"id": 3, "width": 64, "height": 48, "file_name": "rook.jpg"}]
+
+
+def test_keys_beside_ids_are_kept_beside_the_copy(path: Path) -> None:
+    dataset = {**birds(), "images": {"first": IMAGE}}
+    copy, _ = fixed(path, dataset)
+    assert copy["images"] == [IMAGE]
+    assert originals(path)["replaced"] == [{"section": "images", "was": {"first": IMAGE}}]
+
+
 def test_what_is_no_record_in_an_object_is_kept_beside_the_copy(path: Path) -> None:
     dataset = {**birds(), "images": {"3": IMAGE, "count": 1}}
     result = run(write(path, dataset), "--fix", path.with_name("fixed.json"))

@@ -188,6 +188,8 @@ def _as_one(key: str, texts: list[bytes], findings: Findings, gone: _Gone) -> by
         records = records_of(key, text)
         inner.append(b", ".join(records.texts))
         gone.removed.extend(Removed(key, -1, ("section_not_list",), part, other) for part, other in records.others)
+        if records.unused:
+            gone.replaced.append(Replaced(key, -1, "", text))
         if records.others:
             findings.unrepairable("section_not_list", "", 1)
     return b"[" + b", ".join(filter(None, inner)) + b"]"
