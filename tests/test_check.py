@@ -340,6 +340,7 @@ UNREADABLE = {
     "empty": (b" \n", "empty_file", ""),
     "cut off": (b'{"images": [{"id": 1}', "not_json", "truncated"),
     "comma": (b'{"x": NaN, "images": [1,]}', "not_json", "(byte 24)"),
+    "NaN after digits": (b'{"images": [24NaN]}', "not_json", "line 1, column "),
     "words": (b"hello", "not_json", "(byte 0)"),
     "two values": (b"{} {}", "not_json", "trailing characters"),
     "a list": (b"[]", "not_a_dataset", "array"),

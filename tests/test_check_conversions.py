@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,7 +17,7 @@ SQUARE = [[10, 10, 50, 10, 50, 30, 10, 30]]
 IMAGE = {"id": 3, "file_name": "rook.jpg", "width": 64, "height": 48}
 
 
-def birds(**fields):
+def birds(**fields: Any) -> dict[str, Any]:
     """A dataset of one image with one annotation: a rectangle from (10, 10) to (50, 30), changed by `fields`."""
     annotation = {
         "id": 5,
@@ -35,16 +37,16 @@ def birds(**fields):
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     return tmp_path / "dataset.json"
 
 
-def write(path, content):
+def write(path: Path, content: Any) -> Path:
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
     return path
 
 
-def originals(path):
+def originals(path: Path) -> Any:
     return json.loads(Repaired(path.with_name("fixed.json")).originals_path.read_text())
 
 
@@ -70,7 +72,7 @@ BOXES = {
 
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("form", BOXES)
-def test_box_in_another_form_is_converted_and_kept(path, form, alone):
+def test_box_in_another_form_is_converted_and_kept(path: Path, form: str, alone: bool) -> None:
     copy, lost = fixed(path, birds(bbox=BOXES[form], segmentation=[] if alone else SQUARE))
     assert copy["annotations"] == birds(segmentation=[] if alone else SQUARE)["annotations"]
     assert lost == []
@@ -78,7 +80,7 @@ def test_box_in_another_form_is_converted_and_kept(path, form, alone):
 
 
 @pytest.mark.parametrize("box", [[10, 10, 40], {"x": 10, "y": 10}, "rook", [[10, 10], [50, 30]], [1, 2, 3, 4, 5, 6]])
-def test_box_that_can_mean_several_things_is_not_guessed(path, box):
+def test_box_that_can_mean_several_things_is_not_guessed(path: Path, box: Any) -> None:
     dataset = birds(segmentation=[], bbox=box)
     dataset["annotations"].append(birds(id=6)["annotations"][0])
     copy, lost = fixed(path, dataset)
@@ -104,14 +106,14 @@ POLYGONS = {
 
 
 @pytest.mark.parametrize("form", POLYGONS)
-def test_polygons_in_another_form_are_converted_and_kept(path, form):
+def test_polygons_in_another_form_are_converted_and_kept(path: Path, form: str) -> None:
     copy, lost = fixed(path, birds(segmentation=POLYGONS[form]))
     assert (copy["annotations"], lost) == (birds()["annotations"], [])
     assert originals(path)["replaced"][0]["was"] == POLYGONS[form]
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation")
-def test_hole_of_an_exterior_is_cut_out(path):
+def test_hole_of_an_exterior_is_cut_out(path: Path) -> None:
     exterior = [[10, 10], [50, 10], [50, 40], [10, 40]]
     hole = [[20, 20], [30, 20], [30, 30], [20, 30]]
     dataset = birds(segmentation={"exterior": exterior, "interiors": [hole]}, area=1100, bbox=[10, 10, 40, 30])
@@ -136,7 +138,7 @@ MASKS = {
 
 
 @pytest.mark.parametrize("form", MASKS)
-def test_mask_in_another_form_is_converted_and_kept(path, form):
+def test_mask_in_another_form_is_converted_and_kept(path: Path, form: str) -> None:
     dataset = birds(segmentation=MASKS[form], bbox=[0, 0, 2, 3], area=6)
     dataset["images"][0] |= {"height": 3, "width": 4}
     copy, lost = fixed(path, dataset)
@@ -145,7 +147,7 @@ def test_mask_in_another_form_is_converted_and_kept(path, form):
     assert originals(path)["replaced"][0]["was"] == MASKS[form]
 
 
-def test_backslash_of_a_mask_is_one(path):
+def test_backslash_of_a_mask_is_one(path: Path) -> None:
     counts = "\\16b1"
     dataset = birds(segmentation={"size": [10, 10], "counts": repr(counts.encode())}, bbox=[4, 4, 1, 6], area=6)
     dataset["images"][0] |= {"height": 10, "width": 10}
@@ -153,7 +155,7 @@ def test_backslash_of_a_mask_is_one(path):
     assert (copy["annotations"][0]["segmentation"]["counts"], lost) == (counts, [])
 
 
-def test_swapped_size_is_not_guessed_where_the_box_does_not_tell(path):
+def test_swapped_size_is_not_guessed_where_the_box_does_not_tell(path: Path) -> None:
     dataset = birds(segmentation={"size": [64, 48], "counts": [0, 480, 2592]}, bbox=[20, 0, 10, 48], area=480)
     _, lost = fixed(path, dataset)
     assert [(kinds[0], field) for kinds, field, _ in lost] == [("bad_rle", "segmentation")]
@@ -166,14 +168,14 @@ KEYPOINTS = {
 }
 
 
-def with_keypoints(**fields):
+def with_keypoints(**fields: Any) -> dict[str, Any]:
     dataset = birds(keypoints=[12, 11, 2, 40, 25, 1, 0, 0, 0], num_keypoints=2, **fields)
     dataset["categories"][0] |= {"keypoints": ["beak", "tail", "wing"], "skeleton": [[1, 2], [2, 3]]}
     return dataset
 
 
 @pytest.mark.parametrize("form", KEYPOINTS)
-def test_keypoints_in_another_form_are_converted_and_kept(path, form):
+def test_keypoints_in_another_form_are_converted_and_kept(path: Path, form: str) -> None:
     dataset = with_keypoints()
     dataset["annotations"][0]["keypoints"] = KEYPOINTS[form]
     copy, lost = fixed(path, dataset)
@@ -181,20 +183,20 @@ def test_keypoints_in_another_form_are_converted_and_kept(path, form):
 
 
 @pytest.mark.parametrize("keypoints", [[[12, 11], [40, 25], [0, 0]], [12, 11, 40, 25, 0, 0]])
-def test_pairs_are_keypoints_that_are_seen(path, keypoints):
+def test_pairs_are_keypoints_that_are_seen(path: Path, keypoints: Any) -> None:
     dataset = with_keypoints()
     dataset["annotations"][0]["keypoints"] = keypoints
     copy, _ = fixed(path, dataset)
     assert copy["annotations"][0]["keypoints"] == [12, 11, 2, 40, 25, 2, 0, 0, 0]
 
 
-def test_skeleton_from_0_is_counted_from_1(path):
+def test_skeleton_from_0_is_counted_from_1(path: Path) -> None:
     dataset = with_keypoints()
     dataset["categories"][0]["skeleton"] = [[0, 1], [1, 2]]
     assert fixed(path, dataset) == (with_keypoints(), [])
 
 
-def test_box_around_one_keypoint_stays(path):
+def test_box_around_one_keypoint_stays(path: Path) -> None:
     dataset = with_keypoints(segmentation=[], bbox=[12, 11, 0, 0], area=0)
     dataset["annotations"][0] |= {"keypoints": [12, 11, 2, 0, 0, 0, 0, 0, 0], "num_keypoints": 1}
     result = run(write(path, dataset), "--fix", path.with_name("fixed.json"))
@@ -202,7 +204,7 @@ def test_box_around_one_keypoint_stays(path):
     assert json.loads(path.with_name("fixed.json").read_text()) == dataset
 
 
-def test_box_of_no_extent_is_computed_from_several_keypoints(path):
+def test_box_of_no_extent_is_computed_from_several_keypoints(path: Path) -> None:
     copy, _ = fixed(path, with_keypoints(segmentation=[], bbox=[12, 11, 0, 0], area=0))
     assert copy["annotations"][0]["bbox"] == [12, 11, 28, 14]
 
@@ -212,18 +214,18 @@ MISSING = {"area": 800, "bbox": [10, 10, 40, 20], "iscrowd": 0}
 
 @pytest.mark.parametrize("value", [None, ...])
 @pytest.mark.parametrize("field", MISSING)
-def test_what_tools_need_is_computed(path, field, value):
+def test_what_tools_need_is_computed(path: Path, field: str, value: Any) -> None:
     copy, lost = fixed(path, birds(**{field: value}))
     assert ({**copy["annotations"][0]}, lost) == (birds()["annotations"][0], [])
 
 
 @pytest.mark.parametrize(("value", "number"), [("800", 800), ("800.5", 800.5)])
-def test_area_as_text_is_a_number(path, value, number):
+def test_area_as_text_is_a_number(path: Path, value: Any, number: float) -> None:
     copy, _ = fixed(path, birds(area=value))
     assert copy["annotations"][0]["area"] == number
 
 
-def test_record_without_geometry_is_reported_as_what_it_is(path):
+def test_record_without_geometry_is_reported_as_what_it_is(path: Path) -> None:
     dataset = birds(segmentation=[], bbox=[], area=0)
     result = run(write(path, dataset), "--fix", path.with_name("fixed.json"), "--json")
     [problem] = json.loads(result.stdout)["problems"]
@@ -234,7 +236,7 @@ def test_record_without_geometry_is_reported_as_what_it_is(path):
 # Ids and references
 
 
-def test_stems_for_ids_are_kept_beside_the_new_ones(path):
+def test_stems_for_ids_are_kept_beside_the_new_ones(path: Path) -> None:
     dataset = birds(image_id="rook_0007")
     dataset["images"][0]["id"] = "rook_0007"
     copy, lost = fixed(path, dataset)
@@ -249,17 +251,17 @@ def test_stems_for_ids_are_kept_beside_the_new_ones(path):
 
 
 @pytest.mark.parametrize("reference", ["3", "0000003", "3.0", "rook", "rook.jpg"])
-def test_references_as_text_find_the_image(path, reference):
+def test_references_as_text_find_the_image(path: Path, reference: str) -> None:
     copy, lost = fixed(path, birds(image_id=reference))
     assert (copy["annotations"][0]["image_id"], lost) == (3, [])
 
 
-def test_category_is_found_by_its_name(path):
+def test_category_is_found_by_its_name(path: Path) -> None:
     copy, lost = fixed(path, birds(category_id="rook"))
     assert (copy, lost) == (birds(), [])
 
 
-def test_key_of_an_object_is_the_id(path):
+def test_key_of_an_object_is_the_id(path: Path) -> None:
     """In another order than the numbers, so that a count would take one for another."""
     dataset = {
         "images": {"9": {"file_name": "jay.jpg", "width": 64, "height": 48}, "3": {**IMAGE, "id": None}},
@@ -273,7 +275,7 @@ def test_key_of_an_object_is_the_id(path):
     assert lost == []
 
 
-def test_images_as_names_by_id(path):
+def test_images_as_names_by_id(path: Path) -> None:
     dataset = {**birds(), "images": {"3": "rook.jpg", "4": "jay.jpg"}}
     run(write(path, dataset), "--fix", path.with_name("fixed.json"))
     assert json.loads(path.with_name("fixed.json").read_text())["images"] == [
@@ -282,14 +284,32 @@ def test_images_as_names_by_id(path):
     ]
 
 
-def test_categories_as_ids_by_name_and_annotations_by_image(path):
+def test_categories_as_ids_by_name_and_annotations_by_image(path: Path) -> None:
     annotation = birds(image_id=...)["annotations"][0]
     copy, lost = fixed(path, {**birds(), "categories": {"rook": 8}, "annotations": {"3": [annotation]}})
     assert copy["categories"] == [{"id": 8, "name": "rook"}]
     assert (copy["annotations"][0]["image_id"], lost) == (3, [])
 
 
-def test_what_is_no_record_in_an_object_is_kept_beside_the_copy(path):
+def test_keys_that_are_names_become_the_names(path: Path) -> None:
+    dataset = {
+        **birds(),
+        "categories": {"rook": {"id": 8}},
+        "images": {"rook.jpg": {"id": 3, "width": 64, "height": 48}},
+    }
+    copy, lost = fixed(path, dataset)
+    assert (copy["categories"], lost) == ([{"id": 8, "name": "rook"}], [])
+    assert copy["images"] == [{"id": 3, "width": 64, "height": 48, "file_name": "rook.jpg"}]
+
+
+def test_keys_beside_ids_are_kept_beside_the_copy(path: Path) -> None:
+    dataset = {**birds(), "images": {"first": IMAGE}}
+    copy, _ = fixed(path, dataset)
+    assert copy["images"] == [IMAGE]
+    assert originals(path)["replaced"] == [{"section": "images", "was": {"first": IMAGE}}]
+
+
+def test_what_is_no_record_in_an_object_is_kept_beside_the_copy(path: Path) -> None:
     dataset = {**birds(), "images": {"3": IMAGE, "count": 1}}
     result = run(write(path, dataset), "--fix", path.with_name("fixed.json"))
     assert (result.exit_code, originals(path)["removed"]) == (
@@ -298,7 +318,7 @@ def test_what_is_no_record_in_an_object_is_kept_beside_the_copy(path):
     )
 
 
-def test_category_that_is_there_once_an_image_is_there_once(path):
+def test_category_that_is_there_once_an_image_is_there_once(path: Path) -> None:
     dataset = birds()
     dataset["categories"] = [{**dataset["categories"][0], "color": i} for i in range(3)]
     copy, lost = fixed(path, dataset)
@@ -309,7 +329,7 @@ def test_category_that_is_there_once_an_image_is_there_once(path):
 # Never worse, never silent
 
 
-def two_files():
+def two_files() -> tuple[dict[str, Any], dict[str, Any]]:
     """Two datasets with the same ids, one after the other."""
     one, two = birds(), birds()
     two["images"][0]["file_name"] = "crow.jpg"
@@ -317,7 +337,7 @@ def two_files():
     return one, two
 
 
-def test_two_files_pasted_together_are_left_and_each_id_is_listed(path):
+def test_two_files_pasted_together_are_left_and_each_id_is_listed(path: Path) -> None:
     one, two = two_files()
     pasted = {section: one[section] + [{**each, "x": 1} for each in two[section]] for section in one}
     out = path.with_name("fixed.json")
@@ -330,7 +350,7 @@ def test_two_files_pasted_together_are_left_and_each_id_is_listed(path):
     assert [each["id"] for section in copy.values() for each in section] == [3, 3, 5, 6, 8, 8]
 
 
-def test_two_files_in_one_object_are_left_too(path):
+def test_two_files_in_one_object_are_left_too(path: Path) -> None:
     one, two = two_files()
     text = json.dumps(one)[:-1] + ", " + json.dumps(two)[1:]
     result = run(write(path, text.encode()), "--fix", path.with_name("fixed.json"), "--json")
@@ -339,7 +359,7 @@ def test_two_files_in_one_object_are_left_too(path):
     assert problems["repeated_id", "images"]["repaired"] == 0
 
 
-def test_mask_of_an_image_whose_id_is_shared_is_not_measured_by_the_other(path):
+def test_mask_of_an_image_whose_id_is_shared_is_not_measured_by_the_other(path: Path) -> None:
     one, two = two_files()
     two["images"][0] |= {"height": 3, "width": 4}
     two["annotations"][0] |= {"segmentation": {"size": [3, 4], "counts": "066"}, "bbox": [0, 0, 2, 3], "area": 6}
@@ -349,14 +369,14 @@ def test_mask_of_an_image_whose_id_is_shared_is_not_measured_by_the_other(path):
     assert copy["annotations"][1]["segmentation"] == {"size": [3, 4], "counts": "066"}
 
 
-def test_names_for_records_are_not_thrown_away(path):
+def test_names_for_records_are_not_thrown_away(path: Path) -> None:
     result = run(write(path, {**birds(), "categories": ["rook", "crow"]}), "--fix", path.with_name("fixed.json"))
     assert (result.exit_code, "the 2 categories are texts" in result.stdout) == (1, True)
     assert not path.with_name("fixed.json").exists()
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_segmentation_of_nothing_is_an_empty_list(path, value):
+def test_segmentation_of_nothing_is_an_empty_list(path: Path, value: Any) -> None:
     copy, lost = fixed(path, birds(segmentation=value))
     assert (copy["annotations"][0]["segmentation"], lost) == ([], [])
 
@@ -376,21 +396,21 @@ OTHER_REFERENCES = {
 
 
 @pytest.mark.parametrize("case", OTHER_REFERENCES)
-def test_no_copy_is_written_where_a_kind_of_records_would_go(path, case):
+def test_no_copy_is_written_where_a_kind_of_records_would_go(path: Path, case: str) -> None:
     dataset, words = OTHER_REFERENCES[case]
     result = run(write(path, dataset), "--fix", path.with_name("fixed.json"))
     assert (result.exit_code, words in result.stdout, "no copy was written" in result.stdout) == (1, True, True)
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_annotations_stay_where_most_of_their_images_are_not_there(path):
+def test_annotations_stay_where_most_of_their_images_are_not_there(path: Path) -> None:
     dataset = birds(image_id=99)
     result = run(write(path, dataset), "--fix", path.with_name("fixed.json"))
     assert (result.exit_code, "not repaired" in result.stdout) == (1, True)
     assert json.loads(path.with_name("fixed.json").read_text()) == dataset
 
 
-def test_removed_is_said_only_of_what_was_removed(path):
+def test_removed_is_said_only_of_what_was_removed(path: Path) -> None:
     dataset = birds(bbox="10 10 40 20")
     dataset["annotations"].append({**birds()["annotations"][0], "id": 6, "segmentation": [], "bbox": "?"})
     result = run(write(path, dataset), "--fix", path.with_name("fixed.json"))
@@ -398,7 +418,17 @@ def test_removed_is_said_only_of_what_was_removed(path):
     assert "(1 removed, 1 replaced)" in result.stdout
 
 
-def test_numbers_that_are_not_finite_are_kept_as_they_were(path):
+def test_numbers_in_other_values_are_kept_as_they_were(path: Path) -> None:
+    text = json.dumps({**birds(), "info": {"mean": "NAN", "x": 1}}).replace('"NAN"', "NaN")
+    copy, lost = fixed(path, text.encode())
+    assert (copy["info"], lost) == ({"x": 1}, [])
+    assert (
+        '{"section": "info", "was": {"mean": NaN, "x": 1}}'
+        in Repaired(path.with_name("fixed.json")).originals_path.read_text()
+    )
+
+
+def test_numbers_that_are_not_finite_are_kept_as_they_were(path: Path) -> None:
     text = (
         json.dumps(birds(area="NAN", score="INF", digits="LONG")).replace('"NAN"', "NaN").replace('"INF"', "-Infinity")
     )
@@ -416,7 +446,7 @@ ENCODINGS = {"cp1252": "straße_grün.jpg", "latin-1": "naïve café.jpg", "gbk"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_file_in_another_encoding_finds_its_pictures(path, encoding):
+def test_file_in_another_encoding_finds_its_pictures(path: Path, encoding: str) -> None:
     name = ENCODINGS[encoding]
     dataset = birds()
     dataset["images"][0]["file_name"] = name
@@ -431,7 +461,7 @@ def test_file_in_another_encoding_finds_its_pictures(path, encoding):
         assert bytes.fromhex(kept["was_bytes"]) == content[start : content.index(b"}", start) + 1]
 
 
-def test_bytes_of_no_encoding_are_kept(path):
+def test_bytes_of_no_encoding_are_kept(path: Path) -> None:
     dataset = birds()
     dataset["categories"][0]["name"] = "NAME"
     dataset["info"] = "é, ü, NAME"
@@ -442,7 +472,7 @@ def test_bytes_of_no_encoding_are_kept(path):
     assert [each["section"] for each in originals(path)["replaced"]] == ["categories", "info"]
 
 
-def test_one_wrong_byte_in_a_file_of_utf_8_changes_no_other_character(path):
+def test_one_wrong_byte_in_a_file_of_utf_8_changes_no_other_character(path: Path) -> None:
     dataset = birds()
     dataset["categories"][0]["name"] = "grün NAME"
     copy, _ = fixed(path, json.dumps(dataset, ensure_ascii=False).encode().replace(b"NAME", b"\xe9"))
@@ -452,7 +482,7 @@ def test_one_wrong_byte_in_a_file_of_utf_8_changes_no_other_character(path):
 # What all boxes tell
 
 
-def with_boxes(*boxes):
+def with_boxes(*boxes: list[float]) -> dict[str, Any]:
     dataset = birds()
     dataset["annotations"] = [
         birds(id=i, segmentation=[], bbox=box, area=box[2] * box[3])["annotations"][0] for i, box in enumerate(boxes)
@@ -471,13 +501,13 @@ BOXES_OF_FILES = {
 
 
 @pytest.mark.parametrize("case", BOXES_OF_FILES)
-def test_boxes_of_another_convention_are_found(path, case):
+def test_boxes_of_another_convention_are_found(path: Path, case: str) -> None:
     dataset, kinds = BOXES_OF_FILES[case]
     _, findings = checked(write(path, dataset))
     assert {problem.kind: problem.count for problem in findings.problems} == kinds
 
 
-def test_area_is_left_where_it_is_not_certain_that_a_hole_counts(path):
+def test_area_is_left_where_it_is_not_certain_that_a_hole_counts(path: Path) -> None:
     ring = [SQUARE[0], [20, 15, 30, 15, 30, 25, 20, 25]]
     for area in (700, 800):
         _, findings = checked(write(path, birds(segmentation=ring, area=area)))
@@ -487,7 +517,7 @@ def test_area_is_left_where_it_is_not_certain_that_a_hole_counts(path):
 # Pictures
 
 
-def test_sizes_that_are_not_the_pictures_are_found(path):
+def test_sizes_that_are_not_the_pictures_are_found(path: Path) -> None:
     turned = Image.Exif()
     turned[274] = 6
     Image.new("RGB", (48, 64)).save(path.with_name("rook.jpg"), exif=turned)
@@ -498,7 +528,7 @@ def test_sizes_that_are_not_the_pictures_are_found(path):
 
 
 @pytest.mark.parametrize("name", ["birds\\rook.jpg", ".\\birds\\rook.jpg"])
-def test_backslashes_become_the_path_of_the_picture(path, name):
+def test_backslashes_become_the_path_of_the_picture(path: Path, name: str) -> None:
     path.with_name("birds").mkdir()
     Image.new("RGB", (64, 48)).save(path.parent / "birds" / "rook.jpg")
     dataset = birds()
@@ -509,7 +539,7 @@ def test_backslashes_become_the_path_of_the_picture(path, name):
     assert originals(path)["replaced"][0]["was"] == name
 
 
-def test_absolute_path_inside_of_the_folder_is_found(path):
+def test_absolute_path_inside_of_the_folder_is_found(path: Path) -> None:
     Image.new("RGB", (64, 48)).save(path.with_name("rook.jpg"))
     dataset = birds()
     dataset["images"][0]["file_name"] = str(path.with_name("rook.jpg"))
@@ -529,7 +559,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize("name", REASONS)
-def test_why_a_picture_is_not_found_is_said(path, name):
+def test_why_a_picture_is_not_found_is_said(path: Path, name: str) -> None:
     Image.new("RGB", (64, 48)).save(path.with_name("rook.jpg"))
     dataset = birds()
     dataset["images"].append({**IMAGE, "id": 4, "file_name": name})
@@ -537,13 +567,13 @@ def test_why_a_picture_is_not_found_is_said(path, name):
     assert (result.exit_code, REASONS[name] in result.stdout) == (1, True)
 
 
-def test_one_file_name_twice_is_found(path):
+def test_one_file_name_twice_is_found(path: Path) -> None:
     dataset = birds()
     dataset["images"].append({**IMAGE, "id": 4})
     assert kinds_of(write(path, dataset)) == {"repeated_file_name"}
 
 
-def test_used_category_keeps_its_name(path):
+def test_used_category_keeps_its_name(path: Path) -> None:
     dataset = birds()
     dataset["categories"].insert(0, {"id": 0, "name": "rook", "supercategory": "none"})
     result = run(write(path, dataset), "--fix", path.with_name("fixed.json"))

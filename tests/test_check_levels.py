@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,7 +16,7 @@ AREA_STALE = {"area": 5}
 NO_ISCROWD = {"iscrowd": None}
 BOX_STALE = {"bbox": [10, 10, 10, 13]}
 
-GATES = {
+GATES: dict[str, tuple[dict[str, Any], list[str], int]] = {
     "a note alone is fine": (AREA_STALE, [], 0),
     "a note can be made to count": (AREA_STALE, ["--fail-on", "note"], 1),
     "a warning counts": (BOX_STALE, [], 1),
@@ -32,11 +34,11 @@ GATES = {
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     return tmp_path / "dataset.json"
 
 
-def write(path, small, fields):
+def write(path: Path, small: dict[str, Any], fields: dict[str, Any]) -> Path:
     changed = {**small["annotations"][0], **fields}
     small["annotations"][0] = {key: value for key, value in changed.items() if value is not None}
     path.write_text(json.dumps(small))
@@ -44,12 +46,12 @@ def write(path, small, fields):
 
 
 @pytest.mark.parametrize("case", GATES)
-def test_gate(path, small, case):
+def test_gate(path: Path, small: dict[str, Any], case: str) -> None:
     fields, options, code = GATES[case]
     assert run(write(path, small, fields), *options).exit_code == code
 
 
-def test_levels_are_in_the_answer(path, small):
+def test_levels_are_in_the_answer(path: Path, small: dict[str, Any]) -> None:
     write(path, small, AREA_STALE | NO_ISCROWD)
     answer = json.loads(run(path, "--json", "--for", "yolo").stdout)
     assert [(each["kind"], each["level"], each["tools"]) for each in answer["problems"]] == [
@@ -60,41 +62,41 @@ def test_levels_are_in_the_answer(path, small):
     assert "  error no_iscrowd: 1 annotation without iscrowd: 1\n" in run(path).stdout
 
 
-def test_what_is_ignored_is_not_listed(path, small):
+def test_what_is_ignored_is_not_listed(path: Path, small: dict[str, Any]) -> None:
     write(path, small, NO_ISCROWD)
     assert "no_iscrowd" not in run(path, "--ignore", "no_iscrowd").stdout
 
 
-def test_what_was_changed_is_listed_though_it_is_ignored(path, small):
+def test_what_was_changed_is_listed_though_it_is_ignored(path: Path, small: dict[str, Any]) -> None:
     write(path, small, NO_ISCROWD)
     result = run(path, "--ignore", "no_iscrowd", "--fix", path.with_name("out.json"))
     assert (result.exit_code, "no_iscrowd" in result.stdout) == (0, True)
 
 
-def test_kind_that_does_not_exist_is_refused(path, small):
+def test_kind_that_does_not_exist_is_refused(path: Path, small: dict[str, Any]) -> None:
     result = run(write(path, small, {}), "--ignore", "no_such_kind")
     assert (result.exit_code, "no_iscrowd" in result.stderr) == (2, True)
 
 
-def test_help_names_every_kind_and_level():
+def test_help_names_every_kind_and_level() -> None:
     text = run("--help").stdout
     assert all(f"{kind.level:9}{name}" in text for name, kind in KINDS.items())
 
 
-def test_every_kind_has_a_level_and_names_tools_that_can_be_asked_for():
+def test_every_kind_has_a_level_and_names_tools_that_can_be_asked_for() -> None:
     assert {kind.level for kind in KINDS.values()} <= set(LEVELS)
     assert all(kind.tools <= set(TOOLS) for kind in KINDS.values())
 
 
 @pytest.mark.parametrize("what", ["a folder", "nothing"])
-def test_what_can_not_be_read_exits_with_2(path, what):
+def test_what_can_not_be_read_exits_with_2(path: Path, what: str) -> None:
     if what == "a folder":
         path.mkdir()
     result = run(path)
     assert (result.exit_code, result.stderr.startswith(f"Error: can't read {path}: ")) == (2, True)
 
 
-def test_lvis_has_no_iscrowd_and_no_file_names(path, small):
+def test_lvis_has_no_iscrowd_and_no_file_names(path: Path, small: dict[str, Any]) -> None:
     for image in small["images"]:
         image |= {"coco_url": f"http://example.org/val/{image.pop('file_name')}", "neg_category_ids": []}
     for annotation in small["annotations"]:
@@ -107,7 +109,7 @@ def test_lvis_has_no_iscrowd_and_no_file_names(path, small):
     assert run(path, "--for", "lvis").exit_code == 0
 
 
-def test_picture_of_an_address_gives_the_file_name(path, small, tmp_path):
+def test_picture_of_an_address_gives_the_file_name(path: Path, small: dict[str, Any], tmp_path: Path) -> None:
     for image in small["images"]:
         Image.new("RGB", (image["width"], image["height"])).save(tmp_path / image["file_name"])
         image["coco_url"] = f"http://example.org/val/{image.pop('file_name')}"
@@ -120,7 +122,7 @@ def test_picture_of_an_address_gives_the_file_name(path, small, tmp_path):
 @pytest.mark.parametrize(
     "text", [b"", b"\x1f\x8b\x08", b'[{"image_id": 1, "score": 0.5}]', b'{"shapes": [], "imagePath": "x"}']
 )
-def test_fix_of_what_is_no_dataset_is_never_a_success(path, text):
+def test_fix_of_what_is_no_dataset_is_never_a_success(path: Path, text: bytes) -> None:
     path.write_bytes(text)
     result = run(path, "--fix", path.with_name("out.json"), "--fail-on", "never")
     assert (result.exit_code, "no copy was written" in result.stdout, path.with_name("out.json").exists()) == (

@@ -27,7 +27,7 @@ COUNTS = (250, 5_000)
 """How many files, in the usual form and in the long one."""
 
 SECTIONS = ("images", "annotations", "categories")
-JUNK = [
+JUNK: list[Any] = [
     None, True, False, 0, 1, -1, 2, 7.0, 0.5, 2**53, 2**70, 10**400, float("nan"), float("inf"), float("-inf"),
     "", " ", "7", "x", "0", "é", "NaN", "b'066'", "10 10 5 5", "[1, 2, 3, 4]", "[[1, 1, 9, 1, 9, 9]]",
     [], {}, [[]], [None], [1], [1, 2, 3, 4], [1, 2, 3, 4, 0.5], [9, 9, -4, -4], [[1, 1], [9, 1], [9, 9]],

@@ -78,6 +78,8 @@ NO_JSON: dict[str, tuple[str | bytes, str]] = {
     "cut off": ('{"images": [\n{"id": 1}, {"i', "line 2, column 15: .*: .* cut off"),
     "Python's None": ('{"images": [{"id": 1, "x": None}]}', "line 1, column 28: .*: None, True and False"),
     "single quotes": ("{\"images\": [], 'x': 1}", "line 1, column 16: .*: texts are in double quotes"),
+    "a list that breaks off": ("[1, 2,, 3]", "line 1, column 7: "),
+    "a list that is too deep": ("[" * 100_000 + "]" * 100_000, "nested too deep"),
     "columns are characters": ('{"äöü": 1 2}', "line 1, column 11: `{"),
 }
 

@@ -58,7 +58,7 @@ def look_at_images(checked: Checked, findings: Findings, find_pictures: FindPict
         look_for_pictures(checked, findings, gallery, kept | addressed, sizes, measure=measure)
     if addressed:
         findings.add("bad_file_name", "images", count=0).detail = f"{len(addressed):,} have a coco_url"
-    unnamed = [i for i in images.problems["bad_file_name"] if not images.changes[i].get("file_name")]
+    unnamed = [i for i in images.problems["bad_file_name"] if not is_text(images.changes[i].get("file_name"))]
     findings.unrepairable("bad_file_name", "images", len(unnamed))
     findings.unrepairable("bad_size", "images", sum(i not in sizes for i in images.problems["bad_size"]))
     # The first of those that share an id comes last, so it counts.

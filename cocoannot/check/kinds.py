@@ -49,8 +49,8 @@ KINDS = {
     "not_finite": Kind(
         "error", "with NaN, Infinity or a number beyond a double", "the numbers left out, or computed where possible"
     ),
-    "too_deep": Kind("error", "nested too deep to read", "nothing"),
-    "not_object": Kind("error", "not JSON objects", "nothing"),
+    "too_deep": Kind("error", "nested too deep to read", "removed"),
+    "not_object": Kind("error", "not JSON objects", "removed"),
     "bad_id": Kind(
         "error", "without an integer id of at most 2^53 - 1", '"7" as 7, a new id for others; annotations follow'
     ),
@@ -58,7 +58,7 @@ KINDS = {
     "bad_reference": Kind(
         "error", "with an image_id or category_id that is no integer", '"7" as 7, else the new id of what has it'
     ),
-    "missing_image": Kind("error", "of an image that is not there", "nothing"),
+    "missing_image": Kind("error", "of an image that is not there", "removed"),
     "missing_category": Kind("error", "of a category that is not there", "a category added for each such id"),
     "bad_name": Kind("error", "without a name", "named by its id"),
     "repeated_name": Kind("warning", "with the name of another one", "its id added to the name"),

@@ -58,10 +58,19 @@ class Removed(NamedTuple):
         return tuple(kind for kind in self.kinds if not self.part or kind in _REASONS.get(self.part, self.kinds))
 
 
-class Readable(NamedTuple):
-    """`values` gives each top-level key its byte range in `buffer`, in file order; `removed` is what had to go already.
+class Replaced(NamedTuple):
+    """What stood in a field (in all of a record or value, where `field` is empty) that a copy has otherwise."""
 
-    `marked` tells what stood in the file where the text has markers.
+    section: str
+    position: int
+    field: str
+    text: bytes
+
+
+class Readable(NamedTuple):
+    """`values` gives each top-level key its byte range in `buffer`, in file order.
+
+    `removed` and `replaced` are what had to go already; `marked` tells what stood where the text has markers.
     """
 
     buffer: bytes
@@ -69,6 +78,12 @@ class Readable(NamedTuple):
     rows: dict[str, Rows]
     marked: MarkedText
     removed: list[Removed]
+    replaced: list[Replaced]
+
+
+class _Gone(NamedTuple):
+    removed: list[Removed]
+    replaced: list[Replaced]
 
 
 class _Entry(NamedTuple):
@@ -99,14 +114,14 @@ def make_readable(data: bytes, findings: Findings) -> Readable | None:
     if recognise_keys([entry.key for entry in entries]):
         findings.add("not_a_dataset", detail=recognise_json(buffer) or "")
         return None
-    removed: list[Removed] = []
-    normalised = _normalise(marked, entries, findings, removed)
+    gone = _Gone([], [])
+    normalised = _normalise(marked, entries, findings, gone)
     if normalised is not None:
         buffer = normalised
         entries = _entries(buffer)
     values = {entry.key: (entry.start, entry.end) for entry in entries}
     rows: dict[str, Rows] = {section: _rows(buffer, *values.get(section, (0, 0))) for section in SECTIONS}
-    return Readable(buffer, values, rows, marked, removed)
+    return Readable(buffer, values, rows, marked, gone.removed, gone.replaced)
 
 
 def _reason(exc: Exception, marked: MarkedText) -> str:
@@ -127,7 +142,7 @@ def _entries(buffer: bytes) -> list[_Entry]:
     return [_Entry(*value) for value in find_values(buffer)]
 
 
-def _normalise(marked: MarkedText, entries: list[_Entry], findings: Findings, removed: list[Removed]) -> bytes | None:
+def _normalise(marked: MarkedText, entries: list[_Entry], findings: Findings, gone: _Gone) -> bytes | None:
     """The text with each top-level key there once and each section a list; `None` where that is so already.
 
     Lists of records under one key are joined; of other values the last one counts, as in json.load.
@@ -145,7 +160,7 @@ def _normalise(marked: MarkedText, entries: list[_Entry], findings: Findings, re
             text = buffer[entry.start : entry.end]
             if entry.key in odd:
                 texts = [buffer[each.start : each.end] for each in groups[entry.key]]
-                text = _as_one(entry.key, texts, findings, removed)
+                text = _as_one(entry.key, texts, findings, gone)
             parts += [buffer[position : entry.start], text]
         position = entry.end
     return b"".join([*parts, buffer[position:]])
@@ -157,12 +172,12 @@ def _is_odd(marked: MarkedText, entry: _Entry) -> bool:
     return marked.infinite and marked.text.find(INFINITE, entry.start, entry.end) >= 0
 
 
-def _as_one(key: str, texts: list[bytes], findings: Findings, removed: list[Removed]) -> bytes:
+def _as_one(key: str, texts: list[bytes], findings: Findings, gone: _Gone) -> bytes:
     if len(texts) > 1:
         findings.add("repeated_key", examples=[key])
     if key not in SECTIONS:
-        removed += [Removed(key, -1, ("repeated_key",), "", text) for text in texts[:-1]]
-        return _finite_value(key, texts[-1], findings, removed)
+        gone.removed.extend(Removed(key, -1, ("repeated_key",), "", text) for text in texts[:-1])
+        return _finite_value(key, texts[-1], findings, gone)
     if not all(text.startswith(b"[") for text in texts):
         findings.add("section_not_list", examples=[key])
     inner = []
@@ -172,24 +187,28 @@ def _as_one(key: str, texts: list[bytes], findings: Findings, removed: list[Remo
             continue
         records = records_of(key, text)
         inner.append(b", ".join(records.texts))
-        removed += [Removed(key, -1, ("section_not_list",), part, other) for part, other in records.others]
+        gone.removed.extend(Removed(key, -1, ("section_not_list",), part, other) for part, other in records.others)
+        if records.unused:
+            gone.replaced.append(Replaced(key, -1, "", text))
         if records.others:
             findings.unrepairable("section_not_list", "", 1)
     return b"[" + b", ".join(filter(None, inner)) + b"]"
 
 
-def _finite_value(key: str, text: bytes, findings: Findings, removed: list[Removed]) -> bytes:
+def _finite_value(key: str, text: bytes, findings: Findings, gone: _Gone) -> bytes:
     if INFINITE not in text:
         return text
     try:
         value: Any = json.loads(text)
         finite = without_infinite(value)
     except RecursionError:
+        gone.removed.append(Removed(key, -1, ("not_finite",), "", text))
         finite = value = None
     if finite is value is not None:
         return text
     findings.add("not_finite", examples=[key])
-    removed.append(Removed(key, -1, ("not_finite",), "", text))
+    if value is not None:
+        gone.replaced.append(Replaced(key, -1, "", text))
     return json.dumps(finite, ensure_ascii=False).encode()
 
 

@@ -10,25 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from cocoannot.check.checked import Checked
-from cocoannot.check.lenient_parser import Removed
+from cocoannot.check.lenient_parser import Removed, Replaced
 from cocoannot.check.text import MarkedText
 from cocoannot.coco.parser import SECTIONS
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-class Replaced(NamedTuple):
-    """What stood in a field (in all of a record or value, where `field` is empty) that a copy has otherwise."""
-
-    section: str
-    position: int
-    field: str
-    text: bytes
 
 
 def originals(

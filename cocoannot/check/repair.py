@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from cocoannot.check.checked import Checked
-from cocoannot.check.lenient_parser import Removed
-from cocoannot.check.originals import Replaced, changed_ids, not_utf8, originals
+from cocoannot.check.lenient_parser import Removed, Replaced
+from cocoannot.check.originals import changed_ids, not_utf8, originals
 from cocoannot.check.sections import Section, decode
 from cocoannot.coco.parser import SECTIONS
 from cocoannot.coco.parser import Section as SectionText
@@ -125,7 +125,7 @@ class _Repair:
         ]
 
     def replaced(self) -> list[Replaced]:
-        others = list(not_utf8(self._checked))
+        others = self._checked.readable.replaced + list(not_utf8(self._checked))
         return others + [
             each for section in self._in_order() for each in sorted(section.replaced, key=lambda each: each.position)
         ]

@@ -62,6 +62,8 @@ class Report:
             "problems": [problem.as_json(fixed=fixed, tools=self._wanted.tools) for problem in self._problems],
             "notes": self._findings.notes,
         }
+        if self._no_copy:
+            answer |= {"repaired_copy": None, "removed": None, "ids": None}
         if self._repaired:
             originals = str(self._repaired.originals_path) if self._repaired.has_originals else None
             ids = str(self._repaired.ids_path) if self._repaired.new_ids else None

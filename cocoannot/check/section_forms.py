@@ -1,6 +1,7 @@
 """The records of a section that is no list, as a list: of an object the key is the id. Other values are not guessed.
 
 {"7": {...}}              a record with the id 7, where it has none of its own
+{"cat": {"id": 7}}        a category of that name, where it has none of its own; an image of that file name
 {"7": "a.jpg"}            an image or category with the id 7 and that name
 {"cat": 7}                a category with that name and the id 7
 {"7": [{...}, {...}]}     annotations of the image 7, where they name none of their own
@@ -22,22 +23,23 @@ _NAMES = {"images": "file_name", "categories": "name"}
 
 
 class Records(NamedTuple):
-    """The texts of records, and what is none, by its key."""
+    """The texts of records, and what is none, by its key. `unused` are keys that the records do not say."""
 
     texts: list[bytes]
     others: list[tuple[str, bytes]]
+    unused: list[str]
 
 
 def records_of(section: str, text: bytes) -> Records:
     """The records in a section's value that is no list."""
     if text in (b"null", b'""'):
-        return Records([], [])
+        return Records([], [], [])
     if not text.startswith(b"{"):
-        return Records([], [("", text)])
-    records = Records([], [])
+        return Records([], [("", text)], [])
+    records = Records([], [], [])
     for key, start, end in find_values(text):
         value = text[start:end]
-        found = _records(section, key, value)
+        found = _records(section, key, value, records.unused)
         if found is None:
             records.others.append((key, value))
         else:
@@ -45,14 +47,14 @@ def records_of(section: str, text: bytes) -> Records:
     return records
 
 
-def _records(section: str, key: str, value: bytes) -> list[bytes] | None:
+def _records(section: str, key: str, value: bytes, unused: list[str]) -> list[bytes] | None:
     if value.startswith(b"{"):
-        return [_with_field(value, "id", key)]
+        return [_keyed(section, key, value, unused)]
     if section == "annotations" and value.startswith(b"["):
         starts, ends = find_records(value, 0, len(value))
         texts = [value[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
         if all(text.startswith(b"{") for text in texts):
-            return [_with_field(text, "image_id", key) for text in texts]
+            return [_with_field(text, "image_id", key, unused) for text in texts]
     if section in _NAMES and value.startswith(b'"'):
         return [encode({"id": _id(key), _NAMES[section]: msgspec.Raw(value)})]
     if section == "categories" and as_id(key) is None and as_id(_number(value)) is not None:
@@ -60,10 +62,20 @@ def _records(section: str, key: str, value: bytes) -> list[bytes] | None:
     return None
 
 
-def _with_field(text: bytes, field: str, key: str) -> bytes:
+def _keyed(section: str, key: str, text: bytes, unused: list[str]) -> bytes:
+    name = _NAMES.get(section)
+    fields = _FIELDS.decode(text)
+    if name and name not in fields and as_id(key) is None and bytes(fields.get("id", b"null")) != b"null":
+        return encode({**fields, name: key})
+    return _with_field(text, "id", key, unused)
+
+
+def _with_field(text: bytes, field: str, key: str, unused: list[str]) -> bytes:
     """A record's text with the id that its key is, unless it has one; nothing else is changed."""
     fields = _FIELDS.decode(text)
     if field in fields and bytes(fields[field]) != b"null":
+        if _number(bytes(fields[field])) not in (key, as_id(key)):
+            unused.append(key)
         return text
     if field in fields:
         return encode({**fields, field: _id(key)})
@@ -79,5 +91,5 @@ def _id(key: str) -> int | str:
 def _number(value: bytes) -> Any:
     try:
         return msgspec.json.decode(value)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None

@@ -31,6 +31,7 @@ _ESCAPES = re.compile(
 )
 _HALF = re.compile(rb"\\u[eE][0-7][\da-f]{2}")
 _HALF_CHARACTER = re.compile("[\ue000-\ue7ff]")
+_BEFORE_NUMBER = (b"", *(bytes([char]) for char in b" \t\r\n[,:"))
 _AFTER_NUMBER = re.compile(rb"[\s,\]}]|\Z")
 _TOO_LONG = re.compile(rb"(?<![\d.eE+])\d{%d,}(?![\d.eE])" % (_MOST_DIGITS + 1))
 _DIGITS_AS_0 = bytes.maketrans(b"123456789", b"000000000")
@@ -135,8 +136,9 @@ def _words(data: bytes, word: bytes) -> Iterator[tuple[int, int]]:
     at = data.find(word)
     while at >= 0:
         end = at + len(word)
-        if _AFTER_NUMBER.match(data, end):
-            yield at - (data[at - 1 : at] == b"-"), end
+        start = at - (data[at - 1 : at] == b"-")
+        if _AFTER_NUMBER.match(data, end) and data[start - 1 : start] in _BEFORE_NUMBER:
+            yield start, end
         at = data.find(word, end)
 
 

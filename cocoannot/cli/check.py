@@ -90,14 +90,17 @@ def check(
     except CocoannotError as exc:
         raise click.ClickException(str(exc)) from exc
     except OSError as exc:
-        raise _Unreadable(f"can't read {exc.filename or file}: {exc.strerror or exc}") from exc
+        raise click.ClickException(f"can't read {exc.filename or file}: {exc.strerror or exc}") from exc
     click.echo(json.dumps(report.as_json()) if as_json else "\n".join(report.lines()))
     sys.exit(0 if report.fine else 1)
 
 
 def _run(path: Path, out: Path | None, wanted: Wanted) -> Report:
     findings = Findings()
-    data = _read(path)
+    try:
+        data = _read(path)
+    except OSError as exc:
+        raise _Unreadable(f"can't read {path}: {exc.strerror or exc}") from exc
     remote = _pictures_in_s3(path)
     if remote is not None:
         findings.notes.append(f"pictures were not looked for: they are in S3, under {remote}")

@@ -24,7 +24,14 @@ def refusal(
     message = str(exc)
     if isinstance(exc, msgspec.ValidationError):
         words = f"{source}: not a COCO file: {message[0].lower()}{message[1:]}"
-        return NotADataset(f"{words}: {more}") if (more := recognise()) else DatasetError(words)
+        try:
+            more = recognise()
+        except RecursionError:
+            more = "nested too deep to read"
+        except msgspec.DecodeError as other:
+            # The type was wrong before the text was.
+            return refusal(other, text, source, offset)
+        return NotADataset(f"{words}: {more}") if more else DatasetError(words)
     if not text.strip():
         return NotADataset(
             f"{source}: the file is empty; COCOANNOT_CREATE=1 makes an empty dataset where there is no file"
@@ -36,9 +43,15 @@ def refusal(
         return NotADataset(f"{source}: not a COCO file: {words}")
     found = re.search(r"byte (\d+)", message)
     placed = re.sub(r"byte (\d+)", lambda number: f"byte {int(number[1]) + offset}", message)
-    if found and re.match(rb"-?(NaN|Infinity)", text[int(found[1]) :][:9].lstrip(b"-")):
+    if found and _is_no_number(text, int(found[1])):
         return DatasetError(f"{source}: not JSON: {placed}: NaN and Infinity are not JSON")
     return NotADataset(f"{source}: not JSON: {placed}; {explain_syntax(text, exc)}")
+
+
+def _is_no_number(text: bytes, at: int) -> bool:
+    """Whether NaN or Infinity stands there, and not after a digit."""
+    before, word = text[max(0, at - 2) : at], text[at : at + 9]
+    return re.match(rb"-?(NaN|Infinity)", word) is not None and re.search(rb"[\w.+]-?$", before) is None
 
 
 def _lone_surrogate(text: bytes) -> int | None:
