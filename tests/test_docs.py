@@ -18,6 +18,7 @@ from cocoannot import create_app
 from cocoannot.api.blueprint import Blueprint
 from cocoannot.api.body_schemas import MAX_OPERATIONS
 from cocoannot.api.parsing import MAX_DEPTH
+from cocoannot.check.kinds import KINDS, TOOLS, Kind
 from cocoannot.coco.fields import MAX_FILE_NAME, MAX_NAME
 from cocoannot.settings import SETTINGS
 
@@ -114,6 +115,22 @@ def test_every_target_of_make_is_explained() -> None:
     targets = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert targets
     assert set(targets[1].split()) <= set(re.findall(r"`make ([a-z-]+)", TEXT["CONTRIBUTING.md"]))
+
+
+def test_every_kind_of_problem_is_listed_with_its_level_and_who_minds() -> None:
+    listed = rows(section(TEXT["check.md"], "Kinds of problems"))
+    assert listed == [
+        [f"`{name}`", kind.level, kind.wrong, _who_minds(kind), kind.repair or "as it is"]
+        for name, kind in KINDS.items()
+    ]
+
+
+def _who_minds(kind: Kind) -> str:
+    minds = [tool for tool in TOOLS if tool in kind.tools]
+    others = [tool for tool in TOOLS if tool not in kind.tools]
+    if len(others) < 2:
+        return " but ".join(["all", *others])
+    return ", ".join(minds) or "none"
 
 
 # The API

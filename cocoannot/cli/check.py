@@ -51,7 +51,7 @@ _KINDS = "\n".join(f"  {kind.level:9}{name:20}{kind.wrong}" for name, kind in KI
     "tools",
     type=click.Choice(TOOLS),
     multiple=True,
-    help="Take what this tool does not mind for a note; repeatable.",
+    help="Make notes of what this tool does not mind. Can be given several times.",
 )
 @click.option(
     "--ignore",
@@ -59,14 +59,14 @@ _KINDS = "\n".join(f"  {kind.level:9}{name:20}{kind.wrong}" for name, kind in KI
     type=click.Choice(list(KINDS)),
     multiple=True,
     metavar="KIND",
-    help="Pass over this kind of problem; repeatable.",
+    help="Leave this kind of problem out. Can be given several times.",
 )
 @click.option(
     "--fail-on",
     type=click.Choice([*reversed(LEVELS), "never"]),
     default="warning",
     show_default=True,
-    help="The lowest level that makes it exit with 1.",
+    help="The lowest level that makes the exit status 1.",
 )
 @with_appcontext
 def check(
@@ -74,13 +74,13 @@ def check(
 ) -> None:
     """Say what is wrong with FILE, by default the dataset of the settings.
 
-    Reads any file, also one that the server refuses, and also while a server runs; the file itself is never changed.
-    Each KIND of problem has a level: an `error` makes tools stop, or read something else than what is meant; a
-    `warning` is hardly meant so; a `note` is a matter of convention.
+    Reads any file, even one that the server refuses, also while a server runs. It never changes the file. Each KIND of
+    problem has a level. An `error` makes programs that train stop, or read something else than what is meant. A
+    `warning` is hardly meant so. A `note` is a matter of convention.
 
-    Exits with 0 where nothing is wrong but notes, with 1 where anything is, with 2 where FILE can't be read. With --fix
-    it exits with 0 where everything was repaired. What the copy does not have as it was is in OUT.removed.json, old
-    ids beside new ones are in OUT.ids.json. What could mean two things is left as it is, and listed.
+    The exit status is 0 if nothing is wrong but notes, 1 if anything is, and 2 if FILE is not there or may not be read.
+    With --fix it is 0 if everything was repaired. OUT.removed.json has what the copy does not have as it was,
+    OUT.ids.json has old ids beside new ones. What could mean two things stays as it is, and is listed.
     """
     try:
         path = file or runtime().settings.dataset_path()
