@@ -75,15 +75,16 @@ def login(body: dict[str, str]) -> Response:
 
 
 def _check(settings: Settings) -> Response | None:
-    if request.endpoint not in _ANY_HOST and _host_name(request.host) not in settings.hosts:
+    endpoint, method = request.endpoint, request.method
+    if endpoint not in _ANY_HOST and _host_name(request.host) not in settings.hosts:
         return error_response(
             HTTPStatus.FORBIDDEN, f"The host {request.host!r} is not served; COCOANNOT_HOSTS lists the names that are"
         )
-    if request.method not in _SAFE and not _origin_is_ours(settings):
+    if method not in _SAFE and not _origin_is_ours(settings):
         return error_response(
             HTTPStatus.FORBIDDEN, "Changes from pages of other origins are refused; COCOANNOT_CORS_ORIGINS allows some"
         )
-    if not settings.token or request.method == "OPTIONS" or request.endpoint in _OPEN:
+    if not settings.token or method == "OPTIONS" or endpoint in _OPEN:
         return None
     if _has_token(settings.token):
         return None
@@ -91,10 +92,11 @@ def _check(settings: Settings) -> Response | None:
 
 
 def _origin_is_ours(settings: Settings) -> bool:
-    origin = request.headers.get("Origin")
+    headers = request.headers
+    origin = headers.get("Origin")
     if origin is None:
         # Browsers send Origin with every change; without one only this header of theirs can tell.
-        return request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
+        return headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
     return origin in settings.cors_origins or origin == f"{request.scheme}://{request.host}"
 
 

@@ -74,8 +74,8 @@ def _read(req: Request) -> bytes:
     """The body, whole: a server that undoes chunks does not tell werkzeug whether it ended, or was cut off."""
     try:
         data = req.get_data()
-        announced, most = req.content_length, req.max_content_length
-        if announced is None and most is not None and len(data) >= most and req.environ["wsgi.input"].read(1):
+        announced = req.content_length
+        if announced is None and len(data) >= _most(req) and req.environ["wsgi.input"].read(1):
             raise RequestEntityTooLarge
     except (HTTPException, MemoryError) as exc:
         # Under gunicorn, sockets that block have a time limit.
@@ -88,6 +88,10 @@ def _read(req: Request) -> bytes:
     if announced is not None and len(data) < announced:
         raise BadRequest("The body ends before the length that was announced")
     return data
+
+
+def _most(req: Request) -> float:
+    return float("inf") if req.max_content_length is None else req.max_content_length
 
 
 def decode(data: bytes, type: Any = Any) -> Any:

@@ -61,11 +61,11 @@ def versioned_list_response(page: Page) -> Response:
 def conditional_response(data: bytes, media_type: str, tag: str, status: int = 200) -> Response:
     """`data` with its ETag; 304 where the client has it already."""
     # Not by `make_conditional`: it answers an `If-Match` too, by a 412 with the record as its body.
-    known = "If-None-Match" in request.headers and request.method in ("GET", "HEAD")
+    known = request.method in ("GET", "HEAD") and "If-None-Match" in request.headers
     if known and request.if_none_match.contains_weak(tag):
         response = Response(status=304)
     else:
-        response = Response(data, status, mimetype=media_type)
+        response = Response(data, status, content_type=media_type)
     response.set_etag(tag)
     return response
 

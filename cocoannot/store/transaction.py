@@ -66,7 +66,7 @@ class Transaction:
                 self._refuse_panoptic("this dataset's annotations are panoptic (segments_info), which are read-only")
                 record_id = annotation_rules.restored_annotation(text)
                 self._check_free("annotations", record_id, "there is nothing to restore")
-                return self._append("annotations", record_id, Record(text))
+                return self._append("annotations", self._place("annotations"), record_id, Record(text))
 
     def _add(self, section: SectionName, fields: Mapping[str, Any]) -> Record:
         match section:
@@ -180,14 +180,15 @@ class Transaction:
         return stored
 
     def _new(self, section: SectionName, fields: Mapping[str, Any]) -> Record:
-        record_id = self._place(section).record_id
+        place = self._place(section)
+        record_id = place.record_id
         if fields.get("id") is not None:
             record_id = rules.check_new_id(fields["id"])
             self._check_free(section, record_id, "leave `id` out to get a free one")
         elif record_id > MAX_ID:
             raise Conflict(f"{section} have used the largest id there is, {MAX_ID}; bring an id that is free")
         whole = {**fields, "id": record_id} if "id" in fields else {"id": record_id, **fields}
-        return self._append(section, record_id, Record(_as_json(encode, whole, self._lookup.style(section))))
+        return self._append(section, place, record_id, Record(_as_json(encode, whole, self._lookup.style(section))))
 
     def _check_free(self, section: SectionName, record_id: int, what_to_do: str) -> None:
         try:
@@ -197,8 +198,7 @@ class Transaction:
         if taken:
             raise Conflict(f"{_NOUNS[section]} id {record_id} is taken; {what_to_do}")
 
-    def _append(self, section: SectionName, record_id: int, record: Record) -> Record:
-        place = self._place(section)
+    def _append(self, section: SectionName, place: Place, record_id: int, record: Record) -> Record:
         self._places[section] = Place(max(place.record_id, record_id + 1), place.position + 1)
         self._touched[section, record_id] = Stored(record_id, place.position, record)
         self.edits.append(Edit(section, record_id, place.position, None, record.text))
