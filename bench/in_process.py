@@ -74,7 +74,7 @@ def change(suite: Suite) -> None:
     contenders = ("without journal", "cocoannot", "dicts")
     for operation in ("add a box", "add a polygon"):
         middle = _at_every_size(suite, operation, contenders)
-        _judge_call(suite, f"one change in the manager, without the journal's write: {operation}", middle, 20e-6)
+        _judge_call(suite, f"one change in the manager, without the journal's write: {operation}", middle, 30e-6)
     _at_every_size(suite, "change an annotation", contenders[:2])
 
 

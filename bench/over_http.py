@@ -32,12 +32,12 @@ def start(suite: Suite) -> None:
 
 def get(suite: Suite) -> None:
     """`GET` of an image's annotations, beside a bare route that answers as many bytes."""
-    _beside_bare(suite, "`GET` of an image's annotations", _gets(suite), 0.7)
+    _beside_bare(suite, "`GET` of an image's annotations", _gets(suite), 0.65)
 
 
 def post(suite: Suite) -> None:
     """`POST /api/annotations` of a polygon, beside a bare route that reads and answers as many bytes."""
-    _beside_bare(suite, "`POST /api/annotations`", _posts(suite), 0.55)
+    _beside_bare(suite, "`POST /api/annotations`", _posts(suite), 0.5)
 
 
 def batch(suite: Suite) -> None:
@@ -78,7 +78,7 @@ def journal(suite: Suite) -> None:
         _note_latencies(suite, "`POST /api/annotations`, journal", kind, seen)
     ratio = suite.ratio(*([each.throughput for each in seen] for seen in rounds[:2]))
     beside = f"without {amount(off, '/s')}"
-    suite.judge("throughput with the journal on", amount(on, "/s"), beside, ratio, "≥ 0.9", ratio >= 0.9)
+    suite.judge("throughput with the journal on", amount(on, "/s"), beside, ratio, "≥ 0.8", ratio >= 0.8)
 
 
 def saves(suite: Suite) -> None:
