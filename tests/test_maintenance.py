@@ -12,8 +12,8 @@ from cocoannot.errors import DatasetError, FileChanged, OwnedElsewhere
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.state import Remote
 from cocoannot.manager import DatasetManager
-from cocoannot.store.base import Saved
-from cocoannot.store.memory.maintenance import MemoryMaintenance, StoppedStatus
+from cocoannot.store.base import Saved, StoppedStatus
+from cocoannot.store.memory.maintenance import MemoryMaintenance
 from cocoannot.store.memory.store import MemoryStore
 
 

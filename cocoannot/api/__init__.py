@@ -93,9 +93,11 @@ def register(app: Flask) -> None:
     @app.before_request
     def refuse_unknown_parameters() -> None:
         """A filter with a wrong name would show everything, which nobody notices."""
+        if not request.query_string:
+            return
         known = query_names.get(request.endpoint or "")
-        if request.query_string and known is not None and (unknown := request.args.keys() - known):
-            there = f"there are {', '.join(sorted(known))}" if known else "it takes none"
+        if known is not None and (unknown := request.args.keys() - known):
+            there = f"it takes {', '.join(sorted(known)) or 'none'}"
             abort(
                 422,
                 message=f"There is no parameter {', '.join(map(repr, sorted(unknown)))} at this address; {there}",
@@ -105,6 +107,6 @@ def register(app: Flask) -> None:
     @app.after_request
     def tell_revision(response: Response) -> Response:
         """What an answer was read at, or what the dataset is at where an answer has nothing of it."""
-        if request.path.startswith("/api") and REVISION not in response.headers:
+        if REVISION not in response.headers and request.path.startswith("/api"):
             response.headers[REVISION] = str(state.manager.revision)
         return response

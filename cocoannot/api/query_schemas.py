@@ -13,7 +13,7 @@ from cocoannot.store.queries import SORTS
 
 
 class Query(ma.Schema):
-    """Query parameters; those that are not known are ignored."""
+    """Query parameters. Those that no schema of a view knows are refused before (`cocoannot.api.register`)."""
 
     class Meta:
         unknown = ma.EXCLUDE

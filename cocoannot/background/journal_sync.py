@@ -1,4 +1,4 @@
-"""When to make the journal durable, where changes don't wait for that. What it means is the manager's business.
+"""When to make the journal durable, where changes don't wait for that. What it means is the store's business.
 
 level --a change--> syncing --> pausing --> syncing again where changes came meanwhile, else level
 """

@@ -1,4 +1,4 @@
-"""When to save. What saving means is the manager's business.
+"""When to save. What saving means is the store's business.
 
 level --first change--> waiting --interval since that change--> saving --> level, or waiting again
                            ^                                      |

@@ -14,6 +14,7 @@ from cocoannot.extension import runtime
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.kept_copies import timestamp
 from cocoannot.files.lock import Owner, describe
+from cocoannot.store.base import Maintenance
 from cocoannot.store.memory.maintenance import MemoryMaintenance
 
 
@@ -58,7 +59,7 @@ def _ask_to_save(owner: Owner, file: DatasetFile, on_conflict: str | None) -> tu
     return answer, f"{text}, revision {answer['revision']}"
 
 
-def _save_journal(maintenance: MemoryMaintenance, name: str) -> tuple[dict[str, Any], str]:
+def _save_journal(maintenance: Maintenance, name: str) -> tuple[dict[str, Any], str]:
     with maintenance.owned():
         flushed = maintenance.flush()
     if flushed is None:
@@ -68,7 +69,7 @@ def _save_journal(maintenance: MemoryMaintenance, name: str) -> tuple[dict[str, 
     return {"saved": True, "summary": flushed.summary, "running": False, "revision": flushed.revision}, text
 
 
-def _resolve_conflict(maintenance: MemoryMaintenance, choice: str) -> tuple[dict[str, Any], str]:
+def _resolve_conflict(maintenance: Maintenance, choice: str) -> tuple[dict[str, Any], str]:
     with maintenance.owned():
         kept = maintenance.resolve_conflict(choice, timestamp())
     text = f"Settled: {choice}; kept beside it: {', '.join(kept) or 'nothing, there was nothing else'}"

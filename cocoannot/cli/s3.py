@@ -18,6 +18,7 @@ from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.kept_copies import timestamp
 from cocoannot.files.lock import Owner, describe
 from cocoannot.settings import S3Uri
+from cocoannot.store.base import Maintenance
 from cocoannot.store.memory.maintenance import MemoryMaintenance
 
 _SHOW_EVERY = 2.0
@@ -82,7 +83,7 @@ def _local_copy() -> DatasetFile:
     return file
 
 
-def _flush(maintenance: MemoryMaintenance) -> None:
+def _flush(maintenance: Maintenance) -> None:
     """Let one file have all that is ours; where that can't be, its parts are kept one by one."""
     try:
         maintenance.flush()

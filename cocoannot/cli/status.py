@@ -12,7 +12,8 @@ from cocoannot.cli.server_client import ask_status
 from cocoannot.extension import runtime
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.lock import Owner
-from cocoannot.store.memory.maintenance import MemoryMaintenance, StoppedStatus
+from cocoannot.store.base import StoppedStatus
+from cocoannot.store.memory.maintenance import MemoryMaintenance
 
 
 @click.command()

@@ -7,8 +7,9 @@
     Maintenance  what the operator's commands need where no server runs
 
 A second implementation can be written from this module; `tests/test_store_contract.py` is what it has to pass. No
-path, thread, lock or array crosses the seam: only records as texts, numbers, and the classes named here. Every method
-may be called from any thread, unless it says otherwise. What a read returns belongs to the revision that comes with it.
+thread, lock, array or open file crosses the seam: only records as texts, numbers, and the classes named here; where
+something lies is a text for people. Every method may be called from any thread, unless it says otherwise. What a read
+returns belongs to the revision that comes with it.
 
 Every method raises `NotLoaded` before there is a dataset to serve.
 """
@@ -16,7 +17,8 @@ Every method raises `NotLoaded` before there is a dataset to serve.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from cocoannot.changes.change import Change
 from cocoannot.changes.operations import Operation
@@ -181,10 +183,6 @@ class Store(Protocol):
         """The id that the next new record gets, unless somebody else's is added first. No id is ever given twice."""
         ...
 
-    def file_names(self) -> list[str]:
-        """The file names of all images that have one, in file order."""
-        ...
-
     def statistics(self) -> Statistics:
         """What the dataset is made of."""
         ...
@@ -291,15 +289,42 @@ class History(Protocol):
         ...
 
 
-class Maintenance(Protocol):
-    """What the operator's commands need of a dataset that no server has open. The caller owns it meanwhile."""
+class StoppedStatus(NamedTuple):
+    """What is on disk: the newest revisions of the file, of the journal and of S3 (`None` for none), the object in S3
+    that was agreed with last, and where changes are that could not be saved."""
 
-    def describe(self) -> dict[str, Any]:
-        """What is known of it: revisions of file and journal, and whether there is a conflict. Nothing is changed."""
+    file_revision: int | None
+    journal_revision: int | None
+    s3_revision: int | None
+    s3_uri: str | None
+    s3_etag: str | None
+    unsaved: str | None
+
+
+class Maintenance(Protocol):
+    """What the operator's commands need of a dataset that no server has open."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a dataset."""
+        ...
+
+    def owned(self) -> AbstractContextManager[None]:
+        """Own the dataset meanwhile, so that a server that starts now does not read one half of what is done.
+
+        Raises `OwnedElsewhere`, `OSError`. `flush` and `resolve_conflict` are called within it.
+        """
+        ...
+
+    def status(self) -> StoppedStatus:
+        """What is on disk; nothing is changed, and the records are not read. Raises `DatasetError`, `OSError`."""
         ...
 
     def flush(self) -> Saved | None:
-        """Bring into the file what a crashed server left in its journal; `None` for nothing. Raises `DatasetError`."""
+        """Bring into the file what a crashed server left in its journal; `None` where there is nothing.
+
+        Raises `DatasetError`, also for a conflict, `SaveError`.
+        """
         ...
 
     def resolve_conflict(self, choice: str, moment: str) -> list[str]:

@@ -7,12 +7,11 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from cocoannot.files.conflicts import LoadedFile, resolve_conflict
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.lock import Owner, find_owner
-from cocoannot.store.base import Saved
+from cocoannot.store.base import Saved, StoppedStatus
 from cocoannot.store.memory.journal_changes import ids_beyond
 from cocoannot.store.memory.store import MemoryStore
 
@@ -20,27 +19,14 @@ _LOCK_TIMEOUT = 1
 """Seconds for the lock: nobody held it a moment ago."""
 
 
-class StoppedStatus(NamedTuple):
-    """What is on disk: the newest revisions of the file, of the journal and of S3 (`None` for none), the object in S3
-    that was agreed with last, and where changes are that could not be saved."""
-
-    file_revision: int | None
-    journal_revision: int | None
-    s3_revision: int | None
-    s3_uri: str | None
-    s3_etag: str | None
-    unsaved: str | None
-
-
 class MemoryMaintenance:
-    """The dataset in `file`. But for `owner` and `status`, the caller owns it meanwhile (`owned`)."""
+    """The dataset in `file`; see `cocoannot.store.base.Maintenance`. `load` needs `owned` too."""
 
     def __init__(self, file: DatasetFile) -> None:
         self._file = file
 
     @property
     def exists(self) -> bool:
-        """Whether there is a file."""
         return self._file.path.exists()
 
     def owner(self) -> Owner | None:
@@ -49,10 +35,6 @@ class MemoryMaintenance:
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Own the dataset meanwhile, so that a server that starts now does not read one half of what is done.
-
-        Raises `OwnedElsewhere`, `OSError`.
-        """
         self._file.lock.acquire(Owner(os.getpid(), "", str(self._file.path)), _LOCK_TIMEOUT, time.sleep)
         try:
             yield
@@ -60,7 +42,6 @@ class MemoryMaintenance:
             self._file.lock.release()
 
     def status(self) -> StoppedStatus:
-        """What is on disk; the dataset is not read for it. Raises `DatasetError`, `OSError`."""
         state, entries = self._file.identity.stored(), self._file.journal.read().entries
         remote = state.remote
         return StoppedStatus(
@@ -73,19 +54,11 @@ class MemoryMaintenance:
         )
 
     def flush(self) -> Saved | None:
-        """Bring into the file what the journal has after it; `None` where there is nothing.
-
-        Raises `DatasetError`, also for a conflict, `SaveError`.
-        """
         if not self._file.unsaved.exists() and not self._file.journal.read().entries:
             return None
         return self.load().save()
 
     def resolve_conflict(self, choice: str, moment: str) -> list[str]:
-        """Make `choice`, `overwrite` or `theirs`; returns the paths of what was not chosen and is kept.
-
-        Their names end in `theirs-` or `ours-MOMENT`. Raises `DatasetError` where there is no conflict, `SaveError`.
-        """
         kept = resolve_conflict(self._file, choice, moment, self._replay, _ids_after)
         return [str(path) for path in kept]
 

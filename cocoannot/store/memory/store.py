@@ -110,12 +110,6 @@ class MemoryStore:
         with self._state.lock:
             return self._state.tables.next_ids[section]
 
-    def file_names(self) -> list[str]:
-        with self._state.lock:
-            tables = self._state.tables
-            names = tables.image_index.names
-            return [names[slot] for slot in tables.images.slots().tolist() if names[slot]]
-
     def statistics(self) -> Statistics:
         with self._state.lock:
             return statistics(self._state.tables, self._state.revision)
