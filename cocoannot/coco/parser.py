@@ -66,6 +66,8 @@ class Document(NamedTuple):
 class ImageKeys(msgspec.Struct, gc=False):
     id: int
     file_name: Any = None
+    width: Any = None
+    height: Any = None
 
 
 class AnnotationKeys(msgspec.Struct, gc=False):
@@ -90,6 +92,8 @@ class _AnyKeys(msgspec.Struct, gc=False):
     iscrowd: Any = 0
     area: Any = None
     file_name: Any = None
+    width: Any = None
+    height: Any = None
     name: Any = None
     segments_info: msgspec.Raw = msgspec.Raw()
 
@@ -97,11 +101,13 @@ class _AnyKeys(msgspec.Struct, gc=False):
 Keys = ImageKeys | AnnotationKeys | CategoryKeys
 
 _KEYS: dict[str, type[Any]] = {"images": ImageKeys, "annotations": AnnotationKeys, "categories": CategoryKeys}
-_COLUMNS = {"images": ("id",), "annotations": ("id", "image_id", "category_id", "iscrowd"), "categories": ("id",)}
+_IDS = {"images": ("id",), "annotations": ("id", "image_id", "category_id", "iscrowd"), "categories": ("id",)}
+_EXTRA = {"images": ("sized",), "annotations": ("area",), "categories": ()}
 _NAMES = {"images": "file_name", "annotations": None, "categories": "name"}
 _LISTS = {section: msgspec.json.Decoder(list[keys]) for section, keys in _KEYS.items()}  # type: ignore[valid-type]
 _ONE = {section: msgspec.json.Decoder(keys) for section, keys in _KEYS.items()}
 _ANY = msgspec.json.Decoder(_AnyKeys)
+_NUMBERS = frozenset([int, float])
 _Raws = list[msgspec.Raw]
 _RAWS = msgspec.json.Decoder(_Raws)
 
@@ -253,13 +259,11 @@ def _read_section(
     text = memoryview(buffer)[start:end]
     if span is None or bytes(text[:5]) == b"null":
         empty = np.zeros(0, np.int64)
-        return Section(start, end, empty, empty, dict.fromkeys([*_COLUMNS[name], "area"], empty), [])
+        return Section(start, end, empty, empty, dict.fromkeys(_IDS[name] + _EXTRA[name], empty), [])
     if bytes(text[:1]) != b"[":
         raise DatasetError(f"{source}: {name!r} must be a list of records")
     starts, ends = records or _decode(lambda _: find_records(buffer, start, end), text, source, start)
-    columns: dict[str, list[Any]] = {column: [] for column in _COLUMNS[name]}
-    if name == "annotations":
-        columns["area"] = []
+    columns: dict[str, list[Any]] = {column: [] for column in _IDS[name] + _EXTRA[name]}
     names: list[str] = []
     for first in range(0, len(starts), _PIECE):
         at = slice(first, first + _PIECE)
@@ -299,7 +303,7 @@ def _read_piece(
     try:
         keys = _LISTS[name].decode(b"[%b]" % buffer[int(starts[0]) : int(ends[-1])])
         arrays = _arrays(keys, name)
-        if not any(_too_large(arrays[column], column) for column in _COLUMNS[name]):
+        if not any(_too_large(arrays[column], column) for column in _IDS[name]):
             return keys, arrays
     except (msgspec.DecodeError, UnicodeDecodeError, OverflowError):
         pass  # Read again one by one: either it is odd but fine, or the error must name the record.
@@ -312,10 +316,12 @@ def _read_piece(
 
 def _arrays(keys: list[Keys], name: str) -> dict[str, npt.NDArray[Any]]:
     arrays: dict[str, npt.NDArray[Any]] = {
-        column: np.fromiter(map(attrgetter(column), keys), np.int64, len(keys)) for column in _COLUMNS[name]
+        column: np.fromiter(map(attrgetter(column), keys), np.int64, len(keys)) for column in _IDS[name]
     }
     if name == "annotations":
         arrays["area"] = _areas(keys)
+    elif name == "images":
+        arrays["sized"] = np.fromiter(map(has_size, keys), np.bool_, len(keys))  # type: ignore[arg-type]
     return arrays
 
 
@@ -335,7 +341,7 @@ def _too_large(ids: Ints, column: str) -> bool:
 def _tidy(section: str, text: bytes, where: str) -> Keys:
     keys: _AnyKeys = _decode(_ANY.decode, text, where, 0)
     if section == "images":
-        return ImageKeys(_integer(keys.id, "id", where), keys.file_name)
+        return ImageKeys(_integer(keys.id, "id", where), keys.file_name, keys.width, keys.height)
     if section == "categories":
         return CategoryKeys(_integer(keys.id, "id", where), keys.name)
     panoptic = keys.id is None and len(bytes(keys.segments_info)) > 0
@@ -348,9 +354,15 @@ def _tidy(section: str, text: bytes, where: str) -> Keys:
     )
 
 
+def has_size(keys: ImageKeys) -> bool:
+    """Whether the record has a `width` and a `height` above 0."""
+    width, height = keys.width, keys.height
+    return type(width) in _NUMBERS and type(height) in _NUMBERS and width > 0 and height > 0
+
+
 def area_of(keys: AnnotationKeys) -> float:
     """The record's `area`, NaN where it has none that is a number."""
-    return float(keys.area) if type(keys.area) in (int, float) else math.nan
+    return float(keys.area) if type(keys.area) in _NUMBERS else math.nan
 
 
 def _integer(value: _Scalar, field: str, where: str) -> int:

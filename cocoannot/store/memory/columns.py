@@ -106,7 +106,7 @@ class IdIndex:
         return np.unique(twice[twice != NONE])
 
 
-class ImageIndex:
+class SlotsByImage:
     """The slots of each image's annotations, in file order; an image that changes gets a dict of its own."""
 
     def __init__(self, image_ids: Ints) -> None:

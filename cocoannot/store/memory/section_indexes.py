@@ -15,8 +15,9 @@ from cocoannot.coco.parser import (
     Keys,
     SectionName,
     area_of,
+    has_size,
 )
-from cocoannot.store.memory.columns import Columns, ImageIndex
+from cocoannot.store.memory.columns import Columns, SlotsByImage
 
 
 class NameIndex:
@@ -39,6 +40,41 @@ class NameIndex:
         self.names = [self.names[slot] for slot in slots.tolist()]
 
 
+class ImageIndex:
+    """Images by file name, and which of them have a size."""
+
+    def __init__(self, document: Document) -> None:
+        self._names = NameIndex(document, "images")
+        self._columns = Columns(sized=document.sections["images"].keys["sized"])
+
+    @property
+    def names(self) -> list[str]:
+        """By slot, `""` where a record has none."""
+        return self._names.names
+
+    @property
+    def sized(self) -> npt.NDArray[np.bool_]:
+        """By slot: whether there are a width and a height."""
+        return self._columns["sized"]
+
+    def added(self, keys: Keys) -> None:
+        assert isinstance(keys, ImageKeys)
+        self._names.added(keys)
+        self._columns.append(has_size(keys))
+
+    def replaced(self, slot: int, keys: Keys) -> None:
+        assert isinstance(keys, ImageKeys)
+        self._names.replaced(slot, keys)
+        self._columns.cells["sized"][slot] = has_size(keys)
+
+    def removed(self, slot: int) -> None:
+        pass
+
+    def compacted(self, slots: Ints) -> None:
+        self._names.compacted(slots)
+        self._columns.keep(slots)
+
+
 class AnnotationIndex:
     """What annotations refer to, and what lists of them are filtered by."""
 
@@ -50,7 +86,7 @@ class AnnotationIndex:
             crowd=keys["iscrowd"] != 0,
             area=keys["area"].astype(np.float32, copy=False),
         )
-        self.by_image = ImageIndex(self.image_ids)
+        self.by_image = SlotsByImage(self.image_ids)
         ids, counts = np.unique(self.category_ids, return_counts=True)
         self.per_category: dict[int, int] = dict(zip(ids.tolist(), counts.tolist(), strict=True))
         """How many annotations each category id has; ids without any are not there."""
@@ -103,7 +139,7 @@ class AnnotationIndex:
 
     def compacted(self, slots: Ints) -> None:
         self._columns.keep(slots)
-        self.by_image = ImageIndex(self.image_ids)
+        self.by_image = SlotsByImage(self.image_ids)
 
     def _count(self, category_id: int, change: int) -> None:
         count = self.per_category.get(category_id, 0) + change

@@ -12,7 +12,7 @@ from cocoannot.coco.records import Record
 from cocoannot.coco.serializer import FrozenDataset
 from cocoannot.coco.style import Style, styles_of
 from cocoannot.store.base import Place, Stored
-from cocoannot.store.memory.section_indexes import AnnotationIndex, NameIndex
+from cocoannot.store.memory.section_indexes import AnnotationIndex, ImageIndex, NameIndex
 from cocoannot.store.memory.table import Table
 
 NextIds = dict[str, int]
@@ -25,7 +25,7 @@ class Tables:
     """Memory's state of the dataset; a `Lookup` for transactions. Not safe for threads: the store's lock guards it."""
 
     def __init__(self, document: Document, next_ids: Mapping[str, int] | None = None) -> None:
-        self.image_index = NameIndex(document, "images")
+        self.image_index = ImageIndex(document)
         self.category_index = NameIndex(document, "categories")
         self.annotation_index = AnnotationIndex(document)
         styles = styles_of(document)
@@ -136,18 +136,31 @@ class Tables:
             table.take_positions(other.by_section[name])
 
     def warnings(self) -> list[str]:
-        """What is wrong with the dataset and kept as it is: repeated ids, records that point nowhere."""
+        """What is wrong with the dataset and kept as it is: repeated ids, records that point nowhere, and what would
+        surprise whoever annotates: no size, no category, no area. By the index alone, which has no geometry."""
         found = [
             f"{_count(len(ids), table.noun + ' id')} there more than once: {_few(ids)}"
             for table in self.by_section.values()
             if (ids := table.repeated_ids)
         ]
-        slots = self.annotations.slots()
-        image_ids, category_ids = self.annotation_index.image_ids[slots], self.annotation_index.category_ids[slots]
-        known = np.isin(image_ids, self.images.ids(self.images.slots()))
-        found += self._orphans("image", slots[~known])
-        known = np.isin(category_ids, self.categories.ids(self.categories.slots())) | (category_ids < -MAX_ID)
-        return found + self._orphans("category", slots[~known])
+        index, slots, images = self.annotation_index, self.annotations.slots(), self.images.slots()
+        image_ids, category_ids, areas = index.image_ids[slots], index.category_ids[slots], index.areas[slots]
+        without = category_ids < -MAX_ID
+        # Captions have neither, and the segments of panoptic annotations have both.
+        uncategorised = without & (self.has_categories | (areas > 0)) & (not index.panoptic)
+        known_image = np.isin(image_ids, self.images.ids(images))
+        known_category = without | np.isin(category_ids, self.categories.ids(self.categories.slots()))
+        for table, wrong, what in (
+            (self.annotations, slots[~known_image], "of no image that is there"),
+            (self.annotations, slots[~known_category], "of no category that is there"),
+            (self.annotations, slots[uncategorised], "without a category"),
+            (self.annotations, slots[~without & ~(areas > 0)], "without an area above 0"),
+            (self.images, images[~self.image_index.sized[images]], "without a width and a height"),
+        ):
+            if len(wrong):
+                ids = [table.record_id(slot) for slot in wrong[:6].tolist()]
+                found.append(f"{_count(len(wrong), table.noun)} {what}: {_few(ids)}")
+        return found
 
     def freeze(self) -> FrozenDataset:
         """The whole text as it is now, to be put together later."""
@@ -175,12 +188,6 @@ class Tables:
         index = self.annotation_index
         references = {"images": index.image_ids, "categories": index.category_ids}.get(section, index.image_ids[:0])
         return max(self.by_section[section].largest_id(), int(references.max(initial=-1)))
-
-    def _orphans(self, noun: str, slots: Ints) -> list[str]:
-        if not len(slots):
-            return []
-        ids = [self.annotations.record_id(slot) for slot in slots[:6].tolist()]
-        return [f"{_count(len(slots), 'annotation')} of no {noun} that is there: {_few(ids)}"]
 
 
 def _count(number: int, noun: str) -> str:
