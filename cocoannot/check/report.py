@@ -82,7 +82,7 @@ class Report:
     def _verdict(self) -> str:
         notes = sum(problem.level(self._wanted.tools) == "note" for problem in self._problems)
         bad = len(self._problems) - notes
-        verdict = f"{bad} kind{'s' * (bad != 1)} of problems" if bad else "nothing is wrong"
+        verdict = ("1 kind of problem" if bad == 1 else f"{bad} kinds of problems") if bad else "nothing is wrong"
         return verdict + (f", {notes} of notes" if notes else "")
 
     def _lines_of(self, problem: Problem) -> Iterator[str]:
