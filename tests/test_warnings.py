@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.conftest import OpenDataset
+from conftest import OpenDataset
 
 Fields = dict[str, Any]
 

@@ -56,6 +56,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Serve until the worker is to end."""
         self.log.error_log.addFilter(without_traceback)
         logs.batch_access_lines(_LOG_SECONDS)
+        logs.leave_origins_out()
         try:
             super().run()
         finally:

@@ -17,16 +17,18 @@ class RecentChanges:
     def __init__(self, start: int) -> None:
         self._start = start
         self._changes: deque[Change] = deque()
+        self._sizes: deque[int] = deque()
         self._bytes = 0
 
     def add(self, change: Change) -> None:
         """Keep `change`, the next one; the oldest go where there is no room."""
+        size = sum([len(edit.before or b"") + len(edit.after or b"") for edit in change.edits])
         self._changes.append(change)
-        self._bytes += _size(change)
+        self._sizes.append(size)
+        self._bytes += size
         while self._changes and (len(self._changes) > MOST_CHANGES or self._bytes > MOST_BYTES):
-            oldest = self._changes.popleft()
-            self._bytes -= _size(oldest)
-            self._start = oldest.revision
+            self._start = self._changes.popleft().revision
+            self._bytes -= self._sizes.popleft()
 
     def since(self, revision: int) -> list[Change] | None:
         """Every change after `revision`, oldest first; `None` where some of them are not here any more."""
@@ -41,10 +43,3 @@ class RecentChanges:
     def all(self) -> list[Change]:
         """Everything that is here, oldest first."""
         return list(self._changes)
-
-
-def _size(change: Change) -> int:
-    size = 0
-    for edit in change.edits:
-        size += len(edit.before or b"") + len(edit.after or b"")
-    return size
