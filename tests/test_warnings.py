@@ -83,3 +83,10 @@ def test_a_size_that_was_given_meanwhile_counts(open_dataset: OpenDataset, small
     # From the journal alone, on top of a file that has no size yet.
     assert len(json.loads(dataset_path.read_bytes())["images"]) == 5
     assert open_dataset().store.status().warnings == ["1 image without a width and a height: 9"]
+
+
+def test_images_of_the_journal_alone_count_too(open_dataset: OpenDataset) -> None:
+    manager = open_dataset({})
+    manager.add_image({"file_name": "1.jpg", "width": 10, "height": 10})
+    manager.close()
+    assert open_dataset().store.status().warnings == []

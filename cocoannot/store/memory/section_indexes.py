@@ -45,7 +45,7 @@ class ImageIndex:
 
     def __init__(self, document: Document) -> None:
         self._names = NameIndex(document, "images")
-        self._columns = Columns(sized=document.sections["images"].keys["sized"])
+        self._columns = Columns(sized=document.sections["images"].keys["sized"] != 0)
 
     @property
     def names(self) -> list[str]:
