@@ -874,7 +874,7 @@ def test_repeated_ids_are_ambiguous_and_all_copies_are_kept(
         "1 image id there more than once: 4",
         "1 annotation id there more than once: 7",
         "1 category id there more than once: 5",
-        "1 annotation without an area above 0: 7",
+        "1 annotation without an area, as others have it: 7",
     ]
 
 
@@ -902,7 +902,7 @@ def test_orphans_are_kept_reported_and_can_be_repaired(open_dataset: OpenDataset
         "2 annotations of no image that is there: 8, 10",
         "1 annotation of no category that is there: 9",
         "1 annotation without a category: 11",
-        "3 annotations without an area above 0: 8, 9, 10",
+        "3 annotations without an area, as others have it: 8, 9, 10",
     ]
     assert ids(manager.get_annotations_by_image(99)) == [8]
     assert manager.update_annotation(8, {"note": "an orphan still"}) is not None

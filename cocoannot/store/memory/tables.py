@@ -146,15 +146,17 @@ class Tables:
         index, slots, images = self.annotation_index, self.annotations.slots(), self.images.slots()
         image_ids, category_ids, areas = index.image_ids[slots], index.category_ids[slots], index.areas[slots]
         without = category_ids < -MAX_ID
+        measured = ~np.isnan(areas)
         # Captions have neither, and the segments of panoptic annotations have both.
-        uncategorised = without & (self.has_categories | (areas > 0)) & (not index.panoptic)
+        uncategorised = without & (self.has_categories | measured) & (not index.panoptic)
+        unmeasured = ~without & ~measured & measured.any()
         known_image = np.isin(image_ids, self.images.ids(images))
         known_category = without | np.isin(category_ids, self.categories.ids(self.categories.slots()))
         for table, wrong, what in (
             (self.annotations, slots[~known_image], "of no image that is there"),
             (self.annotations, slots[~known_category], "of no category that is there"),
             (self.annotations, slots[uncategorised], "without a category"),
-            (self.annotations, slots[~without & ~(areas > 0)], "without an area above 0"),
+            (self.annotations, slots[unmeasured], "without an area, as others have it"),
             (self.images, images[~self.image_index.sized[images]], "without a width and a height"),
         ):
             if len(wrong):
