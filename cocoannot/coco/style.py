@@ -65,8 +65,12 @@ class Style(NamedTuple):
         # Without escapes each quote begins or ends a string, and most records have none: half of the time.
         quote = b"" if b"\\" in text else b'"'
         parts = text.split(quote) if quote else _STRINGS.split(text)
-        between = [part.replace(b",", self.item_separator) for part in parts[::2]]
-        parts[::2] = [part.replace(b":", self.key_separator) for part in between]
+        between = parts[::2]
+        if self.item_separator != b",":
+            between = [part.replace(b",", self.item_separator) for part in between]
+        if self.key_separator != b":":
+            between = [part.replace(b":", self.key_separator) for part in between]
+        parts[::2] = between
         return quote.join(parts)
 
     def _on_lines(self, text: bytes) -> bytes:

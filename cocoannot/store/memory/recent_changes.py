@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 
 from cocoannot.changes.change import Change
 
@@ -34,11 +35,13 @@ class RecentChanges:
         """Every change after `revision`, oldest first; `None` where some of them are not here any more."""
         if revision < self._start:
             return None
-        return [change for change in self._changes if change.revision > revision]
+        newest_first = islice(reversed(self._changes), max(0, self._start + len(self._changes) - revision))
+        return list(newest_first)[::-1]
 
     def get(self, revision: int) -> Change | None:
         """The change that made `revision`, `None` where it is not here."""
-        return next((change for change in self._changes if change.revision == revision), None)
+        at = revision - self._start - 1
+        return self._changes[at] if 0 <= at < len(self._changes) else None
 
     def all(self) -> list[Change]:
         """Everything that is here, oldest first."""
