@@ -165,6 +165,14 @@ def test_every_flavour_of_coco_is_right(flavour: str) -> None:
     } == {}
 
 
+def test_captions_alone_are_found_beside_other_annotations(small: dict[str, Any]) -> None:
+    captions = [{"id": i, "image_id": 1, "category_id": 1, "caption": "a cat", "iscrowd": 0} for i in (11, 12)]
+    assert numbers({**small, "annotations": captions}) == {}
+    small["annotations"] += captions
+    assert numbers(small) == {"no_geometry": (2, [11, 12])}
+    assert found(small)["no_geometry"].repaired == 0
+
+
 @pytest.mark.parametrize("indent", [None, 2])
 def test_layout_and_byte_order_mark_are_no_problem(small: dict[str, Any], indent: int | None) -> None:
     text = json.dumps(small, indent=indent).replace("\n", "\r\n")

@@ -143,6 +143,12 @@ REFUSED: dict[str, Call] = {
     "no segmentation": ("PATCH", f"{ANNOTATIONS}/1", {"segmentation": None}),
     "no segmentation beside a box": ("PATCH", f"{ANNOTATIONS}/2", {"segmentation": None}),
     "caption without a category": ("POST", ANNOTATIONS, {"image_id": 3, "caption": "A cat looks out of a window."}),
+    "caption alone": ("POST", ANNOTATIONS, {**CAT, "caption": "A cat looks out of a window."}),
+    "caption alone in a batch": (
+        "POST",
+        BATCH,
+        {"operations": [{"op": "add", "annotation": {**CAT, "caption": "A cat."}}]},
+    ),
 }
 """Changes after which a program that reads all annotations would fail at this one: it takes these fields as given."""
 

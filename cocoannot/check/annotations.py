@@ -62,6 +62,7 @@ def look_at_annotations(checked: Checked, findings: Findings, progress: Callable
             cases = find_shared(section, shared, annotations, column)
             findings.add("repeated_id", section.name, count=0).cases += cases
     references.resolve(findings)
+    _look_at_captions(checked)
     for positions in annotations.problems.values():
         positions.sort()
 
@@ -98,6 +99,17 @@ def _look_closely(checked: Checked, i: int, references: _References) -> None:
     checked.geometry[i] = bool(repair.changes)
     if repair.box:
         checked.boxes[i] = repair.box
+    elif record.get("caption") is not None:
+        checked.captions.append(i)
+
+
+def _look_at_captions(checked: Checked) -> None:
+    """Captions alone stop an evaluation of other annotations, which goes by category."""
+    annotations, categories = checked.annotations, checked.categories
+    captions = [i for i in checked.captions if i not in annotations.dropped]
+    if (len(categories.present()) or categories.added) and not np.isnan(checked.boxes[:, 0]).all():
+        annotations.problems["no_geometry"] += captions
+        annotations.left["no_geometry"] += len(captions)
 
 
 class _References:
