@@ -144,6 +144,13 @@ REFUSED: dict[str, Call] = {
     "no segmentation beside a box": ("PATCH", f"{ANNOTATIONS}/2", {"segmentation": None}),
     "caption without a category": ("POST", ANNOTATIONS, {"image_id": 3, "caption": "A cat looks out of a window."}),
     "caption alone": ("POST", ANNOTATIONS, {**CAT, "caption": "A cat looks out of a window."}),
+    "empty mask": ("POST", ANNOTATIONS, {**CAT, "segmentation": {"size": [50, 100], "counts": [5000]}}),
+    "empty mask instead of another": (
+        "PATCH",
+        f"{ANNOTATIONS}/3",
+        {"segmentation": {"size": [240, 320], "counts": [76_800, 0]}},
+    ),
+    "polygon without a height": ("POST", ANNOTATIONS, {**CAT, "segmentation": [[10, 10, 20, 10, 30, 10]]}),
     "caption alone in a batch": (
         "POST",
         BATCH,

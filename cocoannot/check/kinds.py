@@ -79,7 +79,7 @@ KINDS = {
     "bad_polygons": Kind(
         "error", "with polygons that are none, or in another form", "in COCO's form", tools=_ALL - {"yolo"}
     ),
-    "flat_polygons": Kind("warning", "with a polygon that has no area", tools=frozenset({"yolo", "detr"})),
+    "flat_polygons": Kind("warning", "with a polygon or a mask that has no area", tools=frozenset({"yolo", "detr"})),
     "hole": Kind("warning", "with a polygon inside of another, a hole that COCO fills"),
     "bad_rle": Kind("error", "with an RLE that is no mask of its image, or in another form", "in COCO's form"),
     "no_bbox": Kind("error", "without a bbox", "computed"),

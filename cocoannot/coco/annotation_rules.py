@@ -18,8 +18,8 @@ DERIVED = frozenset({"_annotation_count", "_annotations", "_etag"})
 
 _NEEDED = ("area", "bbox", "iscrowd", "segmentation")
 _WHY_GEOMETRY = (
-    "other annotations have an area and a box, and programs that evaluate them need both of each annotation; give a bbox "
-    "or a segmentation, or keep captions in a dataset of their own"
+    "other annotations have an area and a box, and programs that evaluate them need both of each annotation; give a "
+    "bbox or a segmentation, or keep captions in a dataset of their own"
 )
 _SECTIONS: dict[str, SectionName] = {"image_id": "images", "category_id": "categories"}
 
@@ -59,7 +59,7 @@ def new_annotation(fields: Mapping[str, Any], references: References) -> Fields:
         check_field(errors, "caption", given["caption"], CAPTION)
     measured: Fields = {}
     if given.get("segmentation"):
-        measured = _measured(errors, given["segmentation"], image_id, references)
+        measured = _drawn(errors, given["segmentation"], image_id, references)
     elif "bbox" in given:
         measured = _boxed(errors, given["bbox"])
     elif "keypoints" in given:
@@ -142,7 +142,7 @@ def _change_shape(
     if given.get("segmentation"):
         result.pop("area", None)
         result.pop("bbox", None)
-        result |= _measured(errors, given["segmentation"], image_id, references)
+        result |= _drawn(errors, given["segmentation"], image_id, references)
     elif merged.get("segmentation"):
         for field in ("bbox", "area"):
             if field in result:
@@ -156,6 +156,15 @@ def _change_shape(
         check_field(errors, "area", given.get("area"), AREA)
         if "keypoints" in given and _follows_keypoints(record):
             result |= _boxed_keypoints(given["keypoints"])
+
+
+def _drawn(errors: Errors, segmentation: object, image_id: int | None, references: References) -> Fields:
+    """What follows from a segmentation that is given. Of an empty one it would be a box that nothing can match."""
+    measured = _measured(errors, segmentation, image_id, references)
+    if measured and min(measured["bbox"][2:]) <= 0:
+        what = "has no pixels" if isinstance(segmentation, dict) else "has no width or no height"
+        errors["segmentation"] = [f"{what}, so an evaluation can't find it; draw it again, or delete the annotation"]
+    return measured
 
 
 def _measured(errors: Errors, segmentation: object, image_id: int | None, references: References) -> Fields:
