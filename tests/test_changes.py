@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import FakeClock, OpenDataset
 
-from cocoannot.changes.operations import Add, Restore
+from cocoannot.changes.operations import Add, Restore, Update
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.records import Record
 from cocoannot.errors import (
@@ -706,7 +706,7 @@ def test_new_image_is_stored_with_all_its_fields(manager: DatasetManager) -> Non
     record = manager.add_image(fields)
     assert dict(record) == {"id": 5, "file_name": "ä.jpg", "width": 65_535, "height": 1, "license": 3}
     assert ids(manager.get_images()) == [1, 2, 4, 5]
-    assert manager.add_image({**fields, "id": 3})["id"] == 3
+    assert manager.add_image({**fields, "id": 3, "file_name": "b.jpg"})["id"] == 3
     assert manager.get_next_image_id() == 6
     assert manager.add_annotation({**BOX, "image_id": 3})["id"] == 8
 
@@ -717,6 +717,49 @@ def test_image_is_updated_in_place(manager: DatasetManager, small: Fields) -> No
     assert dict(record) == small["images"][1] | {"file_name": "renamed.jpg", "note": {"a": [1]}}
     assert ids(manager.get_images()) == [1, 2, 4]
     assert manager.update_image(2, {"note": None}) == small["images"][1] | {"file_name": "renamed.jpg"}
+
+
+def test_file_name_of_another_image_is_refused(manager: DatasetManager) -> None:
+    fields = {"width": 3, "height": 3}
+    for take in (
+        lambda: manager.add_image({**fields, "file_name": "two.jpg"}),
+        lambda: manager.update_image(1, {"file_name": "two.jpg"}),
+    ):
+        with pytest.raises(Conflict, match=r"file_name 'two\.jpg' already: id 2"):
+            take()
+    assert manager.revision == 0
+    assert manager.update_image(2, {"file_name": "two.jpg", "note": 1}) is not None
+    manager.update_image(2, {"file_name": "three.jpg"})
+    manager.add_image({**fields, "file_name": "two.jpg"})
+    manager.delete_image(2)
+    assert manager.add_image({**fields, "file_name": "three.jpg"})["id"] == 6
+
+
+def test_file_names_follow_all_changes_of_many_images(manager: DatasetManager) -> None:
+    for number in range(1500):
+        manager.add_image({"file_name": f"{number}.jpg", "width": 3, "height": 3})
+    for image in manager.get_images()[3:1503]:
+        manager.delete_image(image["id"])
+    assert manager.add_image({"file_name": "7.jpg", "width": 3, "height": 3})["id"] == 1505
+    with pytest.raises(Conflict, match=r"'7\.jpg' already: id 1505"):
+        manager.add_image({"file_name": "7.jpg", "width": 3, "height": 3})
+
+
+def test_each_image_of_a_change_sees_the_file_names_of_the_others(manager: DatasetManager) -> None:
+    image = {"file_name": "new.jpg", "width": 3, "height": 3}
+    with pytest.raises(BadOperation, match=r"file_name 'new\.jpg' already: id 5"):
+        manager.store.commit([Add("images", image), Add("images", image)])
+    swap = [Update("images", 1, {"file_name": "x"}), Update("images", 2, {"file_name": "one.jpg"})]
+    manager.store.commit([*swap, Update("images", 1, {"file_name": "two.jpg"})])
+    assert [image["file_name"] for image in manager.get_images()] == ["two.jpg", "one.jpg", "empty.jpg"]
+
+
+def test_file_name_that_a_file_has_twice_stays(open_dataset: OpenDataset, small: Fields) -> None:
+    small["images"][1]["file_name"] = "one.jpg"
+    manager = open_dataset(small)
+    assert manager.update_image(2, {"file_name": "one.jpg", "width": 9}) is not None
+    with pytest.raises(Conflict):
+        manager.update_image(4, {"file_name": "one.jpg"})
 
 
 @pytest.mark.parametrize(

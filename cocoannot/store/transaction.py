@@ -27,6 +27,8 @@ class Transaction:
         # The records that this change has touched so far, as it leaves them.
         self._touched: dict[tuple[SectionName, int], Stored | None] = {}
         self._places: dict[SectionName, Place] = {}
+        # The images that this change has given a file_name to.
+        self._file_names: dict[str, int] = {}
 
     def perform_all(self, operations: Sequence[Operation]) -> list[Record | Deleted]:
         """Do `operations` in order; returns what came of each. Raises `BadOperation`."""
@@ -84,6 +86,7 @@ class Transaction:
                 checked = annotation_rules.new_annotation(fields, self)
             case "images":
                 checked = rules.new_image(fields)
+                self._check_file_name(checked["file_name"], None)
             case "categories":
                 checked = rules.new_category(fields)
                 self._check_name(checked["name"], None)
@@ -96,6 +99,8 @@ class Transaction:
             case "images":
                 checked = rules.changed_image(changes)
                 self._check_masks(stored, checked)
+                if "file_name" in checked and checked["file_name"] != stored.record.get("file_name"):
+                    self._check_file_name(checked["file_name"], stored.record_id)
             case "categories":
                 checked = rules.changed_category(changes)
                 if "name" in checked:
@@ -172,6 +177,23 @@ class Transaction:
             if category_id != own_id:
                 raise Conflict(f"there is a category named {name!r} already: id {category_id}")
 
+    def _check_file_name(self, name: str, own_id: int | None) -> None:
+        """A file may have a `file_name` twice, and stays as it is; but some programs then refuse all of it."""
+        given = self._file_names.get(name)
+        for image_id in [*self._lookup.images_named(name), *([] if given is None else [given])]:
+            if image_id != own_id and self._is_called(image_id, name):
+                raise Conflict(
+                    f"there is an image with the file_name {name!r:.100} already: id {image_id}; programs that find "
+                    "images by it (supervision, globox) refuse a file that has one twice. Change that image instead"
+                )
+
+    def _is_called(self, image_id: int, name: str) -> bool:
+        """Whether an image still has a name that it had, or was given in this change."""
+        if ("images", image_id) not in self._touched:
+            return True
+        stored = self._touched["images", image_id]
+        return stored is not None and stored.record.get("file_name") == name
+
     def _refuse_panoptic(self, message: str) -> None:
         if self._lookup.panoptic:
             raise Conflict(message)
@@ -209,7 +231,7 @@ class Transaction:
 
     def _append(self, section: SectionName, place: Place, record_id: int, record: Record) -> Record:
         self._places[section] = Place(max(place.record_id, record_id + 1), place.position + 1)
-        self._touched[section, record_id] = Stored(record_id, place.position, record)
+        self._touch(section, Stored(record_id, place.position, record))
         self.edits.append(Edit(section, record_id, place.position, None, record.text))
         return record
 
@@ -218,9 +240,14 @@ class Transaction:
 
     def _merge(self, section: SectionName, stored: Stored, changes: Mapping[str, Any]) -> Record:
         record = Record(_as_json(merge, stored.record.text, changes, self._lookup.style(section)))
-        self._touched[section, stored.record_id] = stored._replace(record=record)
+        self._touch(section, stored._replace(record=record))
         self.edits.append(Edit(section, stored.record_id, stored.position, stored.record.text, record.text))
         return record
+
+    def _touch(self, section: SectionName, stored: Stored) -> None:
+        self._touched[section, stored.record_id] = stored
+        if section == "images" and isinstance(name := stored.record.get("file_name"), str):
+            self._file_names[name] = stored.record_id
 
     def _remove(self, section: SectionName, stored: Stored) -> None:
         self._touched[section, stored.record_id] = None

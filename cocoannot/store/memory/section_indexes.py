@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,19 +27,36 @@ class NameIndex:
 
     def __init__(self, document: Document, section: SectionName) -> None:
         self.names = list(document.sections[section].names)
+        # How many records have each name: made when it is first asked for, which a dataset that is only read never is.
+        self._counts: Counter[str] | None = None
+
+    def slots_named(self, name: str) -> list[int]:
+        """The slots of the records with this name; that there are none is known at once."""
+        if self._counts is None:
+            self._counts = Counter(self.names)
+        return [slot for slot, each in enumerate(self.names) if each == name] if name and self._counts[name] else []
 
     def added(self, keys: Keys) -> None:
         """See `cocoannot.store.memory.table.SectionIndex`, here and below."""
-        self.names.append(_name(keys))
+        self.names.append("")
+        self._rename(len(self.names) - 1, _name(keys))
 
     def replaced(self, slot: int, keys: Keys) -> None:
-        self.names[slot] = _name(keys)
+        self._rename(slot, _name(keys))
 
     def removed(self, slot: int) -> None:
-        pass
+        self._rename(slot, "")
 
     def compacted(self, slots: Ints) -> None:
         self.names = [self.names[slot] for slot in slots.tolist()]
+
+    def _rename(self, slot: int, name: str) -> None:
+        if self._counts is not None:
+            self._counts[name] += 1
+            self._counts[self.names[slot]] -= 1
+            if not self._counts[self.names[slot]]:
+                del self._counts[self.names[slot]]
+        self.names[slot] = name
 
 
 class ImageIndex:
@@ -51,6 +70,9 @@ class ImageIndex:
     def names(self) -> list[str]:
         """By slot, `""` where a record has none."""
         return self._names.names
+
+    def slots_named(self, file_name: str) -> list[int]:
+        return self._names.slots_named(file_name)
 
     @property
     def sized(self) -> npt.NDArray[np.bool_]:
@@ -68,7 +90,7 @@ class ImageIndex:
         self._columns.cells["sized"][slot] = has_size(keys)
 
     def removed(self, slot: int) -> None:
-        pass
+        self._names.removed(slot)
 
     def compacted(self, slots: Ints) -> None:
         self._names.compacted(slots)
