@@ -316,10 +316,23 @@ def test_id_that_the_client_brings_is_taken_and_counts_on(manager: DatasetManage
     assert manager.add_annotation(BOX)["id"] == 41
 
 
-def test_id_zero_is_an_id(manager: DatasetManager) -> None:
-    manager.add_annotation({**BOX, "id": 0})
-    assert manager.get_annotation(0) is not None
+def test_id_zero_of_a_file_is_an_id(open_dataset: OpenDataset, small: Fields) -> None:
+    for section in ("images", "annotations", "categories"):
+        small[section][0]["id"] = 0
+    manager = open_dataset(small)
+    assert manager.update_annotation(0, {"image_id": 0, "category_id": 0}) is not None
     assert manager.delete_annotation(0) is True
+    manager.store.commit([Restore(json.dumps(small["annotations"][0]).encode())])
+    assert manager.get_annotation(0) is not None
+
+
+def test_new_annotation_can_not_have_the_id_zero(manager: DatasetManager) -> None:
+    errors = refused(manager, lambda: manager.add_annotation({**BOX, "id": 0}))
+    assert errors == {
+        "id": ["must be an integer from 1 to 2^53 - 1: pycocotools counts an annotation with id 0 as not found"]
+    }
+    assert manager.add_image({"id": 0, "file_name": "0.jpg", "width": 5, "height": 5})["id"] == 0
+    assert manager.add_category({"id": 0, "name": "root"})["id"] == 0
 
 
 def test_ids_that_are_taken_are_refused(manager: DatasetManager) -> None:
@@ -721,10 +734,11 @@ def test_image_is_updated_in_place(manager: DatasetManager, small: Fields) -> No
 
 def test_file_name_of_another_image_is_refused(manager: DatasetManager) -> None:
     fields = {"width": 3, "height": 3}
-    for take in (
+    changes: list[Callable[[], object]] = [
         lambda: manager.add_image({**fields, "file_name": "two.jpg"}),
         lambda: manager.update_image(1, {"file_name": "two.jpg"}),
-    ):
+    ]
+    for take in changes:
         with pytest.raises(Conflict, match=r"file_name 'two\.jpg' already: id 2"):
             take()
     assert manager.revision == 0

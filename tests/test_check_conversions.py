@@ -485,7 +485,7 @@ def test_one_wrong_byte_in_a_file_of_utf_8_changes_no_other_character(path: Path
 def with_boxes(*boxes: list[float]) -> dict[str, Any]:
     dataset = birds()
     dataset["annotations"] = [
-        birds(id=i, segmentation=[], bbox=box, area=box[2] * box[3])["annotations"][0] for i, box in enumerate(boxes)
+        birds(id=i, segmentation=[], bbox=box, area=box[2] * box[3])["annotations"][0] for i, box in enumerate(boxes, 1)
     ]
     return dataset
 

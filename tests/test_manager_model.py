@@ -111,7 +111,7 @@ class ManagerAndModel(RuleBasedStateMachine):
 
     # Annotations
 
-    @rule(image=FEW, category=FEW, bbox=BOX, wanted=st.none() | st.integers(0, 40))
+    @rule(image=FEW, category=FEW, bbox=BOX, wanted=st.none() | st.integers(1, 40))
     def add_annotation(self, image: int, category: int, bbox: list[int], wanted: int | None) -> None:
         image_id, category_id = self.pick("images", image), self.pick("categories", category)
         if image_id is None or category_id is None or wanted in self.model.ids("annotations"):

@@ -247,6 +247,20 @@ def test_a_file_without_categories_needs_none_where_no_annotation_names_one(path
     assert findings.problems == []
 
 
+def test_annotation_with_id_0_gets_another_one(path: Path, small: dict[str, Any]) -> None:
+    for section in (small["images"], small["annotations"], small["categories"]):
+        section[0]["id"] = 0
+    small["annotations"][0] |= {"image_id": 0, "category_id": 0}
+    small["annotations"][2]["category_id"] = 0
+    small["annotations"][1]["image_id"] = 0
+    copy, lost = fixed(path, small)
+    assert [each["id"] for each in copy["annotations"]] == [8, 2, 7]
+    assert (copy["images"], copy["categories"], lost) == (small["images"], small["categories"], [])
+    assert json.loads(path.with_name("fixed.json.ids.json").read_bytes())["ids"] == [
+        {"section": "annotations", "index": 0, "was": 0, "now": 8}
+    ]
+
+
 def test_repeated_names_get_their_id(path: Path, small: dict[str, Any]) -> None:
     small["categories"] += [{"id": 8, "name": "cat"}, {"id": 9, "name": "cat (8)"}, {"id": 10}]
     copy, _ = fixed(path, small)

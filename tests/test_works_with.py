@@ -146,6 +146,12 @@ REFUSED: dict[str, Call] = {
     "no segmentation": ("PATCH", f"{ANNOTATIONS}/1", {"segmentation": None}),
     "no segmentation beside a box": ("PATCH", f"{ANNOTATIONS}/2", {"segmentation": None}),
     "caption without a category": ("POST", ANNOTATIONS, {"image_id": 3, "caption": "A cat looks out of a window."}),
+    "annotation with id 0": ("POST", ANNOTATIONS, {**CAT, "id": 0, "segmentation": POLYGON}),
+    "annotation with id 0 in a batch": (
+        "POST",
+        BATCH,
+        {"operations": [{"op": "add", "annotation": {**DOG, "id": 0, "bbox": BOX}}]},
+    ),
     "caption alone": ("POST", ANNOTATIONS, {**CAT, "caption": "A cat looks out of a window."}),
     "empty mask": ("POST", ANNOTATIONS, {**CAT, "segmentation": {"size": [50, 100], "counts": [5000]}}),
     "empty mask instead of another": (

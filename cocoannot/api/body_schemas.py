@@ -22,6 +22,7 @@ from cocoannot.coco.fields import (
     FLAG,
     ID,
     IMAGE,
+    NEW_ANNOTATION_ID,
     NEW_ID,
     SUPERCATEGORY,
     Field,
@@ -94,7 +95,12 @@ def _geometry(*, removable: bool = True) -> dict[str, fields.Raw]:
 _OPTIONAL_ID = ID._replace(nullable=True)
 
 NewAnnotation = RequestRecord.from_dict(
-    {"id": _field(NEW_ID), "image_id": _field(ID, required=True), "category_id": _field(_OPTIONAL_ID), **_geometry()},
+    {
+        "id": _field(NEW_ANNOTATION_ID),
+        "image_id": _field(ID, required=True),
+        "category_id": _field(_OPTIONAL_ID),
+        **_geometry(),
+    },
     name="NewAnnotation",
 )
 AnnotationChanges = RequestRecord.from_dict(

@@ -56,6 +56,7 @@ def look_at_annotations(checked: Checked, findings: Findings, progress: Callable
             _look_closely(checked, first + i, references)
         progress(len(text))
     annotations.assign_ids(findings)
+    annotations.replace_id_0()
     annotations.apply_ids(findings, np.zeros(0, np.int64))
     for section, column in ((checked.images, checked.image_ids), (checked.categories, checked.category_ids)):
         if shared := section.apply_ids(findings, column):

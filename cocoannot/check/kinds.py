@@ -55,6 +55,12 @@ KINDS = {
         "error", "without an integer id of at most 2^53 - 1", '"7" as 7, a new id for others; annotations follow'
     ),
     "repeated_id": Kind("error", "with the id of an earlier one", "a new id; the same record once"),
+    "zero_id": Kind(
+        "note",
+        "with id 0, which pycocotools counts as not found",
+        "a new id",
+        tools=frozenset({"pycocotools", "detr"}),
+    ),
     "bad_reference": Kind(
         "error", "with an image_id or category_id that is no integer", '"7" as 7, else the new id of what has it'
     ),

@@ -99,6 +99,13 @@ class Section:
         if repeated := self.identity.repeated:
             findings.add("repeated_id", self.name, dict.fromkeys(repeated.values()), len(repeated))
 
+    def replace_id_0(self) -> None:
+        """Give annotations with id 0 another one: nothing refers to them."""
+        for position in np.flatnonzero(self.identity.ids == 0).tolist():
+            if position not in self.dropped:
+                self.problems["zero_id"].append(position)
+                self.identity.ids[position] = self.identity.changed[position] = next(self.identity.free)
+
     def apply_ids(self, findings: Findings, references: Ints) -> set[int]:
         """Give the records their ids; `references` are those in annotations. Returns the ids that records share.
 

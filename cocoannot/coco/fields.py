@@ -23,7 +23,7 @@ MAX_FILE_NAME = 4_096
 """Longest `file_name` of an image, in characters: a path on Linux has no more bytes."""
 
 MAX_AREA = 2**53
-"""Largest `area`, in square pixels, and largest number in a restored `bbox`, in pixels."""
+"""Largest `area`, in square pixels."""
 
 Schema = dict[str, Any]
 
@@ -67,9 +67,10 @@ def unstorable(value: object) -> str | None:
     return None
 
 
-def _integer(low: int, high: int, *, nullable: bool = False, description: str = "") -> Field:
+def _integer(low: int, high: int, *, nullable: bool = False, description: str = "", why: str = "") -> Field:
     unit = f", in {description}" if description else ""
-    message = f"must be an integer from {_written(low)} to {_written(high)}{unit}"
+    reason = f": {why}" if why else ""
+    message = f"must be an integer from {_written(low)} to {_written(high)}{unit}{reason}"
 
     def problem(value: object) -> str | None:
         return None if is_integer(value) and low <= value <= high else message
@@ -109,6 +110,9 @@ def _written(number: int) -> str:
 
 NEW_ID = _integer(0, MAX_ID, nullable=True)
 """An id that a client brings for a new record; null is none."""
+
+NEW_ANNOTATION_ID = _integer(1, MAX_ID, nullable=True, why="pycocotools counts an annotation with id 0 as not found")
+"""The same for an annotation: pycocotools marks a detection with the id of what it matches, and 0 is for nothing."""
 
 ID = _integer(-MAX_ID, MAX_ID)
 """An id that a file may hold, or that a record refers to."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cocoannot.coco.fields import CATEGORY, FLAG, IMAGE, NEW_ID, SUPERCATEGORY, Field, unstorable
+from cocoannot.coco.fields import CATEGORY, FLAG, IMAGE, NEW_ANNOTATION_ID, NEW_ID, SUPERCATEGORY, Field, unstorable
+from cocoannot.coco.parser import SectionName
 from cocoannot.errors import InvalidRecord
 
 Fields = dict[str, Any]
@@ -55,9 +56,10 @@ def changed_category(changes: Mapping[str, Any]) -> Fields:
     return dict(changes)
 
 
-def check_new_id(record_id: object) -> int:
+def check_new_id(record_id: object, section: SectionName) -> int:
     """An id that a client brings, as an integer. Raises `InvalidRecord`."""
-    if problem := NEW_ID.problem(record_id):
+    field = NEW_ANNOTATION_ID if section == "annotations" else NEW_ID
+    if problem := field.problem(record_id):
         raise InvalidRecord({"id": [problem]})
     return int(record_id)  # type: ignore[call-overload, no-any-return]
 

@@ -214,7 +214,7 @@ class Transaction:
         place = self._place(section)
         record_id = place.record_id
         if fields.get("id") is not None:
-            record_id = rules.check_new_id(fields["id"])
+            record_id = rules.check_new_id(fields["id"], section)
             self._check_free(section, record_id, "leave `id` out to get a free one")
         elif record_id > MAX_ID:
             raise Conflict(f"{section} have used the largest id there is, {MAX_ID}; bring an id that is free")
