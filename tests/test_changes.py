@@ -799,6 +799,52 @@ def test_bad_field_of_an_image_is_refused(manager: DatasetManager, changes: Fiel
     assert list(refused(manager, lambda: manager.update_image(1, changes))) == [field]
 
 
+ODD_KEYPOINTS: dict[str, tuple[Fields, str]] = {
+    "text": ({"keypoints": "head"}, "keypoints"),
+    "a number among names": ({"keypoints": ["head", 2]}, "keypoints"),
+    "an empty name": ({"keypoints": ["head", " "]}, "keypoints"),
+    "an object": ({"keypoints": {"head": 1}}, "keypoints"),
+    "a skeleton of text": ({"keypoints": ["head", "hand"], "skeleton": "head-hand"}, "skeleton"),
+    "from 0": ({"keypoints": ["head", "hand"], "skeleton": [[0, 1]]}, "skeleton"),
+    "beyond the last": ({"keypoints": ["head", "hand"], "skeleton": [[1, 3]]}, "skeleton"),
+    "three ends": ({"keypoints": ["head", "hand"], "skeleton": [[1, 2, 2]]}, "skeleton"),
+    "a fraction": ({"keypoints": ["head", "hand"], "skeleton": [[1.0, 2]]}, "skeleton"),
+    "true": ({"keypoints": ["head", "hand"], "skeleton": [[True, 2]]}, "skeleton"),
+    "no keypoints": ({"keypoints": None, "skeleton": [[1, 2]]}, "skeleton"),
+}
+
+
+@pytest.mark.parametrize("case", ODD_KEYPOINTS)
+def test_odd_keypoints_of_a_category_are_refused(manager: DatasetManager, case: str) -> None:
+    fields, field = ODD_KEYPOINTS[case]
+    assert list(refused(manager, lambda: manager.add_category({"name": "x", **fields}))) == [field]
+    assert list(refused(manager, lambda: manager.update_category(5, fields))) == [field]
+
+
+def test_odd_keypoints_that_a_file_has_are_no_hindrance(open_dataset: OpenDataset, small: Fields) -> None:
+    small["categories"][2]["skeleton"] = [[0, 1]]
+    manager = open_dataset(small)
+    assert manager.update_category(5, {"name": "man"}) is not None
+    assert list(refused(manager, lambda: manager.update_category(5, {"keypoints": ["hand", "head"]}))) == ["skeleton"]
+    assert manager.update_category(5, {"skeleton": None, "keypoints": ["hand", "head"]}) is not None
+
+
+def test_number_of_keypoints_stays_while_annotations_have_as_many(manager: DatasetManager) -> None:
+    pose = manager.add_annotation({"image_id": 1, "category_id": 5, "keypoints": [1, 1, 2, 5, 5, 2]})["id"]
+    manager.add_category({"id": 9, "name": "bird", "keypoints": ["beak"]})
+    for change in (
+        lambda: manager.update_category(5, {"keypoints": ["head", "hand", "foot"]}),
+        lambda: manager.delete_category(5, reassign_to=9),
+    ):
+        with pytest.raises(Conflict, match=r"1 annotation\(s\) of category 5 have another number of keypoints"):
+            change()
+    assert list(refused(manager, lambda: manager.update_annotation(pose, {"category_id": 9}))) == ["category_id"]
+    assert manager.update_category(5, {"keypoints": ["top", "hand"]}) is not None
+    assert manager.update_annotation(pose, {"category_id": 9, "keypoints": [1, 1, 2]}) is not None
+    assert manager.update_category(5, {"keypoints": ["head", "hand", "foot"]}) is not None
+    assert manager.update_annotation(pose, {"category_id": 1}) is not None
+
+
 @pytest.mark.parametrize("field", ["file_name", "width", "height"])
 def test_new_image_needs_name_and_size(manager: DatasetManager, field: str) -> None:
     fields = {"file_name": "x.jpg", "width": 3, "height": 3}

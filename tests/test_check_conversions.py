@@ -190,6 +190,36 @@ def test_pairs_are_keypoints_that_are_seen(path: Path, keypoints: Any) -> None:
     assert copy["annotations"][0]["keypoints"] == [12, 11, 2, 40, 25, 2, 0, 0, 0]
 
 
+ODD_SKELETONS: dict[str, dict[str, Any]] = {
+    "keypoints of text": {"keypoints": "beak, tail"},
+    "keypoints of numbers": {"keypoints": [1, 2]},
+    "keypoints in an object": {"keypoints": {"beak": 1}},
+    "a keypoint beyond the last": {"keypoints": ["beak", "tail"], "skeleton": [[1, 3]]},
+    "a keypoint 0 beside the last": {"keypoints": ["beak", "tail"], "skeleton": [[0, 2]]},
+    "a bone of three": {"keypoints": ["beak", "tail", "wing"], "skeleton": [[1, 2, 3]]},
+    "names instead of numbers": {"keypoints": ["beak", "tail"], "skeleton": [["beak", "tail"]]},
+    "a flat skeleton": {"keypoints": ["beak", "tail"], "skeleton": [1, 2]},
+    "a skeleton without keypoints": {"skeleton": [[1, 2]]},
+}
+
+
+@pytest.mark.parametrize("case", ODD_SKELETONS)
+def test_odd_skeletons_are_found(path: Path, case: str) -> None:
+    dataset = birds()
+    dataset["categories"][0] |= ODD_SKELETONS[case]
+    _, findings = checked(write(path, dataset))
+    assert {problem.kind: (problem.count, problem.repaired) for problem in findings.problems} == {
+        "bad_skeleton": (1, 0)
+    }
+
+
+@pytest.mark.parametrize("fields", [{"keypoints": [], "skeleton": []}, {"keypoints": None, "skeleton": None}])
+def test_empty_skeletons_are_right(path: Path, fields: dict[str, Any]) -> None:
+    dataset = birds()
+    dataset["categories"][0] |= fields
+    assert checked(write(path, dataset))[1].problems == []
+
+
 def test_skeleton_from_0_is_counted_from_1(path: Path) -> None:
     dataset = with_keypoints()
     dataset["categories"][0]["skeleton"] = [[0, 1], [1, 2]]

@@ -39,6 +39,7 @@ UNREPAIRABLE = {
     "no_geometry",
     "flat_polygons",
     "flat_bbox",
+    "bad_skeleton",
     "hole",
     "bad_iscrowd",
     "outside_image",

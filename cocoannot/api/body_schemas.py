@@ -22,6 +22,7 @@ from cocoannot.coco.fields import (
     FLAG,
     ID,
     IMAGE,
+    KEYPOINTS,
     NEW_ANNOTATION_ID,
     NEW_ID,
     SUPERCATEGORY,
@@ -152,11 +153,17 @@ ListedImage = Image.from_dict(
     name="ListedImage",
 )
 NewCategory = RequestRecord.from_dict(
-    {"id": _field(NEW_ID), **_record_fields(CATEGORY, required=True), "supercategory": _field(SUPERCATEGORY)},
+    {
+        "id": _field(NEW_ID),
+        **_record_fields(CATEGORY, required=True),
+        "supercategory": _field(SUPERCATEGORY),
+        **_record_fields(KEYPOINTS),
+    },
     name="NewCategory",
 )
 CategoryChanges = RequestRecord.from_dict(
-    {**_record_fields(CATEGORY), "supercategory": _field(SUPERCATEGORY)}, name="CategoryChanges"
+    {**_record_fields(CATEGORY), "supercategory": _field(SUPERCATEGORY), **_record_fields(KEYPOINTS)},
+    name="CategoryChanges",
 )
 Category = Record.from_dict(
     {"id": _field(ID, required=True), "name": fields.String(), "supercategory": fields.String(allow_none=True)},

@@ -71,6 +71,11 @@ KINDS = {
     "skeleton_from_0": Kind(
         "warning", "whose skeleton counts keypoints from 0", "counted from 1", tools=frozenset({"pycocotools"})
     ),
+    "bad_skeleton": Kind(
+        "warning",
+        "whose keypoints are no list of names, or whose skeleton is no list of pairs of them",
+        tools=frozenset({"pycocotools", "datumaro"}),
+    ),
     "bad_file_name": Kind("error", "without a file_name", "that of the picture by its coco_url", tools=_NO_LVIS),
     "odd_file_name": Kind(
         "warning", "whose file_name is no path from the folder of pictures", "the path where the picture is"

@@ -9,7 +9,15 @@ from cocoannot.coco.fields import AREA, CAPTION, ID, SIDE, is_integer
 from cocoannot.coco.geometry import count_keypoints, measure_bbox, measure_keypoints, measure_segmentation
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
-from cocoannot.coco.rules import Errors, Fields, check_field, common_errors, id_errors, refuse
+from cocoannot.coco.rules import (
+    Errors,
+    Fields,
+    check_field,
+    common_errors,
+    count_of_keypoints,
+    id_errors,
+    refuse,
+)
 from cocoannot.errors import InvalidRecord
 
 _SHAPES = ("segmentation", "bbox", "keypoints")
@@ -120,6 +128,10 @@ def changed_annotation(record: Record, changes: Mapping[str, Any], references: R
         result |= _counted(errors, given["keypoints"], category_id, references)
     elif "keypoints" in changes:
         result["num_keypoints"] = None
+    elif "category_id" in changes and has_other_keypoints(
+        record, defined := _defined_keypoints(category_id, references)
+    ):
+        errors["category_id"] = [f"defines {defined} keypoints, and the annotation has others; give keypoints too"]
     removed = any(field in changes for field in _SHAPES) or ("caption" in changes and "caption" not in given)
     if removed and not errors and not any(merged.get(field) for field in _SHAPES):
         if "caption" not in merged:
@@ -216,13 +228,22 @@ def _needs_geometry(references: References) -> bool:
 
 
 def _counted(errors: Errors, keypoints: object, category_id: int | None, references: References) -> Fields:
-    category = None if category_id is None else references.get("categories", category_id)
-    names = category.get("keypoints") if category else None
     try:
-        return {"num_keypoints": count_keypoints(keypoints, len(names) if isinstance(names, list) and names else None)}
+        return {"num_keypoints": count_keypoints(keypoints, _defined_keypoints(category_id, references))}
     except InvalidRecord as exc:
         errors |= exc.errors
         return {}
+
+
+def _defined_keypoints(category_id: int | None, references: References) -> int | None:
+    category = None if category_id is None else references.get("categories", category_id)
+    return None if category is None else count_of_keypoints(category)
+
+
+def has_other_keypoints(annotation: Mapping[str, Any], defined: int | None) -> bool:
+    """Whether an annotation has keypoints, and others than the `defined` ones of a category that it is to belong to."""
+    keypoints = annotation.get("keypoints")
+    return bool(defined) and isinstance(keypoints, list) and len(keypoints) not in (0, 3 * (defined or 0))
 
 
 def _size(image: Record | None) -> tuple[int | None, int | None]:

@@ -25,6 +25,8 @@ MAX_FILE_NAME = 4_096
 MAX_AREA = 2**53
 """Largest `area`, in square pixels."""
 
+_NOT_BLANK = r"[^\s\x1c-\x1f\x85]"
+
 Schema = dict[str, Any]
 
 
@@ -93,7 +95,7 @@ def _text(longest: int | None = None, *, blank: bool = True, nullable: bool = Fa
     if longest is not None:
         schema["maxLength"] = longest
     if not blank:
-        schema |= {"minLength": 1, "pattern": r"[^\s\x1c-\x1f\x85]"}
+        schema |= {"minLength": 1, "pattern": _NOT_BLANK}
     return Field(problem, schema, nullable)
 
 
@@ -102,6 +104,27 @@ def _number(low: float, high: float, message: str, description: str) -> Field:
         return None if is_number(value) and low <= value <= high else message
 
     return Field(problem, {"type": "number", "minimum": low, "maximum": high, "description": description}, True)
+
+
+def _keypoint_names() -> Field:
+    def problem(value: object) -> str | None:
+        if isinstance(value, list) and all(isinstance(name, str) and name.strip() for name in value):
+            return None
+        return "must be a list of texts, the name of each keypoint"
+
+    name: Schema = {"type": "string", "minLength": 1, "pattern": _NOT_BLANK}
+    return Field(problem, {"type": "array", "items": name, "description": "names of the keypoints"}, True)
+
+
+def _skeleton() -> Field:
+    def problem(value: object) -> str | None:
+        pairs: list[Any] = value if isinstance(value, list) else [None]
+        if all(isinstance(pair, list) and len(pair) == 2 and {type(end) for end in pair} == {int} for pair in pairs):
+            return None if all(end >= 1 for pair in pairs for end in pair) else "counts keypoints from 1, not from 0"
+        return "must be a list of pairs of keypoints, [[1, 2], ...], counted from 1"
+
+    pair: Schema = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
+    return Field(problem, {"type": "array", "items": pair, "description": "pairs of keypoints, counted from 1"}, True)
 
 
 def _written(number: int) -> str:
@@ -129,6 +152,9 @@ CATEGORY: Mapping[str, Field] = {"name": _text(MAX_NAME, blank=False)}
 """The fields that a category must have."""
 
 SUPERCATEGORY = _text(MAX_NAME, nullable=True)
+
+KEYPOINTS: Mapping[str, Field] = {"keypoints": _keypoint_names(), "skeleton": _skeleton()}
+"""What a category may tell of the keypoints of its annotations."""
 
 
 def geometry_schemas() -> dict[str, Schema]:

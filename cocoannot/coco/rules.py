@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cocoannot.coco.fields import CATEGORY, FLAG, IMAGE, NEW_ANNOTATION_ID, NEW_ID, SUPERCATEGORY, Field, unstorable
+from cocoannot.coco.fields import (
+    CATEGORY,
+    FLAG,
+    IMAGE,
+    KEYPOINTS,
+    NEW_ANNOTATION_ID,
+    NEW_ID,
+    SUPERCATEGORY,
+    Field,
+    unstorable,
+)
 from cocoannot.coco.parser import SectionName
 from cocoannot.errors import InvalidRecord
 
@@ -41,19 +51,28 @@ def new_category(fields: Mapping[str, Any]) -> Fields:
     for name, field in CATEGORY.items():
         check_field(errors, name, fields.get(name), field, required=True)
     check_field(errors, "supercategory", fields.get("supercategory"), SUPERCATEGORY)
+    check_keypoints(errors, fields)
     refuse(errors)
     return {"supercategory": "none", **{key: value for key, value in fields.items() if value is not None}}
 
 
-def changed_category(changes: Mapping[str, Any]) -> Fields:
-    """What to merge into a category. Raises `InvalidRecord`."""
+def changed_category(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Fields:
+    """What to merge into a category, `record`. Raises `InvalidRecord`."""
     errors = common_errors(changes) | id_errors(changes)
     for name, field in CATEGORY.items():
         if name in changes:
             check_field(errors, name, changes[name], field, required=True)
     check_field(errors, "supercategory", changes.get("supercategory"), SUPERCATEGORY)
+    if not KEYPOINTS.keys().isdisjoint(changes):
+        check_keypoints(errors, {**record, **changes})
     refuse(errors)
     return dict(changes)
+
+
+def count_of_keypoints(category: Mapping[str, Any]) -> int | None:
+    """How many keypoints each annotation of a category has, `None` where it tells nothing of them."""
+    names = category.get("keypoints")
+    return len(names) if isinstance(names, list) and names else None
 
 
 def check_new_id(record_id: object, section: SectionName) -> int:
@@ -82,6 +101,15 @@ def check_field(errors: Errors, name: str, value: object, field: Field, *, requi
     problem = ("is required" if required else None) if value is None else field.problem(value)
     if problem is not None:
         errors[name] = [problem]
+
+
+def check_keypoints(errors: Errors, category: Mapping[str, Any]) -> None:
+    """Add to `errors` what is wrong with what a category tells of keypoints: programs that draw them need it so."""
+    for name, field in KEYPOINTS.items():
+        check_field(errors, name, category.get(name), field)
+    skeleton, count = category.get("skeleton"), count_of_keypoints(category) or 0
+    if skeleton and not errors and max(end for pair in skeleton for end in pair) > count:
+        errors["skeleton"] = [f"has a keypoint above {count}, the number of keypoints of the category"]
 
 
 def id_errors(changes: Mapping[str, Any]) -> Errors:

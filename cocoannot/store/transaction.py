@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from cocoannot.coco.parser import MAX_ID, SectionName
 from cocoannot.coco.records import Record, check_version, encode, merge
 from cocoannot.errors import AmbiguousId, BadOperation, CocoannotError, Conflict, InvalidRecord, UnknownId
 from cocoannot.store.base import Deleted, Lookup, Place, Stored
+from cocoannot.store.dependents import check_keypoints, check_masks
 
 _NOUNS: dict[SectionName, str] = {"images": "image", "annotations": "annotation", "categories": "category"}
 
@@ -98,26 +100,16 @@ class Transaction:
                 checked = annotation_rules.changed_annotation(stored.record, changes, self)
             case "images":
                 checked = rules.changed_image(changes)
-                self._check_masks(stored, checked)
+                check_masks(stored, checked, partial(self._annotations_where, "image_id", stored.record_id))
                 if "file_name" in checked and checked["file_name"] != stored.record.get("file_name"):
                     self._check_file_name(checked["file_name"], stored.record_id)
             case "categories":
-                checked = rules.changed_category(changes)
+                checked = rules.changed_category(stored.record, changes)
+                annotations = partial(self._annotations_where, "category_id", stored.record_id)
+                check_keypoints(stored, {**stored.record, **checked}, annotations)
                 if "name" in checked:
                     self._check_name(checked["name"], stored.record_id)
         return self._merge(section, stored, checked) if checked else stored.record
-
-    def _check_masks(self, image: Stored, changes: Mapping[str, Any]) -> None:
-        """A mask (RLE) has the size of its image; of another one no program could read it. Raises `Conflict`."""
-        if all(changes.get(side, image.record.get(side)) == image.record.get(side) for side in ("width", "height")):
-            return
-        annotations = self._annotations_where("image_id", image.record_id)
-        if masks := sum(isinstance(each.record.get("segmentation"), dict) for each in annotations):
-            raise Conflict(
-                f"{masks} annotation(s) of image {image.record_id} are masks (RLE) of its size, so it can't get "
-                "another width or height; replace them by polygons or delete them first",
-                {"annotation_count": masks},
-            )
 
     def _delete(self, stored: Stored, section: SectionName, reassign_to: int | None) -> Deleted:
         count = 0
@@ -125,7 +117,7 @@ class Transaction:
             case "images":
                 count = self._delete_annotations_of(stored.record_id)
             case "categories":
-                self._leave_category(stored.record_id, reassign_to)
+                self._leave_category(stored, reassign_to)
         self._remove(section, stored)
         return Deleted(count)
 
@@ -137,8 +129,9 @@ class Transaction:
             self._remove("annotations", annotation)
         return len(annotations)
 
-    def _leave_category(self, category_id: int, reassign_to: int | None) -> None:
+    def _leave_category(self, category: Stored, reassign_to: int | None) -> None:
         """See to it that no annotation uses the category. Raises `Conflict` where one does, and has nowhere to go."""
+        category_id = category.record_id
         self._refuse_panoptic("this dataset's annotations are panoptic, read-only, and may use the category")
         if reassign_to is None:
             if count := self._count_annotations_in(category_id):
@@ -151,7 +144,9 @@ class Transaction:
             raise InvalidRecord({"reassign_to": ["is the category that is to be deleted"]})
         if not self.has("categories", reassign_to):
             raise InvalidRecord({"reassign_to": [f"there is no category with id {reassign_to}"]})
-        for annotation in self._annotations_where("category_id", category_id):
+        annotations = self._annotations_where("category_id", category_id)
+        check_keypoints(category, self.get("categories", reassign_to) or {}, lambda: annotations)
+        for annotation in annotations:
             self.has("annotations", annotation.record_id)  # raises where the id is ambiguous
             self._merge("annotations", annotation, {"category_id": reassign_to})
 
