@@ -808,7 +808,7 @@ ODD_KEYPOINTS: dict[str, tuple[Fields, str]] = {
     "from 0": ({"keypoints": ["head", "hand"], "skeleton": [[0, 1]]}, "skeleton"),
     "beyond the last": ({"keypoints": ["head", "hand"], "skeleton": [[1, 3]]}, "skeleton"),
     "three ends": ({"keypoints": ["head", "hand"], "skeleton": [[1, 2, 2]]}, "skeleton"),
-    "a fraction": ({"keypoints": ["head", "hand"], "skeleton": [[1.0, 2]]}, "skeleton"),
+    "a fraction": ({"keypoints": ["head", "hand"], "skeleton": [[1.5, 2]]}, "skeleton"),
     "true": ({"keypoints": ["head", "hand"], "skeleton": [[True, 2]]}, "skeleton"),
     "no keypoints": ({"keypoints": None, "skeleton": [[1, 2]]}, "skeleton"),
 }
@@ -819,6 +819,11 @@ def test_odd_keypoints_of_a_category_are_refused(manager: DatasetManager, case: 
     fields, field = ODD_KEYPOINTS[case]
     assert list(refused(manager, lambda: manager.add_category({"name": "x", **fields}))) == [field]
     assert list(refused(manager, lambda: manager.update_category(5, fields))) == [field]
+
+
+def test_keypoints_of_a_skeleton_are_stored_as_integers(manager: DatasetManager) -> None:
+    hand = manager.add_category({"name": "hand", "keypoints": ["wrist", "thumb"], "skeleton": [[1.0, 2]]})
+    assert b'"skeleton": [[1, 2]]' in hand.text
 
 
 def test_odd_keypoints_that_a_file_has_are_no_hindrance(open_dataset: OpenDataset, small: Fields) -> None:

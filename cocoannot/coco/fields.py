@@ -119,7 +119,7 @@ def _keypoint_names() -> Field:
 def _skeleton() -> Field:
     def problem(value: object) -> str | None:
         pairs: list[Any] = value if isinstance(value, list) else [None]
-        if all(isinstance(pair, list) and len(pair) == 2 and {type(end) for end in pair} == {int} for pair in pairs):
+        if all(isinstance(pair, list) and len(pair) == 2 and all(map(is_integer, pair)) for pair in pairs):
             return None if all(end >= 1 for pair in pairs for end in pair) else "counts keypoints from 1, not from 0"
         return "must be a list of pairs of keypoints, [[1, 2], ...], counted from 1"
 

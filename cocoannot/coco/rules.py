@@ -53,7 +53,8 @@ def new_category(fields: Mapping[str, Any]) -> Fields:
     check_field(errors, "supercategory", fields.get("supercategory"), SUPERCATEGORY)
     check_keypoints(errors, fields)
     refuse(errors)
-    return {"supercategory": "none", **{key: value for key, value in fields.items() if value is not None}}
+    given = {key: value for key, value in fields.items() if value is not None}
+    return {"supercategory": "none", **_with_whole_bones(given)}
 
 
 def changed_category(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Fields:
@@ -66,7 +67,7 @@ def changed_category(record: Mapping[str, Any], changes: Mapping[str, Any]) -> F
     if not KEYPOINTS.keys().isdisjoint(changes):
         check_keypoints(errors, {**record, **changes})
     refuse(errors)
-    return dict(changes)
+    return _with_whole_bones(dict(changes))
 
 
 def count_of_keypoints(category: Mapping[str, Any]) -> int | None:
@@ -127,4 +128,11 @@ def _with_whole_sides(fields: Fields) -> Fields:
     for side in ("width", "height"):
         if type(fields.get(side)) is float:
             fields[side] = int(fields[side])
+    return fields
+
+
+def _with_whole_bones(fields: Fields) -> Fields:
+    """`fields` with `7.0` in a skeleton as the integer that it is: programs take it for an index."""
+    if fields.get("skeleton"):
+        fields["skeleton"] = [[int(end) for end in pair] for pair in fields["skeleton"]]
     return fields
