@@ -276,6 +276,13 @@ def test_patch_of_box_or_area_beside_a_segmentation_is_a_422(api: Server, change
     assert api.patch(f"{URL}/1", changes).json["errors"]["json"].keys() == changes.keys()
 
 
+@pytest.mark.parametrize("field", ["area", "bbox"])
+def test_null_for_box_or_area_is_refused_for_the_same_reason_everywhere(api: Server, field: str) -> None:
+    drawn, boxed = (api.patch(f"{URL}/{number}", {field: None}).json for number in (1, 2))
+    assert drawn == boxed
+    assert "can't be removed" in drawn["message"]
+
+
 def test_patch_of_a_box_alone_computes_the_area(api: Server) -> None:
     record = api.patch(f"{URL}/2", {"bbox": [1, 2, 5, 6]}).json
     assert (record["area"], record["bbox"]) == (30, [1, 2, 5, 6])

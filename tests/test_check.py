@@ -347,7 +347,11 @@ def test_utf_16_is_read(small: dict[str, Any]) -> None:
 UNREADABLE = {
     "empty": (b" \n", "empty_file", ""),
     "cut off": (b'{"images": [{"id": 1}', "not_json", "truncated"),
-    "comma": (b'{"x": NaN, "images": [1,]}', "not_json", "(byte 24)"),
+    "comma": (
+        b'{"x": NaN, "images": [1,]}',
+        "not_json",
+        "not JSON: trailing comma in array (byte 24), line 1, column 25: `{",
+    ),
     "NaN after digits": (b'{"images": [24NaN]}', "not_json", "line 1, column "),
     "words": (b"hello", "not_json", "(byte 0)"),
     "two values": (b"{} {}", "not_json", "trailing characters"),
@@ -414,6 +418,27 @@ def test_no_picture_at_all_in_the_folder_of_the_settings_is_a_problem(tmp_path: 
     result = run(path, "--json", COCOANNOT_IMAGES=str(tmp_path / "elsewhere"))
     [problem] = json.loads(result.stdout)["problems"]
     assert (problem["kind"], problem["count"], problem["ids"]) == ("missing_picture", 3, [1, 2, 4])
+
+
+def test_folder_of_the_settings_that_is_none_is_named(tmp_path: Path, small: dict[str, Any]) -> None:
+    path = tmp_path / "dataset.json"
+    path.write_text(json.dumps(small))
+    for images in (tmp_path / "nowhere", path):
+        result = run(path, COCOANNOT_IMAGES=str(images))
+        assert (result.exit_code, result.output) == (2, f"Error: COCOANNOT_IMAGES='{images}' is not a folder\n")
+
+
+def test_records_that_share_an_id_are_named_by_it_once(pictured: Path, small: dict[str, Any]) -> None:
+    small["images"] = [{"id": 3, "file_name": f"{i}.jpg", "width": 5, "height": 5} for i in range(3)]
+    small["images"].append({"id": 9, "file_name": "two.jpg", "width": 320, "height": 240})
+    pictured.write_text(json.dumps(small))
+    assert "missing_picture: 3 images whose picture is not there: 3, ...\n" in run(pictured).stdout
+
+
+def test_one_of_each_is_counted_in_the_singular(tmp_path: Path) -> None:
+    path = tmp_path / "dataset.json"
+    path.write_text(json.dumps(FLAVOURS["stuff"]))
+    assert f"{path}: 1 image, 1 annotation, 1 category; nothing is wrong\n" in run(path).stdout
 
 
 def test_json_has_everything(tmp_path: Path, small: dict[str, Any]) -> None:

@@ -58,7 +58,7 @@ def test_levels_are_in_the_answer(path: Path, small: dict[str, Any]) -> None:
         ("no_iscrowd", "note", ["datumaro", "pycocotools"]),
         ("stale_area", "note", []),
     ]
-    assert run(path).stdout.splitlines()[0].endswith("; 1 kind of problem, 1 of notes")
+    assert run(path).stdout.splitlines()[0].endswith("; 1 kind of problem, 1 kind of notes")
     assert "  error no_iscrowd: 1 annotation without iscrowd: 1\n" in run(path).stdout
 
 

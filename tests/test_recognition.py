@@ -39,7 +39,7 @@ OTHERS: dict[str, tuple[str | bytes, str]] = {
     "Label Studio": ('[{"id": 5, "data": {"image": "x"}, "annotations": []}]', "tasks of Label Studio"),
     "results": (
         '[{"image_id": 3, "category_id": 8, "bbox": [1, 2, 3, 4], "score": 0.25}]',
-        "a results file: predictions, which belong to a dataset",
+        "not a COCO file: expected `object`, got `array`; a results file: predictions, which belong to a dataset",
     ),
     "results of masks": ('[{"image_id": 3, "category_id": 8, "segmentation": {}, "score": 0.25}]', "a results file"),
     "annotations alone": ('[{"id": 1, "image_id": 3, "category_id": 8, "bbox": [1, 2, 3, 4]}]', "annotations alone"),

@@ -165,8 +165,8 @@ class Section:
                     findings.unrepairable(kind, self.name, self.left[kind])
 
     def examples(self, positions: Iterable[int]) -> list[Example]:
-        """How the first few are called in a message."""
-        return self.named(islice(positions, EXAMPLES))
+        """How the first few are called in a message, those that share an id once."""
+        return list(dict.fromkeys(self.named(islice(positions, 100 * EXAMPLES))))[:EXAMPLES]
 
     def named(self, positions: Iterable[int]) -> list[Example]:
         """The ids of records, or their places where they have none."""

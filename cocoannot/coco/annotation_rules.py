@@ -157,7 +157,7 @@ def _change_shape(
         result |= _drawn(errors, given["segmentation"], image_id, references)
     elif merged.get("segmentation"):
         for field in ("bbox", "area"):
-            if field in result:
+            if field in given:
                 errors[field] = ["is computed from the segmentation; change the segmentation instead"]
         if "image_id" in given and isinstance(merged["segmentation"], dict):
             _measured(errors, merged["segmentation"], image_id, references)

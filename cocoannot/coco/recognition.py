@@ -180,8 +180,12 @@ def _recognise_list(values: Sequence[msgspec.Raw]) -> str:
     fields = _fields_of(values[0])
     for needed, words in _LISTS:
         if needed <= fields:
-            return f"{words} ({len(values):,} records)"
-    return f"a list of {len(values):,} values, and a dataset is an object with images, annotations and categories"
+            return f"{words} ({_counted(values, 'record')})"
+    return f"a list of {_counted(values, 'value')}, and a dataset is an object with images, annotations and categories"
+
+
+def _counted(values: Sequence[object], noun: str) -> str:
+    return f"{len(values):,} {noun}{'' if len(values) == 1 else 's'}"
 
 
 def _fields_of(value: msgspec.Raw) -> set[str]:
