@@ -64,7 +64,7 @@ class ImageIndex:
 
     def __init__(self, document: Document) -> None:
         self._names = NameIndex(document, "images")
-        self._columns = Columns(sized=document.sections["images"].keys["sized"] != 0)
+        self._columns = Columns(sized=document.sections["images"].keys["sized"])
 
     @property
     def names(self) -> list[str]:
@@ -105,8 +105,8 @@ class AnnotationIndex:
         self._columns = Columns(
             image_id=keys["image_id"],
             category_id=keys["category_id"],
-            crowd=keys["iscrowd"] != 0,
-            area=keys["area"].astype(np.float32, copy=False),
+            crowd=keys["iscrowd"],
+            area=keys["area"],
         )
         self.by_image = SlotsByImage(self.image_ids)
         ids, counts = np.unique(self.category_ids, return_counts=True)
