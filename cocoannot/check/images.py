@@ -9,7 +9,7 @@ import msgspec
 
 from cocoannot.check.checked import Checked
 from cocoannot.check.findings import Findings
-from cocoannot.check.pictures import FindPictures, look_for_pictures
+from cocoannot.check.pictures import FindPictures, Search, look_for_pictures
 from cocoannot.check.record_repairs import Size, is_text, repair_image, size_of
 from cocoannot.check.scan import Id
 from cocoannot.check.sections import decode
@@ -55,7 +55,7 @@ def look_at_images(checked: Checked, findings: Findings, find_pictures: FindPict
         for i, name in addressed.items():
             if gallery.has(name):
                 images.changes[i]["file_name"] = name
-        look_for_pictures(checked, findings, gallery, kept | addressed, sizes, measure=measure)
+        look_for_pictures(Search(checked, findings, gallery, sizes, measure), kept | addressed)
     if addressed:
         findings.add("bad_file_name", "images", count=0).detail = f"{len(addressed):,} have a coco_url"
     unnamed = [i for i in images.problems["bad_file_name"] if not is_text(images.changes[i].get("file_name"))]
