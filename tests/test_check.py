@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import json
 import subprocess
@@ -15,6 +16,7 @@ from click.testing import Result
 from flask import Flask
 from PIL import Image
 from pycocotools import mask as masks
+from pycocotools.coco import COCO
 
 from cocoannot.check.dataset_check import check_dataset
 from cocoannot.check.findings import Findings, Problem
@@ -174,9 +176,27 @@ def test_captions_alone_are_found_beside_other_annotations(small: dict[str, Any]
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_layout_and_byte_order_mark_are_no_problem(small: dict[str, Any], indent: int | None) -> None:
+def test_layout_is_no_problem(small: dict[str, Any], indent: int | None) -> None:
     text = json.dumps(small, indent=indent).replace("\n", "\r\n")
-    assert numbers(text.encode("utf-8-sig")) == {}
+    assert numbers(text.encode()) == {}
+
+
+def test_byte_order_mark_is_found_since_pycocotools_refuses_it(tmp_path: Path, small: dict[str, Any]) -> None:
+    path, out = tmp_path / "dataset.json", tmp_path / "fixed.json"
+    path.write_bytes(json.dumps(small, indent=1).encode("utf-8-sig"))
+    with pytest.raises(json.JSONDecodeError):
+        COCO(str(path))
+    assert numbers(path.read_bytes()) == {"byte_order_mark": (1, [])}
+    assert run(path, "--fix", out).exit_code == 0
+    assert out.read_bytes() == path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    assert len(COCO(str(out)).imgs) == 3
+
+
+def test_byte_order_mark_goes_also_where_other_bytes_are_replaced(tmp_path: Path) -> None:
+    path, out = tmp_path / "dataset.json", tmp_path / "fixed.json"
+    path.write_bytes(codecs.BOM_UTF8 + '{"images": [], "info": "ä'.encode() + b'\xff"}')
+    run(path, "--fix", out)
+    assert json.loads(out.read_text()) == {"images": [], "info": "ä\ufffd"}
 
 
 def test_mask_in_compressed_form_is_right(small: dict[str, Any]) -> None:

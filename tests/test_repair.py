@@ -97,7 +97,7 @@ def first_of(dataset: dict[str, Any]) -> dict[str, Any]:
 
 def test_right_file_is_copied_byte_for_byte(path: Path, small: dict[str, Any]) -> None:
     small["info"]["more than one block"] = "x" * 3_000_000
-    path.write_bytes(json.dumps(small, indent=1).replace("\n", "\r\n").encode("utf-8-sig"))
+    path.write_bytes(json.dumps(small, indent=1).replace("\n", "\r\n").encode())
     result = run(path, "--fix", path.with_name("out.json"))
     assert (result.exit_code, path.with_name("out.json").read_bytes()) == (0, path.read_bytes())
     assert not Repaired(path.with_name("out.json")).originals_path.exists()

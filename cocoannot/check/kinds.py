@@ -33,6 +33,9 @@ KINDS = {
     "not_json": Kind("error", "that is not JSON", noun="file"),
     "not_a_dataset": Kind("error", "that is no dataset", noun="file"),
     "not_utf8": Kind("error", "not in UTF-8", "converted to UTF-8, U+FFFD for what is no character", "place"),
+    "byte_order_mark": Kind(
+        "error", "that begins with a byte order mark, which many programs refuse", "without it", noun="file"
+    ),
     "lone_surrogate": Kind(
         "warning",
         "where half of a surrogate pair stands alone",
