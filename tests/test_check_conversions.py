@@ -165,6 +165,9 @@ KEYPOINTS = {
     "triples": [[12, 11, 2], [40, 25, 1], [0, 0, 0]],
     "texts": ["12", "11", "2", "40", "25", "1", "0", "0", "0"],
     "JSON as text": "[12, 11, 2, 40, 25, 1, 0, 0, 0]",
+    "objects": [{"x": 12, "y": 11, "v": 2}, {"x": 40, "y": 25, "v": 1}, {"x": 0, "y": 0, "v": 0}],
+    "no numbers for one that is not labelled": [[12, 11, 2], [40, 25, 1], [None, None, 0]],
+    "NaN for one that is not labelled": [12, 11, 2, 40, 25, 1, float("nan"), float("nan"), 0],
 }
 
 
@@ -180,6 +183,15 @@ def test_keypoints_in_another_form_are_converted_and_kept(path: Path, form: str)
     dataset["annotations"][0]["keypoints"] = KEYPOINTS[form]
     copy, lost = fixed(path, dataset)
     assert (copy, lost) == (with_keypoints(), [])
+
+
+@pytest.mark.parametrize("keypoints", [[12, 11, 2], [[12, 11, 2], None, None], [12, None, 2, 40, 25, 1, 0, 0, 0]])
+def test_keypoints_that_can_not_be_read_leave_unlabelled_ones(path: Path, keypoints: Any) -> None:
+    dataset = with_keypoints()
+    dataset["annotations"][0]["keypoints"] = keypoints
+    copy, lost = fixed(path, dataset)
+    assert (copy["annotations"][0]["keypoints"], copy["annotations"][0]["num_keypoints"]) == ([0] * 9, 0)
+    assert [(field, was["keypoints"]) for _, field, was in lost] == [("keypoints", keypoints)]
 
 
 @pytest.mark.parametrize("keypoints", [[[12, 11], [40, 25], [0, 0]], [12, 11, 40, 25, 0, 0]])
@@ -399,10 +411,35 @@ def test_mask_of_an_image_whose_id_is_shared_is_not_measured_by_the_other(path: 
     assert copy["annotations"][1]["segmentation"] == {"size": [3, 4], "counts": "066"}
 
 
-def test_names_for_records_are_not_thrown_away(path: Path) -> None:
-    result = run(write(path, {**birds(), "categories": ["rook", "crow"]}), "--fix", path.with_name("fixed.json"))
-    assert (result.exit_code, "the 2 categories are texts" in result.stdout) == (1, True)
+def test_same_annotation_of_two_files_pasted_together_is_kept_twice(path: Path) -> None:
+    one, two = two_files()
+    two["annotations"] = one["annotations"]
+    copy_path = path.with_name("fixed.json")
+    pasted = {section: one[section] + two[section] for section in one}
+    assert run(write(path, pasted), "--fix", copy_path).exit_code == 1
+    first, second = json.loads(copy_path.read_text())["annotations"]
+    assert {**first, "id": 0} == {**second, "id": 0}
+    assert first["id"] != second["id"]
+
+
+@pytest.mark.parametrize("names", [["rook", "crow"], [["rook", 1], ["crow", 2]]])
+def test_names_for_records_are_not_thrown_away(path: Path, names: list[object]) -> None:
+    result = run(write(path, {**birds(), "categories": names}), "--fix", path.with_name("fixed.json"))
+    assert (result.exit_code, "the 2 categories are no records" in result.stdout) == (1, True)
     assert not path.with_name("fixed.json").exists()
+
+
+@pytest.mark.parametrize("section", ["images", "annotations", "categories"])
+def test_one_record_without_a_list_is_that_record(path: Path, section: str) -> None:
+    dataset = birds()
+    copy, lost = fixed(path, {**dataset, section: dataset[section][0]})
+    assert (copy, lost) == ({**dataset, section: dataset[section][:1]}, [])
+
+
+def test_what_is_left_of_a_section_is_counted_once(path: Path) -> None:
+    result = run(write(path, {**birds(), "annotations": "none"}), "--fix", path.with_name("fixed.json"))
+    assert result.exit_code == 1
+    assert "a list of records: annotations\n    not repaired\n" in result.stdout
 
 
 @pytest.mark.parametrize("value", [None, ""])

@@ -55,6 +55,10 @@ def look_at_annotations(checked: Checked, findings: Findings, progress: Callable
         for i in np.flatnonzero(~right).tolist():
             _look_closely(checked, first + i, references)
         progress(len(text))
+    # The same text in two files that were put together is about two pictures.
+    identity = checked.images.identity
+    several = sorted({each for i, each in identity.repeated.items() if i not in identity.copies})
+    annotations.unsure.update(np.flatnonzero(np.isin(checked.image_ids, several)).tolist())
     annotations.assign_ids(findings)
     annotations.replace_id_0()
     annotations.apply_ids(findings, np.zeros(0, np.int64))

@@ -42,9 +42,9 @@ def check_dataset(
     look_at_boxes(checked)
     for section in checked.sections.values():
         section.report(findings)
-        if section.are_texts():
+        if section.are_no_records():
             # What they stand for, and which id each has, is known to somebody.
-            findings.no_copy = f"the {len(section):,} {section.name} are texts, not records with ids"
+            findings.no_copy = f"the {len(section):,} {section.name} are no records with ids"
     if _are_labels(checked):
         findings.add("no_geometry", "annotations", count=0).is_convention = True
     return checked
