@@ -101,6 +101,10 @@ POLYGONS = {
     "exterior under points": {"points": {"exterior": [[10, 10], [50, 10], [50, 30], [10, 30]], "interior": []}},
     "objects": [{"x": 10, "y": 10}, {"x": 50, "y": 10}, {"x": 50, "y": 30}, {"x": 10, "y": 30}],
     "all_points": {"all_points_x": [10, 50, 50, 10], "all_points_y": [10, 10, 30, 30]},
+    "GeoJSON of several": {
+        "type": "MultiPolygon",
+        "coordinates": [[[[10, 10], [50, 10], [50, 30], [10, 30], [10, 10]]]],
+    },
     "GeoJSON": {"type": "Polygon", "coordinates": [[[10, 10], [50, 10], [50, 30], [10, 30], [10, 10]]]},
 }
 
@@ -426,6 +430,14 @@ def test_same_annotation_of_two_files_pasted_together_is_kept_twice(path: Path) 
 def test_names_for_records_are_not_thrown_away(path: Path, names: list[object]) -> None:
     result = run(write(path, {**birds(), "categories": names}), "--fix", path.with_name("fixed.json"))
     assert (result.exit_code, "the 2 categories are no records" in result.stdout) == (1, True)
+    assert not path.with_name("fixed.json").exists()
+
+
+def test_no_copy_is_written_that_lacks_all_annotations(path: Path) -> None:
+    dataset = birds(segmentation=[], bbox=[10, 10, 40, 20, 1, 1])
+    dataset["annotations"].append({**dataset["annotations"][0], "id": 9})
+    result = run(write(path, dataset), "--fix", path.with_name("fixed.json"))
+    assert (result.exit_code, "all 2 annotations would have to go" in result.stdout) == (1, True)
     assert not path.with_name("fixed.json").exists()
 
 

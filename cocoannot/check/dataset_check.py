@@ -45,6 +45,9 @@ def check_dataset(
         if section.are_no_records():
             # What they stand for, and which id each has, is known to somebody.
             findings.no_copy = f"the {len(section):,} {section.name} are no records with ids"
+        elif len(section.dropped) == len(section) > 1:
+            # It is rather this check that does not know their form.
+            findings.no_copy = f"all {len(section):,} {section.name} would have to go"
     if _are_labels(checked):
         findings.add("no_geometry", "annotations", count=0).is_convention = True
     return checked
