@@ -627,6 +627,38 @@ def test_absolute_path_inside_of_the_folder_is_found(path: Path) -> None:
     assert json.loads(path.with_name("fixed.json").read_text())["images"][0]["file_name"] == "rook.jpg"
 
 
+@pytest.mark.parametrize(
+    ("name", "picture"),
+    [("two%20rooks.jpg", "two rooks.jpg"), ("caf\u00e9.jpg", "cafe\u0301.jpg"), ("cafe\u0301.jpg", "caf\u00e9.jpg")],
+)
+def test_other_forms_of_a_name_become_that_of_the_picture(path: Path, name: str, picture: str) -> None:
+    path.with_name("images").mkdir()
+    Image.new("RGB", (64, 48)).save(path.parent / "images" / picture)
+    dataset = birds()
+    dataset["images"][0]["file_name"] = name
+    result = run(write(path, dataset), "--fix", path.with_name("fixed.json"))
+    assert (result.exit_code, "odd_file_name" in result.stdout) == (0, True)
+    assert json.loads(path.with_name("fixed.json").read_text())["images"][0]["file_name"] == picture
+
+
+def test_pictures_that_only_the_server_finds_are_missing(path: Path) -> None:
+    path.with_name("images").mkdir()
+    Image.new("RGB", (64, 48)).save(path.parent / "images" / "rook.jpg")
+    dataset = birds()
+    dataset["images"][0]["file_name"] = "C:\\data\\images\\rook.jpg"
+    result = run(write(path, dataset))
+    assert (result.exit_code, "is not there: 1 with backslashes" in result.stdout) == (1, True)
+
+
+def test_web_address_that_is_none_is_no_picture(path: Path) -> None:
+    Image.new("RGB", (64, 48)).save(path.with_name("rook.jpg"))
+    dataset = birds()
+    dataset["images"].append({**dataset["images"][0], "id": 9, "file_name": "http://[rook.jpg"})
+    dataset["images"].append({"id": 10, "width": 64, "height": 48, "coco_url": "http://[rook.jpg"})
+    result = run(write(path, dataset))
+    assert (result.exit_code, "1 with a web address for a file_name" in result.stdout) == (1, True)
+
+
 REASONS = {
     "ROOK.JPG": "with capital letters that differ ('ROOK.JPG' is there as 'rook.jpg')",
     "far/away/rook.jpg": "in another folder",

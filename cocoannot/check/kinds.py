@@ -79,7 +79,7 @@ KINDS = {
         "whose keypoints are no list of names, or whose skeleton is no list of pairs of them",
         tools=frozenset({"pycocotools", "datumaro"}),
     ),
-    "bad_file_name": Kind("error", "without a file_name", "that of the picture by its coco_url", tools=_NO_LVIS),
+    "bad_file_name": Kind("error", "without a file_name", "that of the picture by its address", tools=_NO_LVIS),
     "odd_file_name": Kind(
         "warning", "whose file_name is no path from the folder of pictures", "the path where the picture is"
     ),

@@ -83,7 +83,8 @@ def _path_of(gallery: Gallery, name: str) -> str | None:
         inside = os.path.relpath(name, gallery.place)
         if not inside.startswith("..") and gallery.has(inside):
             return inside
-    return None
+    others = (unquote(name), unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
+    return next((other for other in others if other != name and gallery.has(other)), None)
 
 
 def _compare_sizes(search: Search, found: Mapping[int, str]) -> None:
@@ -139,13 +140,22 @@ def _others(name: str) -> Iterator[tuple[str, str]]:
     for other in (plain.lower(), plain.upper()):
         if other != plain:
             yield "with capital letters that differ", other
-    base = os.path.basename(urlsplit(plain).path if "://" in plain else plain)
+    base = last_part(plain) if "://" in plain else os.path.basename(plain)
     if base and base != plain:
         yield "in another folder", base
     for suffix in (".jpg", ".jpeg", ".png", ".JPG", ".PNG"):
         yield "without its suffix", plain + suffix
         if (stem := os.path.splitext(plain)[0]) + suffix != plain:
             yield "with another suffix", stem + suffix
+
+
+def last_part(address: str) -> str:
+    """The name that a web address ends with, empty where it has none."""
+    try:
+        return urlsplit(address).path.rpartition("/")[2]
+    except ValueError:
+        # Such as http://[
+        return ""
 
 
 def _plain_reasons(name: str, record: Mapping[str, object]) -> Iterator[str]:

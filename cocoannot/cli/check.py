@@ -148,10 +148,12 @@ class _Gallery:
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         settings = runtime().settings
-        self.certain = settings.images is not None
         places = folders(settings, Path(os.path.realpath(path)))
         images = [{"file_name": name} for name in names[: PictureFolder.sample]]
-        self._pictures = choose(places, images, lambda: None) or places[0]
+        found = choose(places, images, lambda: None)
+        self._pictures = found or places[0]
+        # Where the server finds pictures only by another reading of their names, they are there too.
+        self.certain = settings.images is not None or found is not None
         self.place = self._pictures.place
 
     def has(self, file_name: str) -> bool:
