@@ -521,7 +521,7 @@ def test_numbers_that_are_not_finite_are_kept_as_they_were(path: Path) -> None:
 # Encodings
 
 
-ENCODINGS = {"cp1252": "straße_grün.jpg", "latin-1": "naïve café.jpg", "gbk": "测试图片.jpg", "utf-16": "straße.jpg"}
+ENCODINGS = {"cp1252": "straße_grün.jpg", "latin-1": "naïve café.jpg", "gbk": "测试图片 鹦鹉.jpg", "utf-16": "straße.jpg"}
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -538,6 +538,19 @@ def test_file_in_another_encoding_finds_its_pictures(path: Path, encoding: str) 
         [kept] = originals(path)["replaced"]
         start = content.index(b'{"id": 3')
         assert bytes.fromhex(kept["was_bytes"]) == content[start : content.index(b"}", start) + 1]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("shift_jis", "写真一.jpg"), ("shift_jis", "カラス.jpg"), ("cp1251", "Ворона.jpg"), ("cp1253", "κόρακας.jpg")],
+)
+def test_file_in_an_encoding_that_is_not_known_is_not_read_in_another(path: Path, encoding: str, name: str) -> None:
+    dataset = birds()
+    dataset["images"][0]["file_name"] = name
+    content = json.dumps(dataset, ensure_ascii=False).encode(encoding)
+    result = run(write(path, content), "--fix", path.with_name("fixed.json"))
+    assert "no encoding fits all of them" in result.stdout
+    assert name.encode(encoding) in bytes.fromhex(originals(path)["replaced"][0]["was_bytes"])
 
 
 def test_bytes_of_no_encoding_are_kept(path: Path) -> None:
