@@ -521,7 +521,12 @@ def test_numbers_that_are_not_finite_are_kept_as_they_were(path: Path) -> None:
 # Encodings
 
 
-ENCODINGS = {"cp1252": "straße_grün.jpg", "latin-1": "naïve café.jpg", "gbk": "测试图片 鹦鹉.jpg", "utf-16": "straße.jpg"}
+ENCODINGS = {
+    "cp1252": "straße_grün.jpg",
+    "latin-1": "naïve café.jpg",
+    "gbk": "测试图片 鹦鹉.jpg",
+    "utf-16": "straße.jpg",
+}
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

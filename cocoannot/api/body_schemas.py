@@ -129,7 +129,7 @@ class RestoredAnnotation(ma.Schema):
 
 
 Annotation = Record.from_dict(
-    {"id": _field(ID), "image_id": _field(ID), "category_id": _field(_OPTIONAL_ID), **_stored_geometry()},
+    {"id": _field(ID), "image_id": _field(_OPTIONAL_ID), "category_id": _field(_OPTIONAL_ID), **_stored_geometry()},
     name="Annotation",
 )
 ListedAnnotation = Annotation.from_dict({"_etag": fields.String()}, name="ListedAnnotation")
