@@ -499,6 +499,10 @@ def test_text_is_escaped_where_the_file_is_ascii_and_only_there(open_dataset: Op
     name = 'zoë "東京" 😀\x7f'
     for data, written in (
         (b'{"images": [{"id": 1, "file_name": "a"}]}', rb'"zo\u00eb \"\u6771\u4eac\" \ud83d\ude00' + b'\x7f"'),
+        (
+            b'\xef\xbb\xbf{"images": [{"id": 1, "file_name": "a"}]}',
+            rb'"zo\u00eb \"\u6771\u4eac\" \ud83d\ude00' + b'\x7f"',
+        ),
         ('{"images": [{"id": 1, "file_name": "ä"}]}'.encode(), '"zoë \\"東京\\" 😀\x7f"'.encode()),
     ):
         manager = open_dataset(data)

@@ -54,7 +54,7 @@ class Section(NamedTuple):
 class Document(NamedTuple):
     """A file's text and what stands where: `values` gives each top-level key its byte range, in file order.
 
-    `ascii` tells whether the text is ASCII alone.
+    `ascii` tells whether the text, but for a byte order mark, is ASCII alone.
     """
 
     buffer: bytes
@@ -150,7 +150,7 @@ def read_document(buffer: bytes, source: str) -> Document:
     Raises `DatasetError` where something can't be kept as it is: `NaN`, not UTF-8, a repeated top-level key, a section
     that is no list, a record that is no object, an id that is no integer; `NotADataset` for files of other kinds.
     """
-    is_ascii = buffer.isascii()
+    is_ascii = buffer.removeprefix(_BOM).isascii()
     if not is_ascii:
         _check_utf8(buffer, source)
     skip = _skipped(buffer)
