@@ -171,7 +171,8 @@ class _References:
             problem = findings.add("missing_image", "annotations", count=0)
             problem.detail = self._what_it_may_be(others, len(without))
             if len(without):
-                findings.no_copy = f"{len(without):,} annotations name no image, and would have to go"
+                name = "annotation names" if len(without) == 1 else "annotations name"
+                findings.no_copy = f"{len(without):,} {name} no image, and would have to go"
             return
         annotations.dropped |= dict.fromkeys(lost.tolist(), ("missing_image",))
         kept[lost] = False
