@@ -19,7 +19,6 @@ REFUSED = {
     "reassign_to: is the category that is to be deleted": "which id is in the path",
     "category_id: is required": "that only a caption may lack it (JSON Schema could, but code generators could not)",
     "segmentation: (is empty; give|an annotation needs|nothing would be left of).*": "that there must be some geometry",
-    "(bbox|segmentation): (is required for a caption too|a caption alone would be left).*": "what others have",
     "segmentation: has no (pixels|width or no height), .*": "what the numbers mean",
     r"skeleton: has a keypoint above \d+, the number of keypoints of the category": "how many keypoints there are",
     r"category_id: defines \d+ keypoints, and the annotation has others; give keypoints too": "the same",

@@ -236,23 +236,7 @@ def test_the_box_of_keypoints_alone_follows_them(manager: DatasetManager) -> Non
 def test_caption_needs_a_category_where_there_are_any(manager: DatasetManager) -> None:
     errors = refused(manager, lambda: manager.add_annotation({"image_id": 1, "caption": "a cat"}))
     assert errors == {"category_id": ["is required"]}
-    caption = {"image_id": 1, "category_id": 1, "caption": "a cat", "bbox": [1, 1, 2, 2]}
-    assert manager.add_annotation(caption)["caption"] == "a cat"
-
-
-def test_caption_alone_is_refused_where_others_have_areas(open_dataset: OpenDataset, small: Fields) -> None:
-    caption = {"image_id": 1, "category_id": 1, "caption": "a cat"}
-    manager = open_dataset({**small, "annotations": [{"id": 1, **caption}]})
-    assert manager.add_annotation(caption)["id"] == 2
-    manager.add_annotation({**BOX, "id": 7})
-    errors = refused(manager, lambda: manager.add_annotation(caption))
-    assert list(errors) == ["bbox"]
-    assert "keep captions in a dataset of their own" in errors["bbox"][0]
-    manager.delete_annotation(7)
-    assert manager.add_annotation(caption)["id"] == 8
-    batch = [Add("annotations", BOX), Add("annotations", caption)]
-    with pytest.raises(BadOperation):
-        manager.store.commit(batch)
+    assert manager.add_annotation({"image_id": 1, "category_id": 1, "caption": "a cat"})["caption"] == "a cat"
 
 
 def test_caption_alone_is_changed_wherever_it_is(open_dataset: OpenDataset, small: Fields) -> None:
@@ -261,14 +245,6 @@ def test_caption_alone_is_changed_wherever_it_is(open_dataset: OpenDataset, smal
     changed = manager.update_annotation(8, {"caption": "a black cat"})
     assert changed is not None
     assert changed["caption"] == "a black cat"
-
-
-def test_geometry_of_a_caption_stays_where_others_have_areas(open_dataset: OpenDataset, small: Fields) -> None:
-    pose = {"id": 8, "image_id": 1, "category_id": 5, "caption": "a man", "keypoints": [1, 1, 2, 2, 2, 2]}
-    manager = open_dataset({**small, "annotations": [*small["annotations"], pose]})
-    assert list(refused(manager, lambda: manager.update_annotation(8, {"keypoints": None}))) == ["segmentation"]
-    manager = open_dataset({**small, "annotations": [pose]})
-    assert "keypoints" not in (manager.update_annotation(8, {"keypoints": None}) or pose)
 
 
 @pytest.mark.parametrize("categories", ["[]", "[ ]"])

@@ -25,10 +25,6 @@ DERIVED = frozenset({"_annotation_count", "_annotations", "_etag"})
 """Fields that an answer may have beside those of the record."""
 
 _NEEDED = ("area", "bbox", "iscrowd", "segmentation")
-_WHY_GEOMETRY = (
-    "other annotations have an area and a box, and programs that evaluate them need both of each annotation; give a "
-    "bbox or a segmentation, or keep captions in a dataset of their own"
-)
 _SECTIONS: dict[str, SectionName] = {"image_id": "images", "category_id": "categories"}
 
 
@@ -46,11 +42,6 @@ class References(Protocol):
     @property
     def has_categories(self) -> bool:
         """Whether the dataset has any category: readers then want each annotation to have one."""
-        ...
-
-    @property
-    def has_areas(self) -> bool:
-        """Whether any annotation has an area: an evaluation of these then wants one, and a box, of each."""
         ...
 
 
@@ -74,8 +65,6 @@ def new_annotation(fields: Mapping[str, Any], references: References) -> Fields:
         measured = _boxed_keypoints(given["keypoints"])
     elif "caption" in given:
         check_field(errors, "area", given.get("area"), AREA)
-        if not errors and _needs_geometry(references):
-            errors["bbox"] = [f"is required for a caption too: {_WHY_GEOMETRY}"]
     elif "segmentation" in given:
         errors["segmentation"] = ["is empty; give a polygon or an RLE, or a bbox"]
     else:
@@ -132,12 +121,9 @@ def changed_annotation(record: Record, changes: Mapping[str, Any], references: R
         record, defined := _defined_keypoints(category_id, references)
     ):
         errors["category_id"] = [f"defines {defined} keypoints, and the annotation has others; give keypoints too"]
-    removed = any(field in changes for field in _SHAPES) or ("caption" in changes and "caption" not in given)
-    if removed and not errors and not any(merged.get(field) for field in _SHAPES):
-        if "caption" not in merged:
-            errors["segmentation"] = ["nothing would be left of the geometry; delete the annotation instead"]
-        elif _needs_geometry(references):
-            errors["segmentation"] = [f"a caption alone would be left, and {_WHY_GEOMETRY}"]
+    removed = any(field in changes for field in (*_SHAPES, "caption"))
+    if removed and not errors and not any(merged.get(field) for field in _SHAPES) and "caption" not in merged:
+        errors["segmentation"] = ["nothing would be left of the geometry; delete the annotation instead"]
     refuse(errors)
     return _with_integers(result)
 
@@ -220,11 +206,6 @@ def _category(errors: Errors, fields: Mapping[str, Any], references: References)
     """The category's id: every annotation has one, but for captions of a dataset without any category."""
     required = "caption" not in fields or references.has_categories
     return _reference(errors, fields, "category_id", references, required=required)
-
-
-def _needs_geometry(references: References) -> bool:
-    """Whether a caption alone would stop an evaluation of the other annotations, which goes by category."""
-    return references.has_categories and references.has_areas
 
 
 def _counted(errors: Errors, keypoints: object, category_id: int | None, references: References) -> Fields:

@@ -376,11 +376,6 @@ class Lookup(Protocol):
         """Whether there is any category."""
         ...
 
-    @property
-    def has_areas(self) -> bool:
-        """Whether any annotation has an area."""
-        ...
-
     def next_place(self, section: SectionName) -> Place:
         """What a record that is added now gets; the id may be beyond the largest there is."""
         ...

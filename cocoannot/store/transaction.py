@@ -58,15 +58,6 @@ class Transaction:
         """Whether there is any category, of those that were there or that this change adds."""
         return self._lookup.has_categories or "categories" in self._places
 
-    @property
-    def has_areas(self) -> bool:
-        """Whether any annotation has an area, of those that were there or that this change adds or changes."""
-        return self._lookup.has_areas or any(
-            stored is not None and stored.record.get("area") is not None
-            for (section, _), stored in self._touched.items()
-            if section == "annotations"
-        )
-
     def _perform(self, operation: Operation) -> Record | Deleted:
         match operation:
             case Add(section, fields):

@@ -53,10 +53,6 @@ class Tables:
     def has_categories(self) -> bool:
         return self.categories.live > 0
 
-    @property
-    def has_areas(self) -> bool:
-        return bool((~np.isnan(self.annotation_index.areas) & self.annotations.alive).any())
-
     def style(self, section: SectionName) -> Style:
         return self.by_section[section].style
 
