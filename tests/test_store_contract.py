@@ -238,6 +238,8 @@ def test_sections_may_be_mixed_in_one_change(store: EveryStore) -> None:
         (Update("annotations", 1, {"bbox": "x"}, None), InvalidRecord),
         (Update("annotations", 1, {"score": 1}, frozenset(["other"])), VersionMismatch),
         (Add("categories", {"name": "cat"}), Conflict),
+        (Add("images", {"file_name": "two.jpg", "width": 9, "height": 9}), Conflict),
+        (Update("categories", 5, {"skeleton": [[0, 1]]}), InvalidRecord),
     ],
 )
 def test_one_operation_that_can_not_be_done_undoes_all(

@@ -46,8 +46,9 @@ def list_annotations(query: dict[str, Any], pagination_parameters: PaginationPar
 def add_annotation(annotation: dict[str, Any]) -> Response:
     """Add an annotation
 
-    `area` and `bbox` are computed from the segmentation; a `bbox` alone gives `area` and an empty segmentation.
-    The server gives the `id`, unless the body brings one that is free.
+    `area` and `bbox` are computed from the segmentation; a `bbox` alone gives `area` and an empty segmentation, and
+    `keypoints` alone give both, from the labelled points. The server gives the `id`, unless the body brings one that
+    is free.
     """
     committed = change(Add("annotations", annotation))
     return created_response(committed, "annotations", "annotation")

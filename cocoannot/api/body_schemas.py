@@ -22,6 +22,8 @@ from cocoannot.coco.fields import (
     FLAG,
     ID,
     IMAGE,
+    KEYPOINTS,
+    NEW_ANNOTATION_ID,
     NEW_ID,
     SUPERCATEGORY,
     Field,
@@ -95,7 +97,12 @@ def _geometry(*, removable: bool = True) -> dict[str, fields.Raw]:
 _OPTIONAL_ID = ID._replace(nullable=True)
 
 NewAnnotation = RequestRecord.from_dict(
-    {"id": _field(NEW_ID), "image_id": _field(ID, required=True), "category_id": _field(_OPTIONAL_ID), **_geometry()},
+    {
+        "id": _field(NEW_ANNOTATION_ID),
+        "image_id": _field(ID, required=True),
+        "category_id": _field(_OPTIONAL_ID),
+        **_geometry(),
+    },
     name="NewAnnotation",
 )
 AnnotationChanges = RequestRecord.from_dict(
@@ -123,7 +130,7 @@ class RestoredAnnotation(ma.Schema):
 
 
 Annotation = Record.from_dict(
-    {"id": _field(ID), "image_id": _field(ID), "category_id": _field(_OPTIONAL_ID), **_stored_geometry()},
+    {"id": _field(ID), "image_id": _field(_OPTIONAL_ID), "category_id": _field(_OPTIONAL_ID), **_stored_geometry()},
     name="Annotation",
 )
 ListedAnnotation = Annotation.from_dict({"_etag": fields.String()}, name="ListedAnnotation")
@@ -147,11 +154,17 @@ ListedImage = Image.from_dict(
     name="ListedImage",
 )
 NewCategory = RequestRecord.from_dict(
-    {"id": _field(NEW_ID), **_record_fields(CATEGORY, required=True), "supercategory": _field(SUPERCATEGORY)},
+    {
+        "id": _field(NEW_ID),
+        **_record_fields(CATEGORY, required=True),
+        "supercategory": _field(SUPERCATEGORY),
+        **_record_fields(KEYPOINTS),
+    },
     name="NewCategory",
 )
 CategoryChanges = RequestRecord.from_dict(
-    {**_record_fields(CATEGORY), "supercategory": _field(SUPERCATEGORY)}, name="CategoryChanges"
+    {**_record_fields(CATEGORY), "supercategory": _field(SUPERCATEGORY), **_record_fields(KEYPOINTS)},
+    name="CategoryChanges",
 )
 Category = Record.from_dict(
     {"id": _field(ID, required=True), "name": fields.String(), "supercategory": fields.String(allow_none=True)},

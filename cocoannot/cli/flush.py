@@ -72,5 +72,5 @@ def _save_journal(maintenance: Maintenance, name: str) -> tuple[dict[str, Any], 
 def _resolve_conflict(maintenance: Maintenance, choice: str) -> tuple[dict[str, Any], str]:
     with maintenance.owned():
         kept = maintenance.resolve_conflict(choice, timestamp())
-    text = f"Settled: {choice}; kept beside it: {', '.join(kept) or 'nothing, there was nothing else'}"
+    text = f"Conflict resolved by {choice}; kept beside it: {', '.join(kept) or 'nothing, there was nothing else'}"
     return {"settled": choice, "kept": kept}, text

@@ -87,7 +87,7 @@ class DatasetFile:
     @property
     def text_name(self) -> str:
         """What a file is called that holds the text as it is, whether this one is gzip or not."""
-        return self.path.name.removesuffix(".gz") if self._is_packed else self.path.name
+        return self.path.stem if self._is_packed else self.path.name
 
     @property
     def size(self) -> int:

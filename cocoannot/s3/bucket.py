@@ -93,7 +93,7 @@ class Bucket:
                     Key=key,
                     Body=body,
                     Metadata=dict(metadata),
-                    ContentType="application/gzip" if key.endswith(".gz") else "application/json",
+                    ContentType="application/gzip" if key.lower().endswith(".gz") else "application/json",
                     **condition,
                 )
             except ClientError as exc:

@@ -446,6 +446,10 @@ class Lookup(Protocol):
         """The ids of the categories with this name."""
         ...
 
+    def images_named(self, file_name: str) -> list[int]:
+        """The ids of the images with this `file_name`; many images may be asked for in a row."""
+        ...
+
     def count_annotations(self, *, image_id: int | None = None, category_id: int | None = None) -> int:
         """How many annotations an image or a category has."""
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,16 +27,25 @@ class NameIndex:
 
     def __init__(self, document: Document, section: SectionName) -> None:
         self.names = list(document.sections[section].names)
+        # How many records have each name: made when it is first asked for, which a dataset that is only read never is.
+        self._counts: Counter[str] | None = None
+
+    def slots_named(self, name: str) -> list[int]:
+        """The slots of the records with this name; that there are none is known at once."""
+        if self._counts is None:
+            self._counts = Counter(self.names)
+        return [slot for slot, each in enumerate(self.names) if each == name] if name and self._counts[name] else []
 
     def added(self, keys: Keys) -> None:
         """See `cocoannot.store.memory.table.SectionIndex`, here and below."""
-        self.names.append(_name(keys))
+        self.names.append("")
+        self._rename(len(self.names) - 1, _name(keys))
 
     def replaced(self, slot: int, keys: Keys) -> None:
-        self.names[slot] = _name(keys)
+        self._rename(slot, _name(keys))
 
     def removed(self, slot: int) -> None:
-        pass
+        self._rename(slot, "")
 
     def revived(self, slot: int, keys: Keys) -> None:
         self.replaced(slot, keys)
@@ -42,18 +53,29 @@ class NameIndex:
     def renumbered(self, slots: Ints) -> None:
         self.names = [self.names[slot] if slot >= 0 else "" for slot in slots.tolist()]
 
+    def _rename(self, slot: int, name: str) -> None:
+        if self._counts is not None:
+            self._counts[name] += 1
+            self._counts[self.names[slot]] -= 1
+            if not self._counts[self.names[slot]]:
+                del self._counts[self.names[slot]]
+        self.names[slot] = name
+
 
 class ImageIndex:
     """Images by file name, and which of them have a size."""
 
     def __init__(self, document: Document) -> None:
         self._names = NameIndex(document, "images")
-        self._columns = Columns(sized=document.sections["images"].keys["sized"] != 0)
+        self._columns = Columns(sized=document.sections["images"].keys["sized"])
 
     @property
     def names(self) -> list[str]:
         """By slot, `""` where a record has none."""
         return self._names.names
+
+    def slots_named(self, file_name: str) -> list[int]:
+        return self._names.slots_named(file_name)
 
     @property
     def sized(self) -> npt.NDArray[np.bool_]:
@@ -71,7 +93,7 @@ class ImageIndex:
         self._columns.cells["sized"][slot] = has_size(keys)
 
     def removed(self, slot: int) -> None:
-        pass
+        self._names.removed(slot)
 
     def revived(self, slot: int, keys: Keys) -> None:
         self.replaced(slot, keys)
@@ -89,8 +111,8 @@ class AnnotationIndex:
         self._columns = Columns(
             image_id=keys["image_id"],
             category_id=keys["category_id"],
-            crowd=keys["iscrowd"] != 0,
-            area=keys["area"].astype(np.float32, copy=False),
+            crowd=keys["iscrowd"],
+            area=keys["area"],
         )
         self.by_image = SlotsByImage(self.image_ids)
         ids, counts = np.unique(self.category_ids, return_counts=True)

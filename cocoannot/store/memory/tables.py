@@ -84,8 +84,10 @@ class Tables:
         return self.by_section[section].position_between(before, after, record_id, share)
 
     def categories_named(self, name: str) -> list[int]:
-        names = self.category_index.names
-        return [self.categories.record_id(slot) for slot in self.categories.slots().tolist() if names[slot] == name]
+        return [self.categories.record_id(slot) for slot in self.category_index.slots_named(name)]
+
+    def images_named(self, file_name: str) -> list[int]:
+        return [self.images.record_id(slot) for slot in self.image_index.slots_named(file_name)]
 
     def count_annotations(self, *, image_id: int | None = None, category_id: int | None = None) -> int:
         if image_id is not None:
