@@ -52,7 +52,11 @@ class _Check:
     def __init__(self, edits: list[Edit], later: list[Change], lookup: Lookup) -> None:
         self._edits = edits
         self._lookup = lookup
-        self._touched = {(edit.section, edit.record_id) for change in later for edit in change.edits}
+        # What later changes touched, with the text that it had right after the change.
+        self._touched: dict[tuple[SectionName, int], bytes | None] = {}
+        for other in later:
+            for edit in other.edits:
+                self._touched.setdefault((edit.section, edit.record_id), edit.before)
         self._after: dict[tuple[SectionName, int], bytes | None] = {}
         for edit in edits:
             # A record that is moved is deleted first, and then added.
@@ -86,7 +90,8 @@ class _Check:
         assert isinstance(keys, AnnotationKeys)
         for section, field in _REFERENCES:
             record_id: int = getattr(keys, field)
-            if record_id != NONE and (section, record_id) in self._touched and not self._will_be(section, record_id):
+            was_there = self._touched.get((section, record_id)) is not None
+            if record_id != NONE and was_there and not self._will_be(section, record_id):
                 return False
         return ("images", keys.image_id) not in self._touched or self._mask_fits(text, keys.image_id)
 
