@@ -199,6 +199,8 @@ export interface Conflict {
   mine: Annotation | null;
   theirs: Annotation | null;
   before: Annotation;
+  /** How many annotations the choice is for: a change of many asks once. */
+  count: number;
   resolve(choice: "mine" | "theirs"): void;
 }
 
@@ -254,10 +256,10 @@ export interface ToolContext {
   preferences: Preferences;
 }
 
+/** The key that chooses it stands in its listing: `key` here takes keys while it is in use. */
 export interface Tool {
   name: string;
   title: string;
-  key: string;
   icon: string;
   /** One line for the editor. */
   hint(): string;

@@ -1,0 +1,91 @@
+// The one list of images that gallery and editor go through: which is before and after the open one, and where it is. The server
+// knows; here is only the answer for the open image.
+
+import {Offline, get, onRevision} from "../net/api.js";
+import {Emitter} from "./emitter.js";
+
+/** @import {Neighbours} from "../types.js" */
+
+/** After the dataset has changed, before the list is asked again. */
+const SOON = 500;
+
+/** @extends {Emitter<{change: Neighbours | null}>} `change`: of the open image. */
+export class ImageList extends Emitter {
+  query = new URLSearchParams();
+  /** @type {number | null} */
+  id = null;
+  /** @type {Neighbours | null} Of the open image; `null` until they are known. */
+  current = null;
+  /** Of the dataset, at the newest answer, and when `current` was asked for. */
+  #revision = -1;
+  #asked = -1;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  constructor() {
+    super();
+    onRevision((revision) => {
+      if (revision === this.#revision) return;
+      this.#revision = revision;
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.id !== null && this.#asked !== this.#revision && void this.#lookQuietly(), SOON);
+    });
+  }
+
+  /**
+   * An image is open, which was found by `query`; `null`: none is.
+   * @param {number | null} id
+   * @param {URLSearchParams} query
+   */
+  open(id, query) {
+    const isSame = id === this.id && query.toString() === this.query.toString();
+    [this.id, this.query] = [id, query];
+    if (isSame && this.current) return;
+    this.current = null;
+    this.emit("change", null);
+    if (id !== null) void this.#lookQuietly();
+  }
+
+  /**
+   * Those of any image; throws what `get` throws.
+   * @param {number} id
+   * @returns {Promise<Neighbours>}
+   */
+  async neighbours(id) {
+    const query = new URLSearchParams(this.query);
+    for (const name of ["page", "page_size", "with"]) query.delete(name);
+    const text = query.toString();
+    return (await get(`api/images/${id}/neighbours${text && "?"}${text}`)).body;
+  }
+
+  /**
+   * The id of the image `step` (1 or -1) away from the open one; `null` at an end. Where the server is away, by what was known.
+   * Throws what `get` throws.
+   * @param {number} step
+   * @returns {Promise<number | null>}
+   */
+  async go(step) {
+    if (this.id === null) return null;
+    try {
+      if (!this.current || this.#asked !== this.#revision) await this.#look();
+    } catch (error) {
+      if (!this.current || !(error instanceof Offline)) throw error;
+    }
+    return (step > 0 ? this.current?.next : this.current?.previous) ?? null;
+  }
+
+  async #look() {
+    const {id, query} = this;
+    if (id === null) return;
+    const asked = this.#revision;
+    const found = await this.neighbours(id);
+    if (id !== this.id || query !== this.query) return;
+    [this.current, this.#asked] = [found, asked];
+    this.emit("change", found);
+  }
+
+  async #lookQuietly() {
+    // The bar shows no position until the server answers; who goes on is told.
+    await this.#look().catch(() => {});
+  }
+}
