@@ -1,0 +1,167 @@
+// The picture: found, decoded and drawn, never stretched. Its frame is what the image's record says; a picture of another
+// size lies at the frame's left top. Shapes are not known here.
+//
+// Pictures are shown as browsers do, turned as their EXIF data says; but where only the pixels as they are stored have the
+// record's width and height, the shapes were made on these, and these are shown.
+
+import {Feature, Polygon, Style, VectorLayer, VectorSource} from "../vendor/openlayers.js";
+
+/** @import {ImageRecord, Preferences} from "../types.js" */
+/** @import {Frame} from "../shapes/types.js" */
+
+/** @typedef {HTMLImageElement | ImageBitmap} Drawable */
+/** @typedef {{ok: boolean, width: number, height: number, turned: boolean, error: string | null}} Found The picture's own size; `error` in words. */
+
+/** From so many screen pixels to one of the picture's on, pixels are shown as squares. */
+const SQUARES = 2;
+const GAMMA = "cocoannot-gamma";
+
+/**
+ * An image's picture, and what is to be known of it; no picture where there is none that can be shown.
+ * @param {ImageRecord} image
+ * @param {Frame | null} frame `null` where the record has no usable size.
+ * @returns {Promise<{picture: Drawable | null, found: Found}>}
+ */
+export async function find(image, frame) {
+  const url = `api/images/${image.id}/file`;
+  const shown = (await decoded(url)) ?? (await decoded(`${url}?as=jpeg`));
+  if (!shown) return {picture: null, found: {ok: false, width: 0, height: 0, turned: false, error: await reason(url)}};
+  const picture = frame ? await asRecorded(shown, frame, url) : shown;
+  const size = sizeOf(picture);
+  return {picture, found: {ok: true, ...size, turned: frame !== null && isTurned(size, frame), error: null}};
+}
+
+/** The server's thumbnail, `null` where there is none. @param {ImageRecord} image */
+export const thumbnail = (image) => decoded(`api/images/${image.id}/thumbnail?size=256`);
+
+export class Picture {
+  #source = new VectorSource({wrapX: false});
+  /** An element of its own in the page, so that filters are for the picture alone. */
+  layer = new VectorLayer({source: this.#source, className: "picture-layer", renderBuffer: 0});
+  #preferences;
+  #element;
+  #blurred = false;
+  /** @type {SVGFEFuncRElement[]} */
+  #gamma;
+
+  /**
+   * @param {HTMLElement} element
+   * @param {Preferences} preferences
+   */
+  constructor(element, preferences) {
+    this.#element = element;
+    this.#preferences = preferences;
+    this.#gamma = addGammaFilter(element);
+    preferences.on("change", (name) => (name === "brightness" || name === "contrast" || name === "gamma") && this.#filter());
+  }
+
+  clear() {
+    this.#source.clear();
+    this.#blur(false);
+  }
+
+  /**
+   * Draws instead of what was there.
+   * @param {Drawable} picture
+   * @param {Frame} size
+   * @param {{blurred?: boolean}} [how]
+   */
+  draw(picture, {width, height}, {blurred = false} = {}) {
+    const feature = new Feature(new Polygon([[[0, 0], [width, 0], [width, -height], [0, -height], [0, 0]]]));
+    feature.setStyle(new Style({
+      renderer(coordinates, {context, pixelRatio}) {
+        const ring = /** @type {[number, number][][]} */ (coordinates)[0];
+        const [xs, ys] = [ring.map(([x]) => x), ring.map(([, y]) => y)];
+        const [left, top] = [Math.min(...xs), Math.min(...ys)];
+        const wide = Math.max(...xs) - left;
+        context.imageSmoothingEnabled = wide / sizeOf(picture).width < SQUARES * pixelRatio;
+        context.imageSmoothingQuality = "medium";
+        context.drawImage(picture, left, top, wide, Math.max(...ys) - top);
+      },
+    }));
+    this.#source.clear(true);
+    this.#source.addFeature(feature);
+    this.#blur(blurred);
+  }
+
+  /** @param {boolean} on */
+  #blur(on) {
+    this.#blurred = on;
+    this.#filter();
+  }
+
+  #filter() {
+    const [brightness, contrast, gamma] = /** @type {const} */ (["brightness", "contrast", "gamma"]).map((name) => this.#preferences.get(name));
+    for (const channel of this.#gamma) channel.exponent.baseVal = 1 / gamma;
+    const filters = [
+      brightness !== 1 && `brightness(${brightness})`, contrast !== 1 && `contrast(${contrast})`,
+      gamma !== 1 && `url(#${GAMMA})`, this.#blurred && "blur(6px)",
+    ].filter(Boolean);
+    const layer = /** @type {HTMLElement | null} */ (this.#element.querySelector(".picture-layer"));
+    if (layer) layer.style.filter = filters.join(" ") || "none";
+  }
+}
+
+/** @param {Drawable} picture */
+const sizeOf = (picture) => (picture instanceof HTMLImageElement ? {width: picture.naturalWidth, height: picture.naturalHeight} : {width: picture.width, height: picture.height});
+
+/** @type {(one: Frame, other: Frame) => boolean} */
+const isTurned = (one, other) => one.width !== one.height && one.width === other.height && one.height === other.width;
+
+/**
+ * @param {string} url
+ * @returns {Promise<HTMLImageElement | null>}
+ */
+async function decoded(url) {
+  const image = new Image();
+  image.src = url;
+  return image.decode().then(() => (image.naturalWidth ? image : null), () => null);
+}
+
+/**
+ * The picture, or its pixels as they are stored where these have the record's size and the picture has not.
+ * @param {HTMLImageElement} picture
+ * @param {Frame} frame
+ * @param {string} url
+ * @returns {Promise<Drawable>}
+ */
+async function asRecorded(picture, frame, url) {
+  if (!isTurned(sizeOf(picture), frame)) return picture;
+  const stored = await fetch(url).then((answer) => answer.blob()).then((blob) => createImageBitmap(blob, {imageOrientation: "none"})).catch(() => null);
+  return stored && stored.width === frame.width && stored.height === frame.height ? stored : picture;
+}
+
+/**
+ * Why there is no picture, in the server's words.
+ * @param {string} url
+ */
+async function reason(url) {
+  try {
+    const answer = await fetch(`${url}?as=jpeg`);
+    if (answer.ok) return "it is damaged";
+    return String((await answer.json()).message);
+  } catch {
+    return "the server does not answer";
+  }
+}
+
+/**
+ * CSS has no filter for gamma; SVG has. Gives its channels.
+ * @param {HTMLElement} element
+ */
+function addGammaFilter(element) {
+  const make = (/** @type {string} */ name) => document.createElementNS("http://www.w3.org/2000/svg", name);
+  const [svg, filter, transfer] = [make("svg"), make("filter"), make("feComponentTransfer")];
+  svg.setAttribute("width", "0");
+  svg.setAttribute("height", "0");
+  svg.setAttribute("aria-hidden", "true");
+  filter.id = GAMMA;
+  filter.setAttribute("color-interpolation-filters", "sRGB");
+  const channels = ["feFuncR", "feFuncG", "feFuncB"].map((name) => /** @type {SVGFEFuncRElement} */ (make(name)));
+  for (const channel of channels) channel.setAttribute("type", "gamma");
+  transfer.append(...channels);
+  filter.append(transfer);
+  svg.append(filter);
+  element.append(svg);
+  return channels;
+}
