@@ -31,7 +31,8 @@ export class CanvasArea {
     this.notices = el("div", {class: "notices"});
     this.full = el("div", {hidden: true});
     this.hint = el("p", {class: "hint", hidden: true});
-    this.element = el("div", {class: "canvas-area"}, this.canvas, this.notices, this.hint, this.full, this.progress);
+    this.blank = el("div", {class: "blank", "aria-hidden": "true", hidden: true});
+    this.element = el("div", {class: "canvas-area"}, this.canvas, this.blank, this.notices, this.hint, this.full, this.progress);
     this.refresh = oncePerFrame(() => this.#show());
     for (const event of /** @type {const} */ (["state", "visibility", "differences", "selection"])) parts.session.on(event, this.refresh);
     parts.session.on("state", (state) => state === "loading" && this.begin());
@@ -56,9 +57,13 @@ export class CanvasArea {
     this.refresh();
   }
 
-  /** @param {string} text */
-  setHint(text) {
+  /**
+   * @param {string} text
+   * @param {boolean} needed even where there is little room
+   */
+  setHint(text, needed) {
     setText(this.hint, text);
+    this.hint.classList.toggle("needed", needed);
     this.hint.hidden = text === "";
   }
 
@@ -66,6 +71,7 @@ export class CanvasArea {
     const {session} = this.parts;
     this.progress.hidden = !(session.state === "loading" || (session.state === "ready" && !this.#painted));
     this.canvas.setAttribute("aria-busy", String(!this.progress.hidden));
+    this.blank.hidden = session.state !== "loading" || session.error !== null;
     this.#showFull();
     this.#showNotices();
   }
@@ -110,7 +116,7 @@ export class CanvasArea {
     const {image} = this.parts.session;
     const picture = this.#picture;
     if (!picture || !image) return null;
-    if (!picture.ok) return `The picture ${image.file_name ?? ""} can't be shown: ${picture.error ?? "it is missing or damaged"}. Shapes can still be seen and drawn.`;
+    if (!picture.ok) return `The picture can't be shown: ${(picture.error ?? "it is missing or damaged").replace(/\.$/, "")}. Shapes can still be seen and drawn.`;
     if (picture.turned) return `The picture is turned by its camera's mark: it is ${picture.width} × ${picture.height}, the dataset says ${image.width} × ${image.height}. Shapes may lie elsewhere.`;
     if (picture.width !== image.width || picture.height !== image.height) return `The picture is ${picture.width} × ${picture.height}, the dataset says ${image.width} × ${image.height}. It is shown as it is, not stretched.`;
     return null;

@@ -77,13 +77,13 @@ export class Editor {
   /**
    * @param {number} id
    * @param {URLSearchParams} query
+   * @param {boolean} takesFocus what had the focus in another view is gone
    */
-  open(id, query) {
+  open(id, query, takesFocus) {
     const {session, imageList} = this.parts;
     imageList.open(id, query);
     void session.open(id, query);
-    // What had the focus in the gallery is gone.
-    if (!this.element.contains(document.activeElement)) this.area.canvas.focus({preventScroll: true});
+    if (takesFocus && !this.element.contains(document.activeElement)) this.area.canvas.focus({preventScroll: true});
   }
 
   close() {
@@ -164,7 +164,7 @@ export class Editor {
     imageList.on("change", () => this.#showPlace());
     categories.on("change", () => this.#showPlace());
     commands.on("change", this.refresh);
-    this.canvas.on("zoom", (zoom) => this.bar.showZoom(zoom));
+    this.canvas.on("zoom", this.refresh);
     this.canvas.on("picture", (picture) => this.area.tellPicture(picture));
     this.canvas.on("painted", () => this.area.painted());
     this.canvas.on("say", (message) => toast(message));
@@ -183,7 +183,8 @@ export class Editor {
   #refresh() {
     const {session, buttons} = this.parts;
     this.bar.showImage(session.image);
-    this.area.setHint(session.canEdit() ? this.tool?.hint() ?? "" : "");
+    this.bar.showZoom(session.canEdit() ? this.canvas.zoom : null);
+    this.area.setHint(session.canEdit() ? this.tool?.hint() ?? "" : "", session.tool !== "select");
     buttons.refresh();
     if (session.state !== "closed") document.title = session.image ? `${nameOr(session.image.file_name, `image ${session.image.id}`)} - cocoannot` : "cocoannot";
   }

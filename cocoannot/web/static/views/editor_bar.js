@@ -49,9 +49,9 @@ export class EditorBar {
     if (filters) this.place.append(icon("filter"));
   }
 
-  /** @param {number} zoom */
+  /** @param {number | null} zoom */
   showZoom(zoom) {
-    setText(this.zoomText, percent(zoom));
+    setText(this.zoomText, zoom === null ? "" : percent(zoom));
   }
 
   /** @param {boolean} shown */

@@ -107,8 +107,8 @@ const seeingCommands = ({session, preferences}, {fit, zoomBy, toggleSidebar}) =>
   {id: "shapes.only-selected", title: "Show only what is selected, or all", keys: ["o"], group: "Seeing", run: () => session.visibility.toggleOnlySelected()},
   {id: "shapes.labels", title: "Names beside shapes", keys: ["n"], group: "Seeing", run: () => preferences.set("showLabels", !preferences.get("showLabels"))},
   {id: "shapes.instances", title: "A colour for each annotation, or for each category", keys: ["i"], group: "Seeing", run: () => preferences.set("colourBy", preferences.get("colourBy") === "instance" ? "category" : "instance")},
-  {id: "zoom.in", title: "Larger", keys: ["+", "="], icon: "plus", group: "Seeing", run: () => zoomBy(1.25)},
-  {id: "zoom.out", title: "Smaller", keys: ["-"], icon: "minus", group: "Seeing", run: () => zoomBy(1 / 1.25)},
-  {id: "zoom.fit", title: "Fit the picture into the window", keys: ["0"], icon: "fit", group: "Seeing", run: fit},
+  {id: "zoom.in", title: "Larger", keys: ["+", "="], icon: "plus", group: "Seeing", when: () => session.canEdit(), run: () => zoomBy(1.25)},
+  {id: "zoom.out", title: "Smaller", keys: ["-"], icon: "minus", group: "Seeing", when: () => session.canEdit(), run: () => zoomBy(1 / 1.25)},
+  {id: "zoom.fit", title: "Fit the picture into the window", keys: ["0"], icon: "fit", group: "Seeing", when: () => session.canEdit(), run: fit},
   {id: "sidebar.toggle", title: "Show or hide the lists", keys: ["\\"], icon: "sidebar", group: "Seeing", run: toggleSidebar},
 ];

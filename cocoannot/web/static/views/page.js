@@ -137,7 +137,7 @@ export class Page {
     this.parts.commands.scope = view === "image" ? "editor" : view === "images" ? "gallery" : "everywhere";
     this.header.showView(view);
     if (view !== "statistics") this.header.setImagesAddress(imagesAddress(query));
-    if (view === "image" && id !== null) this.editor.open(id, query);
+    if (view === "image" && id !== null) this.editor.open(id, query, before !== null && before.view !== "image");
     else this.editor.close();
     if (view === "images") this.gallery.open(query, before?.view === "image" ? before.id : null);
     if (view === "statistics") void this.statistics.open();

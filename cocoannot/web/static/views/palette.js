@@ -116,6 +116,6 @@ class Finder {
     const key = this.keyOf(category.id);
     row.append(swatch(this.colourOf(category.id)), el("span", {class: "text"}, nameOr(category.name, `category ${category.id}`)), group ? el("span", {class: "super text"}, group) : "",
       ...(key ? [el("kbd", {}, String(key))] : []));
-    row.title = `id ${category.id}`;
+    row.title = `${nameOr(category.name, "no name")}, id ${category.id}`;
   }
 }

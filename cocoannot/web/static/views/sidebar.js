@@ -26,7 +26,9 @@ export class Sidebar {
     this.middle = splitter({label: "Between annotations and categories", across: true, step: 0.05, least: HALF.least, most: () => HALF.most,
       get: () => preferences.get("sidebarDivider"), set: (share) => preferences.set("sidebarDivider", share),
       fromEvent: ({clientY}) => (clientY - this.lists.getBoundingClientRect().top) / this.lists.clientHeight});
-    this.lists.append(upper, this.middle, lower);
+    this.tabs = [["Annotations", upper], ["Categories", lower]].map(([title, panel]) => el("button", {type: "button", class: "quiet", onclick: () => this.#choose(/** @type {HTMLElement} */ (panel))}, String(title)));
+    this.lists.append(el("div", {class: "list-tabs", role: "group", "aria-label": "Which list is shown"}, ...this.tabs), upper, this.middle, lower);
+    this.#choose(upper);
     this.element = el("aside", {class: "sidebar", "aria-label": "Annotations and categories"}, top, this.lists);
     this.divider = splitter({label: "Width of the lists", least: WIDTH.least, most: () => Math.min(WIDTH.most, window.innerWidth * 0.6),
       get: () => preferences.get("sidebarWidth"), set: (width) => preferences.set("sidebarWidth", Math.round(width)),
@@ -49,6 +51,14 @@ export class Sidebar {
     if (narrow.matches) this.#opened = shown;
     else this.preferences.set("sidebarCollapsed", !shown);
     this.#show();
+  }
+
+  /** Where there is room for one list only, it is this one. @param {HTMLElement} panel */
+  #choose(panel) {
+    [this.upper, this.lower].forEach((each, i) => {
+      each.classList.toggle("other", each !== panel);
+      this.tabs[i].setAttribute("aria-pressed", String(each === panel));
+    });
   }
 
   #show() {
