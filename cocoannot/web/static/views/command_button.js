@@ -30,14 +30,13 @@ export class CommandButtons {
     const command = this.commands.get(commandId);
     const button = el("button", {type: "button", id, class: `${text ? "quiet" : "icon-button"} ${className}`.trim(), onclick: () => this.commands.run(commandId)}, icon(iconName ?? command?.icon ?? ""));
     if (text) button.append(el("span", {class: "text"}, text));
-    const hint = showsKey ? el("span", {class: "key", "aria-hidden": "true"}) : null;
-    if (hint) button.append(hint);
     const refresh = () => {
       const title = this.commands.get(commandId)?.title ?? commandId;
       const key = this.commands.keysOf(commandId)[0];
       setAttribute(button, "title", key ? `${title} (${nameOfKey(key)})` : title);
-      setAttribute(button, "aria-label", title);
-      if (hint) hint.textContent = key ? nameOfKey(key) : "";
+      // Who says aloud what stands on a button must be understood.
+      setAttribute(button, "aria-label", button.textContent ? `${button.textContent}: ${title}` : title);
+      if (showsKey) setAttribute(button, "data-key", key ? nameOfKey(key) : null);
       const can = this.commands.can(commandId);
       if (shown === "apt") button.hidden = !can;
       else button.disabled = !can;

@@ -182,7 +182,7 @@ export class Editor {
 
   #refresh() {
     const {session, buttons} = this.parts;
-    this.bar.showImage(session.image);
+    this.bar.showImage(session.image, session.state === "loading" ? "Loading..." : "No image");
     this.bar.showZoom(session.canEdit() ? this.canvas.zoom : null);
     this.area.setHint(session.canEdit() ? this.tool?.hint() ?? "" : "", session.tool !== "select");
     buttons.refresh();

@@ -12,7 +12,7 @@ export class EditorBar {
    * @param {{buttons: CommandButtons, seeing: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
    */
   constructor({buttons, seeing, toggleSidebar}) {
-    this.place = el("span", {class: "place", "aria-label": "Place in the list"});
+    this.place = el("span", {class: "place"});
     this.title = el("h1", {class: "title text"});
     this.size = el("span", {class: "picture-size"});
     this.zoom = buttons.make("zoom.fit", {text: "100 %", iconName: "fit", className: "zoom"});
@@ -29,9 +29,13 @@ export class EditorBar {
         el("div", {class: "group only-roomy", role: "group", "aria-label": "Zoom"}, buttons.make("zoom.out", {iconName: "minus"}), this.zoom, buttons.make("zoom.in", {iconName: "plus"})), this.sidebar), seeing.panel);
   }
 
-  /** @param {ImageRecord | null} image */
-  showImage(image) {
-    const name = image ? nameOr(image.file_name, `image ${image.id}`) : "";
+  /**
+   * @param {ImageRecord | null} image
+   * @param {string} otherwise what stands there while there is none
+   */
+  showImage(image, otherwise) {
+    const name = image ? nameOr(image.file_name, `image ${image.id}`) : otherwise;
+    this.title.classList.toggle("dim", !image);
     setText(this.title, name);
     setAttribute(this.title, "title", image ? `${name}, id ${image.id}` : null);
     setText(this.size, image ? `${image.width} × ${image.height}` : "");

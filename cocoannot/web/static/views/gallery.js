@@ -36,7 +36,7 @@ export class Gallery {
     this.pages = new GalleryPages(() => this.#changed());
     this.filters = new GalleryFilters(parts);
     this.grid = el("div", {class: "grid"});
-    this.scroller = el("div", {class: "scroller", tabindex: "0", role: "region", "aria-label": "Images"}, this.grid);
+    this.scroller = el("div", {class: "scroller", tabindex: "0", role: "region", "aria-label": "Thumbnails"}, this.grid);
     this.message = el("div", {hidden: true});
     this.tilesArea = el("div", {class: "tiles"}, this.scroller, this.message);
     element.replaceChildren(el("h1", {class: "for-readers"}, "Images"), this.filters.bar, this.filters.chips, this.tilesArea);

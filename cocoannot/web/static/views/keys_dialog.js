@@ -55,8 +55,8 @@ export async function showKeys(commands, preferences) {
 function row(commands, {id, title, keys: own}, waits, wait) {
   const keys = commands.keysOf(id).map(nameOfKey);
   const isOwn = keys.length === own.length && keys.every((key, i) => key === nameOfKey(own[i]));
-  const words = waits ? "Press a key" : keys.length ? keys.map((key) => el("kbd", {}, key)) : el("span", {class: "off"}, "none");
-  const change = el("button", {type: "button", class: waits ? "key-button waits" : "key-button", "data-command": id, "aria-label": `${title}: ${waits ? "press the new key" : keys.join(" or ") || "no key"}`, onclick: () => wait(waits ? null : id)}, ...[words].flat());
+  const words = waits ? "Press a key" : keys.length ? keys.flatMap((key, i) => (i ? [" ", el("kbd", {}, key)] : [el("kbd", {}, key)])) : el("span", {class: "off"}, "none");
+  const change = el("button", {type: "button", class: waits ? "key-button waits" : "key-button", "data-command": id, "aria-label": `${waits ? "Press a key" : keys.join(" ") || "none"}: ${title}`, onclick: () => wait(waits ? null : id)}, ...[words].flat());
   const reset = isOwn ? null : iconButton("undo", `${title}: as it was`, () => commands.remap(id, null), {class: "reset"});
   return el("tr", {}, el("td", {}, title), el("td", {}, reset, change));
 }

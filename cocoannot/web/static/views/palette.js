@@ -54,8 +54,12 @@ class Finder {
       placeholder: `Find among ${plural(all.length, "category")}`, autocomplete: "off", spellcheck: "false", autofocus: true,
       oninput: () => this.#narrow(), onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event)});
     this.list = new VirtualList({label: "Categories", keyOf: (/** @type {Category} */ {id}) => String(id), makeRow: (key) => this.#makeRow(key), showRow: (row, category) => this.#showRow(row, category)});
-    this.list.list.id = "palette-list";
-    this.list.list.setAttribute("role", "listbox");
+    // What scrolls is the list box, and the list within it has no meaning of its own.
+    this.list.element.id = "palette-list";
+    this.list.element.setAttribute("role", "listbox");
+    this.list.element.setAttribute("aria-label", "Categories");
+    this.list.list.setAttribute("role", "none");
+    this.list.list.removeAttribute("aria-label");
     this.nothing = el("p", {class: "nothing", hidden: true}, "No category has this name");
     this.count = el("p", {class: "for-readers", role: "status"});
     this.elements = [el("div", {class: "filter"}, icon("search"), this.input), this.list.element, this.nothing, this.count];

@@ -104,6 +104,6 @@ function row({label, value, address, fill}, most, counted) {
   measure.style.width = `${(100 * value) / most}%`;
   measure.hidden = !value;
   if (fill) measure.style.backgroundColor = fill;
-  return el("li", {}, el("a", {href: address, "aria-label": `${label}: ${value}`, title: `${label}: ${value.toLocaleString("en")} ${counted}`},
-    el("span", {class: "text"}, label), el("span", {class: "measure", "aria-hidden": "true"}, measure), el("span", {class: "value"}, value.toLocaleString("en"))));
+  return el("li", {}, el("a", {href: address, title: `${label}: ${value.toLocaleString("en")} ${counted}`},
+    el("span", {class: "text"}, label, el("span", {class: "for-readers"}, ": ")), el("span", {class: "measure", "aria-hidden": "true"}, measure), el("span", {class: "value"}, value.toLocaleString("en"))));
 }

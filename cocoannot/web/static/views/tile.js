@@ -4,7 +4,7 @@ import {imageAddress} from "../state/router.js";
 import {el} from "./dom.js";
 import {icon} from "./icons.js";
 import {drawShapes} from "./small_shapes.js";
-import {nameOr, plural} from "./words.js";
+import {nameOr} from "./words.js";
 
 /** @import {ListedImage} from "../types.js" */
 
@@ -21,8 +21,8 @@ export function makeTile(image, {query, width, height, isLast}) {
   const name = nameOr(image.file_name, `image ${image.id}`);
   const {_annotation_count: count} = image;
   const frame = el("span", {class: "frame"}, ...pictureOf(image, width, height - CAPTION));
-  const tile = el("a", {class: isLast ? "tile last" : "tile", href: imageAddress(image.id, query), title: name, "aria-label": `${name}, ${plural(count, "annotation")}`, draggable: "false", "data-id": String(image.id)},
-    frame, el("span", {class: "tile-caption"}, el("span", {class: "text"}, name), el("span", {class: count ? "badge" : "badge none"}, count.toLocaleString("en"))));
+  const tile = el("a", {class: isLast ? "tile last" : "tile", href: imageAddress(image.id, query), title: name, draggable: "false", "data-id": String(image.id)},
+    frame, el("span", {class: "tile-caption"}, el("span", {class: "text"}, name), el("span", {class: count ? "badge" : "badge none"}, count.toLocaleString("en"), el("span", {class: "for-readers"}, count === 1 ? " annotation" : " annotations"))));
   setSize(tile, width, height);
   return tile;
 }
