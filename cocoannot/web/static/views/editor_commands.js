@@ -66,8 +66,9 @@ function toolCommands({session}, {tool}) {
  * @param {Actions} actions
  * @returns {Editing[]}
  */
-function selectionCommands({session}, {relabelSelection, selectNext}) {
-  const any = () => session.canEdit() && session.selection.size > 0;
+function selectionCommands({session}, {tool, relabelSelection, selectNext}) {
+  // While something is drawn, a key or a button for what is selected would be a slip.
+  const any = () => session.canEdit() && session.selection.size > 0 && !(tool()?.busy() ?? false);
   return [
     {id: "selection.delete", title: "Delete what is selected", keys: ["Delete", "Backspace"], icon: "delete", group: "Annotations", when: any, run: () => session.remove(session.selection)},
     {id: "selection.relabel", title: "Another category for what is selected", keys: [], icon: "tag", group: "Annotations", when: any, run: relabelSelection},

@@ -24,7 +24,8 @@ export class Gallery {
   #scrollTop = 0;
   /** @type {number | null} The image that the user comes back from. */
   #last = null;
-  #broughtBack = true;
+  /** @type {number | null} Where it is to be shown, until it is. */
+  #backTo = null;
 
   /**
    * @param {HTMLElement} element
@@ -54,14 +55,13 @@ export class Gallery {
   /**
    * Show the images that `query` selects: where they were shown before, at the place where the user was, or has come to since.
    * @param {URLSearchParams} query
-   * @param {number | null} [last] the image that the user comes from
+   * @param {{id: number, position: number | null} | null} [last] the image that the user comes from, and where it is in the list
    */
   open(query, last = null) {
     document.title = "Images - cocoannot";
     const same = query.toString() === this.query.toString() && this.pages.total !== null;
     this.query = query;
-    this.#last = last ?? this.#last;
-    this.#broughtBack = last === null;
+    if (last) this.#comeFrom(last);
     this.filters.show(query);
     if (same) {
       this.scroller.scrollTop = this.#scrollTop;
@@ -72,6 +72,13 @@ export class Gallery {
     this.#clear();
     this.pages.open(query);
     this.#changed();
+  }
+
+  /** @param {{id: number, position: number | null}} last */
+  #comeFrom({id, position}) {
+    this.#last = id;
+    this.#backTo = position ?? this.pages.positionOf(id);
+    for (const {tile, image} of this.#tiles.values()) tile.classList.toggle("last", image?.id === id);
   }
 
   /** Ask again for what is shown: the server is back, or somebody has changed something. */
@@ -86,7 +93,7 @@ export class Gallery {
     this.filters.count.textContent = total === null ? (fault ? "" : "Loading...") : plural(total, "image");
     this.#showMessage();
     this.#measure();
-    if (!this.#broughtBack && total !== null) this.#bringBack();
+    if (this.#backTo !== null && total !== null) this.#bringBack(this.#backTo);
   }
 
   #showMessage() {
@@ -109,16 +116,18 @@ export class Gallery {
     return emptyState("search", "No image fits these filters", "Take one of them away to see more.", [{text: "Show all images", primary: true, run: () => go(imagesAddress({}), {replace: true})}]);
   }
 
-  /** The image that the user comes from is in view, and has the focus. */
-  #bringBack() {
-    const position = this.#last === null ? null : this.pages.positionOf(this.#last);
-    this.#broughtBack = true;
-    if (position === null) return;
+  /** The image that the user comes from is in view, and has the focus as soon as it is there. @param {number} position */
+  #bringBack(position) {
     const top = Math.floor(position / this.#layout.columns) * (this.#layout.height + GAP);
     const {scrollTop, clientHeight} = this.scroller;
     if (top < scrollTop || top + this.#layout.height > scrollTop + clientHeight) this.scroller.scrollTop = top - (clientHeight - this.#layout.height) / 2;
     this.#render();
-    this.#tiles.get(position)?.tile.focus({preventScroll: true});
+    const shown = this.#tiles.get(position);
+    if (shown && !shown.image) return;
+    this.#backTo = null;
+    // Right after a view is hidden, the focus is still on what nobody sees.
+    const {activeElement} = document;
+    if (activeElement === document.body || !activeElement?.checkVisibility()) shown?.tile.focus({preventScroll: true});
   }
 
   /** Fluid tiles: as many columns as fit at the size wanted, which then fill the width. */

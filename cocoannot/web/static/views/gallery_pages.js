@@ -57,8 +57,9 @@ export class GalleryPages {
 
   /** @param {number} id */
   positionOf(id) {
-    for (const [number, {images}] of this.#pages) {
-      const place = images?.findIndex((image) => image.id === id) ?? -1;
+    const known = [...this.#old, ...[...this.#pages].map(([number, {images}]) => /** @type {const} */ ([number, images ?? []]))];
+    for (const [number, images] of known) {
+      const place = images.findIndex((image) => image.id === id);
       if (place >= 0) return number * PAGE + place;
     }
     return null;

@@ -69,7 +69,7 @@ export class Objects {
     this.eye.replaceChildren(icon(allHidden ? "eye-off" : "eye"));
     this.nothing.hidden = entries.length > 0;
     this.list.element.hidden = !entries.length;
-    setText(this.nothing, !session.canEdit() ? (session.state === "loading" ? "Loading..." : "") : total ? "None of them is called so" : "Nothing is annotated yet. Choose a tool and draw.");
+    setText(this.nothing, !session.canEdit() ? (session.state === "loading" ? "Loading..." : "No image") : total ? "None of them is called so" : "Nothing is annotated yet. Choose a tool and draw.");
     this.list.setItems(entries);
   }
 

@@ -127,6 +127,16 @@ export class Page {
   }
 
   /**
+   * The image that was open before, and its place in the list.
+   * @param {Route | null} before
+   */
+  #comesFrom(before) {
+    const {imageList} = this.parts;
+    if (before?.view !== "image" || before.id === null) return null;
+    return {id: before.id, position: imageList.id === before.id ? imageList.current?.position ?? null : null};
+  }
+
+  /**
    * @param {Route} route
    * @param {Route | null} before
    */
@@ -139,7 +149,7 @@ export class Page {
     if (view !== "statistics") this.header.setImagesAddress(imagesAddress(query));
     if (view === "image" && id !== null) this.editor.open(id, query, before !== null && before.view !== "image");
     else this.editor.close();
-    if (view === "images") this.gallery.open(query, before?.view === "image" ? before.id : null);
+    if (view === "images") this.gallery.open(query, this.#comesFrom(before));
     if (view === "statistics") void this.statistics.open();
     this.buttons.refresh();
   }
