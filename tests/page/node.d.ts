@@ -39,3 +39,5 @@ declare module "node:assert/strict" {
 declare module "node:fs" {
   export function readFileSync(path: string | URL, encoding: "utf8"): string;
 }
+
+declare function setImmediate(run: (value?: unknown) => unknown): unknown;

@@ -10,7 +10,8 @@
 const texts = new WeakMap();
 
 const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
-const IS_UNUSUAL = /\d\.\d*0(?!\d)|\d[eE]|-0|\d{16}|\d\.\d{15}|\d\.\d+\d{13}/;
+/** Ends with a zero, has an exponent, is nearly zero, or has more digits than all numbers keep. */
+const IS_UNUSUAL = /\d\.\d*0(?!\d)|\d[eE]|-0|0\.000000|\d[\d.]{15}/;
 
 /**
  * As JSON.parse; throws SyntaxError.

@@ -16,9 +16,9 @@ export class ImageList extends Emitter {
   id = null;
   /** @type {Neighbours | null} Of the open image; `null` until they are known. */
   current = null;
-  /** Of the dataset, at the newest answer, and when `current` was asked for. */
+  /** Of the dataset, at the newest answer of any kind, and at the one that `current` is from. */
   #revision = -1;
-  #asked = -1;
+  #known = -1;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
@@ -28,7 +28,7 @@ export class ImageList extends Emitter {
       if (revision === this.#revision) return;
       this.#revision = revision;
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.id !== null && this.#asked !== this.#revision && void this.#lookQuietly(), SOON);
+      this.#timer = setTimeout(() => this.id !== null && this.#known !== this.#revision && void this.#lookQuietly(), SOON);
     });
   }
 
@@ -47,18 +47,6 @@ export class ImageList extends Emitter {
   }
 
   /**
-   * Those of any image; throws what `get` throws.
-   * @param {number} id
-   * @returns {Promise<Neighbours>}
-   */
-  async neighbours(id) {
-    const query = new URLSearchParams(this.query);
-    for (const name of ["page", "page_size", "with"]) query.delete(name);
-    const text = query.toString();
-    return (await get(`api/images/${id}/neighbours${text && "?"}${text}`)).body;
-  }
-
-  /**
    * The id of the image `step` (1 or -1) away from the open one; `null` at an end. Where the server is away, by what was known.
    * Throws what `get` throws.
    * @param {number} step
@@ -67,7 +55,7 @@ export class ImageList extends Emitter {
   async go(step) {
     if (this.id === null) return null;
     try {
-      if (!this.current || this.#asked !== this.#revision) await this.#look();
+      if (!this.current || this.#known !== this.#revision) await this.#look();
     } catch (error) {
       if (!this.current || !(error instanceof Offline)) throw error;
     }
@@ -77,11 +65,13 @@ export class ImageList extends Emitter {
   async #look() {
     const {id, query} = this;
     if (id === null) return;
-    const asked = this.#revision;
-    const found = await this.neighbours(id);
+    const filters = new URLSearchParams(query);
+    for (const name of ["page", "page_size", "with"]) filters.delete(name);
+    const text = filters.toString();
+    const {body, revision} = await get(`api/images/${id}/neighbours${text && "?"}${text}`);
     if (id !== this.id || query !== this.query) return;
-    [this.current, this.#asked] = [found, asked];
-    this.emit("change", found);
+    [this.current, this.#known] = [body, revision];
+    this.emit("change", body);
   }
 
   async #lookQuietly() {

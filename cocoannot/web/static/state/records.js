@@ -28,7 +28,7 @@ export class Records {
   revision = -1;
   /** All changes up to this revision are in them, those of others too. */
   complete = -1;
-  /** @type {string | null} Of the list. */
+  /** @type {string | null} Of the list, as long as the rows are as it had them. */
   etag = null;
   /** An undo of ours has changed them on the server: the list is to be read before anything is sent. */
   stale = false;
@@ -119,6 +119,7 @@ export class Records {
   answered(change, keys, results, {revision, made}) {
     this.revision = Math.max(this.revision, made ?? revision);
     if (made === this.complete + 1) this.complete = made;
+    this.etag = null;
     const touched = new Set(keys);
     keys.forEach((key, i) => {
       const [row, {annotation, etag}] = [this.#rows.get(key), results[i]];

@@ -28,6 +28,7 @@ export class SaveState extends Emitter {
   #queue;
   #readAt = 0;
   #saving = false;
+  #stopped = false;
   /** @type {string | null} */
   #loadedAt = null;
   /** @type {Kind} */
@@ -62,7 +63,9 @@ export class SaveState extends Emitter {
     this.#schedule(isBusy ? SOON : isHidden ? HIDDEN : LATER);
   }
 
+  /** Ask no more. */
   stop() {
+    this.#stopped = true;
     clearTimeout(this.#timer);
   }
 
@@ -162,7 +165,7 @@ export class SaveState extends Emitter {
   /** @param {number} milliseconds */
   #schedule(milliseconds) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.poll(), milliseconds);
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.poll(), milliseconds);
   }
 }
 

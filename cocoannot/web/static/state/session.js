@@ -1,24 +1,17 @@
-// One image and its annotations: what is there, what is selected, which tool is used. All changes go through here. It knows no
-// DOM: views, tools and the canvas listen.
-//
-//   closed --open--> loading --> ready <--server away or back--> away
-//                       \--> missing           (tools work in ready and away only)
+// One image and what a user does with it: what is selected, which tool is used, and every change. It knows no DOM: views, tools and
+// the canvas listen. Tools work where `canEdit` says so.
 
-import {ApiError, Offline, get, messageOf, onRevision} from "../net/api.js";
 import {withDigits} from "./digits.js";
 import {Edits} from "./edits.js";
 import {Emitter} from "./emitter.js";
-import {Loader} from "./loader.js";
-import {Records, newKey} from "./records.js";
+import {OpenImage} from "./open_image.js";
+import {newKey} from "./records.js";
 import {Selection} from "./selection.js";
 import {Visibility} from "./visibility.js";
 
 /** @import {Annotation, Conflict, Differences, Entry, ImageRecord, Key, NewAnnotation, SessionState, Shape} from "../types.js" */
 /** @import {Changes} from "./changes.js" */
 /** @import {Edit} from "./rows.js" */
-
-/** After an answer with a revision that is not ours, before it is asked what has changed. */
-const SOON = 300;
 
 /**
  * `others`: somebody else changed so many annotations here. `undone`: an undo or redo was on the image with this id.
@@ -30,14 +23,6 @@ const SOON = 300;
 
 /** @extends {Emitter<Events>} */
 export class Session extends Emitter {
-  /** @type {SessionState} */
-  state = "closed";
-  /** @type {number | null} */
-  id = null;
-  /** @type {ImageRecord | null} The picture that is shown. */
-  image = null;
-  /** @type {string | null} In words for a person. */
-  error = null;
   /** @type {Key | null} */
   hovered = null;
   /** @type {number | null} Of the next shape. */
@@ -46,38 +31,55 @@ export class Session extends Emitter {
   query = new URLSearchParams();
   visibility = new Visibility();
   #selection = new Selection();
-  #loader = new Loader();
+  #open;
   #changes;
   #edits;
-  #fault;
-  /** @type {Records | null} */
-  #records = null;
-  /** @type {Map<number, Records>} Of images that were left with unanswered changes. */
-  #left = new Map();
-  #away = false;
-  #revision = -1;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
 
   /** @param {{changes: Changes, fault?: (annotation: Annotation) => string | null}} options `fault`: why a record can't be drawn. */
   constructor({changes, fault = () => null}) {
     super();
     this.#changes = changes;
-    this.#fault = fault;
-    this.#edits = new Edits({changes, read: (records, byOthers) => this.#read(records, byOthers), told: (records, differences) => this.#tell(records, differences)});
+    const open = new OpenImage(fault);
+    this.#open = open;
+    this.#edits = new Edits({changes, read: (records, byOthers) => open.read(records, byOthers), told: (records, differences) => open.told(records, differences)});
+    open.on("state", (state) => this.emit("state", state));
+    open.on("differences", (differences) => this.#tell(differences));
+    open.on("others", (count) => this.emit("others", count));
     this.#edits.on("refused", (message) => this.emit("refused", message));
-    this.#edits.on("conflict", (conflict) => this.emit("conflict", conflict));
     changes.on("refused", (message) => this.emit("refused", message));
-    changes.on("undone", ({imageId, edits}) => this.#undone(imageId, new Set(edits.map((edit) => (edit.section === "images" ? edit.id : edit.image_id)))));
+    this.#edits.on("conflict", (conflict) => this.emit("conflict", conflict));
+    changes.on("undone", ({imageId, edits}) => {
+      open.undone(new Set(edits.map((edit) => edit.image_id)));
+      this.emit("undone", imageId);
+    });
     this.visibility.on("change", () => this.emit("visibility"));
-    onRevision((revision) => this.#hear(revision));
   }
 
-  // Opening
+  get state() {
+    return this.#open.state;
+  }
+
+  get id() {
+    return this.#open.id;
+  }
+
+  /** The picture that is shown; `null` until all of it is known. */
+  get image() {
+    return this.#open.image;
+  }
+
+  /** In words for a person; `null` where all is well. */
+  get error() {
+    return this.#open.error;
+  }
 
   /** @type {ReadonlyMap<Key, Entry>} In the file's order. */
   get entries() {
-    return this.#records?.entries ?? new Map();
+    return this.#open.records?.entries ?? new Map();
+  }
+
+  canEdit() {
+    return this.#open.isThere;
   }
 
   /**
@@ -87,44 +89,27 @@ export class Session extends Emitter {
    */
   async open(id, query) {
     this.query = query;
-    if (id === this.id && this.state !== "missing" && this.state !== "closed") return;
-    this.#leave();
-    this.id = id;
-    this.#become("loading");
-    await this.#load(id);
+    if (id !== this.id) this.visibility.forgetKeys();
+    await this.#open.open(id);
   }
 
   close() {
-    if (this.state === "closed") return;
-    this.#leave();
-    this.id = null;
-    this.#become("closed");
+    this.#open.close();
   }
 
   /** What is shown is read again, and stays as it is meanwhile. */
-  async reopen() {
-    if (this.id === null) return;
-    if (!this.#records) return this.#load(this.id);
-    this.#records.etag = null;
-    await this.#readQuietly(true);
+  reopen() {
+    return this.#open.reopen();
   }
 
   /** @param {number} id Of an image that is likely to be opened next. */
   prepare(id) {
-    this.#loader.prepare(id);
+    this.#open.prepare(id);
   }
 
-  /** Whether the server can't be reached: one works on, and what could not be read is read as soon as it can. */
-  setAway(/** @type {boolean} */ away) {
-    if (away === this.#away) return;
-    this.#away = away;
-    if (this.canEdit()) this.#become(away ? "away" : "ready");
-    if (!away && this.state === "loading") void this.reopen();
-    else if (!away) this.#noticeSoon();
-  }
-
-  canEdit() {
-    return this.state === "ready" || this.state === "away";
+  /** @param {boolean} away Whether the server can't be reached: one works on, and what could not be read is read when it can. */
+  setAway(away) {
+    this.#open.setAway(away);
   }
 
   // Changing
@@ -147,10 +132,11 @@ export class Session extends Emitter {
   addMany(shapes) {
     const edits = shapes.map((shape) => this.#addition(shape));
     const ready = edits.filter((edit) => edit !== null);
-    if (!this.#records || !ready.length || ready.length < edits.length) return [];
+    const {records} = this.#open;
+    if (!records || !ready.length || ready.length < edits.length) return [];
     const keys = ready.map(({key}) => key);
     this.#show(ready.map(({annotation}) => annotation));
-    void this.#edits.make(this.#records, ready);
+    void this.#edits.make(records, ready);
     if (this.#selection.selectDrawn(keys)) this.emit("selection", this.selection);
     return keys;
   }
@@ -218,12 +204,13 @@ export class Session extends Emitter {
    * @param {Key} key
    */
   hold(key) {
-    this.#records?.hold(key);
+    this.#open.records?.hold(key);
   }
 
   /** @param {Key} key */
   release(key) {
-    if (this.#records) this.#tell(this.#records, this.#records.release(key));
+    const {records} = this.#open;
+    if (records) this.#open.told(records, records.release(key));
   }
 
   // Looking
@@ -287,113 +274,9 @@ export class Session extends Emitter {
 
   // Inside
 
-  /** @param {SessionState} state */
-  #become(state, /** @type {string | null} */ error = null) {
-    [this.state, this.error] = [state, error];
-    this.emit("state", state);
-  }
-
-  #leave() {
-    const removed = [...this.entries.keys()];
-    if (this.#records?.pending) this.#left.set(this.#records.imageId, this.#records);
-    [this.#records, this.image, this.hovered] = [null, null, null];
-    if (removed.length) this.emit("differences", {added: [], changed: [], removed});
-    if (this.#selection.keepOnly(() => false)) this.emit("selection", this.selection);
-    this.visibility.forgetKeys();
-  }
-
-  /** @param {number} id */
-  async #load(id) {
-    try {
-      const {image, list} = await this.#loader.load(id);
-      if (id !== this.id || this.#records) return;
-      const records = this.#left.get(id) ?? new Records(id, this.#fault);
-      records.merge(list.body, list, records.complete >= 0);
-      [this.#records, this.image] = [records, image];
-      this.#become(this.#away ? "away" : "ready");
-      this.#tell(records, {added: [...records.entries.values()], changed: [], removed: []});
-      this.#noticeSoon();
-    } catch (error) {
-      if (id !== this.id) return;
-      if (error instanceof Offline) this.#become("loading", "The server does not answer. The image comes as soon as it does.");
-      else if (error instanceof ApiError) this.#become("missing", error.status === 404 ? `There is no image ${id}.` : error.message);
-      else throw error;
-    }
-  }
-
-  /**
-   * Throws what `get` throws.
-   * @param {Records} records
-   * @param {boolean} byOthers
-   */
-  async #read(records, byOthers) {
-    const id = records.imageId;
-    for (;;) {
-      const answer = await get(`api/images/${id}/annotations?with=etag`, {etag: records.etag});
-      // Read before the answer to one of our changes, and come after it.
-      if (answer.revision < records.revision) continue;
-      if (answer.status === 304) [records.complete, records.stale] = [answer.revision, false];
-      else {
-        const isOurs = !byOthers || records.stale;
-        const differences = records.merge(answer.body, answer, !isOurs);
-        this.#tell(records, differences);
-        const count = differences.added.length + differences.changed.length + differences.removed.length;
-        if (!isOurs && count && records === this.#records) this.emit("others", count);
-      }
-      return;
-    }
-  }
-
-  /** @param {boolean} byOthers */
-  async #readQuietly(byOthers) {
-    const records = this.#records;
-    try {
-      if (records) await this.#read(records, byOthers);
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404 && records === this.#records) {
-        this.#leave();
-        this.#become("missing", `There is no image ${this.id} any more: it was deleted.`);
-      } else if (!(error instanceof Offline || error instanceof ApiError)) throw error;
-    }
-  }
-
-  /** @param {number} revision Of the dataset, from any answer. */
-  #hear(revision) {
-    this.#revision = revision;
-    this.#noticeSoon();
-  }
-
-  /** Others' changes: where the dataset's revision is not ours, ask whether this image has changed; not between our own changes. */
-  #noticeSoon() {
-    const isKnown = () => !this.#records || this.#records.complete === this.#revision;
-    if (isKnown() || this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      if (!isKnown() && !this.#records?.pending) void this.#readQuietly(true);
-    }, SOON);
-  }
-
-  /**
-   * @param {number | null} imageId
-   * @param {Set<number | null>} images Those that the undo has changed.
-   */
-  #undone(imageId, images) {
-    for (const records of [this.#records, ...this.#left.values()]) if (records && images.has(records.imageId)) records.stale = true;
-    if (this.#records?.stale) void this.#readQuietly(false);
-    this.emit("undone", imageId);
-  }
-
-  /**
-   * @param {Records} records
-   * @param {Differences} differences
-   */
-  #tell(records, differences) {
-    if (!records.pending) this.#left.delete(records.imageId);
-    if (records !== this.#records) return;
-    this.#noticeSoon();
-    const {added, changed, removed} = differences;
-    if (added.length + changed.length + removed.length) this.emit("differences", differences);
-    if (!removed.length) return;
+  /** @param {Differences} differences */
+  #tell(differences) {
+    if (differences.added.length + differences.changed.length + differences.removed.length) this.emit("differences", differences);
     if (this.#selection.keepOnly((key) => this.entries.has(key))) this.emit("selection", this.selection);
     if (this.hovered !== null && !this.entries.has(this.hovered)) this.hover(null);
   }
@@ -414,7 +297,8 @@ export class Session extends Emitter {
 
   /** @param {Edit[]} edits */
   #edit(edits) {
-    if (edits.length && this.#mayEdit() && this.#records) void this.#edits.make(this.#records, edits);
+    const {records} = this.#open;
+    if (edits.length && this.#mayEdit() && records) void this.#edits.make(records, edits);
   }
 
   #mayEdit() {
