@@ -70,8 +70,9 @@ export class ImageList extends Emitter {
     const text = filters.toString();
     const {body, revision} = await get(`api/images/${id}/neighbours${text && "?"}${text}`);
     if (id !== this.id || query !== this.query) return;
+    const isOther = JSON.stringify(body) !== JSON.stringify(this.current);
     [this.current, this.#known] = [body, revision];
-    this.emit("change", body);
+    if (isOther) this.emit("change", body);
   }
 
   async #lookQuietly() {
