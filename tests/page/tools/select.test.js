@@ -109,7 +109,7 @@ test("a drag while an earlier change is unanswered keeps what the hand does", as
   it.drag([30, 30], [40, 30]);
   it.pull([40, 30], [40, 35]);
   answer();
-  await new Promise((resolve) => setImmediate(resolve));
+  await it.settled();
   assert.deepEqual(it.previews.get("1")?.bbox, [20, 25, 40, 30]);
   it.point("up", 40, 40, {dragged: true});
   await it.settled();

@@ -119,7 +119,7 @@ export class Overlay {
       context.fillStyle = this.looks.colourOf(entry.key, annotation, Math.min(0.5, this.looks.fillOpacity + 0.1));
       context.fill("evenodd");
     }
-    strokeWithHalo(context, colour, unit, {strong, dash});
+    strokeWithHalo(context, colour, unit, {width: strong ? 2.5 : 2, strong, dash});
     const points = outline.keypoints.map((point) => (point ? {...point, at: place([point.x, point.y])} : null));
     if (points.some(Boolean)) skeletonOf(context, points, this.looks.skeletonOf(annotation), colour, unit);
     if (words && rings[0]?.[0]) label(context, rings[0][0], words, colour, unit);

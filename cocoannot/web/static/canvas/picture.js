@@ -4,12 +4,13 @@
 // Pictures are shown as browsers do, turned as their EXIF data says; but where only the pixels as they are stored have the
 // record's width and height, the shapes were made on these, and these are shown.
 
+import {HEAD, orientationOf, turnedBack} from "../geometry/orientation.js";
 import {Feature, Polygon, Style, VectorLayer, VectorSource} from "../vendor/openlayers.js";
 
 /** @import {ImageRecord, Preferences} from "../types.js" */
 /** @import {Frame} from "../shapes/types.js" */
 
-/** @typedef {HTMLImageElement | ImageBitmap} Drawable */
+/** @typedef {HTMLImageElement | OffscreenCanvas} Drawable */
 /** @typedef {{ok: boolean, width: number, height: number, turned: boolean, error: string | null}} Found The picture's own size; `error` in words. */
 
 /** From so many screen pixels to one of the picture's on, pixels are shown as squares. */
@@ -24,11 +25,14 @@ const GAMMA = "cocoannot-gamma";
  */
 export async function find(image, frame) {
   const url = `api/images/${image.id}/file`;
-  const shown = (await decoded(url)) ?? (await decoded(`${url}?as=jpeg`));
-  if (!shown) return {picture: null, found: {ok: false, width: 0, height: 0, turned: false, error: await reason(url)}};
-  const picture = frame ? await asRecorded(shown, frame, url) : shown;
-  const size = sizeOf(picture);
-  return {picture, found: {ok: true, ...size, turned: frame !== null && isTurned(size, frame), error: null}};
+  try {
+    const shown = (await decoded(url)) ?? (await rendered(url));
+    const picture = frame ? await asRecorded(shown, frame, url) : shown;
+    const size = sizeOf(picture);
+    return {picture, found: {ok: true, ...size, turned: frame !== null && isTurned(size, frame), error: null}};
+  } catch (error) {
+    return {picture: null, found: {ok: false, width: 0, height: 0, turned: false, error: /** @type {Error} */ (error).message}};
+  }
 }
 
 /** The server's thumbnail, `null` where there is none. @param {ImageRecord} image */
@@ -119,6 +123,22 @@ async function decoded(url) {
 }
 
 /**
+ * The server's rendering, of what browsers can't show. Throws an error with the reason where there is none.
+ * @param {string} url
+ */
+async function rendered(url) {
+  const answer = await fetch(`${url}?as=jpeg`).catch(() => {
+    throw new Error("the server does not answer");
+  });
+  if (!answer.ok) throw new Error(await answer.json().then(({message}) => String(message), () => `the server answers with ${answer.status}`));
+  const address = URL.createObjectURL(await answer.blob());
+  const image = await decoded(address);
+  URL.revokeObjectURL(address);
+  if (!image) throw new Error("it is damaged");
+  return image;
+}
+
+/**
  * The picture, or its pixels as they are stored where these have the record's size and the picture has not.
  * @param {HTMLImageElement} picture
  * @param {Frame} frame
@@ -127,22 +147,16 @@ async function decoded(url) {
  */
 async function asRecorded(picture, frame, url) {
   if (!isTurned(sizeOf(picture), frame)) return picture;
-  const stored = await fetch(url).then((answer) => answer.blob()).then((blob) => createImageBitmap(blob, {imageOrientation: "none"})).catch(() => null);
-  return stored && stored.width === frame.width && stored.height === frame.height ? stored : picture;
-}
-
-/**
- * Why there is no picture, in the server's words.
- * @param {string} url
- */
-async function reason(url) {
-  try {
-    const answer = await fetch(`${url}?as=jpeg`);
-    if (answer.ok) return "it is damaged";
-    return String((await answer.json()).message);
-  } catch {
-    return "the server does not answer";
-  }
+  const file = await fetch(url).then((answer) => answer.blob()).catch(() => null);
+  const head = file ? new Uint8Array(await file.slice(0, HEAD).arrayBuffer()) : new Uint8Array();
+  // Browsers have no way to draw a picture as it is stored: it is turned back.
+  const matrix = turnedBack(orientationOf(head), frame);
+  if (!matrix) return picture;
+  const stored = new OffscreenCanvas(frame.width, frame.height);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (stored.getContext("2d"));
+  context.setTransform(...matrix);
+  context.drawImage(picture, 0, 0);
+  return stored;
 }
 
 /**

@@ -23,7 +23,7 @@ export class Stage extends Emitter {
   frame = {width: 1, height: 1};
   /** Nobody has moved the picture since it was fitted. */
   #fitted = true;
-  #view = new View();
+  #view = viewOf(this.frame);
   /** @type {OlMap} */
   #map;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -45,20 +45,7 @@ export class Stage extends Emitter {
   /** A new picture's frame, fitted. @param {Frame} frame */
   show(frame) {
     this.frame = frame;
-    const {width, height} = frame;
-    const extent = [0, -height, width, 0];
-    this.#view = new View({
-      projection: new Projection({code: "pixels", units: "pixels", extent}),
-      center: [width / 2, -height / 2],
-      resolution: 1,
-      minResolution: Math.min(1 / MOST_ZOOM, Math.max(width, height) / 4000),
-      maxResolution: Math.max(width, height) / 20,
-      enableRotation: false,
-      extent,
-      constrainOnlyCenter: true,
-      smoothExtentConstraint: false,
-      smoothResolutionConstraint: false,
-    });
+    this.#view = viewOf(frame);
     this.#map.setView(this.#view);
     this.fit();
   }
@@ -196,4 +183,22 @@ export class Stage extends Emitter {
       this.#followDensity();
     }, {once: true});
   }
+}
+
+/** @param {Frame} frame */
+function viewOf({width, height}) {
+  const extent = [0, -height, width, 0];
+  return new View({
+    projection: new Projection({code: "pixels", units: "pixels", extent}),
+    center: [width / 2, -height / 2],
+    resolution: 1,
+    minResolution: Math.min(1 / MOST_ZOOM, Math.max(width, height) / 4000),
+    maxResolution: Math.max(width, height) / 20,
+    enableRotation: false,
+    extent,
+    // What is to be seen may reach beyond the picture; else a long one could not be fitted.
+    constrainOnlyCenter: true,
+    smoothExtentConstraint: false,
+    smoothResolutionConstraint: false,
+  });
 }
