@@ -112,5 +112,5 @@ export function drawVersion(canvas, {annotation, other, picture, colourOf}) {
     drawShapes(context, [other], scale, (_, alpha) => (alpha === 1 ? "rgb(255 255 255)" : "transparent"));
     context.setLineDash([]);
   }
-  drawShapes(context, [annotation], scale / 1.5, (each, alpha) => (alpha === 1 ? colourOf(each) : "transparent"));
+  drawShapes(context, [annotation], scale / 3, (each, alpha) => (alpha === 1 ? colourOf(each) : "transparent"));
 }

@@ -55,14 +55,13 @@ function version(title, annotation, other, names) {
  * @returns {[name: string, value: string][]}
  */
 function facts(annotation, names) {
-  const {segmentation, bbox, keypoints, caption, area} = annotation;
+  const {segmentation, bbox, keypoints, caption} = annotation;
   /** @type {[string, string][]} */
   const rows = [["Category", names.nameOf(annotation.category_id)]];
   if (Array.isArray(bbox)) rows.push(["Left, top", `${bbox.slice(0, 2).map(readable).join(", ")}`], ["Size", bbox.slice(2, 4).map(readable).join(" × ")]);
   if (Array.isArray(segmentation) && segmentation.length) rows.push(["Outline", cornersOf(segmentation)]);
   else if (segmentation && !Array.isArray(segmentation)) rows.push(["Outline", "mask"]);
   if (Array.isArray(keypoints) && keypoints.length) rows.push(["Keypoints", String(keypoints.filter((_, i) => i % 3 === 2 && Number(keypoints[i]) > 0).length)]);
-  if (typeof area === "number") rows.push(["Area", `${readable(area)} px²`]);
   if (caption) rows.push(["Caption", String(caption)]);
   return rows;
 }
