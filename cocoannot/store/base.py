@@ -67,15 +67,21 @@ class Deleted(NamedTuple):
     annotations: int = 0
 
 
+OperationResult = Record | Deleted
+"""What came of one operation: the record as it left it, or what it deleted."""
+
+
 class Committed(NamedTuple):
     """What came of operations, in order, and the revision that has them.
 
-    `change` is `None` where the operations changed nothing.
+    `change` is `None` where the operations changed nothing. Where the same request was answered before, all this is
+    what came of it then, `is_repeated` is true, and `change` is without its edits.
     """
 
-    results: list[Record | Deleted]
+    results: list[OperationResult]
     revision: int
     change: Change | None
+    is_repeated: bool = False
 
 
 class Status(NamedTuple):
@@ -197,12 +203,15 @@ class Store(Protocol):
         *,
         actor: str | None = None,
         key: str | None = None,
+        request: str = "",
         if_revision: int | None = None,
     ) -> Committed:
         """Make all operations, each on top of those before it, as one change, or none of them.
 
         When this returns, the change is written down: it survives the end of the process. `actor` is who asks, `key`
-        the client's name for this request; both are kept with the change. Raises `BadOperation` with the index of the
+        the client's name for this request; both are kept with the change. The same key of the same actor is done once:
+        with the same `request`, a hash of what is asked for, it returns what it did then, over restarts too, for at
+        least 100,000 keys; with another one it raises `KeyReused`. Raises `BadOperation` with the index of the
         operation that can't be done and why (`UnknownId`, `AmbiguousId`, `VersionMismatch`, `InvalidRecord`,
         `Conflict`); `VersionMismatch` where `if_revision` is given and not the current one; `JournalError`: the change
         could not be written down and was not made; `NotDurable`: it was made, and may not survive a power cut.
