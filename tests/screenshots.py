@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from browser import browser
 from PIL import Image
@@ -18,6 +18,8 @@ from playwright.sync_api import Browser, Page, expect
 from servers import Server, serve, until
 
 from cocoannot.demo import make_demo
+
+Scheme = Literal["light", "dark"]
 
 DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 720}}
 ZOOMED: dict[str, Any] = {"viewport": {"width": 640, "height": 360}, "device_scale_factor": 2}
@@ -28,7 +30,8 @@ PHONE: dict[str, Any] = {
     "has_touch": True,
     "is_mobile": True,
 }
-LIGHT, DARK = "light", "dark"
+LIGHT: Scheme = "light"
+DARK: Scheme = "dark"
 
 IMAGE = "#/images/16"
 CROWD = 300
@@ -43,7 +46,7 @@ class Studio:
         self._folder = folder
 
     @contextmanager
-    def page(self, scheme: str, window: dict[str, Any], address: str) -> Iterator[Page]:
+    def page(self, scheme: Scheme, window: dict[str, Any], address: str) -> Iterator[Page]:
         """A page at an address, in a window of its own."""
         context = self._chromium.new_context(color_scheme=scheme, reduced_motion="reduce", **window)
         try:
@@ -63,7 +66,7 @@ class Studio:
         print(f"{name}.png")
 
     def shoot(
-        self, name: str, address: str, scheme: str, window: dict[str, Any], act: Callable[[Page], None] | None = None
+        self, name: str, address: str, scheme: Scheme, window: dict[str, Any], act: Callable[[Page], None] | None = None
     ) -> None:
         """Open an address, do something there, and take the picture."""
         with self.page(scheme, window, address) as page:
@@ -133,7 +136,9 @@ def _two_versions(studio: Studio, server: Server) -> None:
         _wait_for_picture(page)
         # The page is not to hear of the other's change before it makes its own.
         page.route("**/api/status", lambda route: route.abort())
-        box = next(each for each in server.request("GET", "/api/images/16/annotations").body if not each["segmentation"])
+        box = next(
+            each for each in server.request("GET", "/api/images/16/annotations").body if not each["segmentation"]
+        )
         x, y, width, height = box["bbox"]
         server.request("PATCH", f"/api/annotations/{box['id']}", {"bbox": [x - 20, y, width + 45, height + 12]})
         page.locator(f".objects .name[title$='id {box['id']}']").click()

@@ -4,6 +4,7 @@
 import {messageOf, onLogin} from "../net/api.js";
 import {colour} from "../state/colours.js";
 import {go, imageAddress, imagesAddress, onRoute, start} from "../state/router.js";
+import {addCategory} from "./category_dialogs.js";
 import {CommandButtons} from "./command_button.js";
 import {isOpen, prompt} from "./dialogs.js";
 import {byId} from "./dom.js";
@@ -105,22 +106,27 @@ export class Page {
         return (await categories.add(name)).id;
       } catch (error) {
         toast(messageOf(error), {error: true});
-        return null;
+        // What was typed is there to be corrected.
+        return addCategory(categories, name);
       }
     };
     return pickCategory(title, {categories: categories.all(), recent: categories.recent, colourOf: (id) => colour(id), create: canCreate ? create : undefined, keyOf: (id) => categories.keyOf(id)});
+  }
+
+  /** While it is asked, the address stays that of what is shown. */
+  async #asksToLeave() {
+    const wanted = location.hash;
+    history.replaceState(null, "", this.#address);
+    if (isOpen() || !(await this.editor.mayLeave())) return false;
+    history.replaceState(null, "", wanted);
+    return true;
   }
 
   /** @param {Route} route */
   async #show(route) {
     const before = this.#route;
     const leaves = before?.view === "image" && (route.view !== "image" || route.id !== before.id);
-    if (leaves && !isOpen() && this.editor.tool?.busy()) {
-      const wanted = location.hash;
-      history.replaceState(null, "", this.#address);
-      if (!(await this.editor.mayLeave())) return;
-      history.replaceState(null, "", wanted);
-    }
+    if (leaves && this.editor.tool?.busy() && !(await this.#asksToLeave())) return;
     this.#route = route;
     this.#address = location.hash;
     this.#become(route, before);
