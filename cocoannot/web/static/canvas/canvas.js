@@ -46,7 +46,6 @@ export class Canvas extends Emitter {
     this.#scene = new Scene(session, looks);
     this.#stage = new Stage(element, [picture.layer, this.#scene.layer]);
     this.#overlay = new Overlay(session, looks, this.#stage);
-    this.#stage.addLayer(this.#overlay.layer);
     this.#stage.on("zoom", (zoom) => this.emit("zoom", zoom));
     this.#opening = new Opening({session, picture, scene: this.#scene, overlay: this.#overlay, stage: this.#stage});
     this.#crosshair = new Crosshair(element);
@@ -68,7 +67,7 @@ export class Canvas extends Emitter {
     this.#overlay.draft = null;
     this.#overlay.handles = tool.name === "select";
     this.element.style.cursor = tool.cursor(null);
-    this.#stage.render();
+    this.#overlay.render();
     tool.activate();
     this.#tellHint();
   }
@@ -142,7 +141,7 @@ export class Canvas extends Emitter {
     const session = this.#session;
     session.on("differences", (differences) => this.#take(differences));
     session.on("selection", () => this.#reselect());
-    session.on("hover", () => this.#stage.render());
+    session.on("hover", () => this.#overlay.render());
     session.on("visibility", () => this.#refresh());
     session.on("category", () => this.#changed());
     categories.on("change", () => this.#restyle());
@@ -191,7 +190,7 @@ export class Canvas extends Emitter {
     if (!this.#opening.open) return;
     this.#scene.setAll([...added, ...changed]);
     this.#overlay.notice([...added, ...changed]);
-    this.#stage.render();
+    this.#overlay.render();
   }
 
   #reselect() {
@@ -201,17 +200,17 @@ export class Canvas extends Emitter {
 
   #refresh() {
     this.#scene.refresh();
-    this.#stage.render();
+    this.#overlay.render();
   }
 
   #restyle() {
     this.#scene.restyle();
-    this.#stage.render();
+    this.#overlay.render();
   }
 
   /** What lies above the shapes has changed, and maybe what the tool has to say. */
   #changed() {
-    this.#stage.render();
+    this.#overlay.render();
     this.#tellHint();
   }
 

@@ -55,9 +55,8 @@ export class Opening extends Emitter {
   }
 
   #clear() {
-    const {picture, scene, overlay, stage} = this.parts;
+    const {picture, scene, overlay} = this.parts;
     for (const part of [picture, scene, overlay]) part.clear();
-    stage.render();
   }
 
   /** @param {ImageRecord} image */

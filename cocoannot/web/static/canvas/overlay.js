@@ -1,8 +1,7 @@
-// What lies above the shapes: what is selected, under the pointer, dragged, drawn, or just changed by somebody else. It is
-// painted anew with each view; nothing of it is kept in the scene.
+// What lies above the shapes: what is selected, under the pointer, dragged, drawn, or just changed by somebody else. It has a
+// canvas of its own, so that a drag among a thousand shapes draws one of them.
 
 import {draw, handlesAt} from "../shapes/registry.js";
-import {VectorLayer, VectorSource} from "../vendor/openlayers.js";
 import {contrast, dot, label, path, skeletonOf, strokeWithHalo} from "./painting.js";
 
 /** @import {Annotation, Draft, Entry, Key, Point, Session} from "../types.js" */
@@ -15,8 +14,9 @@ const NOTICE = 1500;
 /** @typedef {{context: CanvasRenderingContext2D, unit: number, place: (point: Point) => Point}} Brush */
 
 export class Overlay {
-  /** Its source stays empty; the layer is there to be painted on. */
-  layer = new VectorLayer({source: new VectorSource(), className: "overlay-layer"});
+  #canvas = document.createElement("canvas");
+  /** Painting is due. */
+  #due = false;
   /** @type {Map<Key, Annotation>} What is dragged, as it is to be seen meanwhile. */
   previews = new Map();
   /** @type {Draft | null} */
@@ -37,25 +37,24 @@ export class Overlay {
     this.session = session;
     this.looks = looks;
     this.stage = stage;
-    this.layer.on("postrender", (event) => {
-      const context = /** @type {CanvasRenderingContext2D} */ (event.context);
-      const state = event.frameState;
-      if (!state) return;
-      const [width, height] = state.size;
-      const [x0, y0] = state.viewState.center;
-      const scale = state.pixelRatio / state.viewState.resolution;
-      /** @type {(point: Point) => Point} */
-      const place = ([x, y]) => [(width * state.pixelRatio) / 2 + (x - x0) * scale, (height * state.pixelRatio) / 2 + (y + y0) * scale];
-      context.save();
-      this.#paint({context, unit: state.pixelRatio, place});
-      context.restore();
-    });
+    Object.assign(this.#canvas.style, {position: "absolute", inset: "0", width: "100%", height: "100%", pointerEvents: "none"});
+    stage.element.append(this.#canvas);
+    // In the same frame as the shapes, so that nothing lags behind.
+    stage.on("drawn", () => this.#repaint());
+  }
+
+  /** Paint soon. */
+  render() {
+    if (this.#due) return;
+    this.#due = true;
+    requestAnimationFrame(() => this.#due && this.#repaint());
   }
 
   clear() {
     this.previews.clear();
     this.#others.clear();
     this.draft = null;
+    this.render();
   }
 
   /** Outlines what somebody else changed, for a short time. @param {Entry[]} entries */
@@ -65,9 +64,22 @@ export class Overlay {
       this.#others.set(key, others.user);
       setTimeout(() => {
         this.#others.delete(key);
-        this.stage.render();
+        this.render();
       }, NOTICE);
     }
+  }
+
+  #repaint() {
+    this.#due = false;
+    const canvas = this.#canvas;
+    const unit = devicePixelRatio;
+    const [width, height] = [Math.round(canvas.clientWidth * unit), Math.round(canvas.clientHeight * unit)];
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    if (canvas.width === width && canvas.height === height) context.clearRect(0, 0, width, height);
+    else [canvas.width, canvas.height] = [width, height];
+    const [centerX, centerY] = this.stage.center;
+    const scale = unit * this.stage.zoom;
+    this.#paint({context, unit, place: ([x, y]) => [width / 2 + (x - centerX) * scale, height / 2 + (y - centerY) * scale]});
   }
 
   /** @param {Brush} brush */

@@ -17,7 +17,7 @@ const MOST_ZOOM = 64;
 /** While the view moves, shapes are drawn as they were made for the view before, which is quicker; milliseconds. */
 const AT_REST = 120;
 
-/** @extends {Emitter<{zoom: number}>} */
+/** `drawn`: the view is on the screen. @extends {Emitter<{zoom: number, drawn: undefined}>} */
 export class Stage extends Emitter {
   /** @type {Frame} */
   frame = {width: 1, height: 1};
@@ -72,7 +72,7 @@ export class Stage extends Emitter {
     this.#begin();
     if (anchor) {
       const [x, y] = this.pixelAt(...anchor);
-      const [centerX, centerY] = this.#center();
+      const [centerX, centerY] = this.center;
       const ratio = resolution / before;
       this.#view.setCenter([x + (centerX - x) * ratio, -(y + (centerY - y) * ratio)]);
     }
@@ -82,7 +82,7 @@ export class Stage extends Emitter {
 
   /** By pixels of the screen. @param {number} dx @param {number} dy */
   panBy(dx, dy) {
-    const [x, y] = this.#center();
+    const [x, y] = this.center;
     this.#begin();
     this.#view.setCenter([x - dx / this.zoom, -(y - dy / this.zoom)]);
   }
@@ -90,7 +90,7 @@ export class Stage extends Emitter {
   /** Moves the picture as far as it takes to see the bounds; where they are too large, their middle. @param {Bounds} bounds */
   panTo([left, top, right, bottom]) {
     const [wide, high] = this.#size().map((side) => side / this.zoom / 2 - MARGIN / this.zoom);
-    const [x, y] = this.#center();
+    const [x, y] = this.center;
     /** @type {(center: number, low: number, high: number, half: number) => number} */
     const along = (center, low, high, half) => (high - low > 2 * half ? (low + high) / 2 : Math.min(low + half, Math.max(high - half, center)));
     this.#view.setCenter([along(x, left, right, wide), -along(y, top, bottom, high)]);
@@ -107,27 +107,17 @@ export class Stage extends Emitter {
   /** The picture's pixel at a place in the window. @param {number} clientX @param {number} clientY @returns {Point} */
   pixelAt(clientX, clientY) {
     const box = this.element.getBoundingClientRect();
-    const [x, y] = this.#center();
+    const [x, y] = this.center;
     return [x + (clientX - box.left - box.width / 2) / this.zoom, y + (clientY - box.top - box.height / 2) / this.zoom];
   }
 
   /** Where a pixel of the picture is in the window. @param {number} x @param {number} y @returns {Point} */
   placeOf(x, y) {
     const box = this.element.getBoundingClientRect();
-    const [centerX, centerY] = this.#center();
+    const [centerX, centerY] = this.center;
     return [box.left + box.width / 2 + (x - centerX) * this.zoom, box.top + box.height / 2 + (y - centerY) * this.zoom];
   }
 
-  /** On top of the others. @param {BaseLayer} layer */
-  addLayer(layer) {
-    this.layers.push(layer);
-    this.#map.addLayer(layer);
-  }
-
-  /** Draw soon. */
-  render() {
-    this.#map.render();
-  }
 
   /** Calls back when all that is wanted now has been drawn. @param {() => void} then */
   whenDrawn(then) {
@@ -144,8 +134,8 @@ export class Stage extends Emitter {
     this.emit("zoom", this.zoom);
   }
 
-  /** @returns {Point} */
-  #center() {
+  /** The picture's pixel in the middle of the window. @returns {Point} */
+  get center() {
     const [x, y] = this.#view.getCenter() ?? [0, 0];
     return [x, -y];
   }
@@ -171,7 +161,9 @@ export class Stage extends Emitter {
   }
 
   #makeMap() {
-    return new OlMap({target: this.element, layers: [...this.layers], view: this.#view, controls: [], interactions: [], pixelRatio: devicePixelRatio});
+    const map = new OlMap({target: this.element, layers: [...this.layers], view: this.#view, controls: [], interactions: [], pixelRatio: devicePixelRatio});
+    map.on("postrender", () => this.emit("drawn"));
+    return map;
   }
 
   /** The map's density is that of when it was made: another one, after zooming the page or on another screen, takes another map. */
