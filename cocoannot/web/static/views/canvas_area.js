@@ -26,7 +26,12 @@ export class CanvasArea {
   /** @param {Parts} parts */
   constructor(parts) {
     this.parts = parts;
-    this.canvas = el("div", {class: "canvas", tabindex: "0", role: "application", "aria-label": "Picture with its annotations. The list beside it has them too."});
+    this.canvas = el("div", {
+      class: "canvas",
+      tabindex: "0",
+      role: "application",
+      "aria-label": "Picture with its annotations. The list beside it has them too.",
+    });
     this.progress = el("div", {class: "progress", role: "progressbar", "aria-label": "Loading the image", hidden: true});
     this.notices = el("div", {class: "notices"});
     this.full = el("div", {hidden: true});
@@ -78,13 +83,17 @@ export class CanvasArea {
 
   #showFull() {
     const {session, toImages} = this.parts;
-    const kind = session.state === "missing" ? `missing ${session.error}` : session.state === "loading" && session.error ? `away ${session.error}` : "";
+    const kind =
+      session.state === "missing" ? `missing ${session.error}` : session.state === "loading" && session.error ? `away ${session.error}` : "";
     this.full.hidden = kind === "";
     if (this.full.dataset.kind === kind) return;
     this.full.dataset.kind = kind;
     const back = {text: "All images", primary: true, run: toImages};
     const again = {text: "Try again", run: () => session.reopen()};
-    if (session.state === "missing") this.full.replaceChildren(emptyState("picture", session.error ?? "This image is not in the dataset", "Somebody may have deleted it, or the address is wrong.", [back]));
+    if (session.state === "missing")
+      this.full.replaceChildren(
+        emptyState("picture", session.error ?? "This image is not in the dataset", "Somebody may have deleted it, or the address is wrong.", [back]),
+      );
     else if (kind) this.full.replaceChildren(emptyState("away", "The image can't be loaded", session.error ?? "", [again, back]));
     else this.full.replaceChildren();
   }
@@ -102,11 +111,18 @@ export class CanvasArea {
     /** @type {{icon: string, words: string, warn?: boolean, actions?: {text: string, run: () => unknown}[]}[]} */
     const wanted = [];
     if (session.state !== "ready" && session.state !== "away") return wanted;
-    if (session.state === "away") wanted.push({icon: "away", warn: true, words: "The server does not answer. Go on: your changes wait here, and are sent when it is back."});
+    if (session.state === "away")
+      wanted.push({icon: "away", warn: true, words: "The server does not answer. Go on: your changes wait here, and are sent when it is back."});
     const picture = this.#pictureWords();
     if (picture) wanted.push({icon: "picture", warn: true, words: picture});
     const broken = [...session.entries.values()].filter((entry) => entry.broken !== null).length;
-    if (broken) wanted.push({icon: "warning", warn: true, words: `${plural(broken, "annotation")} can't be drawn.`, actions: [{text: broken === 1 ? "Show it" : "Show them", run: showBroken}]});
+    if (broken)
+      wanted.push({
+        icon: "warning",
+        warn: true,
+        words: `${plural(broken, "annotation")} can't be drawn.`,
+        actions: [{text: broken === 1 ? "Show it" : "Show them", run: showBroken}],
+      });
     const hidden = this.#hiddenWords();
     if (hidden) wanted.push({icon: "eye-off", words: hidden, actions: [{text: "Show all", run: () => session.visibility.showAll()}]});
     return wanted;
@@ -116,9 +132,12 @@ export class CanvasArea {
     const {image} = this.parts.session;
     const picture = this.#picture;
     if (!picture || !image) return null;
-    if (!picture.ok) return `The picture can't be shown: ${(picture.error ?? "it is missing or damaged").replace(/\.$/, "")}. Shapes can still be seen and drawn.`;
-    if (picture.turned) return `The picture is turned by its camera's mark: it is ${picture.width} × ${picture.height}, the dataset says ${image.width} × ${image.height}. Shapes may lie elsewhere.`;
-    if (picture.width !== image.width || picture.height !== image.height) return `The picture is ${picture.width} × ${picture.height}, the dataset says ${image.width} × ${image.height}. It is shown as it is, not stretched.`;
+    if (!picture.ok)
+      return `The picture can't be shown: ${(picture.error ?? "it is missing or damaged").replace(/\.$/, "")}. Shapes can still be seen and drawn.`;
+    if (picture.turned)
+      return `The picture is turned by its camera's mark: it is ${picture.width} × ${picture.height}, the dataset says ${image.width} × ${image.height}. Shapes may lie elsewhere.`;
+    if (picture.width !== image.width || picture.height !== image.height)
+      return `The picture is ${picture.width} × ${picture.height}, the dataset says ${image.width} × ${image.height}. It is shown as it is, not stretched.`;
     return null;
   }
 

@@ -16,9 +16,14 @@ import {colour} from "../state/colours.js";
  */
 export async function addCategory(categories, value = "") {
   let id = /** @type {number | null} */ (null);
-  await prompt("New category", {label: "Name", value, action: "Add", submit: async (name) => {
-    id = (await categories.add(name)).id;
-  }});
+  await prompt("New category", {
+    label: "Name",
+    value,
+    action: "Add",
+    submit: async (name) => {
+      id = (await categories.add(name)).id;
+    },
+  });
   return id;
 }
 
@@ -27,9 +32,14 @@ export async function addCategory(categories, value = "") {
  * @param {Category} category
  */
 export function renameCategory(categories, category) {
-  return prompt("Rename category", {label: "Name", value: nameOr(category.name, ""), action: "Rename", submit: async (name) => {
-    if (name !== category.name) await categories.rename(category.id, name);
-  }});
+  return prompt("Rename category", {
+    label: "Name",
+    value: nameOr(category.name, ""),
+    action: "Rename",
+    submit: async (name) => {
+      if (name !== category.name) await categories.rename(category.id, name);
+    },
+  });
 }
 
 /**
@@ -51,6 +61,8 @@ export async function deleteCategory(categories, category) {
   if (!answer) return;
   const target = await pickCategory(`What shall “${name}” become?`, {categories: others, recent: categories.recent, colourOf: (id) => colour(id)});
   if (target === null) return;
-  const sure = await confirm(`Delete ${name}?`, `${plural(count, "annotation")} will be ${categories.nameOf(target)}.`, "Move them and delete", {danger: true});
+  const sure = await confirm(`Delete ${name}?`, `${plural(count, "annotation")} will be ${categories.nameOf(target)}.`, "Move them and delete", {
+    danger: true,
+  });
   if (sure) await categories.reassign(category.id, target);
 }

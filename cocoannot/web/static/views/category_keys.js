@@ -15,10 +15,25 @@ export const NUMBERS = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 export async function pinCategory(categories, id) {
   const name = categories.nameOf(id);
   const has = categories.keyOf(id);
-  const number = await openDialog(`A key for ${name}`, {className: "pin", closeButton: true, makeContent: (/** @type {(value: number | null) => void} */ close) => [
-    el("p", {class: "dim"}, "Which key shall choose it? It is kept in this browser."),
-    el("div", {class: "pins"}, ...NUMBERS.map((each) => el("button", {type: "button", class: "quiet", autofocus: each === has, onclick: () => close(each)}, el("kbd", {}, String(each)), el("span", {class: "text"}, describe(categories, each))))),
-  ]});
+  const number = await openDialog(`A key for ${name}`, {
+    className: "pin",
+    closeButton: true,
+    makeContent: (/** @type {(value: number | null) => void} */ close) => [
+      el("p", {class: "dim"}, "Which key shall choose it? It is kept in this browser."),
+      el(
+        "div",
+        {class: "pins"},
+        ...NUMBERS.map((each) =>
+          el(
+            "button",
+            {type: "button", class: "quiet", autofocus: each === has, onclick: () => close(each)},
+            el("kbd", {}, String(each)),
+            el("span", {class: "text"}, describe(categories, each)),
+          ),
+        ),
+      ),
+    ],
+  });
   if (number !== null) categories.pin(number, id);
 }
 

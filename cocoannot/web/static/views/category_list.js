@@ -20,10 +20,26 @@ export class CategoryList {
     this.title = el("h2", {}, "Categories");
     this.text = el("input", {type: "search", placeholder: "Find", "aria-label": "Find among the categories", oninput: () => this.refresh()});
     this.nothing = el("p", {class: "nothing", hidden: true});
-    this.list = new VirtualList({label: "Categories", className: "categories", keyOf: (/** @type {Category} */ {id}) => String(id), makeRow: (key) => this.#makeRow(Number(key)), showRow: (row, category) => this.#showRow(row, category)});
-    this.element = el("section", {class: "panel", "aria-label": "Categories"},
-      el("div", {class: "panel-head"}, this.title, iconButton("plus", "Add a category", () => this.#add())),
-      el("div", {class: "panel-tools"}, el("div", {class: "filter"}, icon("search"), this.text)), this.list.element, this.nothing);
+    this.list = new VirtualList({
+      label: "Categories",
+      className: "categories",
+      keyOf: (/** @type {Category} */ {id}) => String(id),
+      makeRow: (key) => this.#makeRow(Number(key)),
+      showRow: (row, category) => this.#showRow(row, category),
+    });
+    this.element = el(
+      "section",
+      {class: "panel", "aria-label": "Categories"},
+      el(
+        "div",
+        {class: "panel-head"},
+        this.title,
+        iconButton("plus", "Add a category", () => this.#add()),
+      ),
+      el("div", {class: "panel-tools"}, el("div", {class: "filter"}, icon("search"), this.text)),
+      this.list.element,
+      this.nothing,
+    );
     this.refresh = oncePerFrame(() => this.#arrange());
     categories.on("change", this.refresh);
     session.on("visibility", this.list.refresh);
@@ -36,7 +52,10 @@ export class CategoryList {
     const all = this.categories.all();
     const wanted = this.text.value.trim();
     const found = wanted === "" ? all : ranked(all, wanted, []);
-    setText(this.title, found.length === all.length ? plural(all.length, "category") : `${found.length.toLocaleString("en")} of ${plural(all.length, "category")}`);
+    setText(
+      this.title,
+      found.length === all.length ? plural(all.length, "category") : `${found.length.toLocaleString("en")} of ${plural(all.length, "category")}`,
+    );
     this.nothing.hidden = found.length > 0;
     this.list.element.hidden = !found.length;
     setText(this.nothing, all.length ? "None of them is called so" : "There are no categories yet. Add one to draw shapes.");
@@ -55,14 +74,36 @@ export class CategoryList {
       const category = this.categories.get(id);
       if (category) void run(category);
     };
-    const name = el("button", {type: "button", class: "name", onclick: () => this.session.setCategory(id)},
-      el("span", {class: "swatch", "aria-hidden": "true"}), el("span", {class: "text"}), el("kbd", {hidden: true}), el("span", {class: "count"}));
-    return el("li", {}, name, el("span", {class: "acts"},
-      act("pin", "pin", () => this.pinCategory(id)),
-      act("rename", "rename", withCategory((category) => renameCategory(this.categories, category))),
-      act("delete", "delete", withCategory((category) => deleteCategory(this.categories, category))),
-      act("unlock", "lock", () => visibility.toggleLockedCategory(id)),
-      act("eye", "hide", () => visibility.toggleHiddenCategory(id))));
+    const name = el(
+      "button",
+      {type: "button", class: "name", onclick: () => this.session.setCategory(id)},
+      el("span", {class: "swatch", "aria-hidden": "true"}),
+      el("span", {class: "text"}),
+      el("kbd", {hidden: true}),
+      el("span", {class: "count"}),
+    );
+    return el(
+      "li",
+      {},
+      name,
+      el(
+        "span",
+        {class: "acts"},
+        act("pin", "pin", () => this.pinCategory(id)),
+        act(
+          "rename",
+          "rename",
+          withCategory((category) => renameCategory(this.categories, category)),
+        ),
+        act(
+          "delete",
+          "delete",
+          withCategory((category) => deleteCategory(this.categories, category)),
+        ),
+        act("unlock", "lock", () => visibility.toggleLockedCategory(id)),
+        act("eye", "hide", () => visibility.toggleHiddenCategory(id)),
+      ),
+    );
   }
 
   /**

@@ -28,7 +28,11 @@ export class CommandButtons {
    */
   make(commandId, {shown = "always", text, key: showsKey = false, iconName, id, className = "", pressed} = {}) {
     const command = this.commands.get(commandId);
-    const button = el("button", {type: "button", id, class: `${text ? "quiet" : "icon-button"} ${className}`.trim(), onclick: () => this.commands.run(commandId)}, icon(iconName ?? command?.icon ?? ""));
+    const button = el(
+      "button",
+      {type: "button", id, class: `${text ? "quiet" : "icon-button"} ${className}`.trim(), onclick: () => this.commands.run(commandId)},
+      icon(iconName ?? command?.icon ?? ""),
+    );
     if (text) button.append(el("span", {class: "text"}, text));
     const refresh = () => {
       const title = this.commands.get(commandId)?.title ?? commandId;

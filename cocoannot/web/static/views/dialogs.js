@@ -31,7 +31,13 @@ export function openDialog(title, {makeContent, makeButtons = () => [], classNam
     const id = `dialog-title-${(made += 1)}`;
     const heading = el("div", {class: "dialog-head"}, el("h2", {id}, title), closeButton ? iconButton("close", "Close", () => close(null)) : null);
     const buttons = makeButtons(close);
-    const dialog = el("dialog", {class: className, "aria-labelledby": id}, heading, ...makeContent(close), buttons.length ? el("div", {class: "buttons"}, ...buttons) : null);
+    const dialog = el(
+      "dialog",
+      {class: className, "aria-labelledby": id},
+      heading,
+      ...makeContent(close),
+      buttons.length ? el("div", {class: "buttons"}, ...buttons) : null,
+    );
     dialog.addEventListener("close", () => {
       dialog.remove();
       if (cameFrom instanceof HTMLElement && cameFrom.isConnected) cameFrom.focus({preventScroll: true});
@@ -55,8 +61,10 @@ export function openDialog(title, {makeContent, makeButtons = () => [], classNam
 export function choose(title, content, choices) {
   return openDialog(title, {
     makeContent: () => [content],
-    makeButtons: (close) => choices.map(({value, text, primary, danger}) =>
-      el("button", {type: "button", class: danger ? "danger" : primary ? "primary" : null, autofocus: primary, onclick: () => close(value)}, text)),
+    makeButtons: (close) =>
+      choices.map(({value, text, primary, danger}) =>
+        el("button", {type: "button", class: danger ? "danger" : primary ? "primary" : null, autofocus: primary, onclick: () => close(value)}, text),
+      ),
   });
 }
 
@@ -67,7 +75,10 @@ export function choose(title, content, choices) {
  * @returns {Promise<boolean>}
  */
 export async function confirm(title, text, action, {danger = false} = {}) {
-  const answer = await choose(title, el("p", {}, text), [{value: null, text: "Cancel"}, {value: true, text: action, primary: !danger, danger}]);
+  const answer = await choose(title, el("p", {}, text), [
+    {value: null, text: "Cancel"},
+    {value: true, text: action, primary: !danger, danger},
+  ]);
   return answer === true;
 }
 
@@ -98,10 +109,21 @@ export function prompt(title, {label, value = "", password = false, action = "OK
     }
   };
   return openDialog(title, {
-    makeContent: (close) => [el("form", {onsubmit: (/** @type {Event} */ event) => {
-      event.preventDefault();
-      void send(close);
-    }}, note ? el("p", {}, note) : null, el("label", {}, label, input), fault, el("div", {class: "buttons"}, el("button", {type: "button", onclick: () => close(null)}, "Cancel"), ok))],
+    makeContent: (close) => [
+      el(
+        "form",
+        {
+          onsubmit: (/** @type {Event} */ event) => {
+            event.preventDefault();
+            void send(close);
+          },
+        },
+        note ? el("p", {}, note) : null,
+        el("label", {}, label, input),
+        fault,
+        el("div", {class: "buttons"}, el("button", {type: "button", onclick: () => close(null)}, "Cancel"), ok),
+      ),
+    ],
   });
 }
 

@@ -2,12 +2,13 @@
 
 import {Canvas} from "../canvas/canvas.js";
 import {messageOf} from "../net/api.js";
-import {colour} from "../state/colours.js";
 import {go, imageAddress, imagesAddress} from "../state/router.js";
 import {tools} from "../tools/index.js";
 import {CanvasArea} from "./canvas_area.js";
+import {CategoryChoice} from "./category_choice.js";
 import {pinCategory} from "./category_keys.js";
 import {CategoryList} from "./category_list.js";
+import {settleConflicts} from "./conflicts.js";
 import {confirm} from "./dialogs.js";
 import {oncePerFrame} from "./dom.js";
 import {EditorBar} from "./editor_bar.js";
@@ -21,10 +22,9 @@ import {showRecord} from "./record_dialog.js";
 import {makeSeeing} from "./seeing.js";
 import {Sidebar} from "./sidebar.js";
 import {toast} from "./toasts.js";
-import {askAboutVersions} from "./versions_dialog.js";
 import {nameOr} from "./words.js";
 
-/** @import {Categories, Commands, Conflict, Entry, ImageList, KeyInput, Preferences, Session, Tool} from "../types.js" */
+/** @import {Categories, Commands, Entry, ImageList, KeyInput, Preferences, Session, Tool} from "../types.js" */
 /** @import {CommandButtons} from "./command_button.js" */
 
 /**
@@ -41,8 +41,6 @@ import {nameOr} from "./words.js";
 export class Editor {
   /** @type {Map<string, Tool>} */
   #tools = new Map();
-  /** @type {Promise<unknown>} Conflicts are asked about one after another. */
-  #asking = Promise.resolve();
 
   /**
    * @param {HTMLElement} element
@@ -51,18 +49,22 @@ export class Editor {
   constructor(element, parts) {
     const {session, categories, preferences, buttons} = parts;
     this.parts = parts;
+    this.choice = new CategoryChoice(parts);
     this.area = new CanvasArea({session, toImages: () => this.toImages(), showBroken: () => this.#showBroken()});
     this.canvas = new Canvas(this.area.canvas, {session, preferences, categories});
     for (const {name, make} of tools) this.#tools.set(name, make({session, view: this.canvas.view, preferences}));
-    addEditorCommands(parts, {tool: () => this.tool, go: (step) => this.go(step), toImages: () => this.toImages(), relabelSelection: () => this.relabel(session.selection), openPalette: () => this.#openPalette(),
-      selectNext: (step) => this.#selectNext(step), escape: () => this.#escape(), toggleSidebar: () => this.sidebar.toggle(), fit: () => this.canvas.fit(), zoomBy: (factor) => this.canvas.zoomBy(factor)});
+    this.#addCommands();
     this.bar = new EditorBar({buttons, seeing: makeSeeing(parts), toggleSidebar: () => this.sidebar.toggle()});
-    this.objects = new Objects({session, preferences, nameOf: (id) => categories.nameOf(id), onNames: (listener) => categories.on("change", listener), relabel: (keys) => this.relabel(keys),
-      showText: (entry) => this.#showText(entry), panTo: (key) => this.canvas.panTo(key), zoomTo: (key) => this.canvas.zoomTo(key)});
-    this.categoryList = new CategoryList({session, categories, preferences, pinCategory: (id) => pinCategory(categories, id)});
-    const inForce = new InForce({session, categories, relabelSelection: () => this.relabel(session.selection), chooseNext: () => this.#chooseNext()});
-    this.sidebar = new Sidebar({preferences, top: inForce.element, upper: this.objects.element, lower: this.categoryList.element, onToggle: (shown) => this.bar.showSidebar(shown)});
-    element.replaceChildren(this.bar.element, makeRail(tools, buttons, () => session.tool), this.area.element, this.sidebar.divider, this.sidebar.element);
+    this.objects = this.#makeObjects();
+    this.sidebar = new Sidebar({
+      preferences,
+      top: new InForce({session, categories, relabelSelection: () => this.choice.relabel(session.selection), chooseNext: () => this.choice.chooseNext()}).element,
+      upper: this.objects.element,
+      lower: new CategoryList({session, categories, preferences, pinCategory: (id) => pinCategory(categories, id)}).element,
+      onToggle: (shown) => this.bar.showSidebar(shown),
+    });
+    const rail = makeRail(tools, buttons, () => session.tool);
+    element.replaceChildren(this.bar.element, rail, this.area.element, this.sidebar.divider, this.sidebar.element);
     this.element = element;
     this.refresh = oncePerFrame(() => this.#refresh());
     this.#listen();
@@ -108,7 +110,9 @@ export class Editor {
   async mayLeave() {
     const {tool} = this;
     if (!tool?.busy()) return true;
-    const leave = await confirm("Leave what you are drawing?", "It is not finished, and would be lost. Finish it first, or leave it.", "Leave it", {danger: true});
+    const leave = await confirm("Leave what you are drawing?", "It is not finished, and would be lost. Finish it first, or leave it.", "Leave it", {
+      danger: true,
+    });
     if (leave) tool.cancel();
     return leave;
   }
@@ -131,27 +135,33 @@ export class Editor {
     go(imagesAddress(this.parts.session.query));
   }
 
-  /** @param {Iterable<string>} keys */
-  async relabel(keys) {
-    const {session, categories, pickCategory} = this.parts;
-    const chosen = [...keys];
-    const id = await pickCategory("Category of what is selected");
-    if (id === null) return;
-    categories.use(id);
-    session.relabel(chosen, id);
+  #addCommands() {
+    addEditorCommands(this.parts, {
+      tool: () => this.tool,
+      go: (step) => this.go(step),
+      toImages: () => this.toImages(),
+      relabelSelection: () => this.choice.relabel(this.parts.session.selection),
+      openPalette: () => this.choice.open(),
+      selectNext: (step) => this.#selectNext(step),
+      escape: () => this.#escape(),
+      toggleSidebar: () => this.sidebar.toggle(),
+      fit: () => this.canvas.fit(),
+      zoomBy: (factor) => this.canvas.zoomBy(factor),
+    });
   }
 
-  async #chooseNext() {
-    const {session, categories, pickCategory} = this.parts;
-    const id = await pickCategory("Category of the next shape");
-    if (id === null) return;
-    categories.use(id);
-    session.setCategory(id);
-  }
-
-  #openPalette() {
-    const {session} = this.parts;
-    return session.tool === "select" && session.selection.size ? this.relabel(session.selection) : this.#chooseNext();
+  #makeObjects() {
+    const {session, preferences, categories} = this.parts;
+    return new Objects({
+      session,
+      preferences,
+      nameOf: (id) => categories.nameOf(id),
+      onNames: (listener) => categories.on("change", listener),
+      relabel: (keys) => this.choice.relabel(keys),
+      showText: (entry) => this.#showText(entry),
+      panTo: (key) => this.canvas.panTo(key),
+      zoomTo: (key) => this.canvas.zoomTo(key),
+    });
   }
 
   #listen() {
@@ -159,8 +169,8 @@ export class Editor {
     session.on("tool", () => this.#useTool());
     for (const event of /** @type {const} */ (["state", "selection", "differences", "visibility"])) session.on(event, this.refresh);
     session.on("refused", (message) => toast(message, {error: true}));
-    session.on("others", (count) => toast(count === 1 ? "Somebody else changed an annotation of this image" : `Somebody else changed ${count} annotations of this image`));
-    session.on("conflict", (conflict) => (this.#asking = this.#asking.then(() => this.#settle(conflict))));
+    session.on("others", (count) => toast(`Somebody else changed ${count === 1 ? "an annotation" : `${count} annotations`} of this image`));
+    settleConflicts(this.parts);
     imageList.on("change", () => this.#showPlace());
     categories.on("change", () => this.#showPlace());
     commands.on("change", this.refresh);
@@ -184,14 +194,16 @@ export class Editor {
     const {session, buttons} = this.parts;
     this.bar.showImage(session.image, session.state === "loading" ? "Loading..." : "No image");
     this.bar.showZoom(session.canEdit() ? this.canvas.zoom : null);
-    this.area.setHint(session.canEdit() ? this.tool?.hint() ?? "" : "", session.tool !== "select");
+    this.area.setHint(session.canEdit() ? (this.tool?.hint() ?? "") : "", session.tool !== "select");
     buttons.refresh();
-    if (session.state !== "closed") document.title = session.image ? `${nameOr(session.image.file_name, `image ${session.image.id}`)} - cocoannot` : "cocoannot";
+    if (session.state === "closed") return;
+    document.title = session.image ? `${nameOr(session.image.file_name, `image ${session.image.id}`)} - cocoannot` : "cocoannot";
   }
 
   #showPlace() {
     const {session, imageList, categories} = this.parts;
-    this.bar.showPlace(imageList.current, chipsOf(session.query, (id) => categories.nameOf(id)).map(({label}) => label).join(", "));
+    const filters = chipsOf(session.query, (id) => categories.nameOf(id)).map(({label}) => label);
+    this.bar.showPlace(imageList.current, filters.join(", "));
     const {previous = null, next = null} = imageList.current ?? {};
     for (const id of [next, previous]) if (id !== null) this.#prepare(id);
   }
@@ -230,23 +242,9 @@ export class Editor {
 
   /** @param {Entry} entry */
   #showText(entry) {
-    return showRecord(entry, titleOf(entry, (id) => this.parts.categories.nameOf(id)));
+    return showRecord(
+      entry,
+      titleOf(entry, (id) => this.parts.categories.nameOf(id)),
+    );
   }
-
-  /** @param {Conflict} conflict */
-  async #settle({mine, theirs, before, resolve}) {
-    const {session, categories} = this.parts;
-    const author = [...session.entries.values()].find(({id}) => id === before.id)?.others ?? null;
-    const picture = await pictureOf(before.image_id);
-    const choice = await askAboutVersions({mine, theirs, before, author}, {nameOf: (id) => categories.nameOf(id), colourOf: ({category_id}) => colour(category_id), picture});
-    // Where the question was closed, nothing of theirs is overwritten.
-    resolve(choice ?? "theirs");
-  }
-}
-
-/** @param {number} id */
-async function pictureOf(id) {
-  const picture = new Image();
-  picture.src = `api/images/${id}/file`;
-  return picture.decode().then(() => picture, () => null);
 }

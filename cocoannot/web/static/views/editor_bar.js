@@ -18,15 +18,44 @@ export class EditorBar {
     this.zoom = buttons.make("zoom.fit", {text: "100 %", iconName: "fit", className: "zoom"});
     this.zoomText = /** @type {HTMLElement} */ (this.zoom.querySelector(".text"));
     this.sidebar = iconButton("sidebar", "Show or hide the lists", toggleSidebar);
-    this.apt = el("div", {class: "when-apt"},
-      buttons.make("selection.relabel", {shown: "apt", text: "Category", iconName: "tag"}), buttons.make("selection.delete", {shown: "apt", text: "Delete", iconName: "delete"}),
-      buttons.make("draft.finish", {shown: "apt", text: "Finish", iconName: "check"}), buttons.make("draft.undo", {shown: "apt", text: "Corner back", iconName: "undo"}), buttons.make("draft.cancel", {shown: "apt", text: "Give up", iconName: "close"}));
-    this.element = el("div", {class: "bar"},
+    this.apt = el(
+      "div",
+      {class: "when-apt"},
+      buttons.make("selection.relabel", {shown: "apt", text: "Category", iconName: "tag"}),
+      buttons.make("selection.delete", {shown: "apt", text: "Delete", iconName: "delete"}),
+      buttons.make("draft.finish", {shown: "apt", text: "Finish", iconName: "check"}),
+      buttons.make("draft.undo", {shown: "apt", text: "Corner back", iconName: "undo"}),
+      buttons.make("draft.cancel", {shown: "apt", text: "Give up", iconName: "close"}),
+    );
+    this.element = el(
+      "div",
+      {class: "bar"},
       buttons.make("images.all", {iconName: "images"}),
-      el("div", {class: "group", role: "group", "aria-label": "Images"}, buttons.make("image.previous", {iconName: "previous"}), this.place, buttons.make("image.next", {iconName: "next"})),
-      this.title, this.size, this.apt,
-      el("div", {class: "bar-end"}, seeing.button,
-        el("div", {class: "group only-roomy", role: "group", "aria-label": "Zoom"}, buttons.make("zoom.out", {iconName: "minus"}), this.zoom, buttons.make("zoom.in", {iconName: "plus"})), this.sidebar), seeing.panel);
+      el(
+        "div",
+        {class: "group", role: "group", "aria-label": "Images"},
+        buttons.make("image.previous", {iconName: "previous"}),
+        this.place,
+        buttons.make("image.next", {iconName: "next"}),
+      ),
+      this.title,
+      this.size,
+      this.apt,
+      el(
+        "div",
+        {class: "bar-end"},
+        seeing.button,
+        el(
+          "div",
+          {class: "group only-roomy", role: "group", "aria-label": "Zoom"},
+          buttons.make("zoom.out", {iconName: "minus"}),
+          this.zoom,
+          buttons.make("zoom.in", {iconName: "plus"}),
+        ),
+        this.sidebar,
+      ),
+      seeing.panel,
+    );
   }
 
   /**

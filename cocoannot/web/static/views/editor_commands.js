@@ -26,11 +26,13 @@ import {toolCommand} from "./rail.js";
  * @param {Actions} actions
  */
 export function addEditorCommands(parts, actions) {
-  const all = [...imageCommands(parts, actions), ...toolCommands(parts, actions), ...selectionCommands(parts, actions), ...categoryCommands(parts, actions), ...seeingCommands(parts, actions)];
-  for (const command of all) parts.commands.add({...command, scope: "editor"});
+  const groups = {Images: imageCommands, Tools: toolCommands, Annotations: selectionCommands, Categories: categoryCommands, Seeing: seeingCommands};
+  for (const [group, make] of Object.entries(groups)) {
+    for (const command of make(parts, actions)) parts.commands.add({...command, group, scope: "editor"});
+  }
 }
 
-/** @typedef {Omit<Command, "scope">} Editing */
+/** @typedef {Omit<Command, "scope" | "group">} Editing */
 /** @typedef {{session: Session, categories: Categories, preferences: Preferences}} Parts */
 
 /**
@@ -39,10 +41,16 @@ export function addEditorCommands(parts, actions) {
  * @returns {Editing[]}
  */
 const imageCommands = ({session}, {go, toImages, escape}) => [
-  {id: "image.previous", title: "Previous image", keys: ["d", "ArrowLeft"], icon: "previous", group: "Images", run: () => go(-1)},
-  {id: "image.next", title: "Next image", keys: ["f", "ArrowRight"], icon: "next", group: "Images", run: () => go(1)},
-  {id: "images.all", title: "All images", keys: [], icon: "images", group: "Images", run: toImages},
-  {id: "escape", title: "Stop drawing; then select nothing; then back to all images", keys: ["Escape"], group: "Images", when: () => session.state !== "closed", run: escape},
+  {id: "image.previous", title: "Previous image", keys: ["d", "ArrowLeft"], icon: "previous", run: () => go(-1)},
+  {id: "image.next", title: "Next image", keys: ["f", "ArrowRight"], icon: "next", run: () => go(1)},
+  {id: "images.all", title: "All images", keys: [], icon: "images", run: toImages},
+  {
+    id: "escape",
+    title: "Stop drawing; then select nothing; then back to all images",
+    keys: ["Escape"],
+    when: () => session.state !== "closed",
+    run: escape,
+  },
 ];
 
 /**
@@ -54,10 +62,17 @@ function toolCommands({session}, {tool}) {
   const busy = () => session.tool !== "select" && (tool()?.busy() ?? false);
   const press = (/** @type {string} */ key) => () => tool()?.key({key, code: key, shift: false, ctrl: false, alt: false});
   return [
-    ...tools.map(({name, title, key, icon}) => ({id: toolCommand(name), title, keys: [key.toLowerCase()], icon, group: "Tools", when: () => session.canEdit(), run: () => session.setTool(name)})),
-    {id: "draft.finish", title: "Finish what is being drawn", keys: [], icon: "check", group: "Tools", when: busy, run: press("Enter")},
-    {id: "draft.undo", title: "Take the last corner back", keys: [], icon: "undo", group: "Tools", when: busy, run: () => tool()?.undo()},
-    {id: "draft.cancel", title: "Give up what is being drawn", keys: [], icon: "close", group: "Tools", when: busy, run: () => tool()?.cancel()},
+    ...tools.map(({name, title, key, icon}) => ({
+      id: toolCommand(name),
+      title,
+      keys: [key.toLowerCase()],
+      icon,
+      when: () => session.canEdit(),
+      run: () => session.setTool(name),
+    })),
+    {id: "draft.finish", title: "Finish what is being drawn", keys: [], icon: "check", when: busy, run: press("Enter")},
+    {id: "draft.undo", title: "Take the last corner back", keys: [], icon: "undo", when: busy, run: () => tool()?.undo()},
+    {id: "draft.cancel", title: "Give up what is being drawn", keys: [], icon: "close", when: busy, run: () => tool()?.cancel()},
   ];
 }
 
@@ -70,13 +85,40 @@ function selectionCommands({session}, {tool, relabelSelection, selectNext}) {
   // While something is drawn, a key or a button for what is selected would be a slip.
   const any = () => session.canEdit() && session.selection.size > 0 && !(tool()?.busy() ?? false);
   return [
-    {id: "selection.delete", title: "Delete what is selected", keys: ["Delete", "Backspace"], icon: "delete", group: "Annotations", when: any, run: () => session.remove(session.selection)},
-    {id: "selection.relabel", title: "Another category for what is selected", keys: [], icon: "tag", group: "Annotations", when: any, run: relabelSelection},
-    {id: "selection.next", title: "Next annotation", keys: ["]"], group: "Annotations", when: () => session.entries.size > 0, run: () => selectNext(1)},
-    {id: "selection.previous", title: "Previous annotation", keys: ["["], group: "Annotations", when: () => session.entries.size > 0, run: () => selectNext(-1)},
-    {id: "selection.all", title: "Select all annotations", keys: ["Ctrl+a"], group: "Annotations", when: () => session.entries.size > 0, run: () => session.select(session.entries.keys())},
-    {id: "selection.hide", title: "Hide or show what is selected", keys: ["Shift+h"], icon: "eye-off", group: "Annotations", when: () => session.selection.size > 0, run: () => [...session.selection].forEach((key) => session.visibility.toggleHidden(key))},
-    {id: "selection.lock", title: "Lock or unlock what is selected", keys: ["l"], icon: "lock", group: "Annotations", when: () => session.selection.size > 0, run: () => [...session.selection].forEach((key) => session.visibility.toggleLocked(key))},
+    {
+      id: "selection.delete",
+      title: "Delete what is selected",
+      keys: ["Delete", "Backspace"],
+      icon: "delete",
+      when: any,
+      run: () => session.remove(session.selection),
+    },
+    {id: "selection.relabel", title: "Another category for what is selected", keys: [], icon: "tag", when: any, run: relabelSelection},
+    {id: "selection.next", title: "Next annotation", keys: ["]"], when: () => session.entries.size > 0, run: () => selectNext(1)},
+    {id: "selection.previous", title: "Previous annotation", keys: ["["], when: () => session.entries.size > 0, run: () => selectNext(-1)},
+    {
+      id: "selection.all",
+      title: "Select all annotations",
+      keys: ["Ctrl+a"],
+      when: () => session.entries.size > 0,
+      run: () => session.select(session.entries.keys()),
+    },
+    {
+      id: "selection.hide",
+      title: "Hide or show what is selected",
+      keys: ["Shift+h"],
+      icon: "eye-off",
+      when: () => session.selection.size > 0,
+      run: () => [...session.selection].forEach((key) => session.visibility.toggleHidden(key)),
+    },
+    {
+      id: "selection.lock",
+      title: "Lock or unlock what is selected",
+      keys: ["l"],
+      icon: "lock",
+      when: () => session.selection.size > 0,
+      run: () => [...session.selection].forEach((key) => session.visibility.toggleLocked(key)),
+    },
   ];
 }
 
@@ -92,9 +134,21 @@ function categoryCommands({session, categories}, {openPalette}) {
     categories.use(id);
   };
   return [
-    {id: "category.palette", title: "Find a category, for what is selected or for the next shape", keys: ["/", "Enter"], icon: "tag", group: "Categories", when: () => session.canEdit(), run: openPalette},
-    ...NUMBERS.map((number) => ({id: `category.${number}`, title: `Category of key ${number}, for what is selected or for the next shape`, keys: [String(number)], group: "Categories",
-      when: () => session.canEdit() && categories.ofKey(number) !== null, run: () => choose(categories.ofKey(number))})),
+    {
+      id: "category.palette",
+      title: "Find a category, for what is selected or for the next shape",
+      keys: ["/", "Enter"],
+      icon: "tag",
+      when: () => session.canEdit(),
+      run: openPalette,
+    },
+    ...NUMBERS.map((number) => ({
+      id: `category.${number}`,
+      title: `Category of key ${number}, for what is selected or for the next shape`,
+      keys: [String(number)],
+      when: () => session.canEdit() && categories.ofKey(number) !== null,
+      run: () => choose(categories.ofKey(number)),
+    })),
   ];
 }
 
@@ -104,12 +158,17 @@ function categoryCommands({session, categories}, {openPalette}) {
  * @returns {Editing[]}
  */
 const seeingCommands = ({session, preferences}, {fit, zoomBy, toggleSidebar}) => [
-  {id: "shapes.hide", title: "Hide or show all shapes", keys: ["h"], icon: "eye", group: "Seeing", run: () => session.visibility.toggleAll()},
-  {id: "shapes.only-selected", title: "Show only what is selected, or all", keys: ["o"], group: "Seeing", run: () => session.visibility.toggleOnlySelected()},
-  {id: "shapes.labels", title: "Names beside shapes", keys: ["n"], group: "Seeing", run: () => preferences.set("showLabels", !preferences.get("showLabels"))},
-  {id: "shapes.instances", title: "A colour for each annotation, or for each category", keys: ["i"], group: "Seeing", run: () => preferences.set("colourBy", preferences.get("colourBy") === "instance" ? "category" : "instance")},
-  {id: "zoom.in", title: "Larger", keys: ["+", "="], icon: "plus", group: "Seeing", when: () => session.canEdit(), run: () => zoomBy(1.25)},
-  {id: "zoom.out", title: "Smaller", keys: ["-"], icon: "minus", group: "Seeing", when: () => session.canEdit(), run: () => zoomBy(1 / 1.25)},
-  {id: "zoom.fit", title: "Fit the picture into the window", keys: ["0"], icon: "fit", group: "Seeing", when: () => session.canEdit(), run: fit},
-  {id: "sidebar.toggle", title: "Show or hide the lists", keys: ["\\"], icon: "sidebar", group: "Seeing", run: toggleSidebar},
+  {id: "shapes.hide", title: "Hide or show all shapes", keys: ["h"], icon: "eye", run: () => session.visibility.toggleAll()},
+  {id: "shapes.only-selected", title: "Show only what is selected, or all", keys: ["o"], run: () => session.visibility.toggleOnlySelected()},
+  {id: "shapes.labels", title: "Names beside shapes", keys: ["n"], run: () => preferences.set("showLabels", !preferences.get("showLabels"))},
+  {
+    id: "shapes.instances",
+    title: "A colour for each annotation, or for each category",
+    keys: ["i"],
+    run: () => preferences.set("colourBy", preferences.get("colourBy") === "instance" ? "category" : "instance"),
+  },
+  {id: "zoom.in", title: "Larger", keys: ["+", "="], icon: "plus", when: () => session.canEdit(), run: () => zoomBy(1.25)},
+  {id: "zoom.out", title: "Smaller", keys: ["-"], icon: "minus", when: () => session.canEdit(), run: () => zoomBy(1 / 1.25)},
+  {id: "zoom.fit", title: "Fit the picture into the window", keys: ["0"], icon: "fit", when: () => session.canEdit(), run: fit},
+  {id: "sidebar.toggle", title: "Show or hide the lists", keys: ["\\"], icon: "sidebar", run: toggleSidebar},
 ];

@@ -6,7 +6,11 @@ import {plural} from "./words.js";
 /** @typedef {{label: string, names: string[], without: URLSearchParams}} Chip `without` is the query that the chip's cross leads to */
 
 const RANGES = [
-  {low: "min_annotations", high: "max_annotations", words: (/** @type {string | null} */ low, /** @type {string | null} */ high) => countWords(low, high)},
+  {
+    low: "min_annotations",
+    high: "max_annotations",
+    words: (/** @type {string | null} */ low, /** @type {string | null} */ high) => countWords(low, high),
+  },
   {low: "min_size", high: "below_size", words: (/** @type {string | null} */ low, /** @type {string | null} */ high) => sizeWords(low, high)},
 ];
 

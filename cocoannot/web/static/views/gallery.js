@@ -43,10 +43,14 @@ export class Gallery {
     element.replaceChildren(el("h1", {class: "for-readers"}, "Images"), this.filters.bar, this.filters.chips, this.tilesArea);
     const render = oncePerFrame(() => this.#render());
     const measure = oncePerFrame(() => this.#measure());
-    this.scroller.addEventListener("scroll", () => {
-      if (!element.hidden) this.#scrollTop = this.scroller.scrollTop;
-      render();
-    }, {passive: true});
+    this.scroller.addEventListener(
+      "scroll",
+      () => {
+        if (!element.hidden) this.#scrollTop = this.scroller.scrollTop;
+        render();
+      },
+      {passive: true},
+    );
     this.grid.addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(measure).observe(this.scroller);
     parts.preferences.on("change", (name) => name === "thumbnailSize" && measure());
@@ -109,18 +113,25 @@ export class Gallery {
    */
   #state(total, fault) {
     // What is shown already stays; the head of the page says that the server is away.
-    if (fault && total === null) return emptyState("away", "The images can't be shown", `${messageOf(fault)}. This page tries again by itself.`, [{text: "Try again", run: () => this.pages.retry()}]);
+    if (fault && total === null)
+      return emptyState("away", "The images can't be shown", `${messageOf(fault)}. This page tries again by itself.`, [
+        {text: "Try again", run: () => this.pages.retry()},
+      ]);
     if (total !== 0) return null;
     const filtered = [...this.query.keys()].some((name) => name !== "sort");
-    if (!filtered) return emptyState("images", "There are no images yet", "Add pictures to the dataset's image folder, and let the server look for them.");
-    return emptyState("search", "No image fits these filters", "Take one of them away to see more.", [{text: "Show all images", primary: true, run: () => go(imagesAddress({}), {replace: true})}]);
+    if (!filtered)
+      return emptyState("images", "There are no images yet", "Add pictures to the dataset's image folder, and let the server look for them.");
+    return emptyState("search", "No image fits these filters", "Take one of them away to see more.", [
+      {text: "Show all images", primary: true, run: () => go(imagesAddress({}), {replace: true})},
+    ]);
   }
 
   /** The image that the user comes from is in view, and has the focus as soon as it is there. @param {number} position */
   #bringBack(position) {
     const top = Math.floor(position / this.#layout.columns) * (this.#layout.height + GAP);
     const {scrollTop, clientHeight} = this.scroller;
-    if (top < scrollTop || top + this.#layout.height > scrollTop + clientHeight) this.scroller.scrollTop = top - (clientHeight - this.#layout.height) / 2;
+    if (top < scrollTop || top + this.#layout.height > scrollTop + clientHeight)
+      this.scroller.scrollTop = top - (clientHeight - this.#layout.height) / 2;
     this.#render();
     const shown = this.#tiles.get(position);
     if (shown && !shown.image) return;

@@ -7,8 +7,18 @@ import {icon} from "./icons.js";
 
 /** @import {Categories, Preferences} from "../types.js" */
 
-const SORTS = [["", "File order"], ["id", "Id"], ["file_name", "File name"], ["-annotation_count", "Most annotations"], ["annotation_count", "Fewest annotations"]];
-const ANNOTATED = [["", "All images"], ["true", "Annotated"], ["false", "Not annotated"]];
+const SORTS = [
+  ["", "File order"],
+  ["id", "Id"],
+  ["file_name", "File name"],
+  ["-annotation_count", "Most annotations"],
+  ["annotation_count", "Fewest annotations"],
+];
+const ANNOTATED = [
+  ["", "All images"],
+  ["true", "Annotated"],
+  ["false", "Not annotated"],
+];
 const TYPING = 250;
 
 export class GalleryFilters {
@@ -25,11 +35,31 @@ export class GalleryFilters {
     this.annotated = this.#select("Annotated", "annotated", ANNOTATED);
     this.sort = this.#select("Sort by", "sort", SORTS);
     this.count = el("span", {class: "found", role: "status"});
-    const category = el("button", {type: "button", "aria-haspopup": "dialog", onclick: () => this.#addCategory(chooseCategory)}, icon("tag"), "Category");
-    const size = el("input", {type: "range", min: "90", max: "420", step: "10", value: String(preferences.get("thumbnailSize")), "aria-label": "Size of the tiles",
-      oninput: (/** @type {Event} */ event) => preferences.set("thumbnailSize", Number(/** @type {HTMLInputElement} */ (event.target).value))});
-    this.bar = el("form", {class: "bar", role: "search", "aria-label": "Filter the images", onsubmit: (/** @type {Event} */ event) => event.preventDefault()},
-      el("div", {class: "filter"}, icon("search"), this.fileName), category, this.annotated, this.sort, el("span", {class: "size-slider", title: "Size of the tiles"}, icon("images"), size), this.count);
+    const category = el(
+      "button",
+      {type: "button", "aria-haspopup": "dialog", onclick: () => this.#addCategory(chooseCategory)},
+      icon("tag"),
+      "Category",
+    );
+    const size = el("input", {
+      type: "range",
+      min: "90",
+      max: "420",
+      step: "10",
+      value: String(preferences.get("thumbnailSize")),
+      "aria-label": "Size of the tiles",
+      oninput: (/** @type {Event} */ event) => preferences.set("thumbnailSize", Number(/** @type {HTMLInputElement} */ (event.target).value)),
+    });
+    this.bar = el(
+      "form",
+      {class: "bar", role: "search", "aria-label": "Filter the images", onsubmit: (/** @type {Event} */ event) => event.preventDefault()},
+      el("div", {class: "filter"}, icon("search"), this.fileName),
+      category,
+      this.annotated,
+      this.sort,
+      el("span", {class: "size-slider", title: "Size of the tiles"}, icon("images"), size),
+      this.count,
+    );
     this.chips = el("div", {class: "chips", role: "group", "aria-label": "Filters in force"});
     categories.on("change", () => this.#showChips());
   }
@@ -48,9 +78,18 @@ export class GalleryFilters {
     const chips = chipsOf(this.query, this.nameOf);
     this.chips.hidden = !chips.length;
     const clear = new URLSearchParams([...this.query].filter(([name]) => name === "sort"));
-    this.chips.replaceChildren(icon("filter"), ...chips.map(({label, without}) =>
-      el("span", {class: "chip"}, el("span", {class: "text"}, label), iconButton("close", `Without: ${label}`, () => this.#leave(without)))),
-    el("button", {type: "button", class: "quiet", onclick: () => this.#leave(clear)}, "Clear"));
+    this.chips.replaceChildren(
+      icon("filter"),
+      ...chips.map(({label, without}) =>
+        el(
+          "span",
+          {class: "chip"},
+          el("span", {class: "text"}, label),
+          iconButton("close", `Without: ${label}`, () => this.#leave(without)),
+        ),
+      ),
+      el("button", {type: "button", class: "quiet", onclick: () => this.#leave(clear)}, "Clear"),
+    );
   }
 
   /**
@@ -83,8 +122,11 @@ export class GalleryFilters {
    * @param {string[][]} options
    */
   #select(label, name, options) {
-    return el("select", {"aria-label": label, onchange: (/** @type {Event} */ event) => this.#set(name, /** @type {HTMLSelectElement} */ (event.target).value)},
-      ...options.map(([value, text]) => el("option", {value}, text)));
+    return el(
+      "select",
+      {"aria-label": label, onchange: (/** @type {Event} */ event) => this.#set(name, /** @type {HTMLSelectElement} */ (event.target).value)},
+      ...options.map(([value, text]) => el("option", {value}, text)),
+    );
   }
 
   /**

@@ -114,7 +114,13 @@ export class GalleryPages {
   /** @param {number} number */
   #parameters(number) {
     const parameters = new URLSearchParams(this.query);
-    for (const [name, value] of [["page", String(number + 1)], ["page_size", String(PAGE)], ["with", "annotation_count"], ["with", "annotations"]]) parameters.append(name, value);
+    for (const [name, value] of [
+      ["page", String(number + 1)],
+      ["page_size", String(PAGE)],
+      ["with", "annotation_count"],
+      ["with", "annotations"],
+    ])
+      parameters.append(name, value);
     return parameters;
   }
 

@@ -26,9 +26,23 @@ export class Header {
     this.s3State = el("span", {class: "s3-state"});
     this.s3Button = el("button", {type: "button", onclick: () => this.upload()}, icon("cloud"), "Save to S3");
     this.s3 = el("span", {id: "s3", class: "s3", hidden: true}, this.s3State, this.s3Button);
-    element.replaceChildren(el("nav", {"aria-label": "Views"}, this.images, this.statistics), this.dataset,
-      el("div", {class: "head-state"}, this.s3, this.state,
-        el("span", {class: "group"}, buttons.make("undo", {id: "undo", iconName: "undo"}), buttons.make("redo", {id: "redo", iconName: "redo"}), buttons.make("keys.show", {id: "help", iconName: "keys"}))));
+    element.replaceChildren(
+      el("nav", {"aria-label": "Views"}, this.images, this.statistics),
+      this.dataset,
+      el(
+        "div",
+        {class: "head-state"},
+        this.s3,
+        this.state,
+        el(
+          "span",
+          {class: "group"},
+          buttons.make("undo", {id: "undo", iconName: "undo"}),
+          buttons.make("redo", {id: "redo", iconName: "redo"}),
+          buttons.make("keys.show", {id: "help", iconName: "keys"}),
+        ),
+      ),
+    );
     saveState.on("change", () => this.#show());
     // The words change each second; a screen reader hears of it only when something else holds.
     saveState.on("announce", (text) => setText(byId("announcements"), text));
@@ -82,7 +96,11 @@ export class Header {
       {value: null, text: "Decide later", primary: true},
       {value: true, text: "Keep theirs as a copy, upload ours", danger: true},
     ]);
-    if (choice) await this.saveState.upload("overwrite").then(() => toast("Uploaded to S3"), (again) => toast(messageOf(again), {error: true}));
+    if (choice)
+      await this.saveState.upload("overwrite").then(
+        () => toast("Uploaded to S3"),
+        (again) => toast(messageOf(again), {error: true}),
+      );
   }
 
   #show() {
@@ -90,7 +108,10 @@ export class Header {
     setAttribute(this.state, "class", `save-state ${kind}`);
     setAttribute(this.state, "title", `${text}. ${title}`);
     const has = this.state.firstElementChild;
-    if (failed !== (has instanceof HTMLButtonElement)) this.state.replaceChildren(failed ? el("button", {type: "button", onclick: () => this.saveNow()}, el("span", {class: "text"})) : el("span", {class: "text"}));
+    if (failed !== has instanceof HTMLButtonElement)
+      this.state.replaceChildren(
+        failed ? el("button", {type: "button", onclick: () => this.saveNow()}, el("span", {class: "text"})) : el("span", {class: "text"}),
+      );
     const words = this.state.querySelector(".text");
     if (words) setText(words, text);
     setText(this.dataset, this.saveState.name);

@@ -18,8 +18,15 @@ export class InForce {
     this.selected = categoryButton(relabelSelection);
     this.next = categoryButton(chooseNext);
     this.inspector = new Inspector(session);
-    this.element = el("section", {class: "in-force", "aria-label": "Selection and next shape"},
-      el("span", {class: "label"}, "Next shape"), this.next, this.selectedLabel, this.selected, this.inspector.element);
+    this.element = el(
+      "section",
+      {class: "in-force", "aria-label": "Selection and next shape"},
+      el("span", {class: "label"}, "Next shape"),
+      this.next,
+      this.selectedLabel,
+      this.selected,
+      this.inspector.element,
+    );
     const refresh = oncePerFrame(() => this.#show());
     for (const event of /** @type {const} */ (["selection", "differences", "category", "state"])) session.on(event, refresh);
     categories.on("change", refresh);
@@ -33,7 +40,10 @@ export class InForce {
     const entries = [...session.selection].map((key) => session.entries.get(key)).filter((entry) => entry !== undefined);
     const ids = new Set(entries.map(({annotation}) => annotation.category_id ?? null));
     const one = ids.size === 1 ? [...ids][0] : null;
-    const name = ids.size > 1 ? `${plural(entries.length, "annotation")}, ${plural(ids.size, "category")}` : `${categories.nameOf(one)}${entries.length > 1 ? ` × ${entries.length}` : ""}`;
+    const name =
+      ids.size > 1
+        ? `${plural(entries.length, "annotation")}, ${plural(ids.size, "category")}`
+        : `${categories.nameOf(one)}${entries.length > 1 ? ` × ${entries.length}` : ""}`;
     for (const element of [this.selected, this.selectedLabel]) element.hidden = !entries.length;
     if (entries.length) showCategory(this.selected, one, name, "Category of what is selected");
     this.inspector.show(entries.length === 1 ? entries[0] : null);
@@ -41,7 +51,14 @@ export class InForce {
 }
 
 /** @param {() => unknown} run */
-const categoryButton = (run) => el("button", {type: "button", class: "category-button", "aria-haspopup": "dialog", onclick: run}, el("span", {class: "swatch", "aria-hidden": "true"}), el("span", {class: "text"}), icon("down"));
+const categoryButton = (run) =>
+  el(
+    "button",
+    {type: "button", class: "category-button", "aria-haspopup": "dialog", onclick: run},
+    el("span", {class: "swatch", "aria-hidden": "true"}),
+    el("span", {class: "text"}),
+    icon("down"),
+  );
 
 /**
  * @param {HTMLElement} button

@@ -6,7 +6,12 @@ import {short} from "./words.js";
 
 /** @import {Entry, Session} from "../types.js" */
 
-const FIELDS = [["x", "Left"], ["y", "Top"], ["w", "Width"], ["h", "Height"]];
+const FIELDS = [
+  ["x", "Left"],
+  ["y", "Top"],
+  ["w", "Width"],
+  ["h", "Height"],
+];
 
 export class Inspector {
   /** @type {Entry | null} */
@@ -15,8 +20,17 @@ export class Inspector {
   /** @param {Session} session */
   constructor(session) {
     this.session = session;
-    this.inputs = FIELDS.map(([name, label]) => el("input", {type: "text", inputmode: "decimal", autocomplete: "off", "aria-label": label, "data-field": name, onchange: () => this.#take(),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event)}));
+    this.inputs = FIELDS.map(([name, label]) =>
+      el("input", {
+        type: "text",
+        inputmode: "decimal",
+        autocomplete: "off",
+        "aria-label": label,
+        "data-field": name,
+        onchange: () => this.#take(),
+        onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
+      }),
+    );
     this.measured = el("p", {class: "measured"});
     this.fault = el("p", {class: "fault", role: "alert", hidden: true});
     this.fields = this.inputs.map((input, i) => el("label", {}, FIELDS[i][1], input));
@@ -34,11 +48,12 @@ export class Inspector {
     for (const field of this.fields) field.hidden = !isBox;
     this.measured.hidden = isBox;
     const {bbox} = entry.annotation;
-    if (isBox && bbox) this.inputs.forEach((input, i) => {
-      // Somebody who types keeps what is typed.
-      if (other || document.activeElement !== input) input.value = String(Number(bbox[i]));
-      input.disabled = !this.session.canEdit() || this.session.isLocked(entry);
-    });
+    if (isBox && bbox)
+      this.inputs.forEach((input, i) => {
+        // Somebody who types keeps what is typed.
+        if (other || document.activeElement !== input) input.value = String(Number(bbox[i]));
+        input.disabled = !this.session.canEdit() || this.session.isLocked(entry);
+      });
     else setText(this.measured, `${short(around[2] - around[0])} × ${short(around[3] - around[1])} at ${short(around[0])}, ${short(around[1])}`);
     if (other) this.fault.hidden = true;
   }
@@ -52,7 +67,8 @@ export class Inspector {
     const fault = faultOf(typed, old, image);
     this.fault.hidden = fault === null;
     this.fault.textContent = fault;
-    if (fault === null && typed.some((number, i) => number !== Number(old[i]))) this.session.update(entry.key, {bbox: typed.map((number, i) => (number === Number(old[i]) ? old[i] : number))});
+    if (fault === null && typed.some((number, i) => number !== Number(old[i])))
+      this.session.update(entry.key, {bbox: typed.map((number, i) => (number === Number(old[i]) ? old[i] : number))});
   }
 
   /** @param {KeyboardEvent} event */

@@ -17,8 +17,12 @@ export async function showKeys(commands, preferences) {
   const table = el("div");
   /** @type {string | null} The command that waits for its new key. */
   let waiting = null;
-  const show = () => table.replaceChildren(...groups(commands).map(([group, members]) =>
-    el("table", {}, el("caption", {}, group), el("tbody", {}, ...members.map((command) => row(commands, command, command.id === waiting, wait))))));
+  const show = () =>
+    table.replaceChildren(
+      ...groups(commands).map(([group, members]) =>
+        el("table", {}, el("caption", {}, group), el("tbody", {}, ...members.map((command) => row(commands, command, command.id === waiting, wait)))),
+      ),
+    );
   /** @param {string | null} id */
   const wait = (id) => {
     const before = waiting;
@@ -38,10 +42,20 @@ export async function showKeys(commands, preferences) {
   show();
   const stop = commands.on("change", show);
   window.addEventListener("keydown", press, {capture: true});
-  const single = el("input", {type: "checkbox", checked: preferences.get("singleKeys"), onchange: (/** @type {Event} */ event) => commands.useSingleKeys(/** @type {HTMLInputElement} */ (event.target).checked)});
-  await openDialog("Keys", {className: "keys", closeButton: true, makeContent: () => [
-    el("p", {class: "dim"}, "Choose a key to change it: press the new one, Backspace for none, or Esc to leave it."),
-    el("label", {class: "tick"}, single, " Letters and digits are keys. Switch them off where you speak to the computer."), table]});
+  const single = el("input", {
+    type: "checkbox",
+    checked: preferences.get("singleKeys"),
+    onchange: (/** @type {Event} */ event) => commands.useSingleKeys(/** @type {HTMLInputElement} */ (event.target).checked),
+  });
+  await openDialog("Keys", {
+    className: "keys",
+    closeButton: true,
+    makeContent: () => [
+      el("p", {class: "dim"}, "Choose a key to change it: press the new one, Backspace for none, or Esc to leave it."),
+      el("label", {class: "tick"}, single, " Letters and digits are keys. Switch them off where you speak to the computer."),
+      table,
+    ],
+  });
   window.removeEventListener("keydown", press, {capture: true});
   stop();
 }
@@ -55,8 +69,22 @@ export async function showKeys(commands, preferences) {
 function row(commands, {id, title, keys: own}, waits, wait) {
   const keys = commands.keysOf(id).map(nameOfKey);
   const isOwn = keys.length === own.length && keys.every((key, i) => key === nameOfKey(own[i]));
-  const words = waits ? "Press a key" : keys.length ? keys.flatMap((key, i) => (i ? [" ", el("kbd", {}, key)] : [el("kbd", {}, key)])) : el("span", {class: "off"}, "none");
-  const change = el("button", {type: "button", class: waits ? "key-button waits" : "key-button", "data-command": id, "aria-label": `${waits ? "Press a key" : keys.join(" ") || "none"}: ${title}`, onclick: () => wait(waits ? null : id)}, ...[words].flat());
+  const words = waits
+    ? "Press a key"
+    : keys.length
+      ? keys.flatMap((key, i) => (i ? [" ", el("kbd", {}, key)] : [el("kbd", {}, key)]))
+      : el("span", {class: "off"}, "none");
+  const change = el(
+    "button",
+    {
+      type: "button",
+      class: waits ? "key-button waits" : "key-button",
+      "data-command": id,
+      "aria-label": `${waits ? "Press a key" : keys.join(" ") || "none"}: ${title}`,
+      onclick: () => wait(waits ? null : id),
+    },
+    ...[words].flat(),
+  );
   const reset = isOwn ? null : iconButton("undo", `${title}: as it was`, () => commands.remap(id, null), {class: "reset"});
   return el("tr", {}, el("td", {}, title), el("td", {}, reset, change));
 }

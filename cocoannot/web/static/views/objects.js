@@ -35,15 +35,33 @@ export class Objects {
     this.title = el("h2", {}, "Annotations");
     this.eye = iconButton("eye", "Hide or show all", () => parts.session.visibility.toggleAll());
     this.text = el("input", {type: "search", placeholder: "Find", "aria-label": "Find among the annotations", oninput: () => this.refresh()});
-    this.sort = el("select", {"aria-label": "Order of the annotations", title: "Order", onchange: () => parts.preferences.set("sortObjects", /** @type {Sort} */ (this.sort.value))},
-      ...SORTS.map(([value, text]) => el("option", {value}, text)));
+    this.sort = el(
+      "select",
+      {
+        "aria-label": "Order of the annotations",
+        title: "Order",
+        onchange: () => parts.preferences.set("sortObjects", /** @type {Sort} */ (this.sort.value)),
+      },
+      ...SORTS.map(([value, text]) => el("option", {value}, text)),
+    );
     this.sort.value = parts.preferences.get("sortObjects");
     this.nothing = el("p", {class: "nothing", hidden: true});
-    this.list = new VirtualList({label: "Annotations of this image", className: "objects", keyOf: (/** @type {Entry} */ {key}) => key, makeRow: (key) => this.#makeRow(key), showRow: (row, entry) => this.#showRow(row, entry),
-      moves: (key) => parts.session.hover(key)});
-    this.element = el("section", {class: "panel", "aria-label": "Annotations"},
+    this.list = new VirtualList({
+      label: "Annotations of this image",
+      className: "objects",
+      keyOf: (/** @type {Entry} */ {key}) => key,
+      makeRow: (key) => this.#makeRow(key),
+      showRow: (row, entry) => this.#showRow(row, entry),
+      moves: (key) => parts.session.hover(key),
+    });
+    this.element = el(
+      "section",
+      {class: "panel", "aria-label": "Annotations"},
       el("div", {class: "panel-head"}, this.title, this.eye),
-      el("div", {class: "panel-tools"}, el("div", {class: "filter"}, icon("search"), this.text), this.sort), this.list.element, this.nothing);
+      el("div", {class: "panel-tools"}, el("div", {class: "filter"}, icon("search"), this.text), this.sort),
+      this.list.element,
+      this.nothing,
+    );
     this.refresh = oncePerFrame(() => this.#arrange());
     this.#listen();
   }
@@ -63,13 +81,25 @@ export class Objects {
     const total = session.entries.size;
     const entries = arranged(session.entries.values(), {text: this.text.value, sort: preferences.get("sortObjects"), nameOf, boundsOf});
     this.sort.value = preferences.get("sortObjects");
-    setText(this.title, entries.length === total ? plural(total, "annotation") : `${entries.length.toLocaleString("en")} of ${plural(total, "annotation")}`);
+    setText(
+      this.title,
+      entries.length === total ? plural(total, "annotation") : `${entries.length.toLocaleString("en")} of ${plural(total, "annotation")}`,
+    );
     const {allHidden} = session.visibility;
     setAttribute(this.eye, "aria-pressed", String(allHidden));
     this.eye.replaceChildren(icon(allHidden ? "eye-off" : "eye"));
     this.nothing.hidden = entries.length > 0;
     this.list.element.hidden = !entries.length;
-    setText(this.nothing, !session.canEdit() ? (session.state === "loading" ? "Loading..." : "No image") : total ? "None of them is called so" : "Nothing is annotated yet. Choose a tool and draw.");
+    setText(
+      this.nothing,
+      !session.canEdit()
+        ? session.state === "loading"
+          ? "Loading..."
+          : "No image"
+        : total
+          ? "None of them is called so"
+          : "Nothing is annotated yet. Choose a tool and draw.",
+    );
     this.list.setItems(entries);
   }
 
@@ -83,14 +113,27 @@ export class Objects {
   /** @param {Key} key */
   #makeRow(key) {
     const {session, relabel} = this.parts;
-    const name = el("button", {type: "button", class: "name", onclick: (/** @type {MouseEvent} */ event) => this.#choose(key, event), ondblclick: () => this.parts.zoomTo(key)},
-      el("span", {class: "swatch", "aria-hidden": "true"}), el("span", {class: "text"}), el("span", {class: "kind"}));
-    const acts = el("span", {class: "acts"},
+    const name = el(
+      "button",
+      {
+        type: "button",
+        class: "name",
+        onclick: (/** @type {MouseEvent} */ event) => this.#choose(key, event),
+        ondblclick: () => this.parts.zoomTo(key),
+      },
+      el("span", {class: "swatch", "aria-hidden": "true"}),
+      el("span", {class: "text"}),
+      el("span", {class: "kind"}),
+    );
+    const acts = el(
+      "span",
+      {class: "acts"},
       act("text", "text", () => this.#entry(key, this.parts.showText)),
       act("rename", "relabel", () => relabel([key])),
       act("delete", "delete", () => this.#remove(key)),
       act("unlock", "lock", () => session.visibility.toggleLocked(key)),
-      act("eye", "hide", () => session.visibility.toggleHidden(key)));
+      act("eye", "hide", () => session.visibility.toggleHidden(key)),
+    );
     return el("li", {onpointerenter: () => session.hover(key)}, name, acts);
   }
 
@@ -102,11 +145,17 @@ export class Objects {
     const {session, nameOf, preferences} = this.parts;
     const {key, annotation, id, broken} = entry;
     const title = titleOf(entry, nameOf);
-    const kind = broken === null ? kindOf(annotation) ?? "none" : "warning";
+    const kind = broken === null ? (kindOf(annotation) ?? "none") : "warning";
     const [button, acts] = /** @type {[HTMLButtonElement, HTMLElement]} */ ([...row.children]);
     const [square, text, mark] = /** @type {HTMLElement[]} */ ([...button.children]);
     const chosen = session.selection.has(key);
-    const state = [chosen && "current", session.hovered === key && "hovered", entry.pending && "pending", broken !== null && "broken", !session.isVisible(entry) && "unseen"];
+    const state = [
+      chosen && "current",
+      session.hovered === key && "hovered",
+      entry.pending && "pending",
+      broken !== null && "broken",
+      !session.isVisible(entry) && "unseen",
+    ];
     setAttribute(row, "class", state.filter(Boolean).join(" "));
     square.style.backgroundColor = preferences.get("colourBy") === "instance" ? colour(numberOf(key)) : colour(annotation.category_id);
     setText(text, title);

@@ -6,7 +6,12 @@ import {folded} from "./words.js";
 /** @typedef {"file" | "category" | "size" | "position"} Sort */
 
 /** @type {[sort: Sort, title: string][]} */
-export const SORTS = [["file", "File order"], ["category", "Category"], ["size", "Size"], ["position", "Position"]];
+export const SORTS = [
+  ["file", "File order"],
+  ["category", "Category"],
+  ["size", "Size"],
+  ["position", "Position"],
+];
 
 /**
  * What a row is called: the category, or the caption.

@@ -38,7 +38,12 @@ export class Page {
     this.buttons = buttons;
     this.#addCommands();
     const pick = (/** @type {string} */ title) => this.#pickCategory(title);
-    this.gallery = new Gallery(byId("gallery"), {categories, preferences, chooseCategory: () => this.#pickCategory("Images with this category", false), nameOf: (id) => categories.nameOf(id)});
+    this.gallery = new Gallery(byId("gallery"), {
+      categories,
+      preferences,
+      chooseCategory: () => this.#pickCategory("Images with this category", false),
+      nameOf: (id) => categories.nameOf(id),
+    });
     this.editor = new Editor(byId("editor"), {...parts, buttons, pickCategory: pick});
     this.statistics = new Statistics(byId("statistics"));
     this.header = new Header(byId("head"), {saveState, buttons});
@@ -56,15 +61,41 @@ export class Page {
     const {commands, changes, preferences} = this.parts;
     const busy = () => this.editor?.tool?.busy() ?? false;
     commands.add({id: "save.now", title: "Save now", keys: ["Ctrl+s"], scope: "everywhere", run: () => this.header.saveNow()});
-    commands.add({id: "undo", title: "Undo; while drawing, take the last corner back", keys: ["Ctrl+z"], icon: "undo", scope: "everywhere", when: () => changes.canUndo() || busy(), run: () => this.editor.undo()});
-    commands.add({id: "redo", title: "Redo", keys: ["Ctrl+Shift+z", "Ctrl+y"], icon: "redo", scope: "everywhere", when: () => changes.canRedo(), run: () => changes.redo()});
-    commands.add({id: "keys.show", title: "Show all keys", keys: ["?"], icon: "keys", scope: "everywhere", run: () => showKeys(commands, preferences)});
+    commands.add({
+      id: "undo",
+      title: "Undo; while drawing, take the last corner back",
+      keys: ["Ctrl+z"],
+      icon: "undo",
+      scope: "everywhere",
+      when: () => changes.canUndo() || busy(),
+      run: () => this.editor.undo(),
+    });
+    commands.add({
+      id: "redo",
+      title: "Redo",
+      keys: ["Ctrl+Shift+z", "Ctrl+y"],
+      icon: "redo",
+      scope: "everywhere",
+      when: () => changes.canRedo(),
+      run: () => changes.redo(),
+    });
+    commands.add({
+      id: "keys.show",
+      title: "Show all keys",
+      keys: ["?"],
+      icon: "keys",
+      scope: "everywhere",
+      run: () => showKeys(commands, preferences),
+    });
   }
 
   #listen() {
     const {changes, session, categories, saveState, queue} = this.parts;
     changes.on("change", () => this.buttons.refresh());
-    session.on("undone", (imageId) => imageId !== null && this.#route?.view === "image" && imageId !== session.id && go(imageAddress(imageId, session.query)));
+    session.on(
+      "undone",
+      (imageId) => imageId !== null && this.#route?.view === "image" && imageId !== session.id && go(imageAddress(imageId, session.query)),
+    );
     categories.on("change", () => this.#keepACategory());
     saveState.on("problem", (message) => toast(message, {error: true}));
     saveState.on("reachable", (reachable) => this.#reach(reachable));
@@ -110,7 +141,13 @@ export class Page {
         return addCategory(categories, name);
       }
     };
-    return pickCategory(title, {categories: categories.all(), recent: categories.recent, colourOf: (id) => colour(id), create: canCreate ? create : undefined, keyOf: (id) => categories.keyOf(id)});
+    return pickCategory(title, {
+      categories: categories.all(),
+      recent: categories.recent,
+      colourOf: (id) => colour(id),
+      create: canCreate ? create : undefined,
+      keyOf: (id) => categories.keyOf(id),
+    });
   }
 
   /** While it is asked, the address stays that of what is shown. */
@@ -139,7 +176,7 @@ export class Page {
   #comesFrom(before) {
     const {imageList} = this.parts;
     if (before?.view !== "image" || before.id === null) return null;
-    return {id: before.id, position: imageList.id === before.id ? imageList.current?.position ?? null : null};
+    return {id: before.id, position: imageList.id === before.id ? (imageList.current?.position ?? null) : null};
   }
 
   /**

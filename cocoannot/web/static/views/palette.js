@@ -19,19 +19,43 @@ import {nameOr, plural} from "./words.js";
 export async function pickCategory(title, {categories, recent, colourOf, create, keyOf = () => null}) {
   const all = [...categories];
   let newName = "";
-  const id = await openDialog(title, {className: "palette", makeContent: (close) => {
-    const finder = new Finder(all, {recent, colourOf, keyOf, take: close});
-    const add = el("button", {type: "button", class: "quiet", hidden: true, onclick: () => {
-      newName = finder.text;
-      close(null);
-    }});
-    finder.onText = () => {
-      const name = finder.text;
-      add.hidden = !create || name === "" || all.some((category) => category.name === name);
-      add.replaceChildren(icon("plus"), el("span", {class: "text"}, `New category “${name}”`));
-    };
-    return [...finder.elements, add, el("p", {class: "palette-foot"}, el("kbd", {}, "↑"), " ", el("kbd", {}, "↓"), " choose, ", el("kbd", {}, "Enter"), " take, ", el("kbd", {}, "Esc"), " close")];
-  }, closeButton: true});
+  const id = await openDialog(title, {
+    className: "palette",
+    makeContent: (close) => {
+      const finder = new Finder(all, {recent, colourOf, keyOf, take: close});
+      const add = el("button", {
+        type: "button",
+        class: "quiet",
+        hidden: true,
+        onclick: () => {
+          newName = finder.text;
+          close(null);
+        },
+      });
+      finder.onText = () => {
+        const name = finder.text;
+        add.hidden = !create || name === "" || all.some((category) => category.name === name);
+        add.replaceChildren(icon("plus"), el("span", {class: "text"}, `New category “${name}”`));
+      };
+      return [
+        ...finder.elements,
+        add,
+        el(
+          "p",
+          {class: "palette-foot"},
+          el("kbd", {}, "↑"),
+          " ",
+          el("kbd", {}, "↓"),
+          " choose, ",
+          el("kbd", {}, "Enter"),
+          " take, ",
+          el("kbd", {}, "Esc"),
+          " close",
+        ),
+      ];
+    },
+    closeButton: true,
+  });
   return id === null && newName && create ? create(newName) : id;
 }
 
@@ -50,10 +74,26 @@ class Finder {
     this.colourOf = colourOf;
     this.keyOf = keyOf;
     this.take = take;
-    this.input = el("input", {type: "search", role: "combobox", "aria-expanded": "true", "aria-controls": "palette-list", "aria-autocomplete": "list", "aria-label": "Category",
-      placeholder: `Find among ${plural(all.length, "category")}`, autocomplete: "off", spellcheck: "false", autofocus: true,
-      oninput: () => this.#narrow(), onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event)});
-    this.list = new VirtualList({label: "Categories", keyOf: (/** @type {Category} */ {id}) => String(id), makeRow: (key) => this.#makeRow(key), showRow: (row, category) => this.#showRow(row, category)});
+    this.input = el("input", {
+      type: "search",
+      role: "combobox",
+      "aria-expanded": "true",
+      "aria-controls": "palette-list",
+      "aria-autocomplete": "list",
+      "aria-label": "Category",
+      placeholder: `Find among ${plural(all.length, "category")}`,
+      autocomplete: "off",
+      spellcheck: "false",
+      autofocus: true,
+      oninput: () => this.#narrow(),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
+    });
+    this.list = new VirtualList({
+      label: "Categories",
+      keyOf: (/** @type {Category} */ {id}) => String(id),
+      makeRow: (key) => this.#makeRow(key),
+      showRow: (row, category) => this.#showRow(row, category),
+    });
     // What scrolls is the list box, and the list within it has no meaning of its own.
     this.list.element.id = "palette-list";
     this.list.element.setAttribute("role", "listbox");
@@ -106,7 +146,12 @@ class Finder {
   /** @param {string} key */
   #makeRow(key) {
     const id = Number(key);
-    return el("li", {role: "option", id: `palette-${key}`, onmousedown: (/** @type {Event} */ event) => event.preventDefault(), onclick: () => this.take(id)});
+    return el("li", {
+      role: "option",
+      id: `palette-${key}`,
+      onmousedown: (/** @type {Event} */ event) => event.preventDefault(),
+      onclick: () => this.take(id),
+    });
   }
 
   /**
@@ -118,8 +163,12 @@ class Finder {
     if (row.childElementCount) return;
     const group = category.supercategory && category.supercategory !== "none" ? String(category.supercategory) : null;
     const key = this.keyOf(category.id);
-    row.append(swatch(this.colourOf(category.id)), el("span", {class: "text"}, nameOr(category.name, `category ${category.id}`)), group ? el("span", {class: "super text"}, group) : "",
-      ...(key ? [el("kbd", {}, String(key))] : []));
+    row.append(
+      swatch(this.colourOf(category.id)),
+      el("span", {class: "text"}, nameOr(category.name, `category ${category.id}`)),
+      group ? el("span", {class: "super text"}, group) : "",
+      ...(key ? [el("kbd", {}, String(key))] : []),
+    );
     row.title = `${nameOr(category.name, "no name")}, id ${category.id}`;
   }
 }

@@ -19,5 +19,11 @@ export function makeRail(tools, buttons, current) {
     button.dataset.tool = name;
     return button;
   };
-  return el("div", {class: "rail tools", role: "group", "aria-label": "Tools"}, ...tools.map(make), el("span", {class: "separator"}), buttons.make("shapes.hide", {key: true, iconName: "eye"}));
+  return el(
+    "div",
+    {class: "rail tools", role: "group", "aria-label": "Tools"},
+    ...tools.map(make),
+    el("span", {class: "separator"}),
+    buttons.make("shapes.hide", {key: true, iconName: "eye"}),
+  );
 }

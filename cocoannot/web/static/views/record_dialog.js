@@ -10,10 +10,14 @@ import {el} from "./dom.js";
  * @param {string} name
  */
 export function showRecord(entry, name) {
-  return openDialog(`${name}${entry.id === null ? "" : `, id ${entry.id}`}`, {closeButton: true, className: "record", makeContent: () => [
-    el("p", {}, entry.broken === null ? "This is the record's text." : `It can't be drawn: ${entry.broken}. This is the record's text.`),
-    el("pre", {class: "record-text", tabindex: "0", role: "group", "aria-label": "The record's text"}, laidOut(entry.text)),
-  ]});
+  return openDialog(`${name}${entry.id === null ? "" : `, id ${entry.id}`}`, {
+    closeButton: true,
+    className: "record",
+    makeContent: () => [
+      el("p", {}, entry.broken === null ? "This is the record's text." : `It can't be drawn: ${entry.broken}. This is the record's text.`),
+      el("pre", {class: "record-text", tabindex: "0", role: "group", "aria-label": "The record's text"}, laidOut(entry.text)),
+    ],
+  });
 }
 
 /**

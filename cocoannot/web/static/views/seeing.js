@@ -6,7 +6,12 @@ import {el, iconButton} from "./dom.js";
 /** @typedef {"brightness" | "contrast" | "gamma" | "fillOpacity"} Slider */
 
 /** @type {[name: Slider, title: string, least: number, most: number][]} */
-const SLIDERS = [["brightness", "Brightness", 0.2, 3], ["contrast", "Contrast", 0.2, 3], ["gamma", "Gamma", 0.2, 3], ["fillOpacity", "Fill", 0, 1]];
+const SLIDERS = [
+  ["brightness", "Brightness", 0.2, 3],
+  ["contrast", "Contrast", 0.2, 3],
+  ["gamma", "Gamma", 0.2, 3],
+  ["fillOpacity", "Fill", 0, 1],
+];
 const LIGHT = /** @type {const} */ (["brightness", "contrast", "gamma"]);
 
 /**
@@ -15,17 +20,40 @@ const LIGHT = /** @type {const} */ (["brightness", "contrast", "gamma"]);
  */
 export function makeSeeing({session, preferences}) {
   const panel = el("div", {class: "popover seeing", popover: "auto", role: "dialog", "aria-label": "How it is shown", id: "seeing"});
-  const button = iconButton("seeing", "Brightness, labels, colours", () => {}, {"aria-haspopup": "dialog", popovertarget: "seeing", id: "seeing-button"});
+  const button = iconButton("seeing", "Brightness, labels, colours", () => {}, {
+    "aria-haspopup": "dialog",
+    popovertarget: "seeing",
+    id: "seeing-button",
+  });
   const sliders = SLIDERS.map((each) => slider(preferences, ...each));
   const reset = el("button", {type: "button", class: "quiet", onclick: () => LIGHT.forEach((name) => preferences.reset(name))}, "Reset the light");
-  const labels = tick("Names beside shapes", () => preferences.get("showLabels"), (on) => preferences.set("showLabels", on));
-  const instances = tick("A colour for each annotation", () => preferences.get("colourBy") === "instance", (on) => preferences.set("colourBy", on ? "instance" : "category"));
-  const crosshair = tick("Lines through the pointer for boxes", () => preferences.get("crosshair"), (on) => preferences.set("crosshair", on));
-  const only = tick("Only what is selected", () => session.visibility.onlySelected, (on) => on !== session.visibility.onlySelected && session.visibility.toggleOnlySelected());
+  const labels = tick(
+    "Names beside shapes",
+    () => preferences.get("showLabels"),
+    (on) => preferences.set("showLabels", on),
+  );
+  const instances = tick(
+    "A colour for each annotation",
+    () => preferences.get("colourBy") === "instance",
+    (on) => preferences.set("colourBy", on ? "instance" : "category"),
+  );
+  const crosshair = tick(
+    "Lines through the pointer for boxes",
+    () => preferences.get("crosshair"),
+    (on) => preferences.set("crosshair", on),
+  );
+  const only = tick(
+    "Only what is selected",
+    () => session.visibility.onlySelected,
+    (on) => on !== session.visibility.onlySelected && session.visibility.toggleOnlySelected(),
+  );
   const ticks = [labels, instances, crosshair, only];
   const show = () => {
     for (const each of [...sliders, ...ticks]) each.show();
-    button.classList.toggle("on", LIGHT.some((name) => preferences.get(name) !== 1));
+    button.classList.toggle(
+      "on",
+      LIGHT.some((name) => preferences.get(name) !== 1),
+    );
   };
   panel.append(...sliders.map(({element}) => element), reset, el("hr"), ...ticks.map(({element}) => element));
   preferences.on("change", show);
@@ -45,7 +73,14 @@ export function makeSeeing({session, preferences}) {
  * @param {number} most
  */
 function slider(preferences, name, title, least, most) {
-  const input = el("input", {type: "range", min: String(least), max: String(most), step: "0.05", oninput: () => preferences.set(name, Number(input.value)), ondblclick: () => preferences.reset(name)});
+  const input = el("input", {
+    type: "range",
+    min: String(least),
+    max: String(most),
+    step: "0.05",
+    oninput: () => preferences.set(name, Number(input.value)),
+    ondblclick: () => preferences.reset(name),
+  });
   const output = el("output");
   return {
     element: el("label", {class: "slider"}, el("span", {}, title), input, output),

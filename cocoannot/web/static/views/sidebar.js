@@ -23,16 +23,33 @@ export class Sidebar {
     this.upper = upper;
     this.lower = lower;
     this.lists = el("div", {class: "lists"});
-    this.middle = splitter({label: "Between annotations and categories", across: true, step: 0.05, least: HALF.least, most: () => HALF.most,
-      get: () => preferences.get("sidebarDivider"), set: (share) => preferences.set("sidebarDivider", share),
-      fromEvent: ({clientY}) => (clientY - this.lists.getBoundingClientRect().top) / this.lists.clientHeight});
-    this.tabs = [["Annotations", upper], ["Categories", lower]].map(([title, panel]) => el("button", {type: "button", class: "quiet", onclick: () => this.#choose(/** @type {HTMLElement} */ (panel))}, String(title)));
+    this.middle = splitter({
+      label: "Between annotations and categories",
+      across: true,
+      step: 0.05,
+      least: HALF.least,
+      most: () => HALF.most,
+      get: () => preferences.get("sidebarDivider"),
+      set: (share) => preferences.set("sidebarDivider", share),
+      fromEvent: ({clientY}) => (clientY - this.lists.getBoundingClientRect().top) / this.lists.clientHeight,
+    });
+    this.tabs = [
+      ["Annotations", upper],
+      ["Categories", lower],
+    ].map(([title, panel]) =>
+      el("button", {type: "button", class: "quiet", onclick: () => this.#choose(/** @type {HTMLElement} */ (panel))}, String(title)),
+    );
     this.lists.append(el("div", {class: "list-tabs", role: "group", "aria-label": "Which list is shown"}, ...this.tabs), upper, this.middle, lower);
     this.#choose(upper);
     this.element = el("aside", {class: "sidebar", "aria-label": "Annotations and categories"}, top, this.lists);
-    this.divider = splitter({label: "Width of the lists", least: WIDTH.least, most: () => Math.min(WIDTH.most, window.innerWidth * 0.6),
-      get: () => preferences.get("sidebarWidth"), set: (width) => preferences.set("sidebarWidth", Math.round(width)),
-      fromEvent: ({clientX}) => document.documentElement.clientWidth - clientX});
+    this.divider = splitter({
+      label: "Width of the lists",
+      least: WIDTH.least,
+      most: () => Math.min(WIDTH.most, window.innerWidth * 0.6),
+      get: () => preferences.get("sidebarWidth"),
+      set: (width) => preferences.set("sidebarWidth", Math.round(width)),
+      fromEvent: ({clientX}) => document.documentElement.clientWidth - clientX,
+    });
     narrow.addEventListener("change", () => this.#show());
     preferences.on("change", (name) => name.startsWith("sidebar") && this.#show());
     this.#show();
@@ -70,6 +87,10 @@ export class Sidebar {
     this.upper.style.flexGrow = String(share);
     this.lower.style.flexGrow = String(1 - share);
     this.onToggle(shown);
-    if (!shown && hadFocus) document.getElementById("editor")?.querySelector(/** @type {"div"} */ (".canvas"))?.focus();
+    if (!shown && hadFocus)
+      document
+        .getElementById("editor")
+        ?.querySelector(/** @type {"div"} */ (".canvas"))
+        ?.focus();
   }
 }

@@ -9,7 +9,15 @@ const STEP = 16;
  *   `across`: it lies between an upper and a lower part; values are in what `get` counts in
  */
 export function splitter({label, across = false, get, set, least, most, fromEvent, step = STEP}) {
-  const element = el("div", {class: across ? "divider across" : "divider", role: "separator", tabindex: "0", "aria-label": label, "aria-orientation": across ? "horizontal" : "vertical", "aria-valuemin": "0", "aria-valuemax": "100"});
+  const element = el("div", {
+    class: across ? "divider across" : "divider",
+    role: "separator",
+    tabindex: "0",
+    "aria-label": label,
+    "aria-orientation": across ? "horizontal" : "vertical",
+    "aria-valuemin": "0",
+    "aria-valuemax": "100",
+  });
   const tell = () => element.setAttribute("aria-valuenow", String(Math.round((100 * (get() - least)) / Math.max(1e-9, most() - least))));
   /** @param {number} value */
   const move = (value) => {

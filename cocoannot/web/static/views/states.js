@@ -12,8 +12,20 @@ import {icon} from "./icons.js";
  * @param {Action[]} [actions]
  */
 export function emptyState(iconName, title, text, actions = []) {
-  return el("div", {class: "state full", role: "status"}, icon(iconName), el("h2", {}, title), text ? el("p", {}, text) : null,
-    actions.length ? el("div", {class: "buttons"}, ...actions.map(({text: words, run, primary}) => el("button", {type: "button", class: primary ? "primary" : null, onclick: run}, words))) : null);
+  return el(
+    "div",
+    {class: "state full", role: "status"},
+    icon(iconName),
+    el("h2", {}, title),
+    text ? el("p", {}, text) : null,
+    actions.length
+      ? el(
+          "div",
+          {class: "buttons"},
+          ...actions.map(({text: words, run, primary}) => el("button", {type: "button", class: primary ? "primary" : null, onclick: run}, words)),
+        )
+      : null,
+  );
 }
 
 /**
@@ -23,5 +35,11 @@ export function emptyState(iconName, title, text, actions = []) {
  * @param {{warn?: boolean, actions?: Action[]}} [options]
  */
 export function notice(iconName, text, {warn = false, actions = []} = {}) {
-  return el("div", {class: warn ? "notice warn" : "notice"}, icon(iconName), el("span", {}, text), ...actions.map(({text: words, run}) => el("button", {type: "button", class: "quiet", onclick: run}, words)));
+  return el(
+    "div",
+    {class: warn ? "notice warn" : "notice"},
+    icon(iconName),
+    el("span", {}, text),
+    ...actions.map(({text: words, run}) => el("button", {type: "button", class: "quiet", onclick: run}, words)),
+  );
 }

@@ -32,27 +32,49 @@ export class Statistics {
       this.#show(body);
     } catch (error) {
       const again = isForNow(error);
-      this.element.replaceChildren(emptyState("away", "The statistics can't be shown", `${messageOf(error)}.${again ? " Trying again." : ""}`, [{text: "Try again", run: () => this.open()}]));
+      this.element.replaceChildren(
+        emptyState("away", "The statistics can't be shown", `${messageOf(error)}.${again ? " Trying again." : ""}`, [
+          {text: "Try again", run: () => this.open()},
+        ]),
+      );
       if (again) this.#timer = setTimeout(() => this.element.hidden || this.open(), AGAIN);
     }
   }
 
   /** @param {Numbers} numbers */
   #show({counts, categories, annotations_per_image: perImage, sizes}) {
-    const total = (/** @type {string} */ noun, /** @type {number} */ number) => el("div", {}, el("dt", {}, plural(number, noun).replace(/^[\d,]+ /, "")), el("dd", {}, number.toLocaleString("en")));
+    const total = (/** @type {string} */ noun, /** @type {number} */ number) =>
+      el("div", {}, el("dt", {}, plural(number, noun).replace(/^[\d,]+ /, "")), el("dd", {}, number.toLocaleString("en")));
     const byCount = [...categories].sort((one, other) => other.annotations - one.annotations);
     this.element.replaceChildren(
       el("h1", {class: "for-readers"}, "Statistics"),
       el("dl", {class: "totals"}, total("image", counts.images), total("annotation", counts.annotations), total("category", counts.categories)),
-      chart("Annotations of each category", byCount.map(({id, name, annotations}) => ({label: nameOr(name, `category ${id}`), value: annotations, fill: colour(id), address: imagesAddress({category_id: String(id)})}))),
-      chart("Annotations on each image", perImage.map(({at_least, at_most, images}) => ({
-        label: range(at_least, at_most, "annotation"), value: images,
-        address: imagesAddress({min_annotations: String(at_least), ...(at_most === null ? {} : {max_annotations: String(at_most)})}),
-      })), "images"),
-      chart("Sizes of shapes (square root of the area, in pixels)", sizes.map(({at_least, below, annotations}) => ({
-        label: below === null ? `${at_least} and more` : `${at_least} to ${below}`, value: annotations,
-        address: imagesAddress({min_size: String(at_least), ...(below === null ? {} : {below_size: String(below)})}),
-      }))),
+      chart(
+        "Annotations of each category",
+        byCount.map(({id, name, annotations}) => ({
+          label: nameOr(name, `category ${id}`),
+          value: annotations,
+          fill: colour(id),
+          address: imagesAddress({category_id: String(id)}),
+        })),
+      ),
+      chart(
+        "Annotations on each image",
+        perImage.map(({at_least, at_most, images}) => ({
+          label: range(at_least, at_most, "annotation"),
+          value: images,
+          address: imagesAddress({min_annotations: String(at_least), ...(at_most === null ? {} : {max_annotations: String(at_most)})}),
+        })),
+        "images",
+      ),
+      chart(
+        "Sizes of shapes (square root of the area, in pixels)",
+        sizes.map(({at_least, below, annotations}) => ({
+          label: below === null ? `${at_least} and more` : `${at_least} to ${below}`,
+          value: annotations,
+          address: imagesAddress({min_size: String(at_least), ...(below === null ? {} : {below_size: String(below)})}),
+        })),
+      ),
     );
   }
 }
@@ -91,7 +113,13 @@ function chart(title, bars, counted = "annotations") {
   });
   show();
   const find = bars.length > FIRST ? el("div", {class: "filter"}, icon("search"), input) : null;
-  return el("section", {}, el("div", {class: "chart-head"}, el("h2", {}, title), find), bars.length ? list : el("p", {class: "dim"}, "There are none."), more);
+  return el(
+    "section",
+    {},
+    el("div", {class: "chart-head"}, el("h2", {}, title), find),
+    bars.length ? list : el("p", {class: "dim"}, "There are none."),
+    more,
+  );
 }
 
 /**
@@ -104,6 +132,15 @@ function row({label, value, address, fill}, most, counted) {
   measure.style.width = `${(100 * value) / most}%`;
   measure.hidden = !value;
   if (fill) measure.style.backgroundColor = fill;
-  return el("li", {}, el("a", {href: address, title: `${label}: ${value.toLocaleString("en")} ${counted}`},
-    el("span", {class: "text"}, label, el("span", {class: "for-readers"}, ": ")), el("span", {class: "measure", "aria-hidden": "true"}, measure), el("span", {class: "value"}, value.toLocaleString("en"))));
+  return el(
+    "li",
+    {},
+    el(
+      "a",
+      {href: address, title: `${label}: ${value.toLocaleString("en")} ${counted}`},
+      el("span", {class: "text"}, label, el("span", {class: "for-readers"}, ": ")),
+      el("span", {class: "measure", "aria-hidden": "true"}, measure),
+      el("span", {class: "value"}, value.toLocaleString("en")),
+    ),
+  );
 }

@@ -21,8 +21,22 @@ export function makeTile(image, {query, width, height, isLast}) {
   const name = nameOr(image.file_name, `image ${image.id}`);
   const {_annotation_count: count} = image;
   const frame = el("span", {class: "frame"}, ...pictureOf(image, width, height - CAPTION));
-  const tile = el("a", {class: isLast ? "tile last" : "tile", href: imageAddress(image.id, query), title: name, draggable: "false", "data-id": String(image.id)},
-    frame, el("span", {class: "tile-caption"}, el("span", {class: "text"}, name), el("span", {class: count ? "badge" : "badge none"}, count.toLocaleString("en"), el("span", {class: "for-readers"}, count === 1 ? " annotation" : " annotations"))));
+  const tile = el(
+    "a",
+    {class: isLast ? "tile last" : "tile", href: imageAddress(image.id, query), title: name, draggable: "false", "data-id": String(image.id)},
+    frame,
+    el(
+      "span",
+      {class: "tile-caption"},
+      el("span", {class: "text"}, name),
+      el(
+        "span",
+        {class: count ? "badge" : "badge none"},
+        count.toLocaleString("en"),
+        el("span", {class: "for-readers"}, count === 1 ? " annotation" : " annotations"),
+      ),
+    ),
+  );
   setSize(tile, width, height);
   return tile;
 }
@@ -58,7 +72,13 @@ function pictureOf(image, width, height) {
   const scale = known ? Math.min(width / image.width, height / image.height) : 1;
   const shown = known ? [Math.max(1, image.width * scale), Math.max(1, image.height * scale)] : [width, height];
   const density = window.devicePixelRatio || 1;
-  const picture = el("img", {alt: "", loading: "lazy", decoding: "async", draggable: "false", onerror: () => picture.replaceWith(el("span", {class: "missing"}, icon("picture"), "No picture"))});
+  const picture = el("img", {
+    alt: "",
+    loading: "lazy",
+    decoding: "async",
+    draggable: "false",
+    onerror: () => picture.replaceWith(el("span", {class: "missing"}, icon("picture"), "No picture")),
+  });
   const wanted = Math.max(...shown) * density;
   picture.src = `api/images/${image.id}/thumbnail?size=${SIZES.find((size) => size >= wanted) ?? SIZES.at(-1)}`;
   picture.style.maxWidth = `${shown[0]}px`;

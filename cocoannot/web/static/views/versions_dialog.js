@@ -21,8 +21,15 @@ export function askAboutVersions({mine, theirs, before, author}, names) {
   const text = `${who} ${theirs ? "changed" : "deleted"} this annotation (${what})${when}, while you ${mine ? "changed" : "deleted"} it. Which version shall it be?`;
   return openDialog("Two versions of one annotation", {
     className: "versions",
-    makeContent: () => [el("p", {}, text), el("div", {class: "side-by-side"},
-      version("Yours", mine, theirs ?? before, names), version(author?.user ? `${author.user}'s` : "Theirs", theirs, mine ?? before, names))],
+    makeContent: () => [
+      el("p", {}, text),
+      el(
+        "div",
+        {class: "side-by-side"},
+        version("Yours", mine, theirs ?? before, names),
+        version(author?.user ? `${author.user}'s` : "Theirs", theirs, mine ?? before, names),
+      ),
+    ],
     makeButtons: (close) => [
       el("button", {type: "button", onclick: () => close("mine")}, "Take mine"),
       el("button", {type: "button", class: "primary", autofocus: true, onclick: () => close("theirs")}, "Take theirs"),
@@ -41,8 +48,15 @@ function version(title, annotation, other, names) {
   const theirs = new Map(facts(other, names));
   const rows = facts(annotation, names).flatMap(([name, value]) => {
     const differs = theirs.get(name) !== value;
-    return [el("dt", {}, name), el("dd", {class: differs ? "differs" : null},
-      name === "Category" ? swatch(names.colourOf(annotation)) : null, differs ? el("strong", {}, value) : value)];
+    return [
+      el("dt", {}, name),
+      el(
+        "dd",
+        {class: differs ? "differs" : null},
+        name === "Category" ? swatch(names.colourOf(annotation)) : null,
+        differs ? el("strong", {}, value) : value,
+      ),
+    ];
   });
   const canvas = el("canvas", {width: 560, height: 300, "aria-hidden": "true"});
   drawVersion(canvas, {annotation, other, picture: names.picture, colourOf: names.colourOf});
@@ -58,10 +72,12 @@ function facts(annotation, names) {
   const {segmentation, bbox, keypoints, caption} = annotation;
   /** @type {[string, string][]} */
   const rows = [["Category", names.nameOf(annotation.category_id)]];
-  if (Array.isArray(bbox)) rows.push(["Left, top", `${bbox.slice(0, 2).map(readable).join(", ")}`], ["Size", bbox.slice(2, 4).map(readable).join(" × ")]);
+  if (Array.isArray(bbox))
+    rows.push(["Left, top", `${bbox.slice(0, 2).map(readable).join(", ")}`], ["Size", bbox.slice(2, 4).map(readable).join(" × ")]);
   if (Array.isArray(segmentation) && segmentation.length) rows.push(["Outline", cornersOf(segmentation)]);
   else if (segmentation && !Array.isArray(segmentation)) rows.push(["Outline", "mask"]);
-  if (Array.isArray(keypoints) && keypoints.length) rows.push(["Keypoints", String(keypoints.filter((_, i) => i % 3 === 2 && Number(keypoints[i]) > 0).length)]);
+  if (Array.isArray(keypoints) && keypoints.length)
+    rows.push(["Keypoints", String(keypoints.filter((_, i) => i % 3 === 2 && Number(keypoints[i]) > 0).length)]);
   if (caption) rows.push(["Caption", String(caption)]);
   return rows;
 }

@@ -5,7 +5,8 @@
  * @param {number} number
  * @param {string} noun
  */
-export const plural = (number, noun) => `${number.toLocaleString("en")} ${number === 1 ? noun : noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
+export const plural = (number, noun) =>
+  `${number.toLocaleString("en")} ${number === 1 ? noun : noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`}`;
 
 /**
  * What a name of the dataset is to be read as; names can be anything, numbers and `null` too.
