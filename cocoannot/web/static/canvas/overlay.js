@@ -37,7 +37,7 @@ export class Overlay {
     this.session = session;
     this.looks = looks;
     this.stage = stage;
-    Object.assign(this.#canvas.style, {position: "absolute", inset: "0", width: "100%", height: "100%", pointerEvents: "none"});
+    Object.assign(this.#canvas.style, {position: "absolute", inset: "0", width: "100%", height: "100%", pointerEvents: "none", zIndex: "1"});
     stage.element.append(this.#canvas);
     // In the same frame as the shapes, so that nothing lags behind.
     stage.on("drawn", () => this.#repaint());

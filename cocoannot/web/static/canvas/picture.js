@@ -45,6 +45,8 @@ export class Picture {
   #preferences;
   #element;
   #blurred = false;
+  /** The filter that it is to have. */
+  #wanted = "none";
   /** @type {SVGFEFuncRElement[]} */
   #gamma;
 
@@ -56,6 +58,7 @@ export class Picture {
     this.#element = element;
     this.#preferences = preferences;
     this.#gamma = addGammaFilter(element);
+    this.layer.on("postrender", () => this.#apply());
     preferences.on("change", (name) => (name === "brightness" || name === "contrast" || name === "gamma") && this.#filter());
   }
 
@@ -101,8 +104,14 @@ export class Picture {
       brightness !== 1 && `brightness(${brightness})`, contrast !== 1 && `contrast(${contrast})`,
       gamma !== 1 && `url(#${GAMMA})`, this.#blurred && "blur(6px)",
     ].filter(Boolean);
+    this.#wanted = filters.join(" ") || "none";
+    this.#apply();
+  }
+
+  /** Its element comes with the first drawing, and another one with another density. */
+  #apply() {
     const layer = /** @type {HTMLElement | null} */ (this.#element.querySelector(".picture-layer"));
-    if (layer) layer.style.filter = filters.join(" ") || "none";
+    if (layer && layer.style.filter !== this.#wanted) layer.style.filter = this.#wanted;
   }
 }
 
@@ -169,6 +178,8 @@ function addGammaFilter(element) {
   svg.setAttribute("width", "0");
   svg.setAttribute("height", "0");
   svg.setAttribute("aria-hidden", "true");
+  // In the line, it would push the picture down.
+  svg.style.position = "absolute";
   filter.id = GAMMA;
   filter.setAttribute("color-interpolation-filters", "sRGB");
   const channels = ["feFuncR", "feFuncG", "feFuncB"].map((name) => /** @type {SVGFEFuncRElement} */ (make(name)));

@@ -2,9 +2,9 @@
 // feature and no other. What is selected, dragged or drawn lies above, and is not known here.
 
 import {bounds, draw, size} from "../shapes/registry.js";
-import {Feature, Fill, MultiPoint, MultiPolygon, Point, Polygon, Stroke, Style, VectorLayer, VectorSource} from "../vendor/openlayers.js";
+import {Circle, Feature, Fill, MultiLineString, MultiPoint, MultiPolygon, Point, Polygon, Stroke, Style, VectorLayer, VectorSource} from "../vendor/openlayers.js";
 import {imageOf} from "./masks.js";
-import {label, skeletonOf} from "./painting.js";
+import {contrast, label} from "./painting.js";
 
 /** @import {FeatureLike} from "ol/Feature.js" */
 /** @import {Entry, Key, Session} from "../types.js" */
@@ -136,8 +136,7 @@ export class Scene {
       }));
     }
     if (outline.mask) styles.push(maskStyle(outline.mask, box, colour, looks.fillOpacity));
-    const points = outline.keypoints.some(Boolean) ? keypointStyle(outline, looks.skeletonOf(annotation), colour) : null;
-    if (points) styles.push(points);
+    if (outline.keypoints.some(Boolean)) styles.push(...keypointStyles(outline, looks.skeletonOf(annotation), colour));
     if (looks.showLabels && !thin) styles.push(labelStyle([box[0], box[1]], looks.nameOf(entry), colour));
     return styles;
   }
@@ -169,20 +168,28 @@ function maskStyle(mask, box, colour, opacity) {
 }
 
 /**
+ * Those that are hidden in the picture are hollow.
  * @param {Outline} outline
  * @param {[number, number][]} skeleton
  * @param {string} colour
  */
-function keypointStyle({keypoints}, skeleton, colour) {
-  const labelled = keypoints.flatMap((point) => (point ? [point] : []));
-  return new Style({
-    geometry: new MultiPoint(labelled.map(({x, y}) => [x, -y])),
-    renderer(coordinates, {context, pixelRatio}) {
-      const places = /** @type {Pixel[]} */ (coordinates);
-      const points = keypoints.map((point) => (point ? {...point, at: places[labelled.indexOf(point)]} : null));
-      skeletonOf(/** @type {CanvasRenderingContext2D} */ (context), points, skeleton, colour, pixelRatio);
-    },
+function keypointStyles({keypoints}, skeleton, colour) {
+  const {light} = contrast();
+  const lines = new MultiLineString(skeleton.flatMap(([from, to]) => {
+    const [one, other] = [keypoints[from - 1], keypoints[to - 1]];
+    return one && other ? [[up([one.x, one.y]), up([other.x, other.y])]] : [];
+  }));
+  /** @type {(visible: boolean, fill: string, line: string) => Style} */
+  const dots = (visible, fill, line) => new Style({
+    geometry: new MultiPoint(keypoints.flatMap((point) => (point && (point.visible === 2) === visible ? [up([point.x, point.y])] : []))),
+    image: new Circle({radius: 4, fill: new Fill({color: fill}), stroke: new Stroke({color: line, width: 1.5})}),
   });
+  return [
+    new Style({geometry: lines, stroke: new Stroke({color: light, width: 3.5})}),
+    new Style({geometry: lines, stroke: new Stroke({color: colour, width: 1.5})}),
+    dots(true, colour, light),
+    dots(false, light, colour),
+  ];
 }
 
 /**
