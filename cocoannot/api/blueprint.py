@@ -22,9 +22,10 @@ from cocoannot.api.openapi import (
     REVISION,
 )
 from cocoannot.api.parsing import StrictParser
+from cocoannot.errors import UnknownId
 from cocoannot.extension import runtime
 from cocoannot.manager import DatasetManager
-from cocoannot.store.base import SavingStore
+from cocoannot.store.base import History, SavingStore
 
 _NAMES = "_query_names"
 
@@ -150,6 +151,14 @@ def manager() -> DatasetManager:
 def store() -> SavingStore:
     """What the dataset of the current application is kept in."""
     return manager().store
+
+
+def history() -> History:
+    """The changes of the past, where the dataset's store has them. Raises `UnknownId` where it has none."""
+    found = store()
+    if not isinstance(found, History):
+        raise UnknownId("this dataset's store keeps no changes of the past")
+    return found
 
 
 def _with_query_names(view: View, names: Iterable[str]) -> View:

@@ -58,7 +58,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
                 {"op": "add", "annotation": {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}},
                 {"op": "update", "id": 1, "changes": {"category_id": 1}},
                 {"op": "delete", "id": 1},
-                {"op": "restore", "annotation": _ANNOTATION},
+                {"op": "restore", "annotation": _ANNOTATION, "position": 0},
             ]
         }
     },
@@ -81,6 +81,14 @@ ANSWERS: dict[str, Any] = {
     "Image": _IMAGE,
     "ListedImage": {**_IMAGE, "_annotation_count": 1},
     "DeletedImage": {"annotations_deleted": 7},
+    "Change": {
+        "revision": 42,
+        "time": _CHANGED,
+        "user": None,
+        "kind": "edit",
+        "summary": "1 annotation(s) added",
+        "edits": [{"section": "annotations", "id": 1, "image_id": 1, "op": "add"}],
+    },
     "Category": _CATEGORY,
     "ListedCategory": {**_CATEGORY, "_annotation_count": 1},
     "DatasetHead": {"info": {}, "licenses": [], "categories": [_CATEGORY], "counts": _COUNTS, "revision": 42},

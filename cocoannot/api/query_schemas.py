@@ -72,6 +72,13 @@ class WithEtag(Query):
     derived = _derived("etag")
 
 
+class ChangesQuery(Query):
+    since = _count("changes after this revision, the oldest first")
+    limit = Numeral(
+        load_default=100, validate=validate.Range(1, 1000), metadata={"description": "how many changes at most"}
+    )
+
+
 class ThumbnailQuery(Query):
     size = Numeral(
         load_default=256, validate=validate.Range(1, MAX_SIZE), metadata={"description": "longest side in pixels"}

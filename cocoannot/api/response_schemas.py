@@ -75,6 +75,27 @@ class BatchResults(ma.Schema):
     results = fields.List(fields.Nested(BatchResult))
 
 
+class Edit(ma.Schema):
+    """One record that a change touched."""
+
+    section = fields.String(validate=ma.validate.OneOf(["images", "annotations", "categories"]))
+    id = fields.Integer()
+    image_id = fields.Integer(allow_none=True)
+    op = fields.String(validate=ma.validate.OneOf(["add", "update", "delete"]))
+
+
+class Change(ma.Schema):
+    revision = fields.Integer()
+    time = fields.DateTime()
+    user = fields.String(allow_none=True)
+    kind = fields.String(
+        validate=ma.validate.OneOf(["edit", "undo", "reset"]),
+        metadata={"description": "`reset` is a bulk replacement, which has no edits"},
+    )
+    summary = fields.String()
+    edits = fields.List(fields.Nested(Edit))
+
+
 class Backup(ma.Schema):
     """The dataset's file as it was before the first save of a day."""
 

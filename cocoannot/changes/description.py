@@ -26,6 +26,12 @@ class DescribedEdit(msgspec.Struct, frozen=True, gc=False):
     op: _Operation
 
 
+class Undone(msgspec.Struct, frozen=True):
+    """What an undo did."""
+
+    edits: tuple[DescribedEdit, ...]
+
+
 def describe(edit: Edit) -> DescribedEdit:
     """What `edit` did."""
     return DescribedEdit(edit.section, edit.record_id, _image_id(edit), _OPERATIONS[edit.action])

@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from cocoannot.changes.change import Change
+from cocoannot.changes.description import Undone
 from cocoannot.changes.operations import Operation
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.parser import SectionName
@@ -67,8 +68,8 @@ class Deleted(NamedTuple):
     annotations: int = 0
 
 
-OperationResult = Record | Deleted
-"""What came of one operation: the record as it left it, or what it deleted."""
+OperationResult = Record | Deleted | Undone
+"""What came of one operation: the record as it left it, what it deleted, or what it undid."""
 
 
 class Committed(NamedTuple):
@@ -285,6 +286,11 @@ class SavingStore(Store, Saves, Protocol):
 class History(Protocol):
     """A store that still has changes of the past; how far back is the store's decision."""
 
+    @property
+    def oldest_change(self) -> int:
+        """The revision after which every change is still there."""
+        ...
+
     def changes(self, since: int) -> list[Change] | None:
         """Every change after the revision `since`, oldest first; `None` where the store does not go back that far."""
         ...
@@ -346,11 +352,12 @@ class Maintenance(Protocol):
 
 
 class Stored(NamedTuple):
-    """A record as a store has it. `position` orders the records of a section; see `cocoannot.changes.change.Edit`."""
+    """A record as a store has it. `position` and `lead` are as in `cocoannot.changes.change.Edit`."""
 
     record_id: int
     position: int
     record: Record
+    lead: bytes | None = None
 
 
 class Place(NamedTuple):
@@ -385,8 +392,33 @@ class Lookup(Protocol):
         """Whether there is any category."""
         ...
 
-    def next_place(self, section: SectionName) -> Place:
-        """What a record that is added now gets; the id may be beyond the largest there is."""
+    def next_place(self, section: SectionName, others: int = 0) -> Place:
+        """What a record that is added now gets, its position after so many others that are added before it.
+
+        The id may be beyond the largest there is.
+        """
+        ...
+
+    def find_copy(self, section: SectionName, record_id: int, text: bytes) -> Stored | None:
+        """The record with this id; of several, one with this text. `None` where there is none."""
+        ...
+
+    def rank(self, section: SectionName, position: int) -> int:
+        """How many records of the section come before this position."""
+        ...
+
+    def positions_at(self, section: SectionName, indexes: Sequence[int]) -> list[int | None]:
+        """The positions of the records that have so many others before them, `None` beyond the last."""
+        ...
+
+    def position_between(
+        self, section: SectionName, before: int | None, after: int | None, record_id: int, share: int = 1
+    ) -> int | None:
+        """A position for a record that comes between two neighbours, `None` for none on that side.
+
+        It is one that this id had there before, where it had one; else it leaves room for the last of `share` records.
+        `None` where `after` is, and it had none: that is the end.
+        """
         ...
 
     def categories_named(self, name: str) -> list[int]:

@@ -30,6 +30,7 @@ from cocoannot.store.memory.barging_lock import BargingLock
 from cocoannot.store.memory.saving import FileSaver
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.statistics import statistics
+from cocoannot.store.memory.table import NoRoom
 from cocoannot.store.queries import CategoryQuery, Derived, Query, Statistics
 from cocoannot.store.transaction import Transaction
 
@@ -152,6 +153,11 @@ class MemoryStore:
     def sync(self) -> None:
         self.file_saver.sync()
 
+    @property
+    def oldest_change(self) -> int:
+        with self._state.lock:
+            return self._state.recent.start
+
     def changes(self, since: int) -> list[Change] | None:
         with self._state.lock:
             return self._state.recent.since(since)
@@ -179,12 +185,18 @@ class MemoryStore:
             raise VersionMismatch(
                 f"the dataset is at revision {state.revision}, not {if_revision}", str(state.revision)
             )
-        transaction = Transaction(state.tables)
-        results = transaction.perform_all(operations)
+        try:
+            transaction = Transaction(state.tables, self)
+            results = transaction.perform_all(operations)
+        except NoRoom as exc:
+            state.spread(exc.section)
+            transaction = Transaction(state.tables, self)
+            results = transaction.perform_all(operations)
         if not transaction.edits:
             return Committed(results, state.revision, None), False
         now = saver.now()
-        change = Change(state.revision + 1, now.wall, actor, key, tuple(transaction.edits))
+        edits, undoes = tuple(transaction.edits), transaction.undoes
+        change = Change(state.revision + 1, now.wall, actor, key, edits, undoes=undoes)
         kept = None if key is None else answer(request, results, change.edits)
         saver.write_down(change, kept)
         first = state.apply(change, now)
