@@ -63,7 +63,7 @@ export class Canvas extends Emitter {
     if (tool === this.#tool) return;
     this.#tool?.cancel();
     this.#tool = tool;
-    this.#crosshair.wanted = false;
+    this.#crosshair.want(false);
     this.#overlay.draft = null;
     this.#overlay.handles = tool.name === "select";
     this.element.style.cursor = tool.cursor(null);
@@ -131,7 +131,7 @@ export class Canvas extends Emitter {
         this.#changed();
       },
       say: (message) => this.emit("say", message),
-      crosshair: (on) => (this.#crosshair.wanted = on && this.preferences.get("crosshair")),
+      crosshair: (on) => this.#crosshair.want(on && this.preferences.get("crosshair")),
       done: () => this.emit("done"),
     };
   }
@@ -147,7 +147,7 @@ export class Canvas extends Emitter {
     categories.on("change", () => this.#restyle());
     this.preferences.on("change", (name) => {
       if (name === "fillOpacity" || name === "showLabels" || name === "colourBy") this.#restyle();
-      if (name === "crosshair") this.#crosshair.wanted = this.preferences.get("crosshair") && this.#tool?.name !== "select";
+      if (name === "crosshair") this.#crosshair.want(this.preferences.get("crosshair") && this.#tool?.name !== "select");
     });
     for (const event of /** @type {const} */ (["painted", "picture"])) this.#opening.on(event, (detail) => this.emit(event, detail));
     this.#opening.on("leave", () => this.#tool?.cancel());

@@ -9,8 +9,7 @@ export class Crosshair {
     line.hidden = true;
     return line;
   });
-  /** The tool wants it. */
-  wanted = false;
+  #wanted = false;
 
   /** @param {HTMLElement} element */
   constructor(element) {
@@ -18,9 +17,15 @@ export class Crosshair {
     element.append(...this.#lines);
   }
 
+  /** @param {boolean} wanted By the tool. */
+  want(wanted) {
+    this.#wanted = wanted;
+    if (!wanted) this.show(null);
+  }
+
   /** @param {{clientX: number, clientY: number} | null} at `null` where the pointer is not on the canvas. */
   show(at) {
-    const shown = this.wanted && at !== null;
+    const shown = this.#wanted && at !== null;
     for (const line of this.#lines) line.hidden = !shown;
     if (!shown) return;
     const box = this.element.getBoundingClientRect();

@@ -87,12 +87,13 @@ export class Stage extends Emitter {
     this.#view.setCenter([x - dx / this.zoom, -(y - dy / this.zoom)]);
   }
 
-  /** Moves the picture as far as it takes to see the bounds; where they are too large, their middle. @param {Bounds} bounds */
+  /** Moves the picture as far as it takes to see the bounds, and makes it smaller where they are too large for that. @param {Bounds} bounds */
   panTo([left, top, right, bottom]) {
-    const [wide, high] = this.#size().map((side) => side / this.zoom / 2 - MARGIN / this.zoom);
+    const [wide, high] = this.#size().map((side) => (side / 2 - MARGIN) / this.zoom);
+    if (right - left > 2 * wide || bottom - top > 2 * high) return this.zoomTo([left, top, right, bottom]);
     const [x, y] = this.center;
     /** @type {(center: number, low: number, high: number, half: number) => number} */
-    const along = (center, low, high, half) => (high - low > 2 * half ? (low + high) / 2 : Math.min(low + half, Math.max(high - half, center)));
+    const along = (center, low, high, half) => Math.min(low + half, Math.max(high - half, center));
     this.#view.setCenter([along(x, left, right, wide), -along(y, top, bottom, high)]);
     this.#fitted = false;
   }
