@@ -142,6 +142,30 @@ test("undo and redo bring the bytes back, as often as one likes", async () => {
   assert.deepEqual([...session.entries.keys()], ["7", "8", "9"]);
 });
 
+test("as many are undone as keys were pressed, however quickly, and done again", async () => {
+  const {server, session, settled} = await begin();
+  const before = [...server.annotations];
+  for (const x of [11, 12, 13]) session.update("7", {bbox: [x, 20, 30.5, 40]});
+  await settled();
+  const after = [...server.annotations];
+  const press = async (/** @type {"Undo" | "Redo"} */ word) => {
+    for (let i = 0; i < 3; i++) {
+      assert(session[`can${word}`](), `${word} ${i}`);
+      void session[/** @type {"undo" | "redo"} */ (word.toLowerCase())]();
+      await undefined;
+    }
+    assert(!session[`can${word}`]());
+  };
+  await press("Undo");
+  await settled();
+  assert.deepEqual([...server.annotations], before);
+  void session.redo();
+  void session.undo();
+  await press("Redo");
+  await settled();
+  assert.deepEqual([...server.annotations], after);
+});
+
 test("undo waits for what is unanswered", async () => {
   const {server, session, refused, settled} = await begin();
   const before = server.annotations.get(7);

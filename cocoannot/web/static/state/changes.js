@@ -15,17 +15,31 @@ import {plural} from "./words.js";
 
 const MOST = 1000;
 
+/** Changes that can be taken back, the newest last, with those that are on their way to it and from it. */
+class Stack {
+  /** @type {Made[]} */
+  made = [];
+  coming = 0;
+  wanted = 0;
+
+  get isEmpty() {
+    return this.made.length + this.coming - this.wanted <= 0;
+  }
+
+  /** @param {Made} made */
+  add(made) {
+    this.made.push(made);
+    if (this.made.length > MOST) this.made.shift();
+  }
+}
+
 /**
  * `undone`: what the server has undone or redone. `refused`: why it has not, for a person. `change`: what can be undone is other.
  * @extends {Emitter<{change: undefined, undone: {imageId: number | null, edits: Edit[]}, refused: string}>}
  */
 export class Changes extends Emitter {
-  /** @type {Made[]} */
-  #undoable = [];
-  /** @type {Made[]} */
-  #redoable = [];
-  /** Unanswered ones: of changes, less of undos. */
-  #expected = 0;
+  #undoable = new Stack();
+  #redoable = new Stack();
 
   /** @param {Queue} queue */
   constructor(queue) {
@@ -33,12 +47,13 @@ export class Changes extends Emitter {
     this.queue = queue;
   }
 
+  /** Also where what there is to undo is not answered yet. */
   canUndo() {
-    return this.#undoable.length + this.#expected > 0;
+    return !this.#undoable.isEmpty;
   }
 
   canRedo() {
-    return this.#redoable.length > 0;
+    return !this.#redoable.isEmpty;
   }
 
   /**
@@ -49,75 +64,68 @@ export class Changes extends Emitter {
    * @returns {Promise<T | null>}
    */
   make(job, imageId) {
+    const come = this.#comeTo(this.#undoable);
     /** @param {Answer<any>} answer */
     const answered = (answer) => {
       if (answer.change !== null) {
-        this.#remember(this.#undoable, {revision: answer.change, imageId});
-        this.#redoable.length = 0;
+        this.#redoable.made.length = 0;
+        come({revision: answer.change, imageId});
       }
       return job.answered(answer);
     };
-    return this.#counted(1, this.queue.push({...job, answered}));
+    return this.queue.push({...job, answered}).finally(() => come(null));
   }
 
   /** Take the last change back, once all that was asked for before is answered. */
   async undo() {
-    if (this.canUndo()) await this.#counted(-1, this.#move(this.#undoable, this.#redoable, "undo"));
+    if (this.canUndo()) await this.#move(this.#undoable, this.#redoable, "undo");
   }
 
   async redo() {
-    await this.#move(this.#redoable, this.#undoable, "redo");
+    if (this.canRedo()) await this.#move(this.#redoable, this.#undoable, "redo");
   }
 
   /**
-   * @param {Made[]} from
-   * @param {Made[]} to
+   * @param {Stack} from
+   * @param {Stack} to
    * @param {"undo" | "redo"} word
    */
   #move(from, to, word) {
+    from.wanted += 1;
+    const come = this.#comeTo(to);
     /** @type {Made | undefined} */
     let made;
-    return this.queue.push({
-      make: () => {
-        made = from.pop();
-        return made ? {method: /** @type {const} */ ("POST"), path: `api/changes/${made.revision}/undo`} : null;
-      },
-      answered: ({change, body}) => {
-        const imageId = made?.imageId ?? null;
-        this.#remember(to, {revision: change ?? body.revision, imageId});
-        this.emit("undone", {imageId, edits: body.edits});
-      },
-      refused: (error) => {
-        this.emit("refused", whyNot(error, word));
-        return false;
-      },
-    });
+    const make = () => {
+      from.wanted -= 1;
+      made = from.made.pop();
+      return made ? {method: /** @type {const} */ ("POST"), path: `api/changes/${made.revision}/undo`} : null;
+    };
+    const answered = (/** @type {Answer<any>} */ {change, body}) => {
+      const imageId = made?.imageId ?? null;
+      come({revision: change ?? body.revision, imageId});
+      this.emit("undone", {imageId, edits: body.edits});
+    };
+    const refused = (/** @type {unknown} */ error) => {
+      this.emit("refused", whyNot(error, word));
+      return false;
+    };
+    return this.queue.push({make, answered, refused}).finally(() => come(null));
   }
 
   /**
-   * @param {Made[]} stack
-   * @param {Made} made
+   * One is on its way to a stack; to be called with it when it is there, or with `null` where it will not come.
+   * @param {Stack} stack
    */
-  #remember(stack, made) {
-    stack.push(made);
-    if (stack.length > MOST) stack.shift();
+  #comeTo(stack) {
+    let isComing = true;
+    stack.coming += 1;
     this.emit("change");
-  }
-
-  /**
-   * @template T
-   * @param {number} count
-   * @param {Promise<T>} promise
-   */
-  async #counted(count, promise) {
-    this.#expected += count;
-    this.emit("change");
-    try {
-      return await promise;
-    } finally {
-      this.#expected -= count;
+    return (/** @type {Made | null} */ made) => {
+      if (made) stack.add(made);
+      if (isComing) stack.coming -= 1;
+      isComing = false;
       this.emit("change");
-    }
+    };
   }
 }
 
