@@ -66,6 +66,7 @@ test: $(INSTALLED_DEV) tools test-page
 
 # What of the page needs no browser, under node.
 test-page: tools/page/node_modules/installed
+	@node -e 'if (parseInt(process.versions.node) < 20) { console.error("the tests of the page need Node.js 20 or newer"); process.exit(1); }'
 	npm --prefix tools/page run --silent test
 
 # A minute, to run after each change; it says how many tests it left out.
