@@ -45,7 +45,7 @@ def _pixels(description: str) -> fields.Float:
     return fields.Float(validate=validate.Range(0, 1e6), allow_nan=False, metadata={"description": description})
 
 
-class ImageListQuery(Query):
+class ImageFilters(Query):
     file_name = fields.String(load_default="", metadata={"description": "part of the file name"})
     category_ids = fields.List(
         Numeral(),
@@ -65,6 +65,9 @@ class ImageListQuery(Query):
         validate=validate.OneOf(SORTS),
         metadata={"description": "`position` is the file's own order; `-` is for descending"},
     )
+
+
+class ImageListQuery(ImageFilters):
     derived = _derived("annotation_count", "annotations", "etag")
 
 
