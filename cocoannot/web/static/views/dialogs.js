@@ -1,4 +1,4 @@
-// Asking. Dialogs are the browser's own, so that focus and Esc work as people expect; the focus goes back to where it was.
+// Asking. Dialogs are the browser's own, so that Esc works as people expect, and the focus goes back to where it was.
 
 import {el, iconButton} from "./dom.js";
 
@@ -21,7 +21,6 @@ let made = 0;
  */
 export function openDialog(title, {makeContent, makeButtons = () => [], className = "", closeButton = false}) {
   return new Promise((resolve) => {
-    const cameFrom = document.activeElement;
     let answer = /** @type {T | null} */ (null);
     /** @param {T | null} value */
     const close = (value) => {
@@ -40,7 +39,6 @@ export function openDialog(title, {makeContent, makeButtons = () => [], classNam
     );
     dialog.addEventListener("close", () => {
       dialog.remove();
-      if (cameFrom instanceof HTMLElement && cameFrom.isConnected) cameFrom.focus({preventScroll: true});
       resolve(answer);
     });
     // A click beside the dialog is not an answer where something was typed, so only those with a close button take it as one.
