@@ -49,6 +49,7 @@ test("a drag that comes back to where it began changes nothing", async () => {
   it.point("move", 50, 50, {dragged: true});
   it.point("move", 30, 30, {dragged: true});
   it.point("up", 30, 30, {dragged: true});
+  await it.settled();
   assert.deepEqual(it.server.changeCalls, []);
 });
 
@@ -73,6 +74,7 @@ test("a drag from ground, or from a shape that is not selected, moves the pictur
   assert.equal(it.pans(70, 30), false);
   assert.equal(it.pans(30, 30), true);
   it.drag([30, 30], [40, 40]);
+  await it.settled();
   assert.deepEqual(it.server.changeCalls, []);
 });
 
@@ -131,6 +133,17 @@ test("somebody else's change during a drag waits until it is over, and both are 
   assert.equal(it.stored(2).category_id, 2);
 });
 
+test("somebody else's change of what is dragged does not replace it under the hand", async () => {
+  const it = await hand(BOX);
+  it.session.select(["1"]);
+  it.pull([30, 30], [40, 30]);
+  it.server.byOthers({op: "update", id: 1, changes: {bbox: [1, 2, 3, 4]}});
+  await it.session.reopen();
+  assert.deepEqual(it.record("1").bbox, [10, 20, 40, 30]);
+  it.press("Escape");
+  assert.deepEqual(it.record("1").bbox, [1, 2, 3, 4]);
+});
+
 test("Escape and a second finger give a drag up without a trace", async () => {
   for (const end of [(/** @type {Awaited<ReturnType<typeof hand>>} */ it) => it.press("Escape"), (/** @type {Awaited<ReturnType<typeof hand>>} */ it) => it.point("cancel", 0, 0)]) {
     const it = await hand(BOX);
@@ -140,6 +153,7 @@ test("Escape and a second finger give a drag up without a trace", async () => {
     end(it);
     it.point("up", 40, 35, {dragged: true});
     assert.equal(it.previews.size, 0);
+    await it.settled();
     assert.deepEqual(it.server.changeCalls, []);
     assert.equal(it.press("Escape"), false);
   }
@@ -157,6 +171,7 @@ test("a click near an edge adds no corner; dragging its middle does, and so does
   it.session.select(["1"]);
   it.click(60, 10);
   it.click(70, 10);
+  await it.settled();
   assert.deepEqual(it.server.changeCalls, []);
   it.drag([70, 10], [70, 2]);
   assert.deepEqual(it.record("1").segmentation, [[50, 10, 70, 2, 90, 10, 90, 50, 50, 50]]);
@@ -191,6 +206,7 @@ test("locked shapes take no drag, hidden ones no click", async () => {
   assert.equal(it.pans(45, 45), true);
   it.drag([45, 45], [55, 55]);
   assert.equal(it.press("ArrowLeft"), false);
+  await it.settled();
   assert.deepEqual(it.server.changeCalls, []);
   it.session.visibility.toggleHidden("2");
   it.click(24, 29);
