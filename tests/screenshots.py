@@ -105,6 +105,7 @@ def _views(studio: Studio) -> None:
     studio.shoot("palette", IMAGE, LIGHT, DESK, _open_palette)
     studio.shoot("statistics", "#/statistics", LIGHT, DESK)
     studio.shoot("phone", IMAGE, LIGHT, PHONE)
+    studio.shoot("phone-lists", IMAGE, LIGHT, PHONE, _open_lists)
     studio.shoot("phone-gallery", "#/images", DARK, PHONE)
     studio.shoot("zoom-200", IMAGE, LIGHT, ZOOMED, _select)
 
@@ -175,6 +176,11 @@ def _wait_for_picture(page: Page) -> None:
 def _select(page: Page) -> None:
     page.keyboard.press("]")
     expect(page.locator(".inspector")).to_be_attached()
+
+
+def _open_lists(page: Page) -> None:
+    page.get_by_role("button", name="Show or hide the lists").click()
+    _select(page)
 
 
 def _open_palette(page: Page) -> None:

@@ -8,7 +8,7 @@ import {splitter} from "./splitter.js";
 
 const WIDTH = {least: 220, most: 620};
 const HALF = {least: 0.15, most: 0.85};
-const narrow = matchMedia("(max-width: 760px)");
+const narrow = matchMedia("(max-width: 760px), (max-height: 480px)");
 
 export class Sidebar {
   /** In a narrow window it lies over the picture, and only while it is wanted. */
