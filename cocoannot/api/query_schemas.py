@@ -82,6 +82,14 @@ class ChangesQuery(Query):
     )
 
 
+class FileQuery(Query):
+    kind = fields.String(
+        data_key="as",
+        validate=validate.OneOf(["jpeg"]),
+        metadata={"description": "`jpeg` gives a JPEG of the picture, whatever it is, for what browsers can't show"},
+    )
+
+
 class ThumbnailQuery(Query):
     size = Numeral(
         load_default=256, validate=validate.Range(1, MAX_SIZE), metadata={"description": "longest side in pixels"}
