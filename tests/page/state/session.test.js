@@ -261,6 +261,14 @@ test("an image that could not be read is read as soon as the server is back, wit
   assert.deepEqual([...session.entries.keys()], ["20"]);
 });
 
+test("an image that could not be read is read soon, also where nobody has noticed the outage", async () => {
+  const {server, session} = await begin();
+  server.away = true;
+  await session.open(2, NOWHERE);
+  server.away = false;
+  await until(() => session.state === "ready", "it is read");
+});
+
 test("an address of an image that is not there shows nothing of the one before", async () => {
   const {session} = await begin();
   await session.open(99, NOWHERE);

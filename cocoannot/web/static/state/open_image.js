@@ -4,7 +4,7 @@
 //   closed --open--> loading --> ready <--server away or back--> away
 //                       \--> missing
 
-import {ApiError, Offline, get, onRevision} from "../net/api.js";
+import {ApiError, get, isForNow, onRevision} from "../net/api.js";
 import {Emitter} from "./emitter.js";
 import {Loader} from "./loader.js";
 import {Records} from "./records.js";
@@ -13,6 +13,8 @@ import {Records} from "./records.js";
 
 /** After an answer with a revision that is not ours (milliseconds), before it is asked what has changed. */
 const SOON = 300;
+/** Before an image that could not be read is asked for again. */
+const AGAIN = 1500;
 
 /**
  * `others`: somebody else changed so many annotations.
@@ -88,7 +90,7 @@ export class OpenImage extends Emitter {
     this.#away = away;
     if (this.isThere) this.#become(away ? "away" : "ready");
     if (away) return;
-    if (this.state === "loading") void this.reopen();
+    if (this.state === "loading" && this.error) void this.reopen();
     else this.#noticeSoon();
   }
 
@@ -165,8 +167,10 @@ export class OpenImage extends Emitter {
       this.told(records, {added: [...records.entries.values()], changed: [], removed: []});
     } catch (error) {
       if (id !== this.id) return;
-      if (error instanceof Offline) this.#become("loading", "The server does not answer. The image comes as soon as it does.");
-      else if (error instanceof ApiError) this.#become("missing", error.status === 404 ? `There is no image ${id}.` : error.message);
+      if (isForNow(error)) {
+        this.#become("loading", "The server does not answer. The image comes as soon as it does.");
+        setTimeout(() => this.state === "loading" && id === this.id && void this.#load(id), AGAIN);
+      } else if (error instanceof ApiError) this.#become("missing", error.status === 404 ? `There is no image ${id}.` : error.message);
       else throw error;
     }
   }
@@ -177,7 +181,7 @@ export class OpenImage extends Emitter {
     try {
       if (records) await this.read(records, byOthers);
     } catch (error) {
-      if (!(error instanceof Offline || error instanceof ApiError)) throw error;
+      if (!(isForNow(error) || error instanceof ApiError)) throw error;
       if (!(error instanceof ApiError && error.status === 404 && records === this.records)) return;
       this.#leave();
       this.#become("missing", `There is no image ${this.id} any more: it was deleted.`);
