@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from browser import browser
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from servers import Server, serve, until
 
 from cocoannot.demo import make_demo
@@ -49,11 +49,12 @@ class Studio:
     def page(self, scheme: Scheme, window: dict[str, Any], address: str) -> Iterator[Page]:
         """A page at an address, in a window of its own."""
         context = self._chromium.new_context(color_scheme=scheme, reduced_motion="reduce", **window)
+        page = context.new_page()
         try:
-            page = context.new_page()
             page.goto(f"{self._server.url}/{address}")
             yield page
         finally:
+            page.unroute_all(behavior="ignoreErrors")
             context.close()
 
     def take(self, name: str, page: Page, *, idle: bool = True) -> None:
@@ -114,7 +115,8 @@ def _waiting(studio: Studio) -> None:
     """What is seen where nothing is, or nothing comes."""
     studio.shoot("empty", "#/images?file_name=nowhere", LIGHT, DESK)
     with studio.page(LIGHT, DESK, "#/images") as page:
-        page.route("**/api/images/*/file*", lambda route: None)
+        held: list[Route] = []
+        page.route("**/api/images/*/file*", lambda route: held.append(route))
         page.evaluate(f"location.hash = '{IMAGE}'")
         page.reload()
         expect(page.get_by_role("progressbar")).to_be_visible()
@@ -122,6 +124,8 @@ def _waiting(studio: Studio) -> None:
         # The picture never comes, so that the network is never idle: the blurred thumbnail is all that is waited for.
         page.wait_for_timeout(1500)
         studio.take("loading", page, idle=False)
+        for route in held:
+            route.abort()
     with studio.page(DARK, DESK, "#/images/99999") as page:
         expect(page.locator(".state")).to_contain_text("no image 99999")
         studio.take("error", page)

@@ -54,8 +54,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @contextmanager
 def opened(chromium: Browser, server: Server, address: str, **window: Any) -> Iterator[Page]:
     context = chromium.new_context(**{**DESK, **window})
+    page = context.new_page()
     try:
-        page = context.new_page()
         page.set_default_timeout(15_000)
         page.goto(f"{server.url}/{address}")
         if address in (IMAGE, BROKEN):
@@ -64,6 +64,7 @@ def opened(chromium: Browser, server: Server, address: str, **window: Any) -> It
             expect(page.locator("#save-state")).to_contain_text("Saved")
         yield page
     finally:
+        page.unroute_all(behavior="ignoreErrors")
         context.close()
 
 
