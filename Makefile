@@ -8,7 +8,7 @@ INSTALLED_DEV := $(VENV)/installed-dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 
-.PHONY: install run lock tools test test-fast torture coverage fuzz screenshots check check-page hooks format bench clean
+.PHONY: install run lock tools test test-page test-fast torture coverage fuzz screenshots check check-page hooks format bench clean
 
 install: $(INSTALLED)
 
@@ -61,8 +61,13 @@ PYTEST = $(BIN)/python -m pytest
 WORKERS ?= 4
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(INSTALLED_DEV) tools
+test: $(INSTALLED_DEV) tools test-page
 	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS)
+
+# What of the page needs no browser, under node.
+test-page: tools/page/node_modules/installed
+	@node -e 'if (parseInt(process.versions.node) < 20) { console.error("the tests of the page need Node.js 20 or newer"); process.exit(1); }'
+	npm --prefix tools/page run --silent test
 
 # A minute, to run after each change; it says how many tests it left out.
 test-fast: $(INSTALLED_DEV)
@@ -97,7 +102,7 @@ check-page: tools/page/node_modules/installed
 tools/page/node_modules/installed: tools/page/package.json tools/page/package-lock.json
 	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 		&& apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } \
-		|| { echo "npm is missing: checking the page needs Node.js 18 or newer, and npm" >&2; exit 1; }
+		|| { echo "npm is missing: the page's checks and tests need Node.js 20 or newer, and npm" >&2; exit 1; }
 	npm --prefix tools/page ci --silent --no-audit --no-fund
 	@touch $@
 

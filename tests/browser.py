@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from servers import until
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 needs_browser = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium: apt-get install chromium")
 
-PICTURE = (976, 614)
+PICTURE = (912, 610)
 """A picture of this size fills the canvas of a window of 1280 x 720 pixels, a pixel each, with its margin of 12."""
 
 _MARGIN = 12
@@ -52,7 +53,7 @@ class Visitor:
     def open_image(self, image_id: int) -> None:
         """Open the page at an image, and wait until its picture can be drawn on."""
         self.open(f"#/images/{image_id}")
-        expect(self.page.locator(".editor .title")).to_contain_text(str(PICTURE[0]))
+        expect(self.page.locator(".editor .bar")).to_contain_text(str(PICTURE[0]))
         painted = "performance.getEntriesByName('image').length"
         until(lambda: self.page.evaluate(painted), "the picture is painted")
 
@@ -80,6 +81,10 @@ class Visitor:
         """Press keys one after another, on the picture."""
         for key in keys:
             self.page.keyboard.press(key)
+
+    def answered(self) -> None:
+        """Wait until the server has answered all changes: the page shows them before."""
+        expect(self.page.locator("#save-state")).not_to_contain_text(re.compile("Sending|kept here"))
 
     @property
     def state(self) -> Any:

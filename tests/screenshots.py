@@ -1,36 +1,196 @@
-"""The README's pictures of the page, from the demo dataset: `make screenshots`."""
+"""Pictures of the page in all its states, for the docs and to look at one by one: `make screenshots`."""
 
 from __future__ import annotations
 
+import io
+import json
+import random
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 from browser import browser
-from playwright.sync_api import expect
-from servers import serve
+from PIL import Image
+from playwright.sync_api import Browser, Page, Route, expect
+from servers import Server, serve, until
 
 from cocoannot.demo import make_demo
 
-VIEWS = {"gallery": "#/images", "editor": "#/images/16", "statistics": "#/statistics"}
+Scheme = Literal["light", "dark"]
+
+DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 720}}
+ZOOMED: dict[str, Any] = {"viewport": {"width": 640, "height": 360}, "device_scale_factor": 2}
+"""The same window at 200 %."""
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
+LIGHT: Scheme = "light"
+DARK: Scheme = "dark"
+
+IMAGE = "#/images/16"
+CROWD = 300
+
+
+class Studio:
+    """Takes pictures of the page at `server` into `folder`."""
+
+    def __init__(self, chromium: Browser, server: Server, folder: Path) -> None:
+        self._chromium = chromium
+        self._server = server
+        self._folder = folder
+
+    @contextmanager
+    def page(self, scheme: Scheme, window: dict[str, Any], address: str) -> Iterator[Page]:
+        """A page at an address, in a window of its own."""
+        context = self._chromium.new_context(color_scheme=scheme, reduced_motion="reduce", **window)
+        page = context.new_page()
+        try:
+            page.goto(f"{self._server.url}/{address}")
+            yield page
+        finally:
+            page.unroute_all(behavior="ignoreErrors")
+            context.close()
+
+    def take(self, name: str, page: Page, *, idle: bool = True) -> None:
+        """A picture of what is to be seen, with few colours, so that it is small; once the network is `idle`."""
+        if idle:
+            page.wait_for_load_state("networkidle")
+        with Image.open(io.BytesIO(page.screenshot())) as picture:
+            small = picture.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)
+        small.save(self._folder / f"{name}.png", optimize=True)
+        print(f"{name}.png")
+
+    def shoot(
+        self, name: str, address: str, scheme: Scheme, window: dict[str, Any], act: Callable[[Page], None] | None = None
+    ) -> None:
+        """Open an address, do something there, and take the picture."""
+        with self.page(scheme, window, address) as page:
+            if "/images/" in address:
+                _wait_for_picture(page)
+            else:
+                expect(page.locator("#save-state")).to_contain_text("Saved")
+                page.wait_for_load_state("networkidle")
+            if act:
+                act(page)
+            self.take(name, page)
 
 
 def main(folder: Path) -> None:
-    """Write a picture of each view into `folder`."""
+    """Write a picture of each state into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as demo:
-        make_demo(Path(demo))
-        with serve(Path(demo) / "annotations.json") as server, browser() as chromium:
-            page = chromium.new_page(viewport={"width": 1280, "height": 720})
-            for name, address in VIEWS.items():
-                page.goto(f"{server.url}/{address}")
-                page.reload()
-                expect(page.locator("#save-state")).to_contain_text("Saved")
-                if name == "editor":
-                    page.locator(".objects button").first.click()
-                page.wait_for_load_state("networkidle")
-                page.screenshot(path=folder / f"{name}.png")
-                print(f"{name}.png")
+    with tempfile.TemporaryDirectory() as temporary, browser() as chromium:
+        demo, crowd = (Path(temporary) / name / "annotations.json" for name in ("demo", "crowd"))
+        for dataset in (demo, crowd):
+            make_demo(dataset.parent)
+        _make_crowd(crowd)
+        with serve(demo) as server:
+            studio = Studio(chromium, server, folder)
+            _views(studio)
+            _waiting(studio)
+            _two_versions(studio, server)
+        with serve(crowd) as server:
+            Studio(chromium, server, folder).shoot("crowd", "#/images/1", DARK, DESK)
+
+
+def _views(studio: Studio) -> None:
+    studio.shoot("gallery", "#/images", LIGHT, DESK)
+    studio.shoot("gallery-dark", "#/images?category_id=4&min_annotations=3&max_annotations=6", DARK, DESK)
+    studio.shoot("editor", IMAGE, LIGHT, DESK, _select)
+    studio.shoot("editor-dark", IMAGE, DARK, DESK, _select)
+    studio.shoot("palette", IMAGE, LIGHT, DESK, _open_palette)
+    studio.shoot("statistics", "#/statistics", LIGHT, DESK)
+    studio.shoot("phone", IMAGE, LIGHT, PHONE)
+    studio.shoot("phone-lists", IMAGE, LIGHT, PHONE, _open_lists)
+    studio.shoot("phone-gallery", "#/images", DARK, PHONE)
+    studio.shoot("zoom-200", IMAGE, LIGHT, ZOOMED, _select)
+
+
+def _waiting(studio: Studio) -> None:
+    """What is seen where nothing is, or nothing comes."""
+    studio.shoot("empty", "#/images?file_name=nowhere", LIGHT, DESK)
+    with studio.page(LIGHT, DESK, "#/images") as page:
+        held: list[Route] = []
+        page.route("**/api/images/*/file*", lambda route: held.append(route))
+        page.evaluate(f"location.hash = '{IMAGE}'")
+        page.reload()
+        expect(page.get_by_role("progressbar")).to_be_visible()
+        expect(page.locator(".objects li").first).to_be_visible()
+        # The picture never comes, so that the network is never idle: the blurred thumbnail is all that is waited for.
+        page.wait_for_timeout(1500)
+        studio.take("loading", page, idle=False)
+        for route in held:
+            route.abort()
+    with studio.page(DARK, DESK, "#/images/99999") as page:
+        expect(page.locator(".state")).to_contain_text("no image 99999")
+        studio.take("error", page)
+    with studio.page(DARK, DESK, IMAGE) as page:
+        _wait_for_picture(page)
+        page.route("**/api/**", lambda route: route.abort())
+        expect(page.locator(".notice")).to_contain_text("does not answer")
+        studio.take("away", page, idle=False)
+
+
+def _two_versions(studio: Studio, server: Server) -> None:
+    with studio.page(LIGHT, DESK, IMAGE) as page:
+        _wait_for_picture(page)
+        # The page is not to hear of the other's change before it makes its own.
+        page.route("**/api/status", lambda route: route.abort())
+        box = next(
+            each for each in server.request("GET", "/api/images/16/annotations").body if not each["segmentation"]
+        )
+        x, y, width, height = box["bbox"]
+        server.request("PATCH", f"/api/annotations/{box['id']}", {"bbox": [x - 20, y, width + 45, height + 12]})
+        page.locator(f".objects .name[title$='id {box['id']}']").click()
+        page.get_by_label("Width", exact=True).fill(str(round(width * 0.8)))
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_contain_text("Take theirs")
+        studio.take("two-versions", page, idle=False)
+
+
+def _make_crowd(path: Path) -> None:
+    """Many small shapes on the first image, the same ones each time."""
+    dataset = json.loads(path.read_bytes())
+    choose = random.Random(7)
+    image = dataset["images"][0]
+    categories = [category["id"] for category in dataset["categories"]]
+    first = max(annotation["id"] for annotation in dataset["annotations"]) + 1
+    for number in range(CROWD):
+        width, height = choose.randint(8, 48), choose.randint(8, 48)
+        x, y = choose.randint(0, image["width"] - width), choose.randint(0, image["height"] - height)
+        corners = [x, y + height // 2, x + width // 2, y, x + width, y + height // 3, x + width * 2 // 3, y + height]
+        shape = {"segmentation": [corners]} if number % 2 else {"segmentation": []}
+        dataset["annotations"].append({
+            "id": first + number, "image_id": image["id"], "category_id": choose.choice(categories), **shape,
+            "bbox": [x, y, width, height], "area": width * height, "iscrowd": 0,
+        })  # fmt: skip
+    path.write_text(json.dumps(dataset))
+
+
+def _wait_for_picture(page: Page) -> None:
+    painted = "performance.getEntriesByName('image').length"
+    until(lambda: page.evaluate(painted), "the picture is painted")
+
+
+def _select(page: Page) -> None:
+    page.keyboard.press("]")
+    expect(page.locator(".inspector")).to_be_attached()
+
+
+def _open_lists(page: Page) -> None:
+    page.get_by_role("button", name="Show or hide the lists").click()
+    _select(page)
+
+
+def _open_palette(page: Page) -> None:
+    page.keyboard.press("/")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.type("s")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,19 @@
 // The types that the page's modules share, for `make check-page`; browsers never load this file.
 
-/** `[x, y]`: in COCO's pixels y counts downwards, on the canvas upwards. */
+import type {Preferences} from "./state/preferences.js";
+import type {Session} from "./state/session.js";
+
+export type {Categories} from "./state/categories.js";
+export type {Commands} from "./state/commands.js";
+export type {ImageList} from "./state/image_list.js";
+export type {Queue} from "./state/queue.js";
+export type {SaveState} from "./state/save_state.js";
+export type {Visibility} from "./state/visibility.js";
+export type {Preferences, Session};
+
+// Records, as the server gives them
+
+/** `[x, y]` in COCO's pixels: y counts downwards. */
 export type Point = [x: number, y: number];
 
 /** COCO's flat list `[x, y, x, y, ...]`. */
@@ -14,9 +27,14 @@ export interface Rle {
 /** What a user can draw. */
 export interface Shape {
   bbox?: number[];
-  segmentation?: Polygon[];
+  segmentation?: Polygon[] | Rle;
+  keypoints?: number[];
 }
 
+/**
+ * What a well-formed record has. A file may hold anything: ask `shapes/registry.js` for the fault of one before its geometry
+ * is used.
+ */
 export interface Annotation {
   id: number;
   image_id: number;
@@ -25,24 +43,24 @@ export interface Annotation {
   bbox?: number[];
   segmentation?: Polygon[] | Rle;
   area?: number;
+  iscrowd?: number;
   keypoints?: number[];
+  num_keypoints?: number;
   caption?: string;
 }
 
 export type PolygonAnnotation = Annotation & {segmentation: Polygon[]};
 export type MaskAnnotation = Annotation & {segmentation: Rle};
 export type NewAnnotation = Omit<Annotation, "id">;
-export type Kind = "polygons" | "mask" | "box";
-
-export interface Keypoint {
-  x: number;
-  y: number;
-  visible: number;
-}
+/** The version that a record has on the server. */
+export type Tagged = Annotation & {_etag: string};
 
 export interface Category {
   id: number;
   name: string;
+  supercategory?: string;
+  /** The names of its keypoints. */
+  keypoints?: string[];
   /** Pairs of keypoints, counted from 1. */
   skeleton?: [number, number][];
   _annotation_count: number;
@@ -82,6 +100,16 @@ export interface Statistics {
   sizes: {at_least: number; below: number | null; annotations: number}[];
 }
 
+export interface Neighbours {
+  previous: number | null;
+  next: number | null;
+  /** From 0; `null` where the image is not in the filtered list: the others are those around it then. */
+  position: number | null;
+  total: number;
+}
+
+// Calls
+
 /** One of a batch. */
 export type Operation =
   | {op: "add"; annotation: NewAnnotation}
@@ -92,15 +120,25 @@ export type Operation =
 /** What an operation has brought; both are `null` for one that deletes. */
 export type Result = {annotation: Annotation; etag: string} | {annotation: null; etag: null};
 
+/** A record that a change was about. */
+export interface Edit {
+  section: "images" | "annotations" | "categories";
+  id: number;
+  image_id: number | null;
+  op: "add" | "update" | "delete";
+}
+
 /** The body that a call to `Path` is answered with. */
 export type Body<Path extends string> =
   Path extends "api/status" ? Status :
   Path extends "api/stats" ? Statistics :
   Path extends "api/flush" ? {saved: boolean; summary: string} :
-  Path extends `api/images?${string}` ? ListedImage[] :
+  Path extends `api/images/${number}/neighbours${string}` ? Neighbours :
+  Path extends `api/images/${number}/annotations?with=etag` ? Tagged[] :
   Path extends `api/images/${number}` ? ImageRecord :
-  Path extends `api/images/${number}/annotations?with=etag` ? (Annotation & {_etag: string})[] :
+  Path extends `api/images?${string}` ? ListedImage[] :
   Path extends "api/annotations/batch" ? {results: Result[]} :
+  Path extends `api/changes/${number}/undo` ? {revision: number; edits: Edit[]} :
   Path extends "api/categories?with=annotation_count" ? Category[] :
   Path extends "api/categories" ? Category :
   unknown;
@@ -109,9 +147,144 @@ export interface Answer<B> {
   status: number;
   body: B;
   etag: string | null;
+  /** The dataset's, when it answered. */
   revision: number;
+  /** Of the change that this call made; `null` where it made none. */
+  change: number | null;
   headers: Headers;
 }
+
+/** A call that changes something. */
+export interface Request {
+  method: "POST" | "PATCH" | "DELETE";
+  path: string;
+  body?: unknown;
+  ifMatch?: string;
+}
+
+// The open image
+
+/** Of an entry in the session; it stays the same when a new annotation gets its id: `7`, `7#2` (the second with that id), `new-3`. */
+export type Key = string;
+
+/** An annotation of the open image, as the session has it. A changed one is another object. */
+export interface Entry {
+  key: Key;
+  /** What is to be seen: the server's record with this page's unanswered changes applied. */
+  annotation: Annotation;
+  /** `null` until the server has given one. */
+  id: number | null;
+  etag: string | null;
+  /** Has changes that the server has not answered. */
+  pending: boolean;
+  /** Why its geometry can't be drawn; then only the list shows it, with its text. */
+  broken: string | null;
+  /** The record as JSON, numbers as they came. */
+  text: string;
+  /** Somebody else's change that just came; `at` in milliseconds since 1970. */
+  others: {user: string | null; at: number} | null;
+}
+
+/** Tools work in `ready` and `away` only. */
+export type SessionState = "closed" | "loading" | "ready" | "away" | "missing";
+
+export interface Differences {
+  added: Entry[];
+  changed: Entry[];
+  removed: Key[];
+}
+
+/** Two people changed one annotation; `theirs` is `null` where they deleted it. */
+export interface Conflict {
+  mine: Annotation | null;
+  theirs: Annotation | null;
+  before: Annotation;
+  /** How many annotations the choice is for: a change of many asks once. */
+  count: number;
+  resolve(choice: "mine" | "theirs"): void;
+}
+
+// Tools
+
+export interface PointerInput {
+  kind: "down" | "move" | "up" | "double" | "leave" | "cancel";
+  /** The picture's pixels; may be outside of it. */
+  x: number;
+  y: number;
+  button: 0 | 1 | 2;
+  shift: boolean;
+  ctrl: boolean;
+  alt: boolean;
+  touch: boolean;
+  /** How many of the picture's pixels count as "on it". */
+  reach: number;
+  /** The pointer has gone beyond the drag threshold since it was pressed. */
+  dragged: boolean;
+  /** Screen pixels to one of the picture's. */
+  scale: number;
+}
+
+export interface KeyInput {
+  key: string;
+  code: string;
+  shift: boolean;
+  ctrl: boolean;
+  alt: boolean;
+}
+
+/** What is being drawn. */
+export interface Draft {
+  paths: {points: Point[]; closed: boolean; categoryId: number | null}[];
+  handles: Point[];
+  box?: [x: number, y: number, width: number, height: number];
+}
+
+/** What a tool may do to the canvas. */
+export interface ToolView {
+  draft(draft: Draft | null): void;
+  /** While dragging: show this instead of what the session has. */
+  preview(key: Key, annotation: Annotation | null): void;
+  say(message: string): void;
+  crosshair(on: boolean): void;
+  /** Back to the select tool. */
+  done(): void;
+}
+
+export interface ToolContext {
+  session: Session;
+  view: ToolView;
+  preferences: Preferences;
+}
+
+/** The key that chooses it stands in its listing: `key` here takes keys while it is in use. */
+export interface Tool {
+  name: string;
+  title: string;
+  icon: string;
+  /** One line for the editor. */
+  hint(): string;
+  cursor(input: PointerInput | null): string;
+  activate(): void;
+  /** `true` where something was given up, so that Escape goes no further. */
+  cancel(): boolean;
+  pointer(input: PointerInput): void;
+  key(input: KeyInput): boolean;
+  /** One corner back. */
+  undo(): boolean;
+  /** Something is in the making. */
+  busy(): boolean;
+}
+
+/** An entry of `tools/index.js`. */
+export interface ToolListing {
+  name: string;
+  title: string;
+  key: string;
+  icon: string;
+  make(context: ToolContext): Tool;
+}
+
+// The page
 
 export interface Route {
   view: "images" | "image" | "statistics";
@@ -121,6 +294,19 @@ export interface Route {
 
 /** Anything that URLSearchParams takes. */
 export type Query = ConstructorParameters<typeof URLSearchParams>[0];
+
+export interface Command {
+  id: string;
+  title: string;
+  /** Such as `d`, `ArrowRight`, `Ctrl+Shift+Z`. */
+  keys: string[];
+  scope: "everywhere" | "editor" | "gallery";
+  icon?: string;
+  group?: string;
+  /** Whether it means anything now. */
+  when?: () => boolean;
+  run: () => unknown;
+}
 
 /** Properties and listeners of an element. */
 export type Properties = Record<string, string | number | boolean | null | undefined | ((event: any) => unknown)>;
@@ -132,6 +318,3 @@ export interface Choice<T> {
   primary?: boolean;
   danger?: boolean;
 }
-
-export type Bind = (key: string, title: string, run: () => unknown, options?: {when?: () => boolean; shown?: boolean}) => void;
-export type Tool = "select" | "box" | "polygon" | "part";

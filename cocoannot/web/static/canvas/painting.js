@@ -1,0 +1,107 @@
+// How lines, dots and words are painted on a 2D context, all in its own pixels. `unit` is how many of these a CSS pixel has.
+
+/** @import {Point} from "../types.js" */
+/** @import {Keypoint} from "../shapes/types.js" */
+
+const forced = matchMedia("(forced-colors: active)");
+
+/** Dark and light, so that one of them is seen on whatever the picture is; the system's own where a person has set those. */
+export const contrast = () => (forced.matches ? {dark: "Canvas", light: "Highlight"} : {dark: "rgb(0 0 0 / 0.7)", light: "rgb(255 255 255 / 0.9)"});
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Point[][]} lines
+ * @param {boolean} closed
+ */
+export function path(context, lines, closed) {
+  context.beginPath();
+  for (const line of lines) {
+    line.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+    if (closed) context.closePath();
+  }
+}
+
+/**
+ * Strokes the path with a dark and a light line under the coloured one.
+ * @param {CanvasRenderingContext2D} context
+ * @param {string} colour
+ * @param {number} unit
+ * @param {{width?: number, strong?: boolean, dash?: number[]}} [options] `width` of the coloured line in CSS pixels.
+ */
+export function strokeWithHalo(context, colour, unit, {width = 2, strong = true, dash = []} = {}) {
+  const {dark, light} = contrast();
+  context.lineJoin = "round";
+  context.setLineDash([]);
+  for (const [style, extra] of /** @type {[string, number][]} */ (strong ? [[dark, 4], [light, 2]] : [[light, 2]])) {
+    context.strokeStyle = style;
+    context.lineWidth = (width + extra) * unit;
+    context.stroke();
+  }
+  context.setLineDash(dash.map((length) => length * unit));
+  context.strokeStyle = colour;
+  context.lineWidth = width * unit;
+  context.stroke();
+  context.setLineDash([]);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Point} at
+ * @param {{radius: number, fill: string, line: string, unit: number, width?: number}} look Radius and width in CSS pixels.
+ */
+export function dot(context, [x, y], {radius, fill, line, unit, width = 1.5}) {
+  context.beginPath();
+  context.arc(x, y, radius * unit, 0, 2 * Math.PI);
+  context.fillStyle = fill;
+  context.fill();
+  context.lineWidth = width * unit;
+  context.strokeStyle = line;
+  context.stroke();
+}
+
+/**
+ * Keypoints with the lines between them; hidden ones are hollow.
+ * @param {CanvasRenderingContext2D} context
+ * @param {(Keypoint & {at: Point} | null)[]} points
+ * @param {[number, number][]} skeleton Pairs that count from 1.
+ * @param {string} colour
+ * @param {number} unit
+ */
+export function skeletonOf(context, points, skeleton, colour, unit) {
+  const lines = skeleton.flatMap(([from, to]) => {
+    const [one, other] = [points[from - 1], points[to - 1]];
+    return one && other ? [[one.at, other.at]] : [];
+  });
+  path(context, lines, false);
+  strokeWithHalo(context, colour, unit, {width: 1.5, strong: false});
+  const {dark, light} = contrast();
+  for (const point of points) {
+    if (!point) continue;
+    dot(context, point.at, {radius: 4, fill: light, line: dark, unit, width: 1});
+    dot(context, point.at, {radius: 2.5, fill: point.visible === 1 ? light : colour, line: colour, unit, width: 1});
+  }
+}
+
+/**
+ * Words on a ground of the colour, with their left bottom at a place.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Point} at
+ * @param {string} words
+ * @param {string} colour
+ * @param {number} unit
+ */
+export function label(context, [x, y], words, colour, unit) {
+  const text = words.length > 40 ? `${words.slice(0, 39)}…` : words;
+  context.font = `${12 * unit}px system-ui, sans-serif`;
+  context.textBaseline = "middle";
+  context.textAlign = "left";
+  const [width, height] = [context.measureText(text).width + 8 * unit, 17 * unit];
+  // Above the shape, and where that is beyond the window, inside of it.
+  const top = y - height < 0 ? y : y - height;
+  context.fillStyle = "rgb(0 0 0 / 0.75)";
+  context.fillRect(x, top, width, height);
+  context.fillStyle = colour;
+  context.fillRect(x, top, 3 * unit, height);
+  context.fillStyle = "#fff";
+  context.fillText(text, x + 5 * unit, top + height / 2);
+}

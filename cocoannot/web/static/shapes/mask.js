@@ -1,0 +1,75 @@
+// Masks: `segmentation` is RLE, {size: [height, width], counts}. They are hit by their pixels and moved by whole ones;
+// painting them is the brush's.
+
+import {contour} from "../geometry/contour.js";
+import {isNear} from "../geometry/polygons.js";
+import {shift} from "../geometry/placing.js";
+import * as rle from "../geometry/rle.js";
+
+/** @import {Annotation, Point, Rle} from "../types.js" */
+/** @import {Bounds, ShapeKind} from "./types.js" */
+
+const rleOf = (/** @type {Annotation} */ {segmentation}) => /** @type {Rle} */ (segmentation);
+
+/** @type {WeakMap<Rle, {runs: number[], box: Bounds | null, area: number, edge?: Point[][]}>} Annotations are never changed, only replaced. */
+const known = new WeakMap();
+
+/** @param {Annotation} annotation */
+function decoded(annotation) {
+  const segmentation = rleOf(annotation);
+  let found = known.get(segmentation);
+  if (!found) {
+    const runs = rle.decode(segmentation);
+    found = {runs, box: rle.box(runs, segmentation.size[0]), area: rle.area(runs)};
+    known.set(segmentation, found);
+  }
+  return found;
+}
+
+/** @type {ShapeKind} */
+export const mask = {
+  kind: "mask",
+
+  fault(annotation) {
+    try {
+      decoded(annotation);
+      return null;
+    } catch (error) {
+      if (error instanceof RangeError) return error.message;
+      throw error;
+    }
+  },
+
+  draw(annotation) {
+    const found = decoded(annotation);
+    const {size} = rleOf(annotation);
+    return {rings: [], mask: {runs: found.runs, size}, keypoints: [], edge: () => (found.edge ??= contour(found.runs, size[0]))};
+  },
+
+  bounds: (annotation) => decoded(annotation).box,
+
+  hit(annotation, point, reach) {
+    const {runs, box} = decoded(annotation);
+    if (!box || !isNear(box, point, reach)) return false;
+    // One that is smaller than a fingertip is hit anywhere, or it never would be.
+    const tiny = box[2] - box[0] <= reach && box[3] - box[1] <= reach;
+    return tiny || rle.contains(runs, rleOf(annotation).size, point);
+  },
+
+  area: (annotation) => decoded(annotation).area,
+
+  handles: () => [],
+
+  moved(annotation, dx, dy, frame) {
+    const {runs, box} = decoded(annotation);
+    const {size, counts} = rleOf(annotation);
+    if (!box) return {};
+    const [right, down] = shift(box, Math.round(dx), Math.round(dy), frame).map(Math.trunc);
+    const shifted = rle.moved(runs, size, right, down);
+    return {segmentation: {size, counts: typeof counts === "string" ? rle.encode(shifted) : shifted}};
+  },
+
+  reshaped: () => ({}),
+
+  withoutHandle: () => null,
+};

@@ -1,0 +1,16 @@
+// All tools, in the order of the tool rail.
+
+import {make as box} from "./box.js";
+import {make as part} from "./part.js";
+import {make as polygon} from "./polygon.js";
+import {make as select} from "./select.js";
+
+/** @import {ToolListing} from "../types.js" */
+
+/** @type {ToolListing[]} */
+export const tools = [
+  {name: "select", title: "Select", key: "V", icon: "select", make: select},
+  {name: "box", title: "Box", key: "B", icon: "box", make: box},
+  {name: "polygon", title: "Polygon", key: "P", icon: "polygon", make: polygon},
+  {name: "part", title: "Add part", key: "A", icon: "part", make: part},
+];

@@ -1,0 +1,13 @@
+// Whether a tool may begin to change something now. That a change belongs to the picture shown is the session's business.
+
+/** @import {ToolContext} from "../types.js" */
+
+/**
+ * Where it may not, it says why.
+ * @param {ToolContext} context
+ */
+export function mayDraw({session, view}) {
+  if (session.canEdit()) return true;
+  view.say(session.state === "missing" ? "There is no image to draw on" : "The image is still loading: draw when it is there");
+  return false;
+}

@@ -1,0 +1,136 @@
+// The categories in the sidebar: which one the next shape gets, eye and lock, pins, rename and delete.
+
+import {colour} from "../state/colours.js";
+import {addCategory, deleteCategory, renameCategory} from "./category_dialogs.js";
+import {el, iconButton, oncePerFrame, setAttribute, setText} from "./dom.js";
+import {icon} from "./icons.js";
+import {ranked} from "./palette_rank.js";
+import {act, setAct} from "./row_acts.js";
+import {VirtualList} from "./virtual_list.js";
+import {nameOr, plural} from "./words.js";
+
+/** @import {Categories, Category, Preferences, Session} from "../types.js" */
+
+export class CategoryList {
+  /** @param {{session: Session, categories: Categories, preferences: Preferences, pinCategory: (id: number) => unknown}} parts */
+  constructor({session, categories, preferences, pinCategory}) {
+    this.session = session;
+    this.categories = categories;
+    this.pinCategory = pinCategory;
+    this.title = el("h2", {}, "Categories");
+    this.text = el("input", {type: "search", placeholder: "Find", "aria-label": "Find among the categories", oninput: () => this.refresh()});
+    this.nothing = el("p", {class: "nothing", hidden: true});
+    this.list = new VirtualList({
+      label: "Categories",
+      className: "categories",
+      keyOf: (/** @type {Category} */ {id}) => String(id),
+      makeRow: (key) => this.#makeRow(Number(key)),
+      showRow: (row, category) => this.#showRow(row, category),
+    });
+    this.element = el(
+      "section",
+      {class: "panel", "aria-label": "Categories"},
+      el(
+        "div",
+        {class: "panel-head"},
+        this.title,
+        iconButton("plus", "Add a category", () => this.#add()),
+      ),
+      el("div", {class: "panel-tools"}, el("div", {class: "filter"}, icon("search"), this.text)),
+      this.list.element,
+      this.nothing,
+    );
+    this.refresh = oncePerFrame(() => this.#arrange());
+    categories.on("change", this.refresh);
+    session.on("visibility", this.list.refresh);
+    session.on("category", (id) => (id === null ? this.list.refresh() : this.list.reveal(String(id))));
+    preferences.on("change", (name) => name === "pinned" && this.list.refresh());
+    this.refresh();
+  }
+
+  #arrange() {
+    const all = this.categories.all();
+    const wanted = this.text.value.trim();
+    const found = wanted === "" ? all : ranked(all, wanted, []);
+    setText(
+      this.title,
+      found.length === all.length ? plural(all.length, "category") : `${found.length.toLocaleString("en")} of ${plural(all.length, "category")}`,
+    );
+    this.nothing.hidden = found.length > 0;
+    this.list.element.hidden = !found.length;
+    setText(this.nothing, all.length ? "None of them is called so" : "There are no categories yet. Add one to draw shapes.");
+    this.list.setItems(found);
+  }
+
+  async #add() {
+    const id = await addCategory(this.categories, this.text.value.trim());
+    if (id !== null) this.session.setCategory(id);
+  }
+
+  /** @param {number} id */
+  #makeRow(id) {
+    const {visibility} = this.session;
+    const withCategory = (/** @type {(category: Category) => unknown} */ run) => () => {
+      const category = this.categories.get(id);
+      if (category) void run(category);
+    };
+    const name = el(
+      "button",
+      {type: "button", class: "name", onclick: () => this.session.setCategory(id)},
+      el("span", {class: "swatch", "aria-hidden": "true"}),
+      el("span", {class: "text"}),
+      el("kbd", {hidden: true}),
+      el("span", {class: "count"}),
+    );
+    return el(
+      "li",
+      {},
+      name,
+      el(
+        "span",
+        {class: "acts"},
+        act("pin", "pin", () => this.pinCategory(id)),
+        act(
+          "rename",
+          "rename",
+          withCategory((category) => renameCategory(this.categories, category)),
+        ),
+        act(
+          "delete",
+          "delete",
+          withCategory((category) => deleteCategory(this.categories, category)),
+        ),
+        act("unlock", "lock", () => visibility.toggleLockedCategory(id)),
+        act("eye", "hide", () => visibility.toggleHiddenCategory(id)),
+      ),
+    );
+  }
+
+  /**
+   * @param {HTMLLIElement} row
+   * @param {Category} category
+   */
+  #showRow(row, category) {
+    const {visibility} = this.session;
+    const {id} = category;
+    const title = nameOr(category.name, `category ${id}`);
+    const [button, acts] = /** @type {[HTMLButtonElement, HTMLElement]} */ ([...row.children]);
+    const [square, text, key, count] = /** @type {HTMLElement[]} */ ([...button.children]);
+    const [locked, hidden, chosen] = [visibility.lockedCategories.has(id), visibility.hiddenCategories.has(id), this.session.category === id];
+    setAttribute(row, "class", [chosen && "current", hidden && "unseen"].filter(Boolean).join(" "));
+    square.style.backgroundColor = colour(id);
+    setText(text, title);
+    const digit = this.categories.keyOf(id);
+    key.hidden = digit === null;
+    setText(key, String(digit ?? ""));
+    setText(count, String(category._annotation_count));
+    setAttribute(button, "aria-pressed", String(chosen));
+    setAttribute(button, "title", `${title}: the next shape is one of these, id ${id}`);
+    const [pin, rename, remove, lock, eye] = /** @type {HTMLButtonElement[]} */ ([...acts.children]);
+    setAct(pin, "pin", `Choose a key for ${title}`, false);
+    setAct(rename, "rename", `Rename ${title}`, false);
+    setAct(remove, "delete", `Delete ${title}`, false);
+    setAct(lock, locked ? "lock" : "unlock", `${locked ? "Unlock" : "Lock"} all of ${title}`, locked);
+    setAct(eye, hidden ? "eye-off" : "eye", `${hidden ? "Show" : "Hide"} all of ${title}`, hidden);
+  }
+}

@@ -1,0 +1,75 @@
+// What holds now, above the lists: the category of what is selected, and, apart from it, that of the next shape; and the numbers
+// of a selected box.
+
+import {colour} from "../state/colours.js";
+import {el, oncePerFrame, setAttribute} from "./dom.js";
+import {icon} from "./icons.js";
+import {Inspector} from "./inspector.js";
+import {plural} from "./words.js";
+
+/** @import {Categories, Session} from "../types.js" */
+
+export class InForce {
+  /** @param {{session: Session, categories: Categories, relabelSelection: () => unknown, chooseNext: () => unknown}} parts */
+  constructor({session, categories, relabelSelection, chooseNext}) {
+    this.session = session;
+    this.categories = categories;
+    this.selectedLabel = el("span", {class: "label"}, "Selected");
+    this.selected = categoryButton(relabelSelection);
+    this.next = categoryButton(chooseNext);
+    this.inspector = new Inspector(session);
+    this.element = el(
+      "section",
+      {class: "in-force", "aria-label": "Selection and next shape"},
+      el("span", {class: "label"}, "Next shape"),
+      this.next,
+      this.selectedLabel,
+      this.selected,
+      this.inspector.element,
+    );
+    const refresh = oncePerFrame(() => this.#show());
+    for (const event of /** @type {const} */ (["selection", "differences", "category", "state"])) session.on(event, refresh);
+    categories.on("change", refresh);
+    this.#show();
+  }
+
+  #show() {
+    const {session, categories} = this;
+    const {category} = session;
+    showCategory(this.next, category, category === null ? "none: add a category" : categories.nameOf(category), "Category of the next shape");
+    const entries = [...session.selection].map((key) => session.entries.get(key)).filter((entry) => entry !== undefined);
+    const ids = new Set(entries.map(({annotation}) => annotation.category_id ?? null));
+    const one = ids.size === 1 ? [...ids][0] : null;
+    const name =
+      ids.size > 1
+        ? `${plural(entries.length, "annotation")}, ${plural(ids.size, "category")}`
+        : `${categories.nameOf(one)}${entries.length > 1 ? ` × ${entries.length}` : ""}`;
+    for (const element of [this.selected, this.selectedLabel]) element.hidden = !entries.length;
+    if (entries.length) showCategory(this.selected, one, name, "Category of what is selected");
+    this.inspector.show(entries.length === 1 ? entries[0] : null);
+  }
+}
+
+/** @param {() => unknown} run */
+const categoryButton = (run) =>
+  el(
+    "button",
+    {type: "button", class: "category-button", "aria-haspopup": "dialog", onclick: run},
+    el("span", {class: "swatch", "aria-hidden": "true"}),
+    el("span", {class: "text"}),
+    icon("down"),
+  );
+
+/**
+ * @param {HTMLElement} button
+ * @param {number | null} id
+ * @param {string} name
+ * @param {string} label
+ */
+function showCategory(button, id, name, label) {
+  const [square, text] = /** @type {HTMLElement[]} */ ([...button.children]);
+  square.style.backgroundColor = id === null ? "transparent" : colour(id);
+  text.textContent = name;
+  setAttribute(button, "aria-label", `${label}: ${name}`);
+  setAttribute(button, "title", `${label}: ${name}`);
+}

@@ -1,0 +1,199 @@
+// The page as a whole: gallery, editor and statistics, one of them shown, with the head above. What is below them is made
+// elsewhere and comes in ready.
+
+import {messageOf, onLogin} from "../net/api.js";
+import {colour} from "../state/colours.js";
+import {go, imageAddress, imagesAddress, onRoute, start} from "../state/router.js";
+import {addCategory} from "./category_dialogs.js";
+import {CommandButtons} from "./command_button.js";
+import {isOpen, prompt} from "./dialogs.js";
+import {byId} from "./dom.js";
+import {Editor} from "./editor.js";
+import {Gallery} from "./gallery.js";
+import {Header} from "./header.js";
+import {listen} from "./keyboard.js";
+import {showKeys} from "./keys_dialog.js";
+import {pickCategory} from "./palette.js";
+import {Statistics} from "./statistics.js";
+import {toast} from "./toasts.js";
+
+/** @import {Categories, Commands, ImageList, Preferences, Route, SaveState, Session} from "../types.js" */
+/** @import {Changes} from "../state/changes.js" */
+/** @import {Queue} from "../state/queue.js" */
+
+/** @typedef {{queue: Queue, changes: Changes, session: Session, categories: Categories, commands: Commands, preferences: Preferences, imageList: ImageList, saveState: SaveState}} Parts */
+
+export class Page {
+  /** @type {Route | null} */
+  #route = null;
+  /** The address of what is shown, to come back to where the user does not want to leave it. */
+  #address = location.hash;
+
+  /** @param {Parts} parts */
+  constructor(parts) {
+    this.parts = parts;
+    const {commands, categories, preferences, saveState} = parts;
+    onLogin((message) => prompt("Log in", {label: message, password: true, action: "Log in"}));
+    const buttons = new CommandButtons(commands);
+    this.buttons = buttons;
+    this.#addCommands();
+    const pick = (/** @type {string} */ title) => this.#pickCategory(title);
+    this.gallery = new Gallery(byId("gallery"), {
+      categories,
+      preferences,
+      chooseCategory: () => this.#pickCategory("Images with this category", false),
+      nameOf: (id) => categories.nameOf(id),
+    });
+    this.editor = new Editor(byId("editor"), {...parts, buttons, pickCategory: pick});
+    this.statistics = new Statistics(byId("statistics"));
+    this.header = new Header(byId("head"), {saveState, buttons});
+    listen(commands, (input) => this.editor.toTool(input));
+    this.#listen();
+  }
+
+  /** Show what the address asks for, now and from now on. */
+  start() {
+    onRoute((route) => void this.#show(route));
+    start();
+  }
+
+  #addCommands() {
+    const {commands, changes, preferences} = this.parts;
+    const busy = () => this.editor?.tool?.busy() ?? false;
+    commands.add({id: "save.now", title: "Save now", keys: ["Ctrl+s"], scope: "everywhere", run: () => this.header.saveNow()});
+    commands.add({
+      id: "undo",
+      title: "Undo; while drawing, take the last corner back",
+      keys: ["Ctrl+z"],
+      icon: "undo",
+      scope: "everywhere",
+      when: () => changes.canUndo() || busy(),
+      run: () => this.editor.undo(),
+    });
+    commands.add({
+      id: "redo",
+      title: "Redo",
+      keys: ["Ctrl+Shift+z", "Ctrl+y"],
+      icon: "redo",
+      scope: "everywhere",
+      when: () => changes.canRedo(),
+      run: () => changes.redo(),
+    });
+    commands.add({
+      id: "keys.show",
+      title: "Show all keys",
+      keys: ["?"],
+      icon: "keys",
+      scope: "everywhere",
+      run: () => showKeys(commands, preferences),
+    });
+  }
+
+  #listen() {
+    const {changes, session, categories, saveState, queue} = this.parts;
+    changes.on("change", () => this.buttons.refresh());
+    session.on(
+      "undone",
+      (imageId) => imageId !== null && this.#route?.view === "image" && imageId !== session.id && go(imageAddress(imageId, session.query)),
+    );
+    categories.on("change", () => this.#keepACategory());
+    saveState.on("problem", (message) => toast(message, {error: true}));
+    saveState.on("reachable", (reachable) => this.#reach(reachable));
+    saveState.on("restart", () => {
+      toast("The server was started again. What is shown is read anew.");
+      void this.#readAgain();
+    });
+    window.addEventListener("beforeunload", (event) => queue.pending && event.preventDefault());
+  }
+
+  /** @param {boolean} reachable */
+  #reach(reachable) {
+    this.parts.session.setAway(!reachable);
+    if (reachable) void this.#readAgain();
+  }
+
+  async #readAgain() {
+    const {categories, session} = this.parts;
+    this.gallery.refresh();
+    void session.reopen();
+    await categories.load().catch((error) => toast(messageOf(error), {error: true}));
+  }
+
+  /** New shapes need a category: the first one, while there is none or it is gone. */
+  #keepACategory() {
+    const {session, categories} = this.parts;
+    const all = categories.all();
+    if (session.category === null || !categories.get(session.category)) session.setCategory(all[0]?.id ?? null);
+  }
+
+  /**
+   * @param {string} title
+   * @param {boolean} [canCreate]
+   */
+  #pickCategory(title, canCreate = true) {
+    const {categories} = this.parts;
+    const create = async (/** @type {string} */ name) => {
+      try {
+        return (await categories.add(name)).id;
+      } catch (error) {
+        toast(messageOf(error), {error: true});
+        // What was typed is there to be corrected.
+        return addCategory(categories, name);
+      }
+    };
+    return pickCategory(title, {
+      categories: categories.all(),
+      recent: categories.recent,
+      colourOf: (id) => colour(id),
+      create: canCreate ? create : undefined,
+      keyOf: (id) => categories.keyOf(id),
+    });
+  }
+
+  /** While it is asked, the address stays that of what is shown. */
+  async #asksToLeave() {
+    const wanted = location.hash;
+    history.replaceState(null, "", this.#address);
+    if (isOpen() || !(await this.editor.mayLeave())) return false;
+    history.replaceState(null, "", wanted);
+    return true;
+  }
+
+  /** @param {Route} route */
+  async #show(route) {
+    const before = this.#route;
+    const leaves = before?.view === "image" && (route.view !== "image" || route.id !== before.id);
+    if (leaves && this.editor.tool?.busy() && !(await this.#asksToLeave())) return;
+    this.#route = route;
+    this.#address = location.hash;
+    this.#become(route, before);
+  }
+
+  /**
+   * The image that was open before, and its place in the list.
+   * @param {Route | null} before
+   */
+  #comesFrom(before) {
+    const {imageList} = this.parts;
+    if (before?.view !== "image" || before.id === null) return null;
+    return {id: before.id, position: imageList.id === before.id ? (imageList.current?.position ?? null) : null};
+  }
+
+  /**
+   * @param {Route} route
+   * @param {Route | null} before
+   */
+  #become({view, id, query}, before) {
+    byId("gallery").hidden = view !== "images";
+    byId("editor").hidden = view !== "image";
+    byId("statistics").hidden = view !== "statistics";
+    this.parts.commands.scope = view === "image" ? "editor" : view === "images" ? "gallery" : "everywhere";
+    this.header.showView(view);
+    if (view !== "statistics") this.header.setImagesAddress(imagesAddress(query));
+    if (view === "image" && id !== null) this.editor.open(id, query, before !== null && before.view !== "image");
+    else this.editor.close();
+    if (view === "images") this.gallery.open(query, this.#comesFrom(before));
+    if (view === "statistics") void this.statistics.open();
+    this.buttons.refresh();
+  }
+}

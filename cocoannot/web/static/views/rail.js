@@ -1,0 +1,29 @@
+// The tools at the picture's edge, each with its key.
+
+import {el} from "./dom.js";
+
+/** @import {ToolListing} from "../types.js" */
+/** @import {CommandButtons} from "./command_button.js" */
+
+/** The command that chooses a tool. @param {string} name */
+export const toolCommand = (name) => `tool.${name}`;
+
+/**
+ * @param {readonly ToolListing[]} tools
+ * @param {CommandButtons} buttons
+ * @param {() => string} current the name of the tool in use
+ */
+export function makeRail(tools, buttons, current) {
+  const make = (/** @type {ToolListing} */ {name, icon}) => {
+    const button = buttons.make(toolCommand(name), {key: true, iconName: icon, pressed: () => current() === name});
+    button.dataset.tool = name;
+    return button;
+  };
+  return el(
+    "div",
+    {class: "rail tools", role: "group", "aria-label": "Tools"},
+    ...tools.map(make),
+    el("span", {class: "separator"}),
+    buttons.make("shapes.hide", {key: true, iconName: "eye"}),
+  );
+}

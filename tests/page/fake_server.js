@@ -1,0 +1,284 @@
+// A server of one dataset, in memory, behind the global `fetch`: as much of the REST contract as the page's state asks for. It can
+// be away, lose answers, keep them back, and be changed by somebody else.
+
+import {copyTexts, parse, stringify} from "../../cocoannot/web/static/net/json.js";
+
+/** @import {Edit, Operation} from "../../cocoannot/web/static/types.js" */
+
+/**
+ * @typedef {{method: string, path: string, body: any, text: string, key: string | null}} Call
+ * @typedef {{status: number, body?: any, change?: number, etag?: string}} Outcome
+ * @typedef {{restore?: () => unknown, edits: (Edit & {before: string | null, after: string | null, at: number})[]}} Made
+ */
+
+export class FakeServer {
+  /** @type {Map<number, string>} The texts of annotations by id, in the file's order. */
+  annotations = new Map();
+  images = [{id: 1, file_name: "one.png", width: 100, height: 80}, {id: 2, file_name: "two.png", width: 100, height: 80}];
+  categories = [{id: 1, name: "cat"}, {id: 2, name: "dog"}];
+  revision = 10;
+  saved = 10;
+  loadedAt = "2026-01-01";
+  saveError = /** @type {string | null} */ (null);
+  /** Whether the list that is looked at has an image. */
+  isListed = (/** @type {number} */ _id) => true;
+  /** @type {Call[]} */
+  calls = [];
+  away = false;
+  /** How many answers to changes get lost after the change was made. */
+  losing = 0;
+  /** @type {Outcome[]} What the next changes are answered with instead. */
+  refusing = [];
+  /** @type {Map<string, Outcome>} */
+  #answers = new Map();
+  /** @type {Map<number, Made>} */
+  #changes = new Map();
+  /** @type {(() => void)[] | null} Calls that wait, where answers are kept back. */
+  #gate = null;
+  #nextId = 100;
+
+  /** @param {string[]} texts Annotations, each as JSON. */
+  constructor(...texts) {
+    for (const text of texts) this.annotations.set(parse(text).id, text);
+    globalThis.fetch = /** @type {typeof fetch} */ ((path, init) => this.#fetch(String(path), init ?? {}));
+  }
+
+  /** From now on nothing is answered, until the function that it gives is called. */
+  keepBack() {
+    this.#gate = [];
+    return () => {
+      const waiting = this.#gate ?? [];
+      this.#gate = null;
+      for (const go of waiting) go();
+    };
+  }
+
+  /** Changes that were asked for, resent ones too. */
+  get changeCalls() {
+    return this.calls.filter(({method}) => method !== "GET");
+  }
+
+  /**
+   * Somebody else changes something.
+   * @param {Operation[]} operations
+   */
+  byOthers(...operations) {
+    this.#batch(operations);
+  }
+
+  /**
+   * @param {string} path
+   * @param {RequestInit} init
+   */
+  async #fetch(path, {method = "GET", body, headers}) {
+    const given = new Headers(headers);
+    const text = typeof body === "string" ? body : "";
+    if (this.#gate) await new Promise((resolve) => this.#gate?.push(() => resolve(undefined)));
+    this.calls.push({method, path, text, body: text ? parse(text) : null, key: given.get("Idempotency-Key")});
+    await undefined;
+    if (this.away) throw new TypeError("Failed to fetch");
+    const outcome = method === "GET" ? this.#get(path, given.get("If-None-Match")) : this.#changeOnce(method, path, text, given.get("Idempotency-Key"));
+    if (method !== "GET" && this.losing > 0) {
+      this.losing -= 1;
+      throw new TypeError("Failed to fetch");
+    }
+    return responseOf(outcome, this.revision);
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {string} text
+   * @param {string | null} key
+   */
+  #changeOnce(method, path, text, key) {
+    const refusal = this.refusing.shift();
+    if (refusal) return refusal;
+    const known = this.#answers.get(key ?? "");
+    if (known) return known;
+    const outcome = this.#change(method, path, text ? parse(text) : null);
+    if (key && outcome.status < 400) this.#answers.set(key, outcome);
+    return outcome;
+  }
+
+  /**
+   * @param {string} path
+   * @param {string | null} known
+   * @returns {Outcome}
+   */
+  #get(path, known) {
+    const [, image, list] = /^api\/images\/(-?\d+)(\/annotations)?/.exec(path) ?? [];
+    if (path === "api/status") return {status: 200, body: this.status()};
+    const around = /^api\/images\/(-?\d+)\/neighbours/.exec(path);
+    if (around) return this.#neighbours(Number(around[1]));
+    if (path.startsWith("api/categories")) return {status: 200, body: this.categories.map((category) => ({...category, _annotation_count: 0}))};
+    if (image === undefined) return {status: 404, body: {message: "There is nothing"}};
+    const record = this.images.find(({id}) => id === Number(image));
+    if (!record) return {status: 404, body: {message: `There is no image ${image}`}};
+    if (!list) return {status: 200, body: record};
+    const texts = [...this.annotations.values()].filter((text) => parse(text).image_id === record.id);
+    const etag = etagOf(texts.join());
+    if (known === etag) return {status: 304, etag};
+    return {status: 200, etag, body: texts.map(tagged)};
+  }
+
+  status() {
+    const {revision} = this;
+    return {
+      dataset: {uri: "/data/cats.json", loaded_at: this.loadedAt}, revision: {memory: revision, journal: revision, file: this.saved, s3: null},
+      saver: {next_save_in: revision > this.saved ? 7.5 : null, last_saved_at: null, last_error: this.saveError}, s3: null,
+    };
+  }
+
+  /**
+   * @param {number} id
+   * @returns {Outcome}
+   */
+  #neighbours(id) {
+    const listed = this.images.map((image) => image.id).filter((each) => this.isListed(each));
+    const position = listed.includes(id) ? listed.indexOf(id) : null;
+    return {status: 200, body: {previous: listed.filter((each) => each < id).at(-1) ?? null, next: listed.find((each) => each > id) ?? null, position, total: listed.length}};
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {any} body
+   * @returns {Outcome}
+   */
+  #change(method, path, body) {
+    if (path === "api/annotations/batch") return this.#batch(body.operations);
+    const undone = /^api\/changes\/(\d+)\/undo$/.exec(path);
+    if (undone) return this.#undo(Number(undone[1]));
+    if (path.startsWith("api/categories")) return this.#changeCategory(method, Number(path.slice(15)), body);
+    return {status: 404, body: {message: "There is nothing"}};
+  }
+
+  /**
+   * @param {string} method
+   * @param {number} id
+   * @param {any} body
+   * @returns {Outcome}
+   */
+  #changeCategory(method, id, body) {
+    const before = this.categories;
+    if (body && before.some(({name}) => name === body.name)) return {status: 409, body: {message: `There is a category ${body.name} already`}};
+    const category = {...before.find((each) => each.id === id), id: id || 50 + before.length, ...body};
+    if (method === "POST") this.categories = [...before, category];
+    else this.categories = before.flatMap((each) => (each.id !== id ? [each] : method === "DELETE" ? [] : [category]));
+    this.revision += 1;
+    this.#changes.set(this.revision, {edits: [], restore: () => (this.categories = before)});
+    return {status: 200, body: category, change: this.revision};
+  }
+
+  /**
+   * @param {Operation[]} operations
+   * @returns {Outcome}
+   */
+  #batch(operations) {
+    const before = new Map(this.annotations);
+    /** @type {Made} */
+    const made = {edits: []};
+    const results = [];
+    for (const operation of operations) {
+      const outcome = this.#operate(operation, made);
+      if (outcome.status !== 200) {
+        this.annotations = before;
+        return outcome;
+      }
+      results.push(outcome.body);
+    }
+    this.revision += 1;
+    this.#changes.set(this.revision, made);
+    return {status: 200, body: {results}, change: this.revision};
+  }
+
+  /**
+   * @param {Operation} operation
+   * @param {Made} made
+   * @returns {Outcome}
+   */
+  #operate(operation, made) {
+    if (operation.op === "add" || operation.op === "restore") {
+      const annotation = operation.op === "add" ? copyTexts(operation.annotation, {id: this.#nextId++, ...operation.annotation}) : operation.annotation;
+      return this.#put(annotation.id, stringify(annotation), made);
+    }
+    const text = this.annotations.get(operation.id);
+    if (text === undefined) return {status: 404, body: {message: `operation 0: There is no annotation ${operation.id}`}};
+    if (operation.if_match && operation.if_match !== etagOf(text)) return {status: 412, body: {message: "operation 0: It was changed"}};
+    if (operation.op === "delete") return this.#put(operation.id, null, made);
+    const record = parse(text);
+    return this.#put(operation.id, stringify(copyTexts(record, {...record, ...operation.changes})), made);
+  }
+
+  /**
+   * @param {number} id
+   * @param {string | null} text
+   * @param {Made} made
+   * @returns {Outcome}
+   */
+  #put(id, text, made) {
+    const before = this.annotations.get(id) ?? null;
+    const at = [...this.annotations.keys()].indexOf(id);
+    made.edits.push({section: "annotations", id, image_id: parse(text ?? before ?? "{}").image_id, op: before === null ? "add" : text === null ? "delete" : "update", before, after: text, at});
+    if (text === null) this.annotations.delete(id);
+    else this.annotations.set(id, text);
+    return {status: 200, body: text === null ? {annotation: null, etag: null} : {annotation: parse(text), etag: etagOf(text)}};
+  }
+
+  /**
+   * @param {number} revision
+   * @returns {Outcome}
+   */
+  #undo(revision) {
+    const made = this.#changes.get(revision);
+    if (!made) return {status: 404, body: {message: "It is not known any more"}};
+    const changed = made.edits.filter(({id, after}) => (this.annotations.get(id) ?? null) !== after);
+    if (changed.length) return {status: 409, body: {message: "Something changed it", errors: {edits: changed}}};
+    /** @type {Made} */
+    const inverse = {edits: []};
+    for (const {id, before, at} of [...made.edits].reverse()) {
+      this.#put(id, before, inverse);
+      if (before !== null) this.#move(id, at);
+    }
+    const categories = this.categories;
+    if (made.restore) {
+      made.restore();
+      inverse.restore = () => (this.categories = categories);
+    }
+    this.revision += 1;
+    this.#changes.set(this.revision, inverse);
+    const edits = made.restore ? [{section: "categories", id: 1, image_id: null, op: "update"}] : inverse.edits;
+    return {status: 200, body: {revision: this.revision, edits}, change: this.revision};
+  }
+
+  /**
+   * @param {number} id
+   * @param {number} at
+   */
+  #move(id, at) {
+    const entries = [...this.annotations].filter(([each]) => each !== id);
+    entries.splice(at < 0 ? entries.length : at, 0, [id, /** @type {string} */ (this.annotations.get(id))]);
+    this.annotations = new Map(entries);
+  }
+}
+
+/** @param {string} text */
+function tagged(text) {
+  const annotation = parse(text);
+  return copyTexts(annotation, {...annotation, _etag: etagOf(text)});
+}
+
+/** @param {string} text */
+const etagOf = (text) => `"${[...text].reduce((hash, letter) => (Math.imul(hash, 31) + letter.charCodeAt(0)) | 0, 7)}"`;
+
+/**
+ * @param {Outcome} outcome
+ * @param {number} revision
+ */
+function responseOf({status, body, change, etag}, revision) {
+  const headers = new Headers({"X-Dataset-Revision": String(revision)});
+  if (change !== undefined) headers.set("X-Change-Revision", String(change));
+  if (etag) headers.set("ETag", etag);
+  return new Response(status === 304 ? null : stringify(body ?? null), {status, headers});
+}

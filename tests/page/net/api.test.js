@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import {ApiError, Offline, get, isForNow, newKey, onLogin, onRevision, send} from "../../../cocoannot/web/static/net/api.js";
+
+/** @typedef {{path: string, init: RequestInit & {headers: Record<string, string>}}} Call */
+
+/**
+ * @param {(() => Response | Promise<Response>)[]} answers
+ * @returns {Call[]} What is asked.
+ */
+function serve(...answers) {
+  /** @type {Call[]} */
+  const calls = [];
+  globalThis.fetch = /** @type {typeof fetch} */ (async (path, init) => {
+    calls.push(/** @type {Call} */ ({path, init}));
+    const answer = answers.shift();
+    assert(answer, "one more call than answers");
+    return answer();
+  });
+  return calls;
+}
+
+const json = (/** @type {unknown} */ body, /** @type {ResponseInit} */ init = {}) => () => new Response(JSON.stringify(body), init);
+
+test("a change carries its key and keeps digits", async () => {
+  const calls = serve(json({ok: true}, {headers: {"X-Dataset-Revision": "5", "X-Change-Revision": "5"}}));
+  const answer = await send({method: "PATCH", path: "api/annotations/1", body: {area: 2}, ifMatch: '"a"'}, "key-1");
+  assert.equal(calls[0].init.headers["Idempotency-Key"], "key-1");
+  assert.equal(calls[0].init.headers["If-Match"], '"a"');
+  assert.equal(answer.change, 5);
+  assert.equal(answer.revision, 5);
+});
+
+test("an answer without a change has none", async () => {
+  serve(json([], {headers: {"X-Dataset-Revision": "5"}}));
+  assert.equal((await get("api/stats")).change, null);
+});
+
+test("what a proxy says for a server that is away is no answer", async () => {
+  for (const status of [502, 504]) {
+    serve(() => new Response("<h1>Bad gateway</h1>", {status}));
+    await assert.rejects(get("api/status"), Offline);
+  }
+  serve(() => new Response("<h1>Log in to the hotel</h1>"));
+  await assert.rejects(get("api/status"), Offline);
+  serve(() => Promise.reject(new TypeError("Failed to fetch")));
+  await assert.rejects(get("api/status"), Offline);
+});
+
+test("what the server refuses says why", async () => {
+  serve(json({message: "There is no image 9", errors: {}}, {status: 404}));
+  await assert.rejects(get("api/images/9"), {message: "There is no image 9", status: 404});
+});
+
+test("a refusal that may end is told apart from one for good", () => {
+  for (const status of [429, 503, 507]) assert(isForNow(new ApiError(status, null)));
+  for (const status of [400, 404, 409, 412, 422, 500]) assert(!isForNow(new ApiError(status, null)));
+  assert(isForNow(new Offline()));
+  assert(!isForNow(new Error("a mistake of ours")));
+});
+
+test("a call that is given up says so", async () => {
+  const controller = new AbortController();
+  globalThis.fetch = /** @type {typeof fetch} */ ((_, init) => new Promise((_resolve, reject) => init?.signal?.addEventListener("abort", () => reject(init.signal?.reason))));
+  const asked = get("api/images?page=1", {signal: controller.signal});
+  controller.abort();
+  await assert.rejects(asked, {name: "AbortError"});
+});
+
+test("a token is asked for, again where it is wrong, and the call is made then", async () => {
+  /** @type {string[]} */
+  const asked = [];
+  onLogin(async (message) => {
+    asked.push(message);
+    return "a token";
+  });
+  serve(json({}, {status: 401}), json({message: "The token is wrong"}, {status: 401}), json({}), json({version: "1"}));
+  assert.deepEqual((await get("api/status")).body, {version: "1"});
+  assert.deepEqual(asked, ["This server wants a token.", "The token is wrong"]);
+});
+
+test("each answer's revision is told", async () => {
+  /** @type {number[]} */
+  const told = [];
+  const off = onRevision((revision) => told.push(revision));
+  serve(json({}, {headers: {"X-Dataset-Revision": "7"}}), json({}));
+  await get("api/stats");
+  await get("api/stats");
+  off();
+  assert.deepEqual(told, [7]);
+});
+
+test("no two keys are the same, also where the page came by plain http from elsewhere", () => {
+  const uuid = crypto.randomUUID;
+  assert.notEqual(newKey(), newKey());
+  Object.defineProperty(crypto, "randomUUID", {value: undefined, configurable: true, writable: true});
+  assert.match(newKey(), /^[0-9a-f]{32}$/);
+  assert.notEqual(newKey(), newKey());
+  Object.defineProperty(crypto, "randomUUID", {value: uuid, configurable: true, writable: true});
+});

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import {get} from "../../../cocoannot/web/static/net/api.js";
+import {ImageList} from "../../../cocoannot/web/static/state/image_list.js";
+import {FakeServer} from "../fake_server.js";
+import {until} from "../until.js";
+
+const EMPTY = new URLSearchParams("annotated=false&page=3");
+
+/** @param {number} count */
+function begin(count) {
+  const server = new FakeServer();
+  server.images = Array.from({length: count}, (_, i) => ({id: i + 1, file_name: `${i}.png`, width: 10, height: 10}));
+  const list = new ImageList();
+  return {server, list};
+}
+
+test("the position and both neighbours come from one call", async () => {
+  const {server, list} = begin(100_000);
+  list.open(99_999, EMPTY);
+  await until(() => list.current, "the answer is there");
+  assert.deepEqual(list.current, {previous: 99_998, next: 100_000, position: 99_998, total: 100_000});
+  assert.equal(await list.go(1), 100_000);
+  assert.equal(await list.go(-1), 99_998);
+  assert.deepEqual(server.calls.map(({path}) => path), ["api/images/99999/neighbours?annotated=false"]);
+});
+
+test("next goes on in a filtered list, from an image that is not in it any more", async () => {
+  const {server, list} = begin(4);
+  const done = new Set();
+  server.isListed = (id) => !done.has(id);
+  list.open(1, EMPTY);
+  done.add(1);
+  assert.equal(await list.go(1), 2);
+  list.open(2, EMPTY);
+  assert.equal(await list.go(-1), null);
+  list.open(1, EMPTY);
+  assert.equal(await list.go(1), 2);
+  list.open(4, EMPTY);
+  assert.equal(await list.go(1), null);
+});
+
+test("a list that has changed is asked again", async () => {
+  const {server, list} = begin(3);
+  list.open(1, EMPTY);
+  assert.equal(await list.go(1), 2);
+  server.isListed = (id) => id !== 2;
+  server.revision += 1;
+  await get("api/status");
+  assert.equal(await list.go(1), 3);
+});
+
+test("while the server is away one goes on by what was known; else one is told", async () => {
+  const {server, list} = begin(3);
+  list.open(1, EMPTY);
+  await until(() => list.current, "the answer is there");
+  server.revision += 1;
+  await get("api/status");
+  server.away = true;
+  assert.equal(await list.go(1), 2);
+  list.open(2, EMPTY);
+  await assert.rejects(list.go(1), {message: "The server does not answer"});
+});

@@ -1,0 +1,321 @@
+"""The page by keyboard and by ear: axe-core finds nothing in any state, Tab is never caught, the focus goes back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import browser, needs_browser
+from playwright.sync_api import Browser, Page, expect
+from servers import ROOT, Server, serve, until
+
+from cocoannot.demo import make_demo
+
+AXE = ROOT / "tools" / "page" / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 720}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+ZOOMED: dict[str, Any] = {"viewport": {"width": 640, "height": 360}}
+
+IMAGE = "#/images/16"
+BROKEN = "#/images/12"
+
+pytestmark = [pytest.mark.slow, needs_browser]
+needs_axe = pytest.mark.skipif(not AXE.exists(), reason="there is no axe-core: `make test` installs it")
+
+Act = Callable[[Page], None]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The demo, with a shape that can't be drawn on an image that has no other."""
+    folder = tmp_path_factory.mktemp("demo")
+    make_demo(folder)
+    path = folder / "annotations.json"
+    dataset = json.loads(path.read_bytes())
+    dataset["annotations"].append(
+        {"id": 9000, "image_id": 12, "category_id": 1, "bbox": "none", "segmentation": [1, 2]}
+    )
+    path.write_text(json.dumps(dataset))
+    with serve(path) as server:
+        yield server
+
+
+@contextmanager
+def opened(chromium: Browser, server: Server, address: str, **window: Any) -> Iterator[Page]:
+    context = chromium.new_context(**{**DESK, **window})
+    page = context.new_page()
+    try:
+        page.set_default_timeout(15_000)
+        page.goto(f"{server.url}/{address}")
+        if address in (IMAGE, BROKEN):
+            until(lambda: page.evaluate("performance.getEntriesByName('image').length"), "the picture is painted")
+        else:
+            expect(page.locator("#save-state")).to_contain_text("Saved")
+        yield page
+    finally:
+        page.unroute_all(behavior="ignoreErrors")
+        context.close()
+
+
+def focused(page: Page) -> str:
+    """What has the focus, as a screen reader says it."""
+    name: str = page.evaluate("(document.activeElement.ariaLabel ?? document.activeElement.textContent).trim()")
+    return name
+
+
+def _nothing(page: Page) -> None:
+    page.wait_for_load_state("networkidle")
+
+
+def _select(page: Page) -> None:
+    page.locator(".objects .name").last.click()
+    expect(page.locator(".objects .current")).to_have_count(1)
+
+
+def _key(key: str) -> Act:
+    def press(page: Page) -> None:
+        page.keyboard.press(key)
+        expect(page.get_by_role("dialog")).to_be_visible()
+
+    return press
+
+
+def _category(button: str) -> Act:
+    def click(page: Page) -> None:
+        row = page.locator(".categories li").nth(1)
+        row.hover()
+        row.get_by_role("button", name=button).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+
+    return click
+
+
+def _see(page: Page) -> None:
+    page.locator("#seeing-button").click()
+    expect(page.locator("#seeing")).to_be_visible()
+
+
+def _lists(page: Page) -> None:
+    page.get_by_role("button", name="Show or hide the lists").click()
+    expect(page.locator(".sidebar")).to_be_visible()
+
+
+def _record(page: Page) -> None:
+    page.get_by_role("button", name="Show it").click()
+    expect(page.get_by_role("dialog")).to_contain_text("can't be drawn")
+
+
+def _draw(page: Page) -> None:
+    box = page.locator(".canvas").bounding_box()
+    assert box is not None
+    page.keyboard.press("p")
+    for x, y in [(200, 200), (300, 200), (300, 300)]:
+        page.mouse.click(box["x"] + x, box["y"] + y)
+    expect(page.get_by_role("button", name="Finish")).to_be_visible()
+
+
+def _away(page: Page) -> None:
+    page.route("**/api/**", lambda route: route.abort())
+    expect(page.locator(".notice")).to_contain_text("does not answer")
+
+
+STATES: dict[str, tuple[str, dict[str, Any], Act]] = {
+    "gallery": ("#/images", {}, _nothing),
+    "gallery, filtered": ("#/images?category_id=4&min_annotations=3&max_annotations=6", {}, _nothing),
+    "gallery, nothing found": ("#/images?file_name=nowhere", {}, _nothing),
+    "gallery on a phone": ("#/images", PHONE, _nothing),
+    "editor": (IMAGE, {}, _select),
+    "editor, drawing": (IMAGE, {}, _draw),
+    "editor on a phone": (IMAGE, PHONE, _nothing),
+    "lists on a phone": (IMAGE, PHONE, _lists),
+    "editor at 200 %": (IMAGE, ZOOMED, _nothing),
+    "palette": (IMAGE, {}, _key("/")),
+    "keys": (IMAGE, {}, _key("?")),
+    "seeing": (IMAGE, {}, _see),
+    "rename": (IMAGE, {}, _category("Rename")),
+    "delete": (IMAGE, {}, _category("Delete")),
+    "pin": (IMAGE, {}, _category("Choose a key")),
+    "broken shape": (BROKEN, {}, _nothing),
+    "text of a broken shape": (BROKEN, {}, _record),
+    "server away": (IMAGE, {}, _away),
+    "no such image": ("#/images/99999", {}, _nothing),
+    "statistics": ("#/statistics", {}, _nothing),
+}
+
+
+@needs_axe
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing(chromium: Browser, server: Server, state: str, scheme: str) -> None:
+    address, window, act = STATES[state]
+    with opened(chromium, server, address, color_scheme=scheme, reduced_motion="reduce", **window) as page:
+        act(page)
+        page.evaluate(AXE.read_text())
+        found = page.evaluate("tags => axe.run(document, {runOnly: tags})", TAGS)
+        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
+        # It has looked at something.
+        assert len(found["passes"]) > 5
+
+
+def test_tab_goes_through_the_editor_and_out_of_it(chromium: Browser, server: Server) -> None:
+    with opened(chromium, server, IMAGE) as page:
+        page.locator(".canvas").focus()
+        passed = []
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement === document.body"):
+                break
+            passed.append(focused(page))
+        assert page.evaluate("document.activeElement === document.body"), passed
+        assert "Find among the annotations" in passed
+        assert "Find among the categories" in passed
+
+
+def test_brackets_step_through_the_annotations(chromium: Browser, server: Server) -> None:
+    with opened(chromium, server, IMAGE) as page:
+        names = page.locator(".objects .name")
+        first, second = (names.nth(i).get_attribute("title") for i in (0, 1))
+        current = page.locator(".objects .current .name")
+        page.keyboard.press("]")
+        expect(current).to_have_attribute("title", str(first))
+        page.keyboard.press("]")
+        expect(current).to_have_attribute("title", str(second))
+        page.keyboard.press("[")
+        expect(current).to_have_attribute("title", str(first))
+
+
+def test_a_closed_dialog_gives_the_focus_back(chromium: Browser, server: Server) -> None:
+    with opened(chromium, server, IMAGE) as page:
+        page.locator("#help").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        assert page.evaluate("document.activeElement.id") == "help"
+
+
+def test_the_gallery_focuses_the_image_that_one_comes_from(chromium: Browser, server: Server) -> None:
+    with opened(chromium, server, "#/images") as page:
+        page.locator(".tile").nth(2).focus()
+        page.keyboard.press("Enter")
+        expect(page.locator(".title")).to_contain_text("demo_03")
+        page.keyboard.press("Escape")
+        expect(page.locator(".tile:focus")).to_contain_text("demo_03")
+
+
+def test_arrows_go_through_a_list_of_which_tab_sees_one_row(chromium: Browser, server: Server) -> None:
+    with opened(chromium, server, IMAGE) as page:
+        rows = page.locator(".objects .name")
+        expect(rows.first).to_be_visible()
+        assert page.locator(".objects .name[tabindex='0']").count() == 1
+        rows.first.focus()
+        page.keyboard.press("ArrowDown")
+        expect(rows.nth(1)).to_be_focused()
+        page.keyboard.press("End")
+        expect(rows.last).to_be_focused()
+
+
+def test_the_save_state_is_announced_when_it_becomes_another_one(chromium: Browser, server: Server) -> None:
+    assert server.request("POST", "/api/flush", {}).status == 200
+    with opened(chromium, server, IMAGE) as page:
+        heard: list[str] = []
+        page.expose_function("hear", lambda text: heard.append(text))
+        page.evaluate(
+            "new MutationObserver(() => hear(document.getElementById('announcements').textContent))"
+            ".observe(document.getElementById('announcements'), {childList: true, characterData: true, subtree: true})"
+        )
+        ticks: list[str] = []
+        for _ in range(3):
+            page.keyboard.press("]")
+            page.keyboard.press("ArrowRight")
+            expect(page.locator("#save-state")).to_contain_text("unsaved change")
+            ticks.append(page.locator("#save-state").inner_text())
+        assert heard == ["There are unsaved changes"], ticks
+
+
+def test_a_name_that_is_refused_can_be_corrected(chromium: Browser, server: Server) -> None:
+    with opened(chromium, server, IMAGE) as page:
+        _category("Rename")(page)
+        name = page.get_by_role("textbox", name="Name", exact=True)
+        name.fill("circle")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert").filter(has_text="circle")).to_be_visible()
+        expect(name).to_have_value("circle")
+        page.keyboard.press("Escape")
+
+
+def test_what_is_drawn_is_not_left_without_a_question(chromium: Browser, server: Server) -> None:
+    with opened(chromium, server, IMAGE) as page:
+        _draw(page)
+        page.locator("#to-statistics").click()
+        expect(page.get_by_role("dialog")).to_contain_text("Leave what you are drawing?")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("button", name="Finish")).to_be_visible()
+        assert page.url.endswith(IMAGE)
+        page.locator("#to-statistics").click()
+        page.get_by_role("button", name="Leave it").click()
+        expect(page.locator("#statistics")).to_be_visible()
+
+
+@pytest.mark.parametrize(("window", "least"), [(PHONE, 0.7), (ZOOMED, 0.7), (DESK, 0.6)])
+def test_the_picture_keeps_most_of_the_window(
+    chromium: Browser, server: Server, window: dict[str, Any], least: float
+) -> None:
+    with opened(chromium, server, IMAGE, **window) as page:
+        box = page.locator(".canvas").bounding_box()
+        assert box is not None
+        size = window["viewport"]
+        assert box["width"] * box["height"] >= least * size["width"] * size["height"], box
+
+
+def test_targets_are_large_enough_for_fingers(chromium: Browser, server: Server) -> None:
+    with opened(chromium, server, IMAGE, **PHONE) as page:
+        _lists(page)
+        _nothing(page)
+        small = page.evaluate(
+            """[...document.querySelectorAll("button, select, input, a[href]")]
+                .filter(each => each.checkVisibility({visibilityProperty: true}))
+                .map(each => [each.ariaLabel ?? each.textContent, each.getBoundingClientRect()])
+                .filter(([, box]) => box.width < 44 || box.height < 43)
+                .map(([name, box]) => `${name}: ${box.width} x ${box.height}`)"""
+        )
+        assert small == []
+
+
+def test_forced_colours_keep_swatches_and_what_is_selected(chromium: Browser, server: Server) -> None:
+    colours = "each => getComputedStyle(each).backgroundColor"
+    with opened(chromium, server, IMAGE, forced_colors="active") as page:
+        page.locator(".objects .name").first.click()
+        swatches = {each.evaluate(colours) for each in page.locator(".categories .swatch").all()}
+        assert len(swatches) > 4
+        selected, other = (
+            page.locator(f".objects {row}").first.evaluate(colours) for row in (".current", "li:not(.current)")
+        )
+        assert selected != other
+
+
+def test_long_names_break_nothing(chromium: Browser, tmp_path: Path) -> None:
+    make_demo(tmp_path)
+    path = tmp_path / "annotations.json"
+    dataset = json.loads(path.read_bytes())
+    for category in dataset["categories"]:
+        category["name"] += "-with-a-name-that-never-ends" * 20
+    path.write_text(json.dumps(dataset))
+    with serve(path) as server:
+        for window in (DESK, PHONE):
+            for address in (IMAGE, "#/images?category_id=1", "#/statistics"):
+                with opened(chromium, server, address, **window) as page:
+                    _nothing(page)
+                    width = page.evaluate("document.documentElement.scrollWidth")
+                    assert width == window["viewport"]["width"], address
