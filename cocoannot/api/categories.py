@@ -12,12 +12,14 @@ from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import changed_response, created_response, found_response, list_response, no_content
 from cocoannot.changes.operations import Add, Delete, Update
+from cocoannot.people.roles import needs
 from cocoannot.store.queries import CategoryQuery
 
 blueprint = Blueprint("categories", __name__, url_prefix="/api/categories", description="What annotations show")
 
 
 @blueprint.route("")
+@needs("viewer")
 @blueprint.arguments(query_schemas.CategoryListQuery, location="query")
 @blueprint.response(200, body_schemas.ListedCategory(many=True))
 def list_categories(query: dict[str, Any]) -> Response:
@@ -26,6 +28,7 @@ def list_categories(query: dict[str, Any]) -> Response:
 
 
 @blueprint.route("", methods=["POST"])
+@needs("reviewer")
 @blueprint.arguments(body_schemas.NewCategory)
 @blueprint.created(body_schemas.Category, "category")
 @blueprint.errors(400, 409, 413, 415, 503, 507)
@@ -38,6 +41,7 @@ def add_category(category: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/<id:category_id>")
+@needs("viewer")
 @blueprint.response(200, body_schemas.Category, headers=ETAG)
 @blueprint.errors(404, 409)
 @blueprint.unchanged()
@@ -47,6 +51,7 @@ def get_category(category_id: int) -> Response:
 
 
 @blueprint.route("/<id:category_id>", methods=["PATCH"])
+@needs("reviewer")
 @blueprint.arguments(body_schemas.CategoryChanges)
 @blueprint.response(200, body_schemas.Category, headers=ETAG)
 @blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
@@ -60,6 +65,7 @@ def update_category(changes: dict[str, Any], category_id: int) -> Response:
 
 
 @blueprint.route("/<id:category_id>", methods=["DELETE"])
+@needs("reviewer")
 @blueprint.arguments(query_schemas.ReassignQuery, location="query")
 @blueprint.response(204)
 @blueprint.errors(404, 409, 412, 503, 507)

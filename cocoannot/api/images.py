@@ -21,6 +21,7 @@ from cocoannot.api.responses import (
     versioned_list_response,
 )
 from cocoannot.changes.operations import Add, Delete, Update
+from cocoannot.people.roles import needs
 from cocoannot.store.base import Deleted
 from cocoannot.store.queries import ImageQuery
 
@@ -28,6 +29,7 @@ blueprint = Blueprint("images", __name__, url_prefix="/api/images", description=
 
 
 @blueprint.route("")
+@needs("viewer")
 @blueprint.arguments(query_schemas.ImageListQuery, location="query")
 @blueprint.response(200, body_schemas.ListedImage(many=True))
 @blueprint.paginate()
@@ -42,6 +44,7 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
 
 
 @blueprint.route("", methods=["POST"])
+@needs("admin")
 @blueprint.arguments(body_schemas.NewImage)
 @blueprint.created(body_schemas.Image, "image")
 @blueprint.errors(400, 409, 413, 415, 503, 507)
@@ -51,6 +54,7 @@ def add_image(image: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/<id:image_id>")
+@needs("viewer")
 @blueprint.response(200, body_schemas.Image, headers=ETAG)
 @blueprint.errors(404, 409)
 @blueprint.unchanged()
@@ -60,6 +64,7 @@ def get_image(image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>", methods=["PATCH"])
+@needs("admin")
 @blueprint.arguments(body_schemas.ImageChanges)
 @blueprint.response(200, body_schemas.Image, headers=ETAG)
 @blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
@@ -73,6 +78,7 @@ def update_image(changes: dict[str, Any], image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>", methods=["DELETE"])
+@needs("admin")
 @blueprint.response(200, response_schemas.DeletedImage)
 @blueprint.errors(404, 409, 412, 503, 507)
 @blueprint.takes(IF_MATCH)
@@ -88,6 +94,7 @@ def delete_image(image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>/annotations")
+@needs("viewer")
 @blueprint.arguments(query_schemas.WithEtag, location="query")
 @blueprint.response(200, body_schemas.ListedAnnotation(many=True), headers=ETAG)
 @blueprint.errors(404, 409)
