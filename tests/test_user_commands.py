@@ -87,7 +87,7 @@ def test_role_password_disable_and_enable(command: Command, file: Path) -> None:
     command("add", "anna", stdin=PASSWORD)
     people = People(file)
     session = people.logins.by_password("anna", PASSWORD, "")
-    assert command("role", "ANNA", "reviewer")[1] == "ANNA is reviewer now\n"
+    assert command("role", "ANNA", "reviewer")[1] == "anna is reviewer now\n"
     caller = people.callers.by_session(session)
     assert caller is not None
     assert caller.role == "reviewer"

@@ -97,14 +97,13 @@ def list_tokens() -> list[dict[str, Any]]:
 def add_token(body: dict[str, Any]) -> dict[str, Any]:
     """Make a personal token, for scripts
 
-    Its text is shown once. It is good for what you may do, or for less if you give a `role`. A token can't make
-    further ones: log in first.
+    Its text is shown once. It is good for what you may do, or for less if you give a `role`. Not by a token:
+    log in first.
     """
     caller, accounts = _caller(), runtime().people.accounts
     if caller.user not in accounts.users():
         raise Conflict(f"{caller.user} is no user of this server, so can't have tokens; an admin adds users")
-    if caller.by == "token":
-        raise NotAllowed("A token can't make further tokens; log in with a password")
+    _require_login(caller)
     if (role := body.get("role")) and not allows(caller.role, role_of(role)):
         raise NotAllowed(f"A token of yours can't have the role {role}; you have {caller.role}")
     token, text = accounts.new_token(caller.user, body["name"], role, body.get("days"))
@@ -116,14 +115,25 @@ def add_token(body: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(204)
 @blueprint.errors(404, 503, 507)
 def delete_token(token_id: str) -> Response:
-    """Revoke a personal token; sessions that were begun with it end"""
-    runtime().people.accounts.remove_token(_caller().user, token_id)
+    """Revoke a personal token; sessions that were begun with it end
+
+    Not by a token: log in first.
+    """
+    caller = _caller()
+    _require_login(caller)
+    runtime().people.accounts.remove_token(caller.user, token_id)
     return no_content()
 
 
 def _caller() -> Caller:
     caller: Caller = g.caller
     return caller
+
+
+def _require_login(caller: Caller) -> None:
+    """Raise `NotAllowed` for a token: one that was stolen must neither outlive its end nor take away the others."""
+    if caller.by == "token":
+        raise NotAllowed("A token can neither make nor revoke tokens; log in with a password")
 
 
 def _told(token: Token) -> dict[str, Any]:

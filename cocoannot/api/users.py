@@ -12,7 +12,7 @@ from cocoannot.api.responses import no_content
 from cocoannot.errors import Conflict
 from cocoannot.extension import runtime
 from cocoannot.people.accounts import Accounts, link_path
-from cocoannot.people.directory import User
+from cocoannot.people.directory import User, fold
 from cocoannot.people.roles import needs
 
 blueprint = Blueprint("users", __name__, url_prefix="/api/users", description="Who may log in")
@@ -81,7 +81,7 @@ def _accounts() -> Accounts:
 def _changed(name: str, with_link: bool) -> dict[str, Any]:
     user = _accounts().user(name)
     link = {"link": link_path(_accounts().new_link(name))} if with_link else {}
-    return {**_told(name.strip().lower(), user), **link}
+    return {**_told(fold(name), user), **link}
 
 
 def _told(name: str, user: User) -> dict[str, Any]:

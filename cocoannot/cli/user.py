@@ -13,7 +13,7 @@ from cocoannot.errors import InvalidRecord
 from cocoannot.extension import runtime
 from cocoannot.lifecycle import find_dataset
 from cocoannot.people.accounts import LINK_DAYS, Accounts, link_path
-from cocoannot.people.directory import User
+from cocoannot.people.directory import User, fold
 from cocoannot.people.roles import ROLES
 
 _MAX_LINE = 8192
@@ -73,7 +73,7 @@ def list_users(as_json: bool) -> None:
 def change_role(name: str, role: str, as_json: bool) -> None:
     """Give a user another role."""
     _accounts().change(name, role=role)
-    _print(name, f"{name} is {role} now", False, as_json)
+    _print(name, f"{fold(name)} is {role} now", False, as_json)
 
 
 @user.command("password")
@@ -86,7 +86,7 @@ def change_password(name: str, link: bool, as_json: bool) -> None:
     _accounts().user(name)
     if not link:
         _accounts().change(name, password=_ask_for_password())
-    _print(name, "" if link else f"Set the password of {name}; all sessions have ended", link, as_json)
+    _print(name, "" if link else f"Set the password of {fold(name)}; all sessions have ended", link, as_json)
 
 
 @user.command("token")
@@ -114,7 +114,7 @@ def change_tokens(name: str, label: str, role: str | None, days: int | None, rev
 def disable(name: str, as_json: bool) -> None:
     """Let a user log in no more; sessions end, and tokens are removed."""
     _accounts().change(name, active=False)
-    _print(name, f"{name} is disabled; all sessions have ended, all tokens are removed", False, as_json)
+    _print(name, f"{fold(name)} is disabled; all sessions have ended, all tokens are removed", False, as_json)
 
 
 @user.command("enable")
@@ -124,7 +124,7 @@ def disable(name: str, as_json: bool) -> None:
 def enable(name: str, as_json: bool) -> None:
     """Let a disabled user log in again."""
     _accounts().change(name, active=True)
-    _print(name, f"{name} is enabled", False, as_json)
+    _print(name, f"{fold(name)} is enabled", False, as_json)
 
 
 def _accounts() -> Accounts:
@@ -142,7 +142,7 @@ def _ask_for_password() -> str:
 
 
 def _print(name: str, text: str, with_link: bool, as_json: bool) -> None:
-    name = name.strip().lower()
+    name = fold(name)
     answer = _told(name, _accounts().user(name))
     if with_link:
         answer["link"] = link_path(_accounts().new_link(name))
