@@ -17,6 +17,7 @@ from conftest import FakeClock
 
 from cocoannot import create_app
 from cocoannot.api.blueprint import Blueprint
+from cocoannot.errors import UsersUnreadable
 from cocoannot.extension import runtime
 from cocoannot.people.accounts import Accounts
 from cocoannot.people.people import People
@@ -725,6 +726,15 @@ def test_damaged_file_lets_nobody_in_until_it_is_mended(
     assert team.get("/healthz").status_code == 200
     path.write_text(good)
     assert team.get("/api/images", headers=bearer(tokens["admin"])).status_code == 200
+
+
+def test_damaged_file_stops_the_start_in_any_program(team: Server) -> None:
+    team.stop()
+    users_file(team).write_text("")
+    lifecycle = runtime(create_app({"COCOANNOT_DATASET": team.path})).lifecycle
+    with pytest.raises(UsersUnreadable, match="nobody is let in"):
+        lifecycle.start("")
+    assert not lifecycle.is_started
 
 
 def test_file_that_vanishes_lets_nobody_in(team: Server, tokens: dict[str, str]) -> None:
