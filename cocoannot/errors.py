@@ -121,6 +121,30 @@ class InvalidRecord(CocoannotError):
         self.errors: dict[str, list[str]] = {field: list(texts) for field, texts in errors.items()}
 
 
+class UsersUnreadable(CocoannotError):
+    """The file of users is damaged or gone; nobody is let in."""
+
+
+class UnknownUser(CocoannotError):
+    """There is no user of this name, or no token with this id."""
+
+
+class LoginFailed(CocoannotError):
+    """The name, the password, the token or the link is wrong; which of them is not told."""
+
+
+class TooManyLogins(CocoannotError):
+    """A login comes too early; it may be tried again in so many `seconds`."""
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class NotAllowed(CocoannotError):
+    """It is known who asks, and they may not do this."""
+
+
 class BadPicture(CocoannotError):
     """A picture is damaged, or too large to be decoded."""
 

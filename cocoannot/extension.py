@@ -17,6 +17,8 @@ from cocoannot.errors import NotInS3, NotLoaded
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.lifecycle import Lifecycle, Wait
 from cocoannot.manager import DatasetManager
+from cocoannot.people.people import People
+from cocoannot.people.roles import Role
 from cocoannot.pictures.choose import Pictures
 from cocoannot.settings import S3Uri, Settings, unknown_settings
 from cocoannot.store.memory.store import MemoryStore
@@ -35,7 +37,12 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.lifecycle = Lifecycle(settings, self._load, self._close)
+        self.people = People(
+            DatasetFile(settings.dataset_path()).users if settings.dataset else None,
+            settings.session_days,
+            cast(Role, settings.user_role),
+        )
+        self.lifecycle = Lifecycle(settings, self._load, self._close, lambda: self.people.is_on)
         at_once = settings.journal_fsync == "always"
         self.store = MemoryStore(lambda: self.saver.notify(), None if at_once else lambda: self.journal_sync.notify())
         self.manager = DatasetManager(self.store)
@@ -72,6 +79,7 @@ class Runtime:
         return Replica(self.settings.dataset, self.settings.s3_options(), file)
 
     def _load(self, file: DatasetFile, wait: Wait) -> None:
+        self.people.check()
         loaded = None
         if isinstance(self.settings.dataset, S3Uri):
             s3 = self.open_s3(file)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Flask, Response, request
 from webargs.flaskparser import abort
 from werkzeug.routing import BaseConverter
 
 from cocoannot.api import openapi as document
 from cocoannot.api.access import COOKIE, register_access
-from cocoannot.api.access import blueprint as access_blueprint
 from cocoannot.api.annotations import blueprint as annotations_blueprint
 from cocoannot.api.categories import blueprint as categories_blueprint
 from cocoannot.api.changes import blueprint as changes_blueprint
@@ -21,15 +22,20 @@ from cocoannot.api.metrics import register_metrics
 from cocoannot.api.pictures import blueprint as images_blueprint
 from cocoannot.api.responses import REVISION
 from cocoannot.api.s3 import blueprint as s3_blueprint
+from cocoannot.api.sessions import blueprint as sessions_blueprint
+from cocoannot.api.users import blueprint as users_blueprint
 from cocoannot.coco.parser import MAX_ID
 from cocoannot.extension import runtime
+from cocoannot.people.roles import needs
 from cocoannot.version import __version__
 
 _UNLOADED = {
     "health.healthz",
     "metrics.metrics",
     "api-docs.openapi_json",
-    "access.login",
+    "sessions.login",
+    "sessions.logout",
+    "sessions.set_password",
     "docs.page",
     "docs.file",
     "web.page",
@@ -58,7 +64,9 @@ def register(app: Flask) -> None:
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX="/api",
         OPENAPI_JSON_PATH="openapi.json",
-        API_SPEC_OPTIONS=document.options(token=settings.token is not None),
+        API_SPEC_OPTIONS=document.options(
+            guarded=bool(settings.token or settings.user_header) or state.people.file.exists
+        ),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     register_metrics(app)
@@ -75,10 +83,14 @@ def register(app: Flask) -> None:
         categories_blueprint,
         changes_blueprint,
         s3_blueprint,
-        access_blueprint,
+        sessions_blueprint,
+        users_blueprint,
     ):
         api.register_blueprint(blueprint)
         query_names |= blueprint.query_names
+    # It is flask-smorest's own, a method, which can't be marked itself.
+    openapi_json = app.view_functions["api-docs.openapi_json"]
+    app.view_functions["api-docs.openapi_json"] = needs("viewer")(partial(openapi_json))
     app.register_blueprint(docs_blueprint)
     app.register_blueprint(health_blueprint)
     app.register_blueprint(metrics_blueprint)

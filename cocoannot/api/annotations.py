@@ -23,12 +23,14 @@ from cocoannot.api.responses import (
 from cocoannot.changes.operations import Add, Delete, Operation, Update
 from cocoannot.coco.records import Record
 from cocoannot.errors import BadOperation
+from cocoannot.people.roles import needs
 from cocoannot.store.queries import AnnotationQuery
 
 blueprint = Blueprint("annotations", __name__, url_prefix="/api/annotations", description="Shapes on images")
 
 
 @blueprint.route("")
+@needs("viewer")
 @blueprint.arguments(query_schemas.AnnotationListQuery, location="query")
 @blueprint.response(200, body_schemas.ListedAnnotation(many=True))
 @blueprint.paginate()
@@ -40,6 +42,7 @@ def list_annotations(query: dict[str, Any], pagination_parameters: PaginationPar
 
 
 @blueprint.route("", methods=["POST"])
+@needs("annotator")
 @blueprint.arguments(body_schemas.NewAnnotation)
 @blueprint.created(body_schemas.Annotation, "annotation")
 @blueprint.commits(400, 413, 415)
@@ -55,6 +58,7 @@ def add_annotation(annotation: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/<id:annotation_id>")
+@needs("viewer")
 @blueprint.response(200, body_schemas.Annotation, headers=ETAG)
 @blueprint.errors(404, 409)
 @blueprint.unchanged()
@@ -64,6 +68,7 @@ def get_annotation(annotation_id: int) -> Response:
 
 
 @blueprint.route("/<id:annotation_id>", methods=["PATCH"])
+@needs("annotator")
 @blueprint.arguments(body_schemas.AnnotationChanges)
 @blueprint.response(200, body_schemas.Annotation, headers=ETAG)
 @blueprint.commits(400, 404, 412, 413, 415)
@@ -78,6 +83,7 @@ def update_annotation(changes: dict[str, Any], annotation_id: int) -> Response:
 
 
 @blueprint.route("/<id:annotation_id>", methods=["DELETE"])
+@needs("annotator")
 @blueprint.response(204)
 @blueprint.commits(404, 412)
 @blueprint.takes(IF_MATCH)
@@ -87,6 +93,7 @@ def delete_annotation(annotation_id: int) -> Response:
 
 
 @blueprint.route("/batch", methods=["POST"])
+@needs("annotator")
 @blueprint.arguments(body_schemas.Batch)
 @blueprint.response(200, response_schemas.BatchResults)
 @blueprint.commits(400, 404, 412, 413, 415)

@@ -304,12 +304,6 @@ def _members(text: msgspec.Raw) -> dict[str, msgspec.Raw]:
         raise ma.ValidationError({"_schema": ["Invalid input type."]}) from exc
 
 
-class Login(Closed):
-    """The token, to be traded for a cookie."""
-
-    token = fields.String(required=True, validate=validate.Length(1, 4096))
-
-
 class OnConflict(Closed):
     """What to do where something else changed the file, or the object in S3."""
 

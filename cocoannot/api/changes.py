@@ -9,18 +9,21 @@ import msgspec
 from flask import Response
 
 from cocoannot.api import query_schemas, response_schemas
+from cocoannot.api.access import require
 from cocoannot.api.blueprint import Blueprint, history
-from cocoannot.api.committing import change
+from cocoannot.api.committing import actor, change
 from cocoannot.api.responses import json_response
 from cocoannot.changes.change import Change
 from cocoannot.changes.description import DescribedEdit, Undone, describe, kind, summary
 from cocoannot.changes.operations import Undo
 from cocoannot.errors import UnknownId
+from cocoannot.people.roles import needs
 
 blueprint = Blueprint("changes", __name__, url_prefix="/api/changes", description="What was done, and undo")
 
 
 @blueprint.route("")
+@needs("viewer")
 @blueprint.arguments(query_schemas.ChangesQuery, location="query")
 @blueprint.response(200, response_schemas.Change(many=True))
 @blueprint.errors(404)
@@ -40,6 +43,7 @@ def list_changes(query: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/<id:revision>/undo", methods=["POST"])
+@needs("annotator")
 @blueprint.response(200, response_schemas.Change)
 @blueprint.commits(404)
 def undo_change(revision: int) -> Response:
@@ -47,7 +51,11 @@ def undo_change(revision: int) -> Response:
 
     Makes its inverse as a new change, byte for byte and in place, as a whole or not at all. 409 with the edits that
     something later changed, and nothing is done. The undo of an undo is a redo. 404 where the change is not kept.
+    Taking back what somebody else did needs the role reviewer.
     """
+    made = history().change(revision)
+    if made is not None and made.actor != actor():
+        require("reviewer")
     committed = change(Undo(revision))
     (undone,) = committed.results
     assert isinstance(undone, Undone)

@@ -11,6 +11,7 @@ from webargs.flaskparser import abort
 from werkzeug.exceptions import BadRequest
 
 from cocoannot.api import body_schemas, response_schemas
+from cocoannot.api.access import require
 from cocoannot.api.blueprint import Blueprint, store, titled_examples
 from cocoannot.api.committing import replace
 from cocoannot.api.openapi import CHANGED, ETAG, IF_MATCH
@@ -18,6 +19,7 @@ from cocoannot.api.parsing import decode, if_match, json_body
 from cocoannot.api.responses import CHANGE, REVISION, json_response
 from cocoannot.errors import VersionMismatch
 from cocoannot.extension import runtime
+from cocoannot.people.roles import needs
 from cocoannot.version import __version__
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ _REPLACE = {
 
 
 @blueprint.route("/dataset")
+@needs("viewer")
 @blueprint.response(200, response_schemas.DatasetHead)
 @blueprint.doc(responses={200: {"links": _REPLACE}})
 def get_dataset() -> Response:
@@ -52,6 +55,7 @@ def get_dataset() -> Response:
 
 
 @blueprint.route("/dataset", methods=["PUT"])
+@needs("admin")
 @blueprint.response(200, response_schemas.DatasetHead, headers={"X-Change-Revision": CHANGED["X-Change-Revision"]})
 @blueprint.errors(400, 409, 412, 413, 415, 422, 428, 503, 507)
 @blueprint.doc(
@@ -81,6 +85,7 @@ def replace_dataset() -> Response:
 
 
 @blueprint.route("/dataset/export")
+@needs("viewer")
 @blueprint.response(200, {"type": "object"}, description="The whole dataset, as the file would be", headers=ETAG)
 def export_dataset() -> Response:
     """Download the whole dataset as it is now"""
@@ -94,6 +99,7 @@ def export_dataset() -> Response:
 
 
 @blueprint.route("/stats")
+@needs("viewer")
 @blueprint.response(200, response_schemas.Statistics)
 def get_statistics() -> Response:
     """Get what the dataset is made of
@@ -115,6 +121,7 @@ def get_statistics() -> Response:
 
 
 @blueprint.route("/status")
+@needs("viewer")
 @blueprint.response(200, response_schemas.Status)
 def get_status() -> dict[str, Any]:
     """Get what is saved and what is not"""
@@ -169,6 +176,7 @@ def s3_part(s3: S3Status | None) -> dict[str, Any] | None:
 
 
 @blueprint.route("/flush", methods=["POST"])
+@needs("annotator")
 @blueprint.arguments(body_schemas.OnConflict, required=False)
 @blueprint.response(200, response_schemas.Flushed)
 @blueprint.errors(400, 409, 413, 415, 503, 507)
@@ -176,8 +184,10 @@ def flush(options: dict[str, Any]) -> dict[str, Any]:
     """Save now
 
     `saved` is false where there was nothing to save. 409 where something else changed the file; `{"on_conflict":
-    "overwrite"}` keeps the other version beside it and saves.
+    "overwrite"}` keeps the other version beside it and saves; that needs the role admin.
     """
+    if "on_conflict" in options:
+        require("admin")
     saved = store().save(overwrite=options.get("on_conflict") == "overwrite")
     if saved is None:
         return {"saved": False, "summary": "no changes", "revision": store().revision}

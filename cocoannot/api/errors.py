@@ -29,6 +29,11 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
     errors.S3Error: HTTPStatus.BAD_GATEWAY,
     errors.JournalError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotLoaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UsersUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UnknownUser: HTTPStatus.NOT_FOUND,
+    errors.LoginFailed: HTTPStatus.UNAUTHORIZED,
+    errors.NotAllowed: HTTPStatus.FORBIDDEN,
+    errors.TooManyLogins: HTTPStatus.TOO_MANY_REQUESTS,
 }
 
 _WHAT_TO_DO = {
@@ -83,6 +88,10 @@ def _handle(error: errors.CocoannotError) -> Response:
     response = error_response(_status(cause), str(error), _details(error))
     if isinstance(error, errors.VersionMismatch):
         response.set_etag(error.current)
+    if isinstance(error, errors.LoginFailed):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.TooManyLogins):
+        response.headers["Retry-After"] = str(error.seconds)
     return response
 
 

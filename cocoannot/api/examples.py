@@ -66,13 +66,38 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "ImageChanges": {"other field": {"license": 2}, "without a field": {"license": None}},
     "NewCategory": {"category": {"name": "dog", "supercategory": "animal"}},
     "CategoryChanges": {"other name": {"name": "kitten"}},
-    "Login": {"token": {"token": "the server's COCOANNOT_TOKEN"}},
+    "Login": {
+        "password": {"user": "anna", "password": "correct horse battery"},
+        "token": {"token": "a personal token, or the server's COCOANNOT_TOKEN"},
+    },
+    "NewPassword": {"link": {"link": "anna:7:1796005124:5f0c...", "password": "correct horse battery"}},
+    "NewUser": {
+        "with a link": {"name": "anna", "role": "annotator", "link": True},
+        "with a password": {"name": "ben", "role": "reviewer", "password": "correct horse battery"},
+    },
+    "UserChanges": {"other role": {"role": "reviewer"}, "disable": {"active": False}, "new link": {"link": True}},
+    "NewToken": {"for a script": {"name": "nightly export", "role": "viewer", "days": 90}},
     "OnConflict": {"save": {}, "save over what another program wrote": {"on_conflict": "overwrite"}},
     "Replacement": {"records": {"images": [_IMAGE], "annotations": [_ANNOTATION], "categories": [_CATEGORY]}},
 }
 """Bodies of requests: by the schema's name, a title for each."""
 
+_USER = {"name": "anna", "role": "annotator", "active": True, "has_password": False, "created": _LOADED}
+_TOKEN = {
+    "id": "1f3a5c7e9b0d",
+    "name": "nightly export",
+    "role": "viewer",
+    "created": _LOADED,
+    "expires": None,
+    "used": _SAVED,
+}
+
 ANSWERS: dict[str, Any] = {
+    "Me": {"user": "anna", "role": "annotator", "by": "password"},
+    "User": _USER,
+    "ChangedUser": {**_USER, "link": "/#password=anna:7:1796005124:5f0c..."},
+    "Token": _TOKEN,
+    "CreatedToken": {**_TOKEN, "token": "coa_..."},
     "Annotation": _ANNOTATION,
     "ListedAnnotation": {**_ANNOTATION, "_etag": "1e7ccb1b5e0a"},
     "BatchResults": {

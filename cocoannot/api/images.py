@@ -22,6 +22,7 @@ from cocoannot.api.responses import (
     versioned_list_response,
 )
 from cocoannot.changes.operations import Add, Delete, Update
+from cocoannot.people.roles import needs
 from cocoannot.store.base import Deleted
 from cocoannot.store.queries import ImageQuery
 
@@ -29,6 +30,7 @@ blueprint = Blueprint("images", __name__, url_prefix="/api/images", description=
 
 
 @blueprint.route("")
+@needs("viewer")
 @blueprint.arguments(query_schemas.ImageListQuery, location="query")
 @blueprint.response(200, body_schemas.ListedImage(many=True))
 @blueprint.paginate()
@@ -43,6 +45,7 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
 
 
 @blueprint.route("", methods=["POST"])
+@needs("admin")
 @blueprint.arguments(body_schemas.NewImage)
 @blueprint.created(body_schemas.Image, "image")
 @blueprint.commits(400, 413, 415)
@@ -52,6 +55,7 @@ def add_image(image: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/<id:image_id>")
+@needs("viewer")
 @blueprint.response(200, body_schemas.Image, headers=ETAG)
 @blueprint.errors(404, 409)
 @blueprint.unchanged()
@@ -61,6 +65,7 @@ def get_image(image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>", methods=["PATCH"])
+@needs("admin")
 @blueprint.arguments(body_schemas.ImageChanges)
 @blueprint.response(200, body_schemas.Image, headers=ETAG)
 @blueprint.commits(400, 404, 412, 413, 415)
@@ -74,6 +79,7 @@ def update_image(changes: dict[str, Any], image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>", methods=["DELETE"])
+@needs("admin")
 @blueprint.response(200, response_schemas.DeletedImage)
 @blueprint.commits(404, 412)
 @blueprint.takes(IF_MATCH)
@@ -89,6 +95,7 @@ def delete_image(image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>/neighbours")
+@needs("viewer")
 @blueprint.arguments(query_schemas.ImageFilters, location="query")
 @blueprint.response(200, response_schemas.Neighbours)
 @blueprint.errors(404, 409)
@@ -105,6 +112,7 @@ def get_neighbours(query: dict[str, Any], image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>/annotations")
+@needs("viewer")
 @blueprint.arguments(query_schemas.WithEtag, location="query")
 @blueprint.response(200, body_schemas.ListedAnnotation(many=True), headers=ETAG)
 @blueprint.errors(404, 409)

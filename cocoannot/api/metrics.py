@@ -25,6 +25,7 @@ from cocoannot.api.instrumentation import ServedRequest, instrument
 from cocoannot.errors import NotLoaded
 from cocoannot.extension import runtime
 from cocoannot.logs import ACCESS
+from cocoannot.people.roles import needs
 from cocoannot.store.base import Store
 from cocoannot.version import __version__
 
@@ -40,6 +41,7 @@ access_log = logging.getLogger(ACCESS)
 
 
 @blueprint.route("/metrics")
+@needs("viewer")
 def metrics() -> Response:
     """Everything that is measured, in Prometheus' text format; without the dataset's part until it is loaded."""
     measured = cast(_Metrics, current_app.extensions[_NAME])

@@ -100,8 +100,16 @@ GUARDED_CALL = {HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE}
 
 _ERRORS: dict[int, tuple[str, str, object]] = {
     400: ("The body is not JSON", "The body is not JSON: Input data was truncated", None),
-    401: ("A token is set, and not sent", "A token is needed; send it as `Authorization: Bearer TOKEN`", None),
-    403: ("The host or the origin is not allowed", "Changes from pages of other origins are refused", None),
+    401: (
+        "Not logged in: a token is set, or there are users",
+        "A token is needed; send it as `Authorization: Bearer TOKEN`",
+        None,
+    ),
+    403: (
+        "The caller's role, the host or the origin is not enough",
+        "This needs the role reviewer; anna is annotator",
+        None,
+    ),
     404: ("There is no such record", "there is no annotation with id 99", None),
     409: (
         "The change contradicts what the dataset holds",
@@ -122,6 +130,11 @@ _ERRORS: dict[int, tuple[str, str, object]] = {
         {"json": {"image_id": ["there is no image with id 99"]}},
     ),
     428: ("If-Match is missing", 'If-Match: "REVISION" is missing; send the revision that you read', None),
+    429: (
+        "There were too many failed logins",
+        "there were too many failed logins; try again in 4 s",
+        None,
+    ),
     502: (
         "S3 refused, or could not be reached",
         "upload s3://data/train.json: access is denied; the credentials need the permissions that the README lists",
@@ -142,6 +155,7 @@ _ERRORS: dict[int, tuple[str, str, object]] = {
 
 _ERROR_HEADERS: dict[int, dict[str, Any]] = {
     401: {"WWW-Authenticate": {"description": "how to send the token", "schema": {"type": "string"}}},
+    429: {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}},
     412: {"ETag": {**ETAG["ETag"], "required": False, "description": "the version by now"}},
     416: {"Content-Range": {"description": "how many bytes there are", "schema": {"type": "string"}}},
 }
@@ -164,8 +178,9 @@ the change that was made.
 
 **PATCH** merges at the top level: a field that is given replaces the stored one, `null` removes an optional one.
 
-**Who may call.** Where the server has a token, send it as `Authorization: Bearer TOKEN`, or trade it for a cookie by
-`POST /api/login`.
+**Who may call.** Where the server has users or a token, send a token as `Authorization: Bearer TOKEN`, or log in by
+`POST /api/login`, which sets a cookie. `x-role` is the role that a call needs at least: viewer, annotator, reviewer or
+admin, each of which may do what those before it may. Without users every caller is an admin.
 
 Not under `/api`, and not described here: `GET /healthz` (200 while the process answers), `GET /readyz` (200 once the
 dataset is loaded and changes are accepted, else 503 with the reason) and `GET /metrics` (Prometheus' text format).
@@ -195,18 +210,18 @@ def add_operations(converter: Any) -> None:
     converter.add_attribute_function(describe)
 
 
-def options(token: bool) -> dict[str, Any]:
-    """What the document says as a whole; `token` tells whether one is set, so that a call must bring it."""
+def options(guarded: bool) -> dict[str, Any]:
+    """What the document says as a whole; `guarded` tells whether a call must say who makes it."""
     ways: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
     return {
         "info": {"description": _DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
-        "security": ways if token else [*ways, {}],
+        "security": ways if guarded else [*ways, {}],
     }
 
 
 def add_security(spec: APISpec, cookie: str) -> None:
     """Add the ways to send the token, as a header or in the cookie of that name."""
-    bearer = {"type": "http", "scheme": "bearer", "description": "COCOANNOT_TOKEN, where it is set"}
+    bearer = {"type": "http", "scheme": "bearer", "description": "a personal token, or COCOANNOT_TOKEN"}
     spec.components.security_scheme("bearer", bearer)
     spec.components.security_scheme(
         "cookie", {"type": "apiKey", "in": "cookie", "name": cookie, "description": "as POST /api/login sets it"}

@@ -8,11 +8,13 @@ from cocoannot.api import body_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, store
 from cocoannot.api.dataset import s3_part
 from cocoannot.extension import runtime
+from cocoannot.people.roles import needs
 
 blueprint = Blueprint("s3", __name__, url_prefix="/api", description="The dataset's object in S3")
 
 
 @blueprint.route("/s3")
+@needs("viewer")
 @blueprint.response(200, response_schemas.S3Status)
 @blueprint.errors(400)
 def get_s3() -> dict[str, Any] | None:
@@ -27,6 +29,7 @@ def get_s3() -> dict[str, Any] | None:
 
 
 @blueprint.route("/save-to-s3", methods=["POST"])
+@needs("admin")
 @blueprint.arguments(body_schemas.OnConflict, required=False)
 @blueprint.response(200, response_schemas.SavedToS3)
 @blueprint.errors(400, 409, 413, 415, 502, 503, 507)

@@ -8,6 +8,7 @@
     NAME.cocoannot/answers/        answers to requests that had a key
     NAME.cocoannot/unsaved.json    our version, where something else changed NAME
     NAME.cocoannot/backups/        NAME as it was before the first save of a day
+    NAME.cocoannot/users.json      who may call; written by `cocoannot.people`, and by commands beside the owner
 
 NAME may be gzip; who calls has to do with its text alone. What the text means is not known here, nor what becomes of a
 conflict.
@@ -82,6 +83,7 @@ class DatasetFile:
         self.answers = KeptAnswers(self.folder / "answers")
         self.backups = Backups(self.path, self.folder / "backups", backups)
         self.unsaved = self.folder / "unsaved.json"
+        self.users = self.folder / "users.json"
         self._is_packed = has_packed_name(self.path)
 
     @property
@@ -103,7 +105,7 @@ class DatasetFile:
         """The file as it is now. Clears away what a killed process left. Raises `DatasetError`."""
         with self.reading():
             clear_unfinished(self.path)
-            clear_all_unfinished(self.folder)
+            clear_all_unfinished(self.folder, but=self.users)
             clear_all_unfinished(self.folder / "backups")
             with self.path.open("rb") as file:
                 stamp = Stamp.of(os.fstat(file.fileno()))
