@@ -47,16 +47,22 @@ def browser() -> Iterator[Browser]:
             chromium.close()
 
 
-def write_dataset(folder: Path, annotations: Sequence[str], *, images: int = 2, **sections: object) -> Path:
-    """A dataset whose images, 1 to `images`, all show one plain picture. `annotations` are JSON texts, which stay as
-    they are; `sections` replace those that are made."""
+def images(count: int) -> list[dict[str, Any]]:
+    """Records of images, 1 to `count`, that all show one plain picture."""
+    return [{"id": i, "file_name": "plain.png", "width": PICTURE[0], "height": PICTURE[1]} for i in range(1, count + 1)]
+
+
+def write_dataset(folder: Path, annotations: Sequence[str], images: object, categories: object = CATEGORIES) -> Path:
+    """A dataset with the plain picture beside it. `annotations` are JSON texts, which stay as they are."""
     Image.new("RGB", PICTURE, "navy").save(folder / "plain.png")
-    image = {"file_name": "plain.png", "width": PICTURE[0], "height": PICTURE[1]}
-    whole = {"images": [{"id": i, **image} for i in range(1, images + 1)], "categories": CATEGORIES, **sections}
-    lines = [f'"{name}": {json.dumps(section)}' for name, section in whole.items()]
     records = ",\n".join(annotations)
     path = folder / "dataset.json"
-    path.write_text("{" + ",\n".join([f'"annotations": [\n{records}\n]', *lines]) + "}\n")
+    sections = [
+        f'"images": {json.dumps(images)}',
+        f'"annotations": [\n{records}\n]',
+        f'"categories": {json.dumps(categories)}',
+    ]
+    path.write_text("{" + ",\n".join(sections) + "}\n")
     return path
 
 
