@@ -262,7 +262,7 @@ def test_what_is_drawn_is_not_left_without_a_question(chromium: Browser, server:
         expect(page.get_by_role("dialog")).to_contain_text("Leave what you are drawing?")
         page.get_by_role("button", name="Cancel").click()
         expect(page.get_by_role("button", name="Finish")).to_be_visible()
-        assert page.url.endswith(IMAGE)
+        expect(page).to_have_url(f"{server.url}/{IMAGE}")
         page.locator("#to-statistics").click()
         page.get_by_role("button", name="Leave it").click()
         expect(page.locator("#statistics")).to_be_visible()

@@ -135,6 +135,7 @@ export class FakeServer {
    * @returns {Outcome}
    */
   #neighbours(id) {
+    if (!this.images.some((image) => image.id === id)) return {status: 404, body: {message: `There is no image ${id}`}};
     const listed = this.images.map((image) => image.id).filter((each) => this.isListed(each));
     const position = listed.includes(id) ? listed.indexOf(id) : null;
     return {status: 200, body: {previous: listed.filter((each) => each < id).at(-1) ?? null, next: listed.find((each) => each > id) ?? null, position, total: listed.length}};

@@ -61,3 +61,15 @@ test("while the server is away one goes on by what was known; else one is told",
   list.open(2, EMPTY);
   await assert.rejects(list.go(1), {message: "The server does not answer"});
 });
+
+test("one goes on from an image that somebody has deleted by what was known", async () => {
+  const {server, list} = begin(3);
+  list.open(2, EMPTY);
+  await until(() => list.current, "the answer is there");
+  server.images.splice(1, 1);
+  server.revision += 1;
+  await get("api/status");
+  assert.deepEqual([await list.go(1), await list.go(-1)], [3, 1]);
+  list.open(9, EMPTY);
+  await assert.rejects(list.go(1), {message: "There is no image 9"});
+});

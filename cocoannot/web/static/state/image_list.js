@@ -1,7 +1,7 @@
 // The one list of images that gallery and editor go through: which is before and after the open one, and where it is. The server
 // knows; here is only the answer for the open image.
 
-import {Offline, get, onRevision} from "../net/api.js";
+import {ApiError, Offline, get, onRevision} from "../net/api.js";
 import {Emitter} from "./emitter.js";
 
 /** @import {Neighbours} from "../types.js" */
@@ -47,8 +47,8 @@ export class ImageList extends Emitter {
   }
 
   /**
-   * The id of the image `step` (1 or -1) away from the open one; `null` at an end. Where the server is away, by what was known.
-   * Throws what `get` throws.
+   * The id of the image `step` (1 or -1) away from the open one; `null` at an end. Where the server is away, or somebody has deleted
+   * the open one, by what was known. Throws what `get` throws.
    * @param {number} step
    * @returns {Promise<number | null>}
    */
@@ -57,7 +57,8 @@ export class ImageList extends Emitter {
     try {
       if (!this.current || this.#known !== this.#revision) await this.#look();
     } catch (error) {
-      if (!this.current || !(error instanceof Offline)) throw error;
+      const isGone = error instanceof ApiError && error.status === 404;
+      if (!this.current || !(isGone || error instanceof Offline)) throw error;
     }
     return (step > 0 ? this.current?.next : this.current?.previous) ?? null;
   }

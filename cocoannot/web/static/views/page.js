@@ -3,7 +3,7 @@
 
 import {messageOf, onLogin} from "../net/api.js";
 import {colour} from "../state/colours.js";
-import {go, imageAddress, imagesAddress, onRoute, start} from "../state/router.js";
+import {arrive, comeBack, current, go, imageAddress, imagesAddress, onRoute, start} from "../state/router.js";
 import {addCategory} from "./category_dialogs.js";
 import {CommandButtons} from "./command_button.js";
 import {isOpen, prompt} from "./dialogs.js";
@@ -26,8 +26,8 @@ import {toast} from "./toasts.js";
 export class Page {
   /** @type {Route | null} */
   #route = null;
-  /** The address of what is shown, to come back to where the user does not want to leave it. */
-  #address = location.hash;
+  /** The user is asked whether to leave what is shown. */
+  #asking = false;
 
   /** @param {Parts} parts */
   constructor(parts) {
@@ -150,23 +150,23 @@ export class Page {
     });
   }
 
-  /** While it is asked, the address stays that of what is shown. */
-  async #asksToLeave() {
-    const wanted = location.hash;
-    history.replaceState(null, "", this.#address);
-    if (isOpen() || !(await this.editor.mayLeave())) return false;
-    history.replaceState(null, "", wanted);
-    return true;
+  async #mayLeave() {
+    if (isOpen()) return false;
+    this.#asking = true;
+    const may = await this.editor.mayLeave();
+    this.#asking = false;
+    return may;
   }
 
   /** @param {Route} route */
   async #show(route) {
     const before = this.#route;
     const leaves = before?.view === "image" && (route.view !== "image" || route.id !== before.id);
-    if (leaves && this.editor.tool?.busy() && !(await this.#asksToLeave())) return;
-    this.#route = route;
-    this.#address = location.hash;
-    this.#become(route, before);
+    if (this.#asking) return;
+    if (leaves && this.editor.tool?.busy() && !(await this.#mayLeave())) return comeBack();
+    arrive();
+    this.#route = current();
+    this.#become(this.#route, before);
   }
 
   /**
