@@ -190,6 +190,7 @@ test("a change that follows an undo at once is not taken for somebody else's", a
   session.update("7", {category_id: 2});
   await settled();
   assert.deepEqual([conflicts.length, refused], [0, []]);
+  assert.equal(server.changeCalls.length, 3, "none was refused and sent again");
   assert.match(server.annotations.get(7) ?? "", /"category_id":2,"bbox":\[10.0,20.0,30.50,40.0\]/);
 });
 
@@ -227,6 +228,31 @@ test("a lost answer is asked for again and nothing is made twice", async () => {
   assert.equal(session.entries.size, 4);
   assert.equal(new Set(server.changeCalls.map(({key}) => key)).size, 1);
   assert(server.changeCalls.every(({text}) => text === server.changeCalls[0].text));
+});
+
+test("a shape whose answer was lost is there once, also where the list has it before", async () => {
+  const {server, queue, session, settled} = await begin();
+  server.losing = Infinity;
+  const key = session.add({bbox: [1, 1, 5, 5]}) ?? "";
+  await until(() => queue.away && server.annotations.has(100), "it is made, and not answered");
+  await session.reopen();
+  assert.equal(session.entries.size, 5);
+  server.losing = 0;
+  queue.wake();
+  await settled();
+  assert.deepEqual([...session.entries.keys()], ["7", "8", "9", key]);
+});
+
+test("a change after an undo leaves nothing to do again", async () => {
+  const {server, session, settled} = await begin();
+  session.update("7", {category_id: 2});
+  await session.undo();
+  assert(session.canRedo());
+  session.update("8", {category_id: 1});
+  await settled();
+  assert(!session.canRedo());
+  await session.redo();
+  assert.match(server.annotations.get(7) ?? "", /"category_id":1/);
 });
 
 test("while the server is away new shapes are there, and are saved when it is back", async () => {

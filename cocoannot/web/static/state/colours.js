@@ -2,8 +2,11 @@
 
 /** The golden angle: neighbours in number are far apart in hue. */
 const ANGLE = 137.508;
-/** Two that are near in hue are told apart by these, also by those who see few hues. */
-const LIGHTNESS = [56, 38, 72, 47, 64];
+/**
+ * In percent. By the golden angle, those come near in hue that are 5, 8, 13, 21, 34 or 55 apart: none of these is a multiple of
+ * six, so that they differ in lightness, also for those who see few hues.
+ */
+const LIGHTNESS = [56, 38, 72, 47, 65, 32];
 
 /**
  * A CSS colour. `number` is the id of a category, or what stands for an annotation.
