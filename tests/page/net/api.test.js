@@ -20,7 +20,8 @@ function serve(...answers) {
   return calls;
 }
 
-const json = (/** @type {unknown} */ body, /** @type {ResponseInit} */ init = {}) => () => new Response(JSON.stringify(body), init);
+const HEADERS = {"X-Dataset-Revision": "1"};
+const json = (/** @type {unknown} */ body, /** @type {ResponseInit} */ init = {}) => () => new Response(JSON.stringify(body), {headers: HEADERS, ...init});
 
 test("a change carries its key and keeps digits", async () => {
   const calls = serve(json({ok: true}, {headers: {"X-Dataset-Revision": "5", "X-Change-Revision": "5"}}));
@@ -41,10 +42,19 @@ test("what a proxy says for a server that is away is no answer", async () => {
     serve(() => new Response("<h1>Bad gateway</h1>", {status}));
     await assert.rejects(get("api/status"), Offline);
   }
-  serve(() => new Response("<h1>Log in to the hotel</h1>"));
+  serve(() => new Response("<h1>Log in to the hotel</h1>", {headers: HEADERS}));
   await assert.rejects(get("api/status"), Offline);
   serve(() => Promise.reject(new TypeError("Failed to fetch")));
   await assert.rejects(get("api/status"), Offline);
+});
+
+test("an answer that was cut within its head is none, though it seems fine", async () => {
+  for (const cut of [new Response(""), new Response("", {headers: HEADERS}), new Response(null, {status: 204}), new Response(null, {status: 304})]) {
+    serve(() => cut);
+    await assert.rejects(send({method: "POST", path: "api/annotations/batch", body: {}}), Offline);
+  }
+  serve(() => new Response(null, {status: 204, headers: HEADERS}));
+  assert.equal((await send({method: "DELETE", path: "api/categories/1"})).body, null);
 });
 
 test("what the server refuses says why", async () => {
@@ -83,9 +93,9 @@ test("each answer's revision is told", async () => {
   /** @type {number[]} */
   const told = [];
   const off = onRevision((revision) => told.push(revision));
-  serve(json({}, {headers: {"X-Dataset-Revision": "7"}}), json({}));
+  serve(json({}, {headers: {"X-Dataset-Revision": "7"}}), json({}, {status: 404, headers: {}}));
   await get("api/stats");
-  await get("api/stats");
+  await assert.rejects(get("api/stats"), ApiError);
   off();
   assert.deepEqual(told, [7]);
 });

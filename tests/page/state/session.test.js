@@ -230,13 +230,34 @@ test("a lost answer is asked for again and nothing is made twice", async () => {
   assert(server.changeCalls.every(({text}) => text === server.changeCalls[0].text));
 });
 
+test("a change whose answer was lost is not taken for somebody else's, nor what was done upon it", async () => {
+  const {server, queue, session, settled} = await begin();
+  /** @type {unknown[]} */
+  const told = [];
+  session.on("conflict", ({resolve}) => resolve("theirs"));
+  for (const event of /** @type {const} */ (["others", "conflict"])) session.on(event, () => told.push(event));
+  server.losing = Infinity;
+  session.update("7", {bbox: [11, 20, 30.5, 40]});
+  session.update("7", {bbox: [12, 20, 30.5, 40]});
+  await until(() => queue.away && server.revision === 11, "the first is made, and not answered");
+  await session.reopen();
+  await session.open(2, NOWHERE);
+  await session.open(1, NOWHERE);
+  server.losing = 0;
+  queue.wake();
+  await settled();
+  assert.match(server.annotations.get(7) ?? "", /"bbox":\[12,/);
+  await session.reopen();
+  assert.deepEqual(told, []);
+});
+
 test("a shape whose answer was lost is there once, also where the list has it before", async () => {
   const {server, queue, session, settled} = await begin();
   server.losing = Infinity;
   const key = session.add({bbox: [1, 1, 5, 5]}) ?? "";
   await until(() => queue.away && server.annotations.has(100), "it is made, and not answered");
   await session.reopen();
-  assert.equal(session.entries.size, 5);
+  assert.equal(session.entries.size, 4);
   server.losing = 0;
   queue.wake();
   await settled();

@@ -146,6 +146,10 @@ async function attempt(method, path, {signal, ...options}) {
  * @returns {Answer<any>}
  */
 function read(response, text) {
+  const {headers, status} = response;
+  // A connection that is cut within the head of an answer leaves one that seems fine, without the rest of it.
+  const isWhole = headers.has("X-Dataset-Revision") && (text !== "" || status === 204 || status === 304);
+  if (status < 400 && !isWhole) throw new Offline();
   let body = null;
   try {
     body = text ? parse(text) : null;
@@ -155,7 +159,6 @@ function read(response, text) {
   }
   // Of a proxy whose server is away; the server's own 502 has a body and is about S3.
   if ((response.status === 502 || response.status === 504) && body === null) throw new Offline();
-  const {headers, status} = response;
   const revision = Number(headers.get("X-Dataset-Revision"));
   if (headers.has("X-Dataset-Revision")) for (const listener of revisionListeners) listener(revision);
   const change = headers.has("X-Change-Revision") ? Number(headers.get("X-Change-Revision")) : null;

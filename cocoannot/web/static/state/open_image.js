@@ -15,6 +15,8 @@ import {Records} from "./records.js";
 const SOON = 300;
 /** Before an image that could not be read is asked for again. */
 const AGAIN = 1500;
+/** A revision before all others. */
+const UNKNOWN = -1;
 
 /**
  * `others`: somebody else changed so many annotations.
@@ -75,7 +77,7 @@ export class OpenImage extends Emitter {
   async reopen() {
     if (this.id === null) return;
     if (!this.records) return this.#load(this.id);
-    this.records.etag = null;
+    [this.records.etag, this.records.complete] = [null, UNKNOWN];
     await this.#readQuietly(true);
   }
 
@@ -98,11 +100,13 @@ export class OpenImage extends Emitter {
    * Bring the server's list into records; throws what `get` throws.
    * @param {Records} records
    * @param {boolean} byOthers What is other was not made by this page.
+   * @param {() => boolean} [isWanted] Whether it still is, when it is there.
    */
-  async read(records, byOthers) {
+  async read(records, byOthers, isWanted = () => true) {
     for (;;) {
       const known = records.revision;
       const answer = await get(`api/images/${records.imageId}/annotations?with=etag`, {etag: records.etag});
+      if (!isWanted()) return;
       // It may have been read before a change of ours was made whose answer came meanwhile.
       if (answer.revision < records.revision && records.revision !== known) continue;
       if (answer.status === 304) {
@@ -161,7 +165,8 @@ export class OpenImage extends Emitter {
       const {image, list} = await this.#loader.load(id);
       if (id !== this.id || this.records) return;
       const records = this.#left.get(id) ?? new Records(id, this.#fault);
-      if (list.revision >= records.revision) records.merge(list.body, list, records.complete >= 0);
+      if (records.pending) records.complete = UNKNOWN;
+      else if (list.revision >= records.revision) records.merge(list.body, list, records.complete > UNKNOWN);
       [this.records, this.image] = [records, image];
       this.#become(this.#away ? "away" : "ready");
       this.told(records, {added: [...records.entries.values()], changed: [], removed: []});
@@ -175,11 +180,15 @@ export class OpenImage extends Emitter {
     }
   }
 
-  /** @param {boolean} byOthers */
+  /**
+   * What is other can't be told from what is on its way, whose answers may be lost: that is waited for first.
+   * @param {boolean} byOthers
+   */
   async #readQuietly(byOthers) {
     const {records} = this;
+    const canTell = () => !byOthers || !records?.pending;
     try {
-      if (records) await this.read(records, byOthers);
+      if (records && canTell()) await this.read(records, byOthers, canTell);
     } catch (error) {
       if (!(isForNow(error) || error instanceof ApiError)) throw error;
       if (!(error instanceof ApiError && error.status === 404 && records === this.records)) return;
@@ -194,7 +203,7 @@ export class OpenImage extends Emitter {
     if (isKnown() || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      if (!isKnown() && !this.records?.pending) void this.#readQuietly(true);
+      if (!isKnown()) void this.#readQuietly(true);
     }, SOON);
   }
 }
