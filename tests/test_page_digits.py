@@ -22,7 +22,7 @@ ANNOTATIONS = [
     '{"id": 13, "image_id": 1, "category_id": 5, "bbox": [700.0, 300.50, 150.0, 2e2], "area": 3e4, "iscrowd": 0,'
     ' "num_keypoints": 2, "keypoints": [720.0, 320.10, 2, 840.50, 4.9e2, 1, 0.0, 0, 0]}',
     # Image 2: one edge of a box is dragged.
-    '{"id": 21, "image_id": 2, "category_id": 1, "bbox": [50.10, 60.0, 426.0, 1e2], "area": 42600.0, "score": 1.10}',
+    '{"id": 21, "image_id": 2, "category_id": 1, "bbox": [50.10, 60.50, 426.0, 1e2], "area": 42600.0, "score": 1.10}',
     # Image 3: one corner of a polygon.
     '{"id": 31, "image_id": 3, "category_id": 1, "segmentation": [[100.10, 1e2, 200.0, 100.50, 2e2, 200.0],'
     ' [300.0, 300.10, 400.0, 3e2, 4e2, 400.0]], "area": 1e4, "bbox": [100.10, 1e2, 299.9, 300.0], "iscrowd": 0}',
@@ -109,8 +109,8 @@ def test_dragging_one_edge_of_a_box_leaves_the_other_numbers(visitor: Visitor, s
     visitor.open_image(2)
     visitor.click(200, 100)
     visitor.drag((476, 110), (496, 150))
-    assert '"bbox":[50.10,60.0,446,1e2]' in sent(visitor)
-    assert field(server, 21, "bbox") == "[50.1,60.0,446,100.0]"
+    assert '"bbox":[50.10,60.50,446,1e2]' in sent(visitor)
+    assert field(server, 21, "bbox") == "[50.1,60.5,446,100.0]"
     assert field(server, 21, "score") == "1.10"
 
 

@@ -126,6 +126,7 @@ def test_shapes_that_are_drawn_while_the_server_is_away_are_seen_and_kept(visito
     back = away(visitor)
     visitor.press("b")
     visitor.drag((500, 400), (620, 490))
+    expect(visitor.page.locator(".notice")).to_contain_text("does not answer")
     visitor.drag((700, 400), (720, 490))
     expect(visitor.objects).to_have_count(3)
     visitor.state.to_contain_text("Server away - 2 changes kept here")

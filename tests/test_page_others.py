@@ -251,3 +251,49 @@ def test_undo_brings_a_category_back_with_what_had_it(visitor: Visitor, server: 
     expect(visitor.page.locator(".categories")).to_contain_text("taken back")
     expect(visitor.page.locator(".objects")).to_contain_text("taken back")
     assert json.dumps(records(server, 17)) == before
+
+
+# Questions in the middle of a drag
+
+
+def test_a_question_about_one_shape_does_not_disturb_the_drag_of_another(visitor: Visitor, server: Server) -> None:
+    visitor.open_image(18)
+    gate = Gate(visitor, BATCH)
+    visitor.click(300, 200)
+    visitor.press("2")
+    gate.wait_for_one()
+    visitor.click(650, 450)
+    visitor.hold((650, 450), (650, 440))
+    assert server.request("PATCH", "/api/annotations/181", {"category_id": 5}).status == 200
+    gate.open()
+    expect(visitor.page.get_by_role("dialog")).to_contain_text("Two versions")
+    visitor.page.mouse.move(*visitor.at(650, 430))
+    visitor.page.mouse.up()
+    visitor.page.get_by_role("button", name="Take theirs").click()
+    visitor.answered()
+    # Nothing follows the pointer any more, and the next drag begins anew.
+    visitor.page.mouse.move(*visitor.at(700, 300))
+    visitor.page.mouse.move(*visitor.at(800, 200))
+    first, second = records(server, 18)
+    assert first["category_id"] == 5
+    assert second["bbox"] in ([600, 400, 100, 100.1], [600, 380, 100, 100.1])
+    top = second["bbox"][1]
+    visitor.drag((650, top + 50), (660, top + 50))
+    pumped(visitor.page, lambda: records(server, 18)[1]["bbox"][:2] == [610, top], "it is moved")
+
+
+def test_a_key_for_the_next_image_in_the_middle_of_a_drag_loses_nothing(visitor: Visitor, server: Server) -> None:
+    visitor.open_image(19)
+    visitor.click(300, 200)
+    visitor.hold((300, 200), (320, 200))
+    visitor.press("f")
+    expect(visitor.page.get_by_role("dialog")).to_contain_text("Leave what you are drawing?")
+    visitor.page.mouse.up()
+    visitor.page.get_by_role("button", name="Cancel").click()
+    expect(visitor.page).to_have_url(f"{server.url}/#/images/19")
+    visitor.page.mouse.move(*visitor.at(500, 500))
+    visitor.page.mouse.move(*visitor.at(600, 550))
+    visitor.page.locator(".objects .name").first.click()
+    visitor.press("2")
+    until(lambda: records(server, 19)[0]["category_id"] == 2, "the key was heard")
+    assert records(server, 19)[0]["bbox"] in ([50, 60.5, 426, 300], [70, 60.5, 426, 300])
