@@ -374,7 +374,8 @@ class Hand:
         if shape.id is None or row.count() != 1:
             return False
         row.click()
-        # The list has moved the picture so that the shape is seen.
+        # In the list, arrows go from row to row. It has moved the picture so that the shape is seen.
+        self.visitor.page.locator(".canvas").focus()
         self.visitor.press("0")
         self._selected = shape
         return True

@@ -40,9 +40,16 @@ class Mask(NamedTuple):
 
     pixels: Pixels
 
+    def __repr__(self) -> str:
+        rows, columns = np.nonzero(self.pixels)
+        return f"Mask({len(rows)} pixels from {columns.min()}, {rows.min()})"
+
 
 class Computed:
     """What the server computes: by its rules, from the rest of the record."""
+
+    def __repr__(self) -> str:
+        return "COMPUTED"
 
 
 COMPUTED = Computed()
@@ -108,11 +115,17 @@ class Version:
             if isinstance(expected, Computed):
                 why = _miscomputed(name, found)
             else:
-                why = None if _same(expected, found[name]) else f"is {found[name]}, not {expected}"
+                why = None if _same(expected, found[name]) else f"is {_short(found[name])}, not {_short(expected)}"
             if why:
-                return f"{name} {why}: {text}"
+                return f"{name} {why}: {text[:400]}"
         self.fields, self.text = found, text
         return None
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict) and "counts" in value:
+        return repr(Mask(pixels_of(value)))
+    return repr(value)
 
 
 def _same(expected: object, found: object) -> bool:
@@ -182,14 +195,11 @@ def _measured_rings(rings: list[list[float]]) -> tuple[float, float, list[float]
         twice = sum((xs[i - 1] - xs[0]) * (ys[i] - ys[0]) - (xs[i] - xs[0]) * (ys[i - 1] - ys[0]) for i in range(len(xs)))
         areas.append(min(abs(twice) / 2, box[2] * box[3]))
     around = _around([(x, y) for ring in rings for x, y in zip(ring[0::2], ring[1::2], strict=True)])
-    most = min(sum(areas), around[2] * around[3])
-    # Where parts may overlap it is the area of their union: not less than the largest, nor more than all.
-    return (max(_simple(areas)) if _meet(boxes) else most), most, around
-
-
-def _simple(areas: list[float]) -> list[float]:
-    """A lower bound of the union: a ring that crosses itself may cover less than its shoelace area."""
-    return [0.0] if len(areas) > 1 else areas
+    if _meet(boxes):
+        # It is the area of their union, which the geometry's own tests look at; one that crosses itself is hard to foretell.
+        return 0.0, min(sum(box[2] * box[3] for box in boxes), around[2] * around[3]), around
+    area = min(sum(areas), around[2] * around[3])
+    return area, area, around
 
 
 def _around(points: list[tuple[float, float]]) -> list[float]:

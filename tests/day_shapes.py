@@ -38,9 +38,10 @@ def kind_of(fields: Fields) -> Kind:
     if segmentation:
         return "polygon"
     points = labelled(fields)
-    around = _around(points) if points else None
-    box = _box(fields)
-    return "points" if around and all(abs(a - b) < 0.05 for a, b in zip(around, box, strict=True)) else "box"
+    # A box that the server is still to compute is that of the points.
+    if not points or isinstance(fields["bbox"], list) and any(abs(a - b) > 0.05 for a, b in zip(_around(points), _box(fields), strict=True)):
+        return "box"
+    return "points"
 
 
 def is_known(fields: Fields) -> bool:

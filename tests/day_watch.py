@@ -56,12 +56,12 @@ class Watch:
 
     def _take(self, request: Any, response: Any) -> None:
         path, status, headers = urlsplit(request.url).path, response.status, response.headers
-        self.log.append(f"{request.method} {path} {status} {headers.get('x-dataset-revision')} {headers.get('x-change-revision')} {time.time():.2f}")
+        self.log.append(f"{request.method} {path} {status} {headers.get('x-dataset-revision')} {headers.get('x-change-revision')} {time.time():.2f} {(request.post_data or '')[:300]}")
         if status >= 400:
             self.refused.append((request.method, path, status))
         if _UNDO.match(path) and status in (200, 404, 409):
             self._undos[request.headers["idempotency-key"]] = status
         elif found := _LIST.match(path):
             self._known[int(found[1])] = max(self._known[int(found[1])], int(headers.get("x-dataset-revision", -1)))
-        elif path.endswith("/batch") and status == 200:
+        elif path.endswith("/batch") and "x-change-revision" in headers:
             self._own = max(self._own, int(headers["x-change-revision"]))

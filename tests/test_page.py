@@ -188,6 +188,18 @@ def test_a_shape_is_moved_as_a_whole_and_not_out_of_the_picture(visitor: Visitor
     assert annotations(server)[1]["bbox"] == [0, 70, 400, 300]
 
 
+def test_a_number_that_is_typed_is_one_change(visitor: Visitor, server: Server) -> None:
+    visitor.click(400, 300)
+    field = visitor.page.get_by_label("Left", exact=True)
+    field.fill("60.5")
+    field.press("Enter")
+    field.press("Escape")
+    expect(field).to_have_value("60.5")
+    until(lambda: annotations(server)[1]["bbox"] == [60.5, 50, 400, 300], "the box was changed")
+    visitor.answered()
+    assert server.status()["revision"]["memory"] == 1
+
+
 def test_delete_and_undo_give_the_same_record_back(visitor: Visitor, server: Server, dataset: Path) -> None:
     before = saved(server, dataset)[7]
     visitor.click(150, 150)

@@ -129,6 +129,7 @@ class Day:
         self._exports: dict[int, str] = {}
         self.figures: Counter[str] = Counter()
         self._visited: set[int] = set()
+        self.story: list[str] = []
 
     # Steps
 
@@ -150,6 +151,7 @@ class Day:
         if change is None:
             self.figures["gestures without room"] += 1
             return
+        self._tell(change)
         self.history.add(self.model.apply(change))
         self.figures["changes"] += 1
         self._agree()
@@ -166,6 +168,7 @@ class Day:
         if not source:
             return
         made, watch = source[-1], self.worker.watch
+        self._tell(word)
         count, painted = len(watch.undos), self.worker.painted()
         self.worker.visitor.press("v", "Control+z" if word == "undo" else self._rng.choice(["Control+Shift+z", "Control+y"]))
         watch.pumped(lambda: len(watch.undos) > count, f"the {word} is answered")
@@ -192,6 +195,7 @@ class Day:
 
     def _go_away(self, step: int) -> None:
         """To the next image while the server can't be reached."""
+        self._tell("go away")
         painted = self.worker.painted()
         self._proxy.cut("up", 0, reset=True)
         self.figures["outages"] += 1
@@ -202,6 +206,7 @@ class Day:
 
     def _leave(self, step: int) -> None:
         self._at += step
+        self._tell("next" if step > 0 else "back")
         self.worker.visitor.press("v", "f" if step > 0 else "d")
 
     def _share(self) -> None:
@@ -231,6 +236,7 @@ class Day:
         self._agree()
 
     def _begin_outage(self, kind: Outage) -> None:
+        self._tell(kind)
         self.figures["outages"] += 1
         match kind:
             case "refused":
@@ -257,6 +263,7 @@ class Day:
         change = self.worker.hand.act()
         if change is not None:
             pending.append(change)
+            self._tell("away", change)
             self.figures["changes"] += 1
             self.figures["changes while away"] += 1
         shown = with_changes(known, pending)
@@ -271,6 +278,7 @@ class Day:
             for _ in range(times):
                 self.worker.visitor.press("v", key)
                 pending.append(word)  # type: ignore[arg-type]
+                self._tell("away", word)
                 self.figures[f"{word}s"] += 1
 
     def _settle(self, known: View, pending: list[Asked]) -> None:
@@ -288,6 +296,7 @@ class Day:
             dialog.evaluate("(dialog) => dialog.dataset.seen = 'yes'")
             dialog.get_by_role("button", name=f"Take {choice}").click()
             expect(self.worker.visitor.page.locator("dialog[data-seen]")).to_have_count(0)
+            self._tell("take", choice)
             self.figures["questions"] += 1
         state = self.worker.visitor.page.locator("#save-state")
         expect(state).not_to_contain_text(re.compile("Sending|kept here|away"), timeout=LIMIT * 1000)
@@ -302,10 +311,14 @@ class Day:
             change = self._rng.choice([hand.nudge, hand.relabel, hand.delete, hand.draw_box, hand.nudge_all])()
             if change is None:
                 continue
+            self._tell("others", change)
             self.model.apply(change)
             self.figures["changes of others"] += 1
             self._wait_for_server()
             self._catch_up(self.other)
+
+    def _tell(self, *words: object) -> None:
+        self.story.append(f"image {self._image['id']}: {' '.join(map(str, words))}")
 
     # Agreeing
 
@@ -443,7 +456,7 @@ def test_after_a_day_of_work_the_file_holds_what_was_meant(tmp_path: Path, tortu
                 day.work()
             day.end()
         finally:
-            print("\n".join(day.worker.watch.log[-60:]), time.time(), day._image["id"])
+            print("the last steps:", *day.story[-12:], *day.worker.watch.log[-25:], sep="\n  ")
             print(f"seed {seed}, {time.monotonic() - begin:.0f} s: {dict(day.figures)}")
         lost = day.losses(dataset, before)
         print(f"lost: {len(lost)}")

@@ -583,6 +583,16 @@ test("a changed polygon has its new box at once", async () => {
   await settled();
 });
 
+test("keypoints that were moved have their new box at once, as the server will give it", async () => {
+  const points = '"category_id":1,"keypoints":[1,2,2,0,0,0,5,8,1],"area":24';
+  const {session, settled} = await begin(
+    `{"id":7,"image_id":1,"bbox":[1,2,4,6],"segmentation":[],${points}}`, `{"id":8,"image_id":1,"bbox":[0,0,9,9],"segmentation":[],${points}}`,
+  );
+  for (const key of ["7", "8"]) session.update(key, {keypoints: [2, 2, 2, 0, 0, 0, 6, 9, 1]});
+  assert.deepEqual(records(session).map(({bbox}) => bbox), [[2, 2, 4, 7], [0, 0, 9, 9]]);
+  await settled();
+});
+
 test("one change touches one entry", async () => {
   const {session, settled} = await begin();
   /** @type {Differences[]} */

@@ -76,23 +76,45 @@ export function shown(row) {
   return row.steps.reduce((/** @type {Annotation | null} */ annotation, {edit}) => {
     if (edit.op === "delete") return null;
     if (edit.op === "add") return /** @type {Annotation} */ (edit.annotation);
-    return annotation && withBox(changed(annotation, edit.changes), edit.changes);
+    return annotation && withBox(changed(annotation, edit.changes), annotation, edit.changes);
   }, row.base);
 }
 
 /**
- * The server computes box and area from polygons; until it has, the box is ours, and the area is not known.
+ * The server computes box and area from polygons, and from keypoints whose box it was before; until it has, the box is ours, and
+ * the area is not known.
  * @param {Annotation} annotation
+ * @param {Annotation} before
  * @param {Partial<Annotation>} changes
  */
-function withBox(annotation, changes) {
-  const polygons = changes.segmentation;
-  if (!Array.isArray(polygons) || !polygons.length) return annotation;
-  const [xs, ys] = [0, 1].map((side) => polygons.flatMap((ring) => ring.filter((_, i) => i % 2 === side)));
-  const [left, top] = [least(xs), least(ys)];
+function withBox(annotation, before, {segmentation, keypoints}) {
+  const polygons = Array.isArray(segmentation) ? segmentation : [];
+  const box = polygons.length ? boxOf(polygons.flat()) : keypoints && followsPoints(before) ? boxOf(labelled(annotation)) : null;
+  if (!box) return annotation;
   delete annotation.area;
-  annotation.bbox = [left, top, -least(xs.map((x) => -x)) - left, -least(ys.map((y) => -y)) - top];
+  annotation.bbox = box;
   return annotation;
+}
+
+/** @param {Annotation} annotation */
+function followsPoints({segmentation, ...annotation}) {
+  const isEmpty = segmentation == null || (Array.isArray(segmentation) && !segmentation.length);
+  const box = isEmpty ? boxOf(labelled(annotation)) : null;
+  return box !== null && (annotation.bbox ?? box).every((number, i) => number === box[i]);
+}
+
+/** @param {Pick<Annotation, "keypoints">} annotation */
+const labelled = ({keypoints}) => (keypoints ?? []).flatMap((_, i, flat) => (i % 3 === 0 && flat[i + 2] > 0 ? flat.slice(i, i + 2) : []));
+
+/**
+ * @param {number[]} flat
+ * @returns {number[] | null}
+ */
+function boxOf(flat) {
+  if (!flat.length) return null;
+  const [xs, ys] = [0, 1].map((side) => flat.filter((_, i) => i % 2 === side));
+  const [left, top] = [least(xs), least(ys)];
+  return [left, top, -least(xs.map((x) => -x)) - left, -least(ys.map((y) => -y)) - top];
 }
 
 /** @param {number[]} numbers */

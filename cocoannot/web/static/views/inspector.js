@@ -58,8 +58,13 @@ export class Inspector {
     if (other) this.fault.hidden = true;
   }
 
+  /** As it is now: what is shown follows a frame later. */
+  get #current() {
+    return this.#entry && (this.session.entries.get(this.#entry.key) ?? null);
+  }
+
   #take() {
-    const entry = this.#entry;
+    const entry = this.#current;
     const {image} = this.session;
     if (!entry?.annotation.bbox || !image) return;
     const old = entry.annotation.bbox;
@@ -78,7 +83,7 @@ export class Inspector {
     if (event.key === "Enter") this.#take();
     if (event.key === "Escape") {
       const at = this.inputs.indexOf(input);
-      input.value = String(Number(this.#entry?.annotation.bbox?.[at] ?? 0));
+      input.value = String(Number(this.#current?.annotation.bbox?.[at] ?? 0));
       this.fault.hidden = true;
       input.blur();
     }
