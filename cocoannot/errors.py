@@ -108,6 +108,22 @@ class InvalidRecord(CocoannotError):
         self.errors: dict[str, list[str]] = {field: list(texts) for field, texts in errors.items()}
 
 
+class TooMany(CocoannotError):
+    """Whoever asks has asked for too much at a time; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(CocoannotError):
+    """Not possible at the moment, whoever asks; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class BadPicture(CocoannotError):
     """A picture is damaged, or too large to be decoded."""
 

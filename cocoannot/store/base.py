@@ -26,7 +26,7 @@ from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.style import Style
-from cocoannot.store.queries import Derived, Query, Statistics
+from cocoannot.store.queries import Derived, ImageQuery, Query, Statistics
 
 
 class Found(NamedTuple):
@@ -139,6 +139,42 @@ class Version(NamedTuple):
     record: Record | None
 
 
+class Follower(Protocol):
+    """Who hears of each change as it is made, and of saves. Called by the store; nothing may be raised."""
+
+    def changed(self, change: Change) -> None:
+        """Memory has `change`; called in the order of revisions, while no other change can be made: be quick."""
+        ...
+
+    def promised(self, revision: int) -> None:
+        """Every change up to `revision` is as safe as the answers to those who made them say."""
+        ...
+
+    def saved(self, revision: int) -> None:
+        """The file is at `revision`."""
+        ...
+
+
+class Followers:
+    """Several who hear of each change, one after the other."""
+
+    def __init__(self, *followers: Follower) -> None:
+        self._followers = followers
+
+    def changed(self, change: Change) -> None:
+        """See `Follower`, here and below."""
+        for follower in self._followers:
+            follower.changed(change)
+
+    def promised(self, revision: int) -> None:
+        for follower in self._followers:
+            follower.promised(revision)
+
+    def saved(self, revision: int) -> None:
+        for follower in self._followers:
+            follower.saved(revision)
+
+
 class Store(Protocol):
     """One dataset: records by id and by question, and changes that are made as a whole or not at all."""
 
@@ -152,12 +188,24 @@ class Store(Protocol):
         """How many changes were accepted so far, over restarts; 0 before a dataset is loaded."""
         ...
 
+    @property
+    def lineage(self) -> str:
+        """What revisions belong to: within one lineage, a revision stands for one change and for no other.
+
+        It goes on over restarts, unless it can't be proven that every change that was made is still there.
+        """
+        ...
+
     def get(self, section: SectionName, record_id: int) -> Found:
         """One record. Raises `AmbiguousId` where a file repeats the id."""
         ...
 
     def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Page:
         """The records that `query` selects, from `offset` on, at most `limit`."""
+        ...
+
+    def first(self, query: ImageQuery) -> Found:
+        """The first image that `query` selects, `None` where it selects none. Quick for the next one that is open."""
         ...
 
     def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:

@@ -29,7 +29,7 @@ from cocoannot.store.memory.journal_changes import encode_change
 from cocoannot.store.memory.saving import FileSaver
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.statistics import statistics
-from cocoannot.store.queries import CategoryQuery, Derived, Query, Statistics
+from cocoannot.store.queries import CategoryQuery, Derived, ImageQuery, Query, Statistics
 from cocoannot.store.transaction import Transaction
 
 
@@ -38,7 +38,7 @@ class MemoryStore:
 
     `on_dirty` is called after the first change that is not in the file, and where a save should not wait;
     `on_append` after each change, for somebody who calls `sync` soon: without it a change returns only when it is
-    durable. Both are called outside every lock.
+    durable. Both are called outside every lock. `follower` hears of each change.
     """
 
     def __init__(
@@ -46,12 +46,14 @@ class MemoryStore:
         on_dirty: Callable[[], object] = lambda: None,
         on_append: Callable[[], object] | None = None,
         clock: Clock = time,
+        follower: base.Follower | None = None,
     ) -> None:
         self._state = State()
         # One change, or one bulk replacement, at a time. Taken before the state's lock, so that a change is checked,
         # encoded and written down without holding up readers.
         self._changing = BargingLock()
-        self.file_saver = FileSaver(self._state, self._changing, on_dirty, clock)
+        self._follower = follower or base.Followers()
+        self.file_saver = FileSaver(self._state, self._changing, on_dirty, clock, self._follower)
         self._on_dirty = on_dirty
         self._on_append = on_append
         self.save = self.file_saver.save
@@ -79,6 +81,10 @@ class MemoryStore:
     def revision(self) -> int:
         return self._state.revision
 
+    @property
+    def lineage(self) -> str:
+        return self.file_saver.file.identity.lineage
+
     def get(self, section: SectionName, record_id: int) -> Found:
         with self._state.lock:
             return Found(self._state.tables.get(section, record_id), self._state.revision)
@@ -86,6 +92,11 @@ class MemoryStore:
     def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Page:
         with self._state.lock:
             return queries.find(self._state.tables, query, offset, limit, self._state.revision)
+
+    def first(self, query: ImageQuery) -> Found:
+        with self._state.lock:
+            text = queries.first(self._state.tables, query)
+            return Found(None if text is None else Record(text), self._state.revision)
 
     def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:
         with self._state.lock:
@@ -141,12 +152,15 @@ class MemoryStore:
             change = Change(state.revision + 1, now.wall, actor, key, tuple(transaction.edits))
             self.file_saver.journal.append(change.revision, change.time, actor, key, encode_change(change))
             first = state.apply(change, now)
+            # Here and not later, where the next change may be before this one.
+            self._follower.changed(change)
         if first or self.file_saver.save_is_urgent():
             self._on_dirty()
         if self._on_append is None:
             self.file_saver.sync(change.revision)
         else:
             self._on_append()
+        self._follower.promised(change.revision)
         return Committed(results, change.revision, change)
 
     def replace(
