@@ -11,15 +11,18 @@ from cocoannot.api.access import COOKIE, register_access
 from cocoannot.api.access import blueprint as access_blueprint
 from cocoannot.api.annotations import blueprint as annotations_blueprint
 from cocoannot.api.categories import blueprint as categories_blueprint
+from cocoannot.api.changes import blueprint as changes_blueprint
 from cocoannot.api.dataset import blueprint as dataset_blueprint
 from cocoannot.api.docs import blueprint as docs_blueprint
 from cocoannot.api.errors import Api, register_errors
+from cocoannot.api.event_schemas import CLIENT
 from cocoannot.api.health import blueprint as health_blueprint
 from cocoannot.api.metrics import blueprint as metrics_blueprint
 from cocoannot.api.metrics import register_metrics
-from cocoannot.api.pictures import blueprint as images_blueprint
+from cocoannot.api.presence import blueprint as events_blueprint
 from cocoannot.api.responses import REVISION
 from cocoannot.api.s3 import blueprint as s3_blueprint
+from cocoannot.api.work import blueprint as images_blueprint
 from cocoannot.coco.parser import MAX_ID
 from cocoannot.extension import runtime
 from cocoannot.version import __version__
@@ -36,6 +39,12 @@ _UNLOADED = {
 }
 
 
+class ClientConverter(BaseConverter):
+    """The name of a client in a path."""
+
+    regex = CLIENT
+
+
 class IdConverter(BaseConverter):
     """An id in a path: an integer, possibly negative, of at most 19 digits."""
 
@@ -50,6 +59,7 @@ def register(app: Flask) -> None:
     state = runtime(app)
     settings = state.settings
     app.url_map.converters["id"] = IdConverter
+    app.url_map.converters["client"] = ClientConverter
     app.url_map.merge_slashes = False
     app.config.update(
         API_TITLE="cocoannot",
@@ -64,6 +74,7 @@ def register(app: Flask) -> None:
     register_access(app, settings)
     api = Api(app, spec_kwargs={"extra_plugins": [document.More()]})
     api.register_converter(IdConverter, lambda _: {"type": "integer", "minimum": -MAX_ID, "maximum": MAX_ID})
+    api.register_converter(ClientConverter, lambda _: {"type": "string", "pattern": f"^{CLIENT}$"})
     document.add_operations(api.ma_plugin.converter)
     document.add_security(api.spec, COOKIE)
     query_names: dict[str, frozenset[str]] = {}
@@ -72,6 +83,8 @@ def register(app: Flask) -> None:
         images_blueprint,
         annotations_blueprint,
         categories_blueprint,
+        changes_blueprint,
+        events_blueprint,
         s3_blueprint,
         access_blueprint,
     ):

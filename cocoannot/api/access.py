@@ -25,10 +25,10 @@ from cocoannot.extension import runtime
 from cocoannot.settings import Settings
 
 COOKIE = "cocoannot"
-EXPOSED = ["ETag", "Location", "X-Pagination", "X-Dataset-Revision"]
+EXPOSED = ["ETag", "Location", "Retry-After", "X-Claim-Seconds", "X-Dataset-Revision", "X-Pagination"]
 """Headers of answers that pages of other origins may read."""
 
-_ALLOWED = ["Authorization", "Content-Type", "If-Match", "If-None-Match", "Range"]
+_ALLOWED = ["Authorization", "Content-Type", "If-Match", "If-None-Match", "Last-Event-ID", "Range"]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _ANY_HOST = {"health.healthz", "health.readyz"}

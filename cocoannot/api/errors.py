@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import flask_smorest
@@ -27,6 +28,8 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
     errors.S3Error: HTTPStatus.BAD_GATEWAY,
     errors.JournalError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotLoaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 _WHAT_TO_DO = {
@@ -81,6 +84,8 @@ def _handle(error: errors.CocoannotError) -> Response:
     response = error_response(_status(cause), str(error), _details(error))
     if isinstance(error, errors.VersionMismatch):
         response.set_etag(error.current)
+    if isinstance(error, errors.TooMany | errors.Unavailable):
+        response.headers["Retry-After"] = str(ceil(error.retry_after))
     return response
 
 

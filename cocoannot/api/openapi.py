@@ -32,6 +32,19 @@ IF_NONE_MATCH = {
     "description": "ETag that the client has, for a 304",
     "schema": {"type": "string"},
 }
+LAST_EVENT_ID = {
+    "in": "header",
+    "name": "Last-Event-ID",
+    "description": "the id of the last event that the client has, to go on from there; goes before `since`",
+    "schema": {"type": "string"},
+}
+CLAIM = {
+    "X-Claim-Seconds": {
+        "description": "how long the claim lasts without a sign of life; left out while the client has a stream",
+        "required": False,
+        "schema": {"type": "integer", "minimum": 0},
+    }
+}
 RANGE = {
     "in": "header",
     "name": "Range",
@@ -94,6 +107,11 @@ _ERRORS: dict[int, tuple[str, str, object]] = {
         'annotation 7 is at "1e7ccb1b5e0a" by now; read it again',
         {"current": "1e7ccb1b5e0a"},
     ),
+    410: (
+        "It is not kept any more",
+        "the changes after revision 7 are not kept any more; read the dataset again",
+        None,
+    ),
     413: ("The body is too large", "The body is too large; send less at a time, or raise the limit", None),
     415: ("The body is of another type", "The body's type is text/plain; send application/json", None),
     416: ("There is nothing at this range", "The requested range is beyond the end of the picture", None),
@@ -103,6 +121,11 @@ _ERRORS: dict[int, tuple[str, str, object]] = {
         {"json": {"image_id": ["there is no image with id 99"]}},
     ),
     428: ("If-Match is missing", 'If-Match: "REVISION" is missing; send the revision that you read', None),
+    429: (
+        "Too much at a time",
+        "you have 20 event streams open, which is the limit for one user or address; close one",
+        None,
+    ),
     502: (
         "S3 refused, or could not be reached",
         "upload s3://data/train.json: access is denied; the credentials need the permissions that the README lists",
@@ -125,6 +148,8 @@ _ERROR_HEADERS: dict[int, dict[str, Any]] = {
     401: {"WWW-Authenticate": {"description": "how to send the token", "schema": {"type": "string"}}},
     412: {"ETag": {**ETAG["ETag"], "required": False, "description": "the version by now"}},
     416: {"Content-Range": {"description": "how many bytes there are", "schema": {"type": "string"}}},
+    429: {"Retry-After": {"description": "seconds after which to try again", "schema": {"type": "integer"}}},
+    503: {"Retry-After": {"description": "seconds, where that is known", "schema": {"type": "integer"}}},
 }
 
 _DESCRIPTION = """\

@@ -8,6 +8,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from cocoannot.coco.statuses import STATUSES
 from cocoannot.pictures.thumbnails import MAX_SIZE
 from cocoannot.store.queries import SORTS
 
@@ -60,6 +61,12 @@ class ImageListQuery(Query):
     max_annotations = _count("images with at most so many annotations")
     min_size = _pixels("images with an annotation of at least this size: the square root of its area, in pixels")
     below_size = _pixels("images with an annotation below this size")
+    statuses = fields.List(
+        fields.String(validate=validate.OneOf(STATUSES)),
+        data_key="status",
+        load_default=list,
+        metadata={"description": "images with any of these statuses; `open` for none"},
+    )
     sort = fields.String(
         load_default="position",
         validate=validate.OneOf(SORTS),

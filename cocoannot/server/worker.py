@@ -1,7 +1,7 @@
 """gunicorn's threaded worker, for a process that owns a dataset. What is loaded and saved is not known here.
 
 start       load_wsgi owns and loads the dataset, then run serves it
-TERM, ABRT  save immediately, while requests drain
+TERM, ABRT  end event streams and save immediately, while requests drain
 INT, QUIT   the same, and cut off requests that take longer than a second
 end of run  cut off requests that hang, so that the next owner need not wait for them
 """
@@ -23,7 +23,9 @@ from cocoannot import logs
 from cocoannot.errors import CocoannotError
 from cocoannot.extension import runtime
 from cocoannot.lifecycle import server_url
+from cocoannot.server import takeover
 from cocoannot.server.client_timeouts import limit_waiting, wait_for_close, without_traceback
+from cocoannot.server.file_limit import allow_open_files
 
 _LOG_SECONDS = 0.1
 """Seconds between two writings of the log lines of requests."""
@@ -38,8 +40,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Own and load the dataset together with the application; where that fails, gunicorn ends with one line."""
         super().load_wsgi()
-        self._runtime = runtime(self.wsgi)
+        app: Any = self.app.wsgi()
+        self._runtime = runtime(app)
+        self.wsgi = takeover.releasing(app)
         settings = self._runtime.settings
+        if (allowed := allow_open_files(settings.event_streams)) < settings.event_streams:
+            self.log.warning(
+                "%d files may be open, fewer than event streams (COCOANNOT_EVENT_STREAMS=%d); see ulimit -n",
+                allowed,
+                settings.event_streams,
+            )
         # One that replaces another may have to wait until that has drained, and saved.
         replaced = 0 if self.age == 1 else self.cfg.graceful_timeout + 10
         try:
@@ -60,6 +70,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             super().run()
         finally:
+            # After max_requests nobody sent a signal.
+            self._runtime.events.end()
             # The interpreter waits for threads that run requests, for ever if a client keeps them.
             self._cut_off_soon()
             # From now on nobody calls `notify`.
@@ -73,8 +85,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """
         if not conn.initialized:
             limit_waiting(conn.sock, self._runtime.settings.client_timeout)
-        keep = super().handle(conn)
-        if keep is False:
+        handover = takeover.begin()
+        try:
+            keep = super().handle(conn)
+        finally:
+            takeover.end()
+        if not handover.finish(conn) and keep is False:
             wait_for_close(conn.sock)
         return keep
 
@@ -82,15 +98,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Write log lines that wait, too: this is called in each round of the loop, and at least once a second."""
         super().notify()
         logs.flush_due()
+        if not self.alive:
+            self._runtime.events.end()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """TERM: a slow request may keep the process from its exit handlers until the arbiter kills it, so save now."""
-        self._save_immediately()
+        self._end_soon()
         super().handle_exit(sig, frame)
 
     def handle_abort(self, sig: int, frame: FrameType | None) -> None:
         """ABRT, from an arbiter that has not heard of this worker for too long, and will kill it."""
-        self._save_immediately()
+        self._end_soon()
         super().handle_abort(sig, frame)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
@@ -102,8 +120,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.handle_exit(sig, frame)
         self._cut_off_soon()
 
-    def _save_immediately(self) -> None:
+    def _end_soon(self) -> None:
         if self.booted:
+            self._runtime.events.end()
             self._runtime.saver.save_immediately()
 
     def _cut_off_soon(self) -> None:

@@ -1,0 +1,18 @@
+"""Who calls, for what is counted and kept for each of them."""
+
+from __future__ import annotations
+
+from flask import g, request
+
+from cocoannot.teamwork.holder import Holder, holder_of
+
+
+def actor() -> str | None:
+    """The user who calls; `None` where there are no users."""
+    name: str | None = g.get("actor")
+    return name
+
+
+def caller(client: str = "") -> Holder:
+    """The client `client` of the user who calls, or of their address where there are no users."""
+    return holder_of(actor(), request.remote_addr or "", client)
