@@ -205,10 +205,11 @@ def test_page_sizes_are_told() -> None:
     }
 
 
-def test_id_in_a_path_is_an_integer() -> None:
+def test_id_in_a_path_is_an_integer_and_a_client_a_name() -> None:
     for path, methods in openapi()["paths"].items():
         for parameter in methods.get("parameters", []):
-            assert parameter["schema"]["type"] == "integer", path
+            expected = "string" if parameter["name"] == "client" else "integer"
+            assert parameter["schema"]["type"] == expected, path
 
 
 def test_conditional_headers_are_told_where_they_are_honoured() -> None:

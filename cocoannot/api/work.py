@@ -10,7 +10,7 @@ from flask import Response
 from cocoannot.api import body_schemas, event_schemas
 from cocoannot.api.blueprint import manager, store
 from cocoannot.api.caller import actor, caller
-from cocoannot.api.openapi import CLAIM, ETAG, IF_MATCH
+from cocoannot.api.openapi import CLAIM, ETAG, IF_MATCH, REVISION
 from cocoannot.api.parsing import if_match
 from cocoannot.api.pictures import blueprint
 from cocoannot.api.responses import changed_response, existing, found_response, no_content
@@ -46,7 +46,7 @@ def set_status(body: dict[str, Any], image_id: int) -> Response:
 @blueprint.route("/next", methods=["POST"])
 @blueprint.arguments(event_schemas.NextImageQuery, location="query")
 @blueprint.response(200, body_schemas.Image, headers={**ETAG, **CLAIM})
-@blueprint.alt_response(204, description="There is none")
+@blueprint.alt_response(204, description="There is none", headers=REVISION)
 @blueprint.errors(429)
 def next_image(query: dict[str, Any]) -> Response:
     """Get the next image to work on, and claim it

@@ -190,7 +190,7 @@ class Store(Protocol):
 
     @property
     def lineage(self) -> str:
-        """What revisions belong to: within one lineage, a revision stands for one change and for no other.
+        """What revisions belong to, "" before a dataset is loaded: within one, each stands for one change and no other.
 
         It goes on over restarts, unless it can't be proven that every change that was made is still there.
         """

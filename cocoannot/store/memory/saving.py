@@ -223,6 +223,7 @@ class FileSaver:
             log.warning("%s", text)
         with self._saving, self._changing:
             self._file = file
+            self._state.lineage = file.identity.lineage
             self._state.load(tables, file_revision, changes, revision, self.now())
         if changes:
             with self._state.lock:

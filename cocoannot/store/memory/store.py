@@ -83,7 +83,7 @@ class MemoryStore:
 
     @property
     def lineage(self) -> str:
-        return self.file_saver.file.identity.lineage
+        return self._state.lineage
 
     def get(self, section: SectionName, record_id: int) -> Found:
         with self._state.lock:
