@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from event_streams import Event, Reader, reading
-from servers import ANNOTATION, FLASK, GUNICORN, Server, exchange, half_sent, send, serve, start, until
+from servers import ANNOTATION, FLASK, GUNICORN, Server, connect, exchange, half_sent, send, serve, start, until
 
 from cocoannot.events.texts import MOST_EDITS
 
@@ -275,7 +275,7 @@ def test_more_streams_than_the_setting_allows_are_refused(dataset: Path) -> None
 
 
 def test_head_takes_no_connection(server: Server) -> None:
-    with socket.create_connection(server.url.removeprefix("http://").split(":"), 20) as connection:
+    with connect(server.url) as connection:
         for _ in range(2):
             connection.sendall(b"HEAD /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             response = http.client.HTTPResponse(connection, method="HEAD")

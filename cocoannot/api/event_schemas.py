@@ -32,6 +32,11 @@ def _client_field() -> fields.String:
     )
 
 
+def _check_flag(value: object) -> None:
+    if type(value) is not bool:
+        raise ma.ValidationError("Not a valid boolean.")
+
+
 class EventsQuery(Query):
     image_ids = fields.List(
         Numeral(),
@@ -82,8 +87,9 @@ class Change(ma.Schema):
 class PresenceBody(Closed):
     """Where a client is."""
 
-    image_id = fields.Raw(required=True, metadata={**ID.schema, "type": ["integer", "null"]})
-    editing = fields.Boolean(load_default=False, truthy={True}, falsy={False}, metadata={"type": "boolean"})
+    image_id = fields.Raw(required=True, allow_none=True, metadata={**ID.schema, "type": ["integer", "null"]})
+    # Not `Boolean`, which takes 1 for true.
+    editing = fields.Raw(load_default=False, validate=_check_flag, metadata={"type": "boolean"})
 
 
 class Present(ma.Schema):
