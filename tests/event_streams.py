@@ -44,22 +44,26 @@ class Reader:
         target = urlsplit(url)
         assert target.hostname is not None
         self.socket: socket.socket = socket.socket()
-        self.socket.settimeout(_LIMIT)
-        if receive:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
-        if source:
-            self.socket.bind((source, 0))
-        self.socket.connect((target.hostname, target.port))
-        if tls:
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            self.socket = context.wrap_socket(self.socket)
-        last = f"Last-Event-ID: {last}\r\n" if last else ""
-        self.socket.sendall(f"GET /api/events{query} HTTP/1.1\r\nHost: {target.netloc}\r\n{last}\r\n".encode())
         self._buffer = b""
-        # It undoes chunks, where a server sends some.
-        self._response = http.client.HTTPResponse(self.socket)
-        self._response.begin()
+        try:
+            self.socket.settimeout(_LIMIT)
+            if receive:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+            if source:
+                self.socket.bind((source, 0))
+            self.socket.connect((target.hostname, target.port))
+            if tls:
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                self.socket = context.wrap_socket(self.socket)
+            last = f"Last-Event-ID: {last}\r\n" if last else ""
+            self.socket.sendall(f"GET /api/events{query} HTTP/1.1\r\nHost: {target.netloc}\r\n{last}\r\n".encode())
+            # It undoes chunks, where a server sends some.
+            self._response = http.client.HTTPResponse(self.socket)
+            self._response.begin()
+        except BaseException:
+            self.socket.close()
+            raise
         self.status = self._response.status
         self.headers = self._response.headers
 
@@ -109,7 +113,7 @@ def reading(url: str, query: str = "", **options: Any) -> Iterator[Reader]:
 class Follower(threading.Thread):
     """Follows a server that comes and goes, and comes back each time with the id of its last event."""
 
-    def __init__(self, url: Callable[[], str], pause: Callable[[], float]) -> None:
+    def __init__(self, url: Callable[[], str], pause: Callable[[], float], source: str) -> None:
         super().__init__(daemon=True)
         self.first: int | None = None
         self.seen: list[int] = []
@@ -117,19 +121,21 @@ class Follower(threading.Thread):
         self.connections = 0
         self._url = url
         self._pause = pause
+        self._source = source
         self._last = ""
         self._stopped = threading.Event()
 
     def run(self) -> None:
         while not self._stopped.is_set():
-            with (
-                suppress(OSError, EOFError, http.client.HTTPException),
-                reading(self._url(), last=self._last) as reader,
-            ):
-                if reader.status == 200:
-                    self.connections += 1
-                    self._follow(reader)
+            with suppress(OSError, EOFError, http.client.HTTPException):
+                self._come()
             self._stopped.wait(self._pause())
+
+    def _come(self) -> None:
+        with reading(self._url(), last=self._last, source=self._source) as reader:
+            if reader.status == 200:
+                self.connections += 1
+                self._follow(reader)
 
     def _follow(self, reader: Reader) -> None:
         while not self._stopped.is_set():

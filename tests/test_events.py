@@ -154,6 +154,40 @@ def test_an_idle_stream_gets_an_id_alone_so_that_it_goes_on_from_there(server: S
         assert reader.next() == Event("", f"{lineage}:1", None)
 
 
+# Who is here
+
+
+def test_who_is_here_is_told_at_the_beginning_and_as_they_come_and_go(server: Server) -> None:
+    with reading(server.url) as reader, reading(server.url, "?image_id=2") as other:
+        assert reader.next().data["present"] == []
+        with reading(server.url, "?client=tab-1"):
+            change(server, "PUT", "/api/presence/tab-1", {"image_id": 1, "editing": True})
+            come = reader.until("presence").data
+            assert (come["client"], come["image_id"], come["editing"]) == ("tab-1", 1, True)
+            with reading(server.url) as third:
+                assert third.next().data["present"] == [come]
+        # With its last stream, long before it would fade.
+        gone = reader.until("presence").data
+        assert (gone["client"], gone["image_id"], gone["gone"]) == ("tab-1", None, True)
+        assert server.request("GET", "/api/presence").body == []
+        change(server, "PUT", "/api/presence/tab-2", {"image_id": 2})
+        assert other.until("presence").data["client"] == "tab-2"
+
+
+def test_a_claim_lasts_as_long_as_a_stream_of_its_client(server: Server) -> None:
+    def left() -> str | None:
+        reply = exchange(server.url, "POST /api/images/next?client=tab-1 HTTP/1.1\nHost: HOST\nConnection: close")
+        assert reply.json["id"] == 1
+        return reply.headers["X-Claim-Seconds"]
+
+    assert int(left() or 0) > 500
+    with reading(server.url, "?client=tab-1"):
+        assert left() is None
+    until(lambda: streams(server) == 0, "the server has seen that it is closed")
+    reply = exchange(server.url, "POST /api/images/next?client=tab-2 HTTP/1.1\nHost: HOST\nConnection: close")
+    assert reply.json["id"] == 2, "for thirty seconds"
+
+
 # Going on
 
 

@@ -87,7 +87,7 @@ class Change(ma.Schema):
 class PresenceBody(Closed):
     """Where a client is."""
 
-    image_id = fields.Raw(required=True, allow_none=True, metadata={**ID.schema, "type": ["integer", "null"]})
+    image_id = fields.Raw(required=True, allow_none=True, metadata=ID.schema)
     # Not `Boolean`, which takes 1 for true.
     editing = fields.Raw(load_default=False, validate=_check_flag, metadata={"type": "boolean"})
 
