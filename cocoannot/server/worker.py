@@ -1,7 +1,8 @@
 """gunicorn's threaded worker, for a process that owns a dataset. What is loaded and saved is not known here.
 
 start       load_wsgi owns and loads the dataset, then run serves it
-TERM, ABRT  end event streams and save immediately, while requests drain
+TERM, ABRT  save immediately, while requests drain
+drained     end event streams, which have heard of all changes then; after a second in any case
 INT, QUIT   the same, and cut off requests that take longer than a second
 end of run  cut off requests that hang, so that the next owner need not wait for them
 """
@@ -30,12 +31,17 @@ from cocoannot.server.file_limit import allow_open_files
 _LOG_SECONDS = 0.1
 """Seconds between two writings of the log lines of requests."""
 
+_STREAMS_LAST = 1.0
+"""Seconds that event streams stay open at most while requests drain."""
+
 _CUT_OFF_AFTER = 1
 """Seconds that a request may still run after INT or QUIT, and after the worker has ended its loop."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """One process that owns the dataset, and many threads that answer requests."""
+
+    _draining_since = 0.0
 
     def load_wsgi(self) -> None:
         """Own and load the dataset together with the application; where that fails, gunicorn ends with one line."""
@@ -70,7 +76,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             super().run()
         finally:
-            # After max_requests nobody sent a signal.
             self._runtime.events.end()
             # The interpreter waits for threads that run requests, for ever if a client keeps them.
             self._cut_off_soon()
@@ -99,16 +104,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().notify()
         logs.flush_due()
         if not self.alive:
-            self._runtime.events.end()
+            self._end_streams_in_time()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """TERM: a slow request may keep the process from its exit handlers until the arbiter kills it, so save now."""
-        self._end_soon()
+        self._save_immediately()
         super().handle_exit(sig, frame)
 
     def handle_abort(self, sig: int, frame: FrameType | None) -> None:
         """ABRT, from an arbiter that has not heard of this worker for too long, and will kill it."""
-        self._end_soon()
+        self._save_immediately()
         super().handle_abort(sig, frame)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
@@ -120,10 +125,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.handle_exit(sig, frame)
         self._cut_off_soon()
 
-    def _end_soon(self) -> None:
+    def _save_immediately(self) -> None:
         if self.booted:
-            self._runtime.events.end()
             self._runtime.saver.save_immediately()
+
+    def _end_streams_in_time(self) -> None:
+        """While requests drain: those who follow events wait no longer than a moment for what they still change."""
+        now = time.monotonic()
+        self._draining_since = self._draining_since or now
+        if now >= self._draining_since + _STREAMS_LAST:
+            self._runtime.events.end()
 
     def _cut_off_soon(self) -> None:
         signal.signal(signal.SIGALRM, self._cut_off)
