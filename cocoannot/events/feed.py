@@ -224,6 +224,8 @@ class Feed:
 class Opening:
     """A place that is taken for a stream that has no connection yet; it gets one by `go_on`, or none by `cancel`."""
 
+    __slots__ = ("_at_end", "_hub", "_images", "cursor", "hello")
+
     def __init__(self, hub: Hub, images: Images) -> None:
         self.cursor = 0
         self.hello: Callable[[], bytes] = bytes
@@ -237,7 +239,7 @@ class Opening:
 
     def go_on(self, connection: socket.socket, head: bytes = b"") -> None:
         """Write `head`, then events, to a connection, which is the stream's own from now on."""
-        hello = self.hello
+        hello, self.hello = self.hello, bytes
         self._hub.add(Stream(connection, self.cursor, self._images, lambda: head + hello(), self.cancel))
 
     def cancel(self) -> None:

@@ -198,6 +198,8 @@ class Hub:
             return
         self._streams.add(stream)
         stream.out = memoryview(stream.hello())
+        # What it holds is not needed any more.
+        stream.hello = bytes
         self._pump(stream, {}, now)
 
     def _serve(self, stream: Stream, mask: int) -> None:
