@@ -235,6 +235,13 @@ def test_nobody_approves_what_they_did_themselves(team: Server) -> None:
     assert set_status(team, "anna", 1, "approved").status_code == 200
 
 
+def test_those_who_share_the_one_token_are_told_apart_by_their_clients(team: Server) -> None:
+    assert [next_image(team, "token", f"?client={name}") for name in ("a", "b")] == [1, 2]
+    set_status(team, "token", 1, "done")
+    assert next_image(team, "token", "?client=b&task=review") == 1
+    assert set_status(team, "token", 1, "approved").status_code == 200
+
+
 def test_who_did_what_is_known_from_changes_before_anybody_asked(team: Server, tmp_path: Path) -> None:
     set_status(team, "anna", 1, "done")
     # As after a crash: the journal has it, and memory nothing.

@@ -14,5 +14,5 @@ def actor() -> str | None:
 
 
 def caller(client: str = "") -> Holder:
-    """The client `client` of the user who calls, or of their address where there are no users."""
+    """The client `client` of the user who calls, or of their address where nobody knows who that is."""
     return holder_of(actor(), request.remote_addr or "", client)

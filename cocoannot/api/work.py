@@ -38,7 +38,7 @@ def set_status(body: dict[str, Any], image_id: int) -> Response:
     status, comment = body["status"], body.get("comment")
     if status == "open" and comment is not None:
         raise InvalidRecord({"comment": ["an open image has none; leave it out, or give another status"]})
-    runtime().team.check_status(actor(), image_id, status)
+    runtime().team.check_status(caller().user, image_id, status)
     changes = {STATUS: None if status == "open" else status, COMMENT: comment}
     return changed_response(manager().change(Update("images", image_id, changes, if_match()), actor=actor()))
 

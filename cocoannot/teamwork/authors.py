@@ -12,6 +12,7 @@ import msgspec
 from cocoannot.changes.change import Change, Edit
 from cocoannot.coco.statuses import FINISHED, STATUSES, Status, status_number
 from cocoannot.store.base import History, Store
+from cocoannot.teamwork.holder import person
 
 
 class _Keys(msgspec.Struct, gc=False):
@@ -45,7 +46,7 @@ class Authors:
                 touched.append(edit.record_id)
                 with self._lock:
                     if after in FINISHED:
-                        self._known[edit.record_id] = change.actor
+                        self._known[edit.record_id] = person(change.actor)
                     elif after in (None, "open"):
                         self._known.pop(edit.record_id, None)
         return touched
@@ -84,5 +85,5 @@ def _look_up(store: Store, image_id: int) -> str | None:
         change = store.change(version.revision)
         for edit in reversed(change.edits if change else ()):
             if edit.section == "images" and edit.record_id == image_id and _new_status(edit) in FINISHED:
-                return version.actor
+                return person(version.actor)
     return None

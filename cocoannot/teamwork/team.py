@@ -20,7 +20,7 @@ from cocoannot.store.base import Found, Store
 from cocoannot.store.queries import ImageQuery
 from cocoannot.teamwork.authors import Authors, status_of
 from cocoannot.teamwork.claims import Claims
-from cocoannot.teamwork.holder import Holder
+from cocoannot.teamwork.holder import Holder, person
 from cocoannot.teamwork.presence import Presence, Tell
 
 Task = Literal["annotate", "review"]
@@ -57,7 +57,7 @@ class Team:
         for image_id in self._authors.note(change):
             self.claims.let_go(image_id)
         if self.claims.is_used:
-            self.claims.renew_images(_images_of(change), change.actor)
+            self.claims.renew_images(_images_of(change), person(change.actor))
 
     def promised(self, revision: int) -> None:
         pass
