@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from event_streams import Event, Reader, reading
+from event_streams import Event, reading
 from servers import ANNOTATION, FLASK, GUNICORN, Server, connect, exchange, half_sent, send, serve, start, until
 
 from cocoannot.events.texts import MOST_EDITS
@@ -280,8 +280,11 @@ def test_streams_keep_no_thread_and_no_connection_of_gunicorn_s(server: Server) 
         # Those of the requests, and a few.
         assert threads < 16
     until(lambda: streams(server) == 0, "the server has seen that all are closed")
-    # gunicorn's count of connections goes with it: it would wait for them at its end.
-    server.signal(signal.SIGTERM)
+    # gunicorn's own count of connections is right: it waits for this one, and for no other.
+    with half_sent(server) as request:
+        server.signal(signal.SIGTERM)
+        server.wait_for_log("Handling signal: term")
+        assert request.finish().status == 201
     assert server.wait() == 0
     assert "Traceback" not in server.log
 
@@ -323,15 +326,14 @@ def test_head_takes_no_connection(server: Server) -> None:
 
 def test_a_reader_who_does_not_keep_up_is_cut_off_and_goes_on_where_it_was(dataset: Path) -> None:
     env = {"COCOANNOT_CLIENT_TIMEOUT": "3600"}
-    with serve(dataset, env=env) as server, reading(server.url) as quick:
-        slow = Reader(server.url, receive=4096)
+    with serve(dataset, env=env) as server, reading(server.url) as quick, ExitStack() as stack:
+        slow = stack.enter_context(reading(server.url, receive=4096))
         for _ in range(150):
             boxes(server, MOST_EDITS)
             quick.until("change")
         until(lambda: metric(server, "cocoannot_event_streams_cut_off_total") == 1, "the slow one is cut off")
         assert streams(server) == 1
         seen = slow.rest()
-        slow.close()
         assert 0 < len(seen) < 150
         with reading(server.url, last=seen[-1].id) as reader:
             rest = [reader.until("change").revision for _ in range(150 - seen[-1].revision)]
@@ -341,13 +343,11 @@ def test_a_reader_who_does_not_keep_up_is_cut_off_and_goes_on_where_it_was(datas
 
 def test_a_reader_who_takes_nothing_is_cut_off_though_there_is_little_to_say(dataset: Path) -> None:
     env = {"COCOANNOT_CLIENT_TIMEOUT": "1"}
-    with serve(dataset, env=env) as server:
-        slow = Reader(server.url, receive=4096)
+    with serve(dataset, env=env) as server, reading(server.url, receive=4096):
         # Less than a reader may be behind, and more than the system takes for it.
         for _ in range(40):
             boxes(server, MOST_EDITS)
         until(lambda: metric(server, "cocoannot_event_streams_cut_off_total") == 1, "the slow one is cut off")
-        slow.close()
 
 
 def test_a_client_that_goes_on_sending_is_closed(server: Server) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from conftest import FakeClock
 
+from cocoannot.changes.operations import Update
 from cocoannot.errors import TooMany
+from cocoannot.manager import DatasetManager
+from cocoannot.store.base import Found, Store
+from cocoannot.store.memory.store import MemoryStore
+from cocoannot.store.queries import ImageQuery
 from cocoannot.teamwork.claims import AFTER_STREAM, ALONE, Claims
 from cocoannot.teamwork.holder import Holder, holder_of
 from cocoannot.teamwork.presence import LASTS, Presence
+from cocoannot.teamwork.team import Team
 
 ANNA = holder_of("anna", "10.0.0.1", "tab-1")
 BEN = holder_of("ben", "10.0.0.1", "tab-1")
-
-Told = list[tuple[str, int | None, bool]]
 
 
 class Listener:
@@ -225,3 +229,40 @@ def test_the_number_of_claims_of_a_client_is_bounded(claims: Claims) -> None:
 def test_without_users_an_address_is_who_it_is() -> None:
     assert holder_of(None, "10.0.0.1", "a") == Holder("address 10.0.0.1", None, "a")
     assert holder_of(None, "10.0.0.1", "a").who != holder_of("10.0.0.1", "", "a").who
+
+
+# Whose turn it is
+
+
+class Meanwhile:
+    """A store in which something happens each time that somebody has looked for an image."""
+
+    def __init__(self, store: MemoryStore, *actions: Callable[[], object]) -> None:
+        self._store = store
+        self._actions = list(actions)
+
+    def first(self, query: ImageQuery) -> Found:
+        found = self._store.first(query)
+        if found.record is not None and self._actions:
+            self._actions.pop(0)()
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def set_done(store: MemoryStore, image_id: int) -> None:
+    store.commit([Update("images", image_id, {"annotation_status": "done"})], actor="ben")
+
+
+def test_an_image_that_is_finished_or_claimed_while_somebody_looks_for_one_is_not_given(
+    manager: DatasetManager, clock: FakeClock, listener: Listener
+) -> None:
+    store = manager.store
+    assert isinstance(store, MemoryStore)
+    busy = Meanwhile(store, lambda: set_done(store, 1), lambda: team.claims.take(2, BEN))
+    team = Team(lambda: cast(Store, busy), clock, listener)
+    record = team.next_image(ANNA, "annotate", ImageQuery()).record
+    assert record is not None
+    assert record["id"] == 4
+    assert (team.claims.of(ANNA), team.claims.of(BEN)) == ([4], [2])

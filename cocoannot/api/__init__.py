@@ -40,9 +40,7 @@ _UNLOADED = {
 
 
 class ClientConverter(BaseConverter):
-    """The name of a client in a path."""
-
-    regex = CLIENT
+    """What stands for the name of a client in a path; the views look at it."""
 
 
 class IdConverter(BaseConverter):

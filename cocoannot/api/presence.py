@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import Response
@@ -30,13 +31,14 @@ def list_presence() -> Response:
 @blueprint.route("/presence/<client:client>", methods=["PUT"])
 @blueprint.arguments(event_schemas.PresenceBody)
 @blueprint.response(204)
-@blueprint.errors(400, 413, 415, 429)
+@blueprint.errors(400, 404, 413, 415, 429)
 def set_presence(body: dict[str, Any], client: str) -> Response:
     """Say on which image a client is, or null for none
 
     At each change of it, and each 20 seconds: it is gone after 60 seconds, or with the client's last stream of events.
     It renews what the client has claimed.
     """
+    _check_name(client)
     image_id = body["image_id"]
     if image_id is not None:
         image_id = _existing_image(image_id)
@@ -46,20 +48,24 @@ def set_presence(body: dict[str, Any], client: str) -> Response:
 
 @blueprint.route("/presence/<client:client>", methods=["DELETE"])
 @blueprint.response(204)
+@blueprint.errors(404)
 def delete_presence(client: str) -> Response:
     """Say that a client is gone"""
+    _check_name(client)
     runtime().team.presence.leave(caller(client))
     return no_content()
+
+
+def _check_name(client: str) -> None:
+    if not re.fullmatch(event_schemas.CLIENT, client):
+        message = "the name of a client must be 1 to 64 letters, digits, or any of . _ ~ -"
+        abort(422, message=message, errors={"path": {"client": ["Not a valid name."]}})
 
 
 def _existing_image(image_id: object) -> int:
     if problem := ID.problem(image_id):
         raise InvalidRecord({"image_id": [problem]})
-    number = int(image_id)  # type: ignore[call-overload]
+    number: int = int(image_id)  # type: ignore[call-overload]
     if store().get("images", number).record is None:
-        abort(
-            422,
-            message=f"there is no image with id {number}",
-            errors={"json": {"image_id": [f"there is no image with id {number}"]}},
-        )
-    return int(number)
+        raise InvalidRecord({"image_id": [f"there is no image with id {number}"]})
+    return number

@@ -6,7 +6,6 @@ review     what I hold --> the next one that is done or empty, and not by me
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal
@@ -47,8 +46,6 @@ class Team:
         self.claims = Claims(clock)
         self._store = store
         self._authors = Authors()
-        # One at a time looks for the next image: others would find the same one.
-        self._choosing = threading.Lock()
 
     def changed(self, change: Change) -> None:
         """See `cocoannot.store.base.Follower`, here and below."""
@@ -81,21 +78,20 @@ class Team:
         Raises `TooMany`, and `Unavailable` where it takes longer to find out who did what.
         """
         store = self._store()
-        with self._choosing:
-            refused: set[int] = set()
-            looks = 0
-            for asked in self._questions(holder, task, query):
-                while (found := store.first(_without(asked, refused))).record is not None:
-                    image_id = int(found.record["id"])
-                    looks += not self._authors.knows(image_id)
-                    if looks > _MOST_LOOKS:
-                        raise Unavailable("still looking up who did what; ask again in a moment", _COME_AGAIN)
-                    if self._suits(store, holder, task, image_id) and self.claims.take(image_id, holder):
-                        # It may have changed before it was claimed.
-                        if (now := store.first(replace(asked, ids=[image_id]))).record is not None:
-                            return now
-                        self.claims.let_go(image_id)
-                    refused.add(image_id)
+        refused: set[int] = set()
+        looks = 0
+        for asked in self._questions(holder, task, query):
+            while (found := store.first(_without(asked, refused))).record is not None:
+                image_id = int(found.record["id"])
+                looks += not self._authors.knows(image_id)
+                if looks > _MOST_LOOKS:
+                    raise Unavailable("still looking up who did what; ask again in a moment", _COME_AGAIN)
+                if self._suits(store, holder, task, image_id) and self.claims.take(image_id, holder):
+                    # It may have changed before it was claimed.
+                    if (now := store.first(replace(asked, ids=[image_id]))).record is not None:
+                        return now
+                    self.claims.let_go(image_id)
+                refused.add(image_id)
         return Found(None, store.revision)
 
     def give_back(self, holder: Holder, image_id: int) -> None:
