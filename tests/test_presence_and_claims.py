@@ -9,6 +9,7 @@ import pytest
 from conftest import FakeClock
 
 from cocoannot.changes.operations import Update
+from cocoannot.coco.parser import SectionName
 from cocoannot.errors import TooMany
 from cocoannot.manager import DatasetManager
 from cocoannot.store.base import Found, Store
@@ -235,15 +236,15 @@ def test_without_users_an_address_is_who_it_is() -> None:
 
 
 class Meanwhile:
-    """A store in which something happens each time that somebody has looked for an image."""
+    """A store in which something happens each time that somebody has looked at an image, before they do anything."""
 
     def __init__(self, store: MemoryStore, *actions: Callable[[], object]) -> None:
         self._store = store
         self._actions = list(actions)
 
-    def first(self, query: ImageQuery) -> Found:
-        found = self._store.first(query)
-        if found.record is not None and self._actions:
+    def get(self, section: SectionName, record_id: int) -> Found:
+        found = self._store.get(section, record_id)
+        if self._actions:
             self._actions.pop(0)()
         return found
 
