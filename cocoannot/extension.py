@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, current_app
 
 from cocoannot import logs
+from cocoannot.background.history_writer import HistoryWriter
 from cocoannot.background.journal_sync import JournalSync
 from cocoannot.background.saver import Saver
 from cocoannot.coco.records import Record
 from cocoannot.errors import NotInS3, NotLoaded
 from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.history.kept import KeptHistory
 from cocoannot.lifecycle import Lifecycle, Wait
 from cocoannot.manager import DatasetManager
 from cocoannot.pictures.choose import Pictures
@@ -37,9 +39,15 @@ class Runtime:
         self.settings = settings
         self.lifecycle = Lifecycle(settings, self._load, self._close)
         at_once = settings.journal_fsync == "always"
-        self.store = MemoryStore(lambda: self.saver.notify(), None if at_once else lambda: self.journal_sync.notify())
+        self.history = self._kept_history()
+        self.store = MemoryStore(
+            lambda: self.saver.notify(),
+            None if at_once else lambda: self.journal_sync.notify(),
+            history=self.history,
+        )
         self.manager = DatasetManager(self.store)
         self.journal_sync = JournalSync(self.store.sync)
+        self.history_writer = HistoryWriter(lambda: self.history.step() if self.history else None)
         self.saver = Saver(
             settings.auto_save_interval,
             self.store.unsaved_since,
@@ -71,6 +79,10 @@ class Runtime:
 
         return Replica(self.settings.dataset, self.settings.s3_options(), file)
 
+    def _kept_history(self) -> KeptHistory | None:
+        days = self.settings.history_days
+        return None if days == 0 else KeptHistory(days, on_note=lambda: self.history_writer.notify())
+
     def _load(self, file: DatasetFile, wait: Wait) -> None:
         loaded = None
         if isinstance(self.settings.dataset, S3Uri):
@@ -78,12 +90,15 @@ class Runtime:
             loaded = s3.start(lambda: wait(0), create=self.settings.create)
             self.s3 = s3
         self.store.load_file(file, create=self.settings.create, loaded=loaded)
+        # What is too old may have to be forgotten.
+        self.history_writer.notify()
         self.pictures.start(file.path, self._first_images, lambda: wait(0))
 
     def _close(self) -> None:
         self.manager.shutdown()
         self.saver.end()
         self.journal_sync.end()
+        self.history_writer.end()
         # A request that came before may still be at it.
         self.manager.close()
 

@@ -12,10 +12,20 @@ import pytest
 from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.operations import Add, Delete, Operation, Restore, Update
 from cocoannot.coco.records import Record
-from cocoannot.errors import BadOperation, Conflict, DatasetError, InvalidRecord, NotLoaded, UnknownId, VersionMismatch
-from cocoannot.store.base import Deleted, Found, Head, History, Page, Saves, SavingStore
+from cocoannot.errors import (
+    BadOperation,
+    Conflict,
+    DatasetError,
+    InvalidRecord,
+    NotKept,
+    NotLoaded,
+    UnknownId,
+    VersionMismatch,
+)
+from cocoannot.history.kept import KeptHistory
+from cocoannot.store.base import Deleted, EditSummary, Found, Head, History, Page, Saves, SavingStore
 from cocoannot.store.memory.store import MemoryStore
-from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ImageQuery, Statistics
+from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ChangeQuery, ImageQuery, Statistics
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 
@@ -24,7 +34,10 @@ class EveryStore(SavingStore, History, Protocol):
     """What the suite needs of a store."""
 
 
-STORES: dict[str, Callable[[], EveryStore]] = {"memory": lambda: MemoryStore(on_append=lambda: None)}
+STORES: dict[str, Callable[[], EveryStore]] = {
+    "memory": lambda: MemoryStore(on_append=lambda: None),
+    "memory with a history": lambda: MemoryStore(on_append=lambda: None, history=KeptHistory()),
+}
 
 
 @pytest.fixture(params=STORES)
@@ -285,6 +298,112 @@ def test_the_edits_of_a_change_taken_back_give_the_dataset_of_before(store: Ever
     assert change is not None
     records = {edit.record_id: edit.before for edit in change.edits if edit.section == "annotations" and edit.before}
     assert records == {each["id"]: json.dumps(each).encode() for each in small["annotations"]}
+
+
+def summed_up(store: EveryStore, **conditions: Any) -> list[int]:
+    return [change.revision for change in store.find_changes(ChangeQuery(**conditions))]
+
+
+def test_changes_are_found_by_who_made_them_where_and_when(store: EveryStore) -> None:
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    commit(store, Update("annotations", 7, {"image_id": 1}), actor="ben")
+    commit(store, Add("annotations", BOX), actor="anna")
+    commit(store, Update("categories", 1, {"name": "kitten"}))
+    assert summed_up(store) == [1, 2, 3, 4]
+    assert (summed_up(store, actor="anna"), summed_up(store, actor="nobody")) == ([1, 3], [])
+    assert (summed_up(store, image_id=1), summed_up(store, image_id=2)) == ([2, 3], [1, 2])
+    assert summed_up(store, record=("annotations", 7)) == [1, 2]
+    assert summed_up(store, record=("annotations", 7), image_id=1, actor="ben") == [2]
+    assert (summed_up(store, since=2), summed_up(store, until=2), summed_up(store, since=1, until=3)) == (
+        [3, 4],
+        [1, 2],
+        [2, 3],
+    )
+    assert (summed_up(store, limit=2), summed_up(store, since=0, limit=2)) == ([3, 4], [1, 2])
+    assert summed_up(store, since=9) == []
+
+
+def test_a_change_is_summed_up_by_its_edits(store: EveryStore) -> None:
+    commit(store, Delete("images", 2), Add("categories", {"name": "fish"}), actor="anna")
+    (found,) = store.find_changes(ChangeQuery())
+    assert (found.revision, found.actor, found.replaced) == (1, "anna", ())
+    assert found.edits == (
+        EditSummary("annotations", 7, 2, "deleted"),
+        EditSummary("images", 2, 2, "deleted"),
+        EditSummary("categories", 6, None, "added"),
+    )
+    store.replace({"annotations": b"[]"})
+    assert store.find_changes(ChangeQuery(since=1))[0].replaced == ("annotations",)
+
+
+def test_versions_have_what_was_before_them_too(store: EveryStore, small: dict[str, Any]) -> None:
+    commit(store, Update("annotations", 7, {"score": 1}))
+    commit(store, Update("annotations", 7, {"score": 2}), Update("annotations", 7, {"score": 3}))
+    first, second = store.versions("annotations", 7)
+    assert first.before == small["annotations"][2]
+    assert (second.before and second.before["score"], second.record and second.record["score"]) == (1, 3)
+
+
+def test_the_annotations_of_an_image_are_told_as_they_were(store: EveryStore, small: dict[str, Any]) -> None:
+    commit(store, Delete("annotations", 1))
+    commit(store, Update("annotations", 7, {"image_id": 1}), Update("annotations", 2, {"image_id": 2}))
+    commit(store, Add("annotations", BOX))
+    commit(store, Delete("images", 1))
+    commit(store, Add("images", {"id": 1, "file_name": "new.jpg", "width": 9, "height": 9}))
+    expected = {0: [1, 2], 1: [2], 2: [7], 3: [7, 8], 4: None, 5: []}
+    for revision, wanted in expected.items():
+        page = store.annotations_at(1, revision)
+        assert (page and ids(page.texts)) == wanted if wanted else (page and page.texts) == wanted
+    page = store.annotations_at(1, 0)
+    assert page is not None
+    assert page.texts == [json.dumps(record).encode() for record in small["annotations"][:2]]
+    assert (page.total, page.revision) == (2, 0)
+    assert store.annotations_at(99, 0) is None
+    with pytest.raises(NotKept, match="no revision 6 yet; the dataset is at 5"):
+        store.annotations_at(1, 6)
+
+
+def test_the_dataset_is_exported_as_it_was(store: EveryStore) -> None:
+    texts = [text_of(store)]
+    for operations in (
+        [Delete("images", 1)],
+        [Add("annotations", {**BOX, "image_id": 2}), Update("annotations", 7, {"note": "x" * 1000})],
+        [Add("categories", {"name": "fish"}), Delete("categories", 1, reassign_to=2)],
+        [Delete("annotations", 8)],
+    ):
+        commit(store, *operations)
+        texts.append(text_of(store))
+    for revision, text in enumerate(texts):
+        export = store.export_at(revision)
+        assert json.loads(b"".join(map(bytes, export.blocks))) == json.loads(text)
+        assert (export.revision, export.name) == (revision, "dataset.json")
+    with pytest.raises(NotKept):
+        store.export_at(5)
+
+
+def test_what_was_before_a_replacement_can_not_be_told(store: EveryStore) -> None:
+    commit(store, Delete("annotations", 1))
+    store.replace({"annotations": b"[]"})
+    commit(store, Add("annotations", BOX))
+    for revision in (0, 1):
+        with pytest.raises(NotKept):
+            store.annotations_at(1, revision)
+        with pytest.raises(NotKept):
+            store.export_at(revision)
+    page = store.annotations_at(1, 2)
+    assert page is not None
+    assert page.texts == []
+    assert [version.revision for version in store.versions("annotations", 1)] == [1]
+
+
+def test_the_work_of_each_user_is_counted_by_day(store: EveryStore) -> None:
+    commit(store, Add("annotations", BOX), Add("annotations", BOX), actor="anna")
+    commit(store, Update("images", 1, {"annotation_status": "done"}), actor="anna")
+    commit(store, Update("images", 1, {"annotation_status": "empty"}), Delete("images", 2), actor="ben")
+    commit(store, Update("images", 4, {"annotation_status": "empty"}))
+    found = {each.actor: each[2:] for each in store.work()}
+    assert found == {"anna": (2, 2, 1), "ben": (1, 1, 0), None: (1, 0, 1)}
+    assert {len(each.day) for each in store.work()} == {10}
 
 
 # Saving, and the next start

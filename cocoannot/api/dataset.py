@@ -83,7 +83,8 @@ def export_dataset() -> Response:
     """Download the whole dataset as it is now"""
     export = store().export()
     response = Response(map(bytes, export.blocks), mimetype="application/json")
-    response.content_length = export.size
+    if export.size is not None:
+        response.content_length = export.size
     response.headers.set("Content-Disposition", "attachment", filename=export.name)
     response.headers[REVISION] = str(export.revision)
     response.set_etag(str(export.revision))

@@ -5,6 +5,7 @@
     NAME.cocoannot/lock            who owns the dataset
     NAME.cocoannot/state.json      which content of NAME stands for which revision
     NAME.cocoannot/journal/        changes that NAME may not have yet
+    NAME.cocoannot/history.sqlite  every change; see `cocoannot.history`
     NAME.cocoannot/unsaved.json    our version, where something else changed NAME
     NAME.cocoannot/backups/        NAME as it was before the first save of a day
 
@@ -37,6 +38,9 @@ from cocoannot.files.state import Remote, State, Version, write_state
 log = logging.getLogger(__name__)
 
 Blocks = Iterable[bytes | memoryview]
+
+_MOST_KEPT = 32 << 20
+"""Bytes of journal that are kept for somebody else who needs them: a larger one would bring the next save forward."""
 
 
 class FileSnapshot(NamedTuple):
@@ -79,6 +83,7 @@ class DatasetFile:
         self.journal = Journal(self.folder / "journal")
         self.backups = Backups(self.path, self.folder / "backups", backups)
         self.unsaved = self.folder / "unsaved.json"
+        self.history = self.folder / "history.sqlite"
         self._is_packed = has_packed_name(self.path)
 
     @property
@@ -156,12 +161,14 @@ class DatasetFile:
         next_ids: Mapping[str, int],
         *,
         overwrite: bool = False,
+        keep_journal: bool = False,
         now: float | None = None,
     ) -> Path | None:
         """Replace the file by the text `blocks`, durably, as `revision`. Raises `SaveError`, `FileChanged`.
 
         Where something else changed the file it is left as it is; with `overwrite`, that version is kept beside it as
-        `NAME.theirs-TIME`, and the path of this returned. `now` is the time in seconds since 1970.
+        `NAME.theirs-TIME`, and the path of this returned. With `keep_journal`, the journal keeps what the file has now,
+        while it is small. `now` is the time in seconds since 1970.
         """
         now = time.time() if now is None else now
         try:
@@ -185,7 +192,8 @@ class DatasetFile:
         except OSError as exc:
             raise save_error(self.name, exc) from exc
         self.identity.confirm(version)
-        self.journal.checkpoint(revision, needed=not self._forget_older())
+        forgotten = self._forget_older()
+        self.journal.checkpoint(revision, needed=not forgotten or (keep_journal and self.journal.size < _MOST_KEPT))
         return kept
 
     def replace_by_download(

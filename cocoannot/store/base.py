@@ -22,11 +22,11 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from cocoannot.changes.change import Change
 from cocoannot.changes.operations import Operation
-from cocoannot.changes.tracker import ChangeTracker
+from cocoannot.changes.tracker import Action, ChangeTracker
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.style import Style
-from cocoannot.store.queries import Derived, Query, Statistics
+from cocoannot.store.queries import NEWEST, ChangeQuery, Derived, Query, Statistics
 
 
 class Found(NamedTuple):
@@ -53,11 +53,14 @@ class Head(NamedTuple):
 
 
 class Export(NamedTuple):
-    """The whole dataset's text at a revision: `blocks` to be read once, `size` bytes in all, `name` of its file."""
+    """The whole dataset's text at a revision: `blocks` to be read once, `name` of its file.
+
+    `size` is how many bytes there are, `None` where that is not known before all are read.
+    """
 
     name: str
     revision: int
-    size: int
+    size: int | None
     blocks: Iterator[bytes | memoryview]
 
 
@@ -131,12 +134,46 @@ class Saved(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A record as a change left it, `None` for a deleted one; `revision`, `time` and `actor` are the change's."""
+    """A record as a change left it, `None` for a deleted one; `revision`, `time` and `actor` are the change's.
+
+    `before` is what the change found, `None` where there was none.
+    """
 
     revision: int
     time: float
     actor: str | None
     record: Record | None
+    before: Record | None
+
+
+class EditSummary(NamedTuple):
+    """What was done to a record; `image_id` is that of its image, its own for an image, `None` for a category."""
+
+    section: SectionName
+    record_id: int
+    image_id: int | None
+    action: Action
+
+
+class ChangeSummary(NamedTuple):
+    """A change without its texts; the fields are those of `Change`."""
+
+    revision: int
+    time: float
+    actor: str | None
+    replaced: tuple[str, ...]
+    edits: tuple[EditSummary, ...]
+
+
+class UserDay(NamedTuple):
+    """What a user (`None`: not known) did on a day (`2026-11-30`, UTC): changes made, edits of annotations in them, and
+    images whose `annotation_status` became `done` or `empty`."""
+
+    day: str
+    actor: str | None
+    changes: int
+    annotations: int
+    images: int
 
 
 class Store(Protocol):
@@ -274,18 +311,45 @@ class SavingStore(Store, Saves, Protocol):
 
 @runtime_checkable
 class History(Protocol):
-    """A store that still has changes of the past; how far back is the store's decision."""
+    """A store that still has changes of the past; how far back is the store's decision.
+
+    What the past can't be read for at the moment is a `HistoryError`.
+    """
+
+    @property
+    def lineage(self) -> str:
+        """The name of what revisions belong to: another where one may stand for something else than before."""
+        ...
 
     def changes(self, since: int) -> list[Change] | None:
-        """Every change after the revision `since`, oldest first; `None` where the store does not go back that far."""
+        """Every change after the revision `since`, oldest first; `None` where memory does not go back that far."""
         ...
 
     def change(self, revision: int) -> Change | None:
         """The change that made `revision`; `None` where the store does not have it any more."""
         ...
 
-    def versions(self, section: SectionName, record_id: int) -> list[Version]:
-        """What the changes that are still there made of a record, oldest first."""
+    def find_changes(self, query: ChangeQuery) -> list[ChangeSummary]:
+        """The changes that `query` selects, oldest first; fewer than there are where they have very many edits."""
+        ...
+
+    def versions(self, section: SectionName, record_id: int, query: ChangeQuery = NEWEST) -> list[Version]:
+        """What the changes that `query` selects made of a record, oldest first."""
+        ...
+
+    def annotations_at(self, image_id: int, revision: int) -> Page | None:
+        """The annotations that an image had at `revision`, in file order; `None` where there was no such image.
+
+        Raises `NotKept` where that can't be told any more, or not yet; `AmbiguousId`.
+        """
+        ...
+
+    def export_at(self, revision: int) -> Export:
+        """The whole dataset as it was at `revision`. Raises `NotKept` where that can't be told any more, or not yet."""
+        ...
+
+    def work(self) -> list[UserDay]:
+        """What each user did on each day, by day and name."""
         ...
 
 

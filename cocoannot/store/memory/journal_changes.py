@@ -37,6 +37,7 @@ class _Read(msgspec.Struct, frozen=True, gc=False):
     before: bytes | None
     after: bytes | None
     complete: bool
+    position: int = 0
 
 
 def encode_change(change: Change) -> bytes:
@@ -67,6 +68,33 @@ def replay(tables: Tables, entries: Iterable[Entry], *, lenient: bool = False) -
                 edits.append(edit)
         changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits)))
     return changes
+
+
+def complete_changes(entries: Iterable[Entry]) -> list[Change]:
+    """The changes of `entries` as they are written, without those that version 0.1.0 wrote, which lack what was before.
+
+    Raises `DatasetError`.
+    """
+    changes = []
+    for entry in entries:
+        if bytes(entry.change).startswith(b"{"):
+            replaced = msgspec.json.decode(entry.change, type=_Replaced).replaced
+            changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, replaced=replaced))
+            continue
+        parts = _decode(entry)
+        if all(read.complete for read in parts):
+            edits = (Edit(read.section, read.record_id, read.position, read.before, read.after) for read in parts)
+            changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits)))
+    return changes
+
+
+def following(changes: Sequence[Change], revision: int) -> list[Change]:
+    """Those of `changes`, the last ones, that follow one another and lead up to `revision`."""
+    found: list[Change] = []
+    for change in reversed(changes):
+        if change.revision == revision - len(found):
+            found.append(change)
+    return found[::-1]
 
 
 def ids_beyond(entries: Iterable[Entry], next_ids: NextIds) -> NextIds:
@@ -102,7 +130,8 @@ def _read(parts: Sequence[msgspec.Raw]) -> _Read:
     record_id = msgspec.json.decode(parts[1], type=int)
     match len(parts):
         case 5:
-            return _Read(section, record_id, _text(parts[3]), _text(parts[4]), True)
+            position = msgspec.json.decode(parts[2], type=int)
+            return _Read(section, record_id, _text(parts[3]), _text(parts[4]), True, position)
         case 3:
             return _Read(section, record_id, None, bytes(parts[2]), False)
         case 2:

@@ -38,9 +38,10 @@ from cocoannot.files.conflicts import LoadedFile, keep_unsaved, load_file
 from cocoannot.files.dataset_file import DatasetFile, OpenedFile
 from cocoannot.files.journal import Journal
 from cocoannot.files.state import Remote
+from cocoannot.history.kept import KeptHistory
 from cocoannot.store.base import SaveCounts, Saved
 from cocoannot.store.memory.barging_lock import BargingLock
-from cocoannot.store.memory.journal_changes import encode_change, replay
+from cocoannot.store.memory.journal_changes import complete_changes, encode_change, following, replay
 from cocoannot.store.memory.pending import Moment
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.tables import Tables
@@ -53,7 +54,14 @@ _EMPTY = b'{"info": {}, "licenses": [], "images": [], "annotations": [], "catego
 class FileSaver:
     """Keeps the file behind `state`. `changing` is held while memory and journal must not change."""
 
-    def __init__(self, state: State, changing: BargingLock, on_dirty: Callable[[], object], clock: Clock) -> None:
+    def __init__(
+        self,
+        state: State,
+        changing: BargingLock,
+        on_dirty: Callable[[], object],
+        clock: Clock,
+        history: KeptHistory | None,
+    ) -> None:
         self.last_saved_at: float | None = None
         self.last_save_seconds: float | None = None
         self.last_error: str | None = None
@@ -63,6 +71,7 @@ class FileSaver:
         self._saving = threading.RLock()
         self._on_dirty = on_dirty
         self._clock = clock
+        self._history = history
         self._file: DatasetFile | None = None
         self._journal_error: str | None = None
 
@@ -163,6 +172,8 @@ class FileSaver:
             file, self._file = self._file, None
         if file is not None:
             file.journal.close()
+            if self._history is not None:
+                self._history.close()
 
     def sync(self, revision: int | None = None) -> None:
         """Make every change up to `revision`, or all that were made, durable. Raises `NotDurable`."""
@@ -201,8 +212,10 @@ class FileSaver:
 
     def _take(self, file: DatasetFile, tables: Tables, found: LoadedFile, changes: list[Change], revision: int) -> None:
         file_revision = found.version.revision
+        level = self._start_history(file, found, changes, revision)
         try:
-            doubts = file.journal.open(found.revision, file_revision)
+            # Where the history lacks changes, none is dropped yet.
+            doubts = file.journal.open(found.revision, file_revision if level else -1)
         except OSError as exc:
             raise DatasetError(f"can't mend the journal {file.journal.folder}: {exc.strerror}") from exc
         for text in doubts:
@@ -215,6 +228,15 @@ class FileSaver:
                 summary = self._state.pending.tracker.summary()
             log.info("Changes after revision %d found in the journal (%s)", file_revision, summary)
             self._on_dirty()
+
+    def _start_history(self, file: DatasetFile, found: LoadedFile, changes: list[Change], revision: int) -> bool:
+        """Let the history go on with what the journal has; returns whether the journal may forget what the file has."""
+        if self._history is None:
+            return True
+        if not found.is_certain:
+            return self._history.start(file.history, revision, [], known=False)
+        recorded = following([*complete_changes(found.earlier), *changes], revision)
+        return self._history.start(file.history, revision, recorded, known=found.is_known)
 
     def _replace(self, texts: Mapping[str, bytes], actor: str | None, if_revision: int | None) -> Change:
         state = self._state
@@ -235,6 +257,8 @@ class FileSaver:
                 self._doubt(change.revision)
                 raise
             state.replace(tables, change)
+            if self._history is not None:
+                self._history.note(change)
             self.journal.note(change.revision, change.time, actor, encode_change(change))
             log.info("Dataset replaced (%s) and saved to %s", ", ".join(texts), self.file.name)
             return change
@@ -251,9 +275,13 @@ class FileSaver:
     def _write(
         self, pieces: Iterable[Piece], revision: int, next_ids: Mapping[str, int], *, overwrite: bool
     ) -> Path | None:
+        # First: once the file has them, the journal forgets the changes.
+        sealed = self._history is None or self._history.seal()
         with self._failure_told():
             started = self.now()
-            kept = self.file.save(split(pieces), revision, next_ids, overwrite=overwrite, now=started.wall)
+            kept = self.file.save(
+                split(pieces), revision, next_ids, overwrite=overwrite, keep_journal=not sealed, now=started.wall
+            )
         ended = self.now()
         seconds = ended.monotonic - started.monotonic
         self.last_saved_at, self.last_save_seconds, self.last_error = ended.wall, seconds, None

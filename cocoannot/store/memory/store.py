@@ -16,20 +16,21 @@ from cocoannot.changes.change import Change
 from cocoannot.changes.operations import Operation
 from cocoannot.clock import Clock
 from cocoannot.coco.parser import SectionName
-from cocoannot.coco.records import Record
 from cocoannot.coco.serializer import split
 from cocoannot.errors import VersionMismatch
 from cocoannot.files.conflicts import LoadedFile
 from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.history.kept import KeptHistory
 from cocoannot.store import base
 from cocoannot.store.base import Committed, Export, Found, Head, Page, Status, Version
 from cocoannot.store.memory import queries
 from cocoannot.store.memory.barging_lock import BargingLock
 from cocoannot.store.memory.journal_changes import encode_change
+from cocoannot.store.memory.past import Past
 from cocoannot.store.memory.saving import FileSaver
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.statistics import statistics
-from cocoannot.store.queries import CategoryQuery, Derived, Query, Statistics
+from cocoannot.store.queries import NEWEST, CategoryQuery, ChangeQuery, Derived, Query, Statistics
 from cocoannot.store.transaction import Transaction
 
 
@@ -38,7 +39,8 @@ class MemoryStore:
 
     `on_dirty` is called after the first change that is not in the file, and where a save should not wait;
     `on_append` after each change, for somebody who calls `sync` soon: without it a change returns only when it is
-    durable. Both are called outside every lock.
+    durable. Both are called outside every lock. `history` keeps every change for good; without it, memory has the
+    latest ones.
     """
 
     def __init__(
@@ -46,12 +48,15 @@ class MemoryStore:
         on_dirty: Callable[[], object] = lambda: None,
         on_append: Callable[[], object] | None = None,
         clock: Clock = time,
+        history: KeptHistory | None = None,
     ) -> None:
         self._state = State()
+        self._history = history
+        self._past = Past(self._state, history)
         # One change, or one bulk replacement, at a time. Taken before the state's lock, so that a change is checked,
         # encoded and written down without holding up readers.
         self._changing = BargingLock()
-        self.file_saver = FileSaver(self._state, self._changing, on_dirty, clock)
+        self.file_saver = FileSaver(self._state, self._changing, on_dirty, clock, history)
         self._on_dirty = on_dirty
         self._on_append = on_append
         self.save = self.file_saver.save
@@ -62,6 +67,11 @@ class MemoryStore:
         self.close = self.file_saver.close
         self.hold_file = self.file_saver.hold_file
         self.remember_remote = self.file_saver.remember_remote
+        self.changes = self._past.changes
+        self.change = self._past.change
+        self.find_changes = self._past.find_changes
+        self.annotations_at = self._past.annotations_at
+        self.work = self._past.work
 
     def load(self, uri: str, *, create: bool = False) -> None:
         """Serve the file at the path `uri`, with what its journal has above it."""
@@ -141,6 +151,8 @@ class MemoryStore:
             change = Change(state.revision + 1, now.wall, actor, key, tuple(transaction.edits))
             self.file_saver.journal.append(change.revision, change.time, actor, key, encode_change(change))
             first = state.apply(change, now)
+            if self._history is not None:
+                self._history.note(change)
         if first or self.file_saver.save_is_urgent():
             self._on_dirty()
         if self._on_append is None:
@@ -157,23 +169,15 @@ class MemoryStore:
     def sync(self) -> None:
         self.file_saver.sync()
 
-    def changes(self, since: int) -> list[Change] | None:
-        with self._state.lock:
-            return self._state.recent.since(since)
+    @property
+    def lineage(self) -> str:
+        return self._past.lineage
 
-    def change(self, revision: int) -> Change | None:
-        with self._state.lock:
-            return self._state.recent.get(revision)
+    def versions(self, section: SectionName, record_id: int, query: ChangeQuery = NEWEST) -> list[Version]:
+        return self._past.versions(section, record_id, query)
 
-    def versions(self, section: SectionName, record_id: int) -> list[Version]:
-        with self._state.lock:
-            changes = self._state.recent.all()
-        return [
-            Version(change.revision, change.time, change.actor, None if edit.after is None else Record(edit.after))
-            for change in changes
-            for edit in change.edits
-            if edit.section == section and edit.record_id == record_id
-        ]
+    def export_at(self, revision: int) -> Export:
+        return self._past.export_at(revision, self.file_saver.file.text_name)
 
     def status(self) -> Status:
         state, saver = self._state, self.file_saver
@@ -186,7 +190,7 @@ class MemoryStore:
                 # Not that of memory: that takes as long as an export, and this is asked for often.
                 size=file.size,
                 counts=state.tables.counts(),
-                warnings=list(state.warnings),
+                warnings=[*state.warnings, *self._past.warnings],
                 revision=state.revision,
                 journal_revision=max(min(journal.durable, state.revision), state.file_revision),
                 file_revision=state.file_revision,

@@ -1,0 +1,201 @@
+"""Asking the history: which changes there were, what they did, and what was before. Nothing is written.
+
+One moment of the file is read, whatever is written meanwhile. Only what counts is found: see
+`cocoannot.history.lineages`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from cocoannot.changes.change import Change, Edit
+from cocoannot.coco.parser import SectionName
+from cocoannot.coco.records import Record
+from cocoannot.history.blocks import DamagedHistory, Head, Texts, section_number, unpack, unpack_heads
+from cocoannot.history.lineages import Span, last_revision, spans
+from cocoannot.history.work import day_of
+from cocoannot.store.base import ChangeSummary, UserDay, Version
+from cocoannot.store.queries import ChangeQuery
+
+MOST_EDITS = 100_000
+"""Edits that one answer looks at: with more, it has fewer changes than were asked for, but one at least."""
+
+_COLUMNS = "change.edit, change.revision, change.time, user.name, change.key, change.replaced, change.heads"
+_ONE = f"SELECT {_COLUMNS} FROM change LEFT JOIN user ON user.id = change.user"
+
+Row = tuple[int, int, float, str | None, str | None, str | None, bytes]
+
+
+class Reader:
+    """Reads an open history. Every method raises `sqlite3.Error` and `DamagedHistory`."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._spans = spans(database)
+        self._block: tuple[int, list[Texts]] = (0, [])
+
+    @property
+    def lineage(self) -> str:
+        """The name of the newest lineage."""
+        return self._newest.name
+
+    def last(self) -> int:
+        """The newest revision that is kept, or what the next one that is kept will follow."""
+        return last_revision(self._database, self._spans)
+
+    def floor(self) -> int:
+        """The oldest revision that the dataset can be told at: from there on every change is known."""
+        span = next((span for span in reversed(self._spans) if not span.joined), self._newest)
+        floor = span.revision - 1
+        oldest = self._one("SELECT edit, revision FROM change WHERE edit >= ? ORDER BY edit LIMIT 1", span.start)
+        if oldest is not None and oldest[0] > span.start:
+            # What came before it was forgotten.
+            floor = max(floor, oldest[1] - 1)
+        replaced = self._one(
+            "SELECT revision FROM change WHERE replaced IS NOT NULL AND edit >= ? ORDER BY edit DESC LIMIT 1",
+            span.start,
+        )
+        return floor if replaced is None else max(floor, replaced[0])
+
+    def change(self, revision: int) -> Change | None:
+        """The change that made `revision`, whole."""
+        for span in self._spans:
+            row = self._one(f"{_ONE} WHERE revision = ? AND edit >= ? AND edit < ?", revision, span.start, span.end)
+            if row is not None:
+                return self._whole(row)
+        return None
+
+    def changes(self, query: ChangeQuery) -> list[ChangeSummary]:
+        """The changes that `query` selects, oldest first; see there which where there are more than it wants."""
+        found: list[ChangeSummary] = []
+        edits = 0
+        for row in self._rows(query):
+            heads = unpack_heads(row[6])
+            edits += len(heads)
+            if len(found) == query.limit or (found and edits > MOST_EDITS):
+                break
+            _, revision, time, actor, _, replaced, _ = row
+            found.append(
+                ChangeSummary(revision, time, actor, _names(replaced), tuple(head.summary() for head in heads))
+            )
+        return found if query.since is not None else found[::-1]
+
+    def versions(self, section: SectionName, record_id: int, query: ChangeQuery) -> list[Version]:
+        """What changes made of a record, oldest first; which of them, `query` says."""
+        found: list[Version] = []
+        number = section_number(section)
+        for row in self._rows(query._replace(record=(section, record_id))):
+            if len(found) == query.limit:
+                break
+            mine = [
+                edit
+                for edit, head in enumerate(unpack_heads(row[6]), start=row[0])
+                if head.section == number and head.record_id == record_id
+            ]
+            before, after = self._texts(mine[0]).before, self._texts(mine[-1]).after
+            found.append(Version(row[1], row[2], row[3], _record(after), _record(before)))
+        return found if query.since is not None else found[::-1]
+
+    def edits(self, since: int, until: int, image_id: int | None = None) -> Iterator[Edit]:
+        """Every edit of the changes after `since`, up to `until`, in order; those on `image_id` where that is given."""
+        for row in self._rows(ChangeQuery(since, until, image_id=image_id)):
+            for number, head in enumerate(unpack_heads(row[6]), start=row[0]):
+                if image_id is None or image_id in head.images:
+                    yield _edit(head, self._texts(number))
+
+    def work(self) -> list[UserDay]:
+        """What each user did on each day, by day and name."""
+        rows = self._database.execute(
+            "SELECT day, user.name, changes, annotations, images FROM work LEFT JOIN user ON user.id = work.user "
+            "ORDER BY day, user.name"
+        )
+        return [UserDay(day_of(day), *counts) for day, *counts in rows.fetchall()]
+
+    @property
+    def _newest(self) -> Span:
+        return self._spans[-1]
+
+    def _rows(self, query: ChangeQuery) -> Iterator[Row]:
+        """The changes that `query` selects, without regard to its limit: forwards where it says since when, else
+        backwards."""
+        table, key, conditions, values = _searched(query)
+        join = "" if table == "change" else f"CROSS JOIN change ON change.edit = {key}"
+        sql = (
+            f"SELECT {_COLUMNS} FROM {table} {join} LEFT JOIN user ON user.id = change.user "
+            f"WHERE {' AND '.join([*conditions, f'{key} >= ?', f'{key} < ?'])} "
+            f"ORDER BY {key} {'DESC' if query.since is None else 'ASC'}"
+        )
+        for span in reversed(self._spans) if query.since is None else self._spans:
+            yield from self._database.execute(sql, [*values, *self._between(span, query)])
+
+    def _between(self, span: Span, query: ChangeQuery) -> tuple[int, int]:
+        """The edits of `span` whose changes are after `query.since`, and not after `query.until`."""
+        start, end = span.start, span.end
+        if query.since is not None and query.since >= span.revision:
+            start = self._first_after(query.since, span)
+        if query.until is not None:
+            end = self._first_after(query.until, span)
+        return start, end
+
+    def _first_after(self, revision: int, span: Span) -> int:
+        row = self._one(
+            "SELECT edit FROM change WHERE revision > ? AND edit >= ? AND edit < ? ORDER BY revision LIMIT 1",
+            *(revision, span.start, span.end),
+        )
+        return span.end if row is None else int(row[0])
+
+    def _whole(self, row: Row) -> Change:
+        first, revision, time, actor, key, replaced, data = row
+        edits = [_edit(head, self._texts(number)) for number, head in enumerate(unpack_heads(data), start=first)]
+        return Change(revision, time, actor, key, tuple(edits), _names(replaced))
+
+    def _texts(self, edit: int) -> Texts:
+        first, texts = self._block
+        if not first <= edit < first + len(texts):
+            row = self._one("SELECT edit, texts FROM block WHERE edit <= ? ORDER BY edit DESC LIMIT 1", edit)
+            first, texts = self._block = (0, []) if row is None else (row[0], unpack(row[1]))
+        if not first <= edit < first + len(texts):
+            raise DamagedHistory(f"the texts of edit {edit} are missing")
+        return texts[edit - first]
+
+    def _one(self, sql: str, *values: object) -> Any:
+        return self._database.execute(sql, values).fetchone()
+
+
+def _searched(query: ChangeQuery) -> tuple[str, str, list[str], list[object]]:
+    """The table that is gone through for `query`, its column with the number of a change, conditions, their values."""
+    table, key = "change", "change.edit"
+    conditions: list[str] = []
+    values: list[object] = []
+    if query.image_id is not None:
+        table, key = "touched", "touched.change"
+        conditions.append("touched.image = ?")
+        values.append(query.image_id)
+    if query.record is not None:
+        section, record_id = query.record
+        if table == "touched":
+            conditions.append("EXISTS (SELECT 1 FROM version WHERE section = ? AND id = ? AND change = touched.change)")
+        else:
+            table, key = "version", "version.change"
+            conditions.append("version.section = ? AND version.id = ?")
+        values += [section_number(section), record_id]
+    if query.actor is not None:
+        conditions.append("change.user = (SELECT id FROM user WHERE name = ?)")
+        values.append(query.actor)
+    return table, key, conditions, values
+
+
+def _edit(head: Head, texts: Texts) -> Edit:
+    return Edit(head.section_name, head.record_id, texts.position, texts.before, texts.after)
+
+
+def _names(replaced: str | None) -> tuple[str, ...]:
+    return () if replaced is None else msgspec.json.decode(replaced, type=tuple[str, ...])
+
+
+def _record(text: bytes | None) -> Record | None:
+    return None if text is None else Record(text)
