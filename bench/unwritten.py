@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Flask
 
 from cocoannot import create_app
@@ -18,7 +20,7 @@ from cocoannot.store.memory.store import MemoryStore
 class UnwrittenJournal(Journal):
     """Takes every change, and forgets it."""
 
-    def append(self, revision: int, time: float, actor: str | None, key: str | None, change: bytes) -> None:
+    def append(self, revision: int, *change: Any, **more: Any) -> None:
         """Nothing."""
 
     def sync(self, revision: int | None = None) -> None:

@@ -93,6 +93,19 @@ class Conflict(CocoannotError):
         self.details = dict(details or {})
 
 
+class KeyReused(CocoannotError):
+    """The key of a request was given to another request before."""
+
+
+class BadHeader(CocoannotError):
+    """A header of a request can't be what it is; `name` is its name."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+        self.problem = problem
+
+
 class S3Conflict(Conflict):
     """S3 has a version of somebody else, which is not written over."""
 

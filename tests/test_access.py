@@ -385,7 +385,10 @@ def test_answers_can_be_read_by_an_allowed_origin_errors_too(shared: Server) -> 
     for answer in answers:
         assert answer.headers.getlist("Access-Control-Allow-Origin") == [OTHERS]
         exposed = set(answer.headers["Access-Control-Expose-Headers"].split(", "))
-        assert exposed == {"ETag", "Location", "X-Pagination", "X-Dataset-Revision"}
+        assert exposed == {
+            *("ETag", "Location", "X-Pagination", "X-Dataset-Revision"),
+            *("X-Change-Revision", "Idempotency-Replayed"),
+        }
         assert answer.headers.getlist("Vary") == ["Origin"]
 
 

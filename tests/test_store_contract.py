@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from cocoannot.changes.change import Change, Edit
+from cocoannot.changes.description import DescribedEdit
 from cocoannot.changes.operations import Add, Delete, Operation, Restore, Update
 from cocoannot.coco.records import Record
 from cocoannot.errors import (
@@ -23,7 +24,7 @@ from cocoannot.errors import (
     VersionMismatch,
 )
 from cocoannot.history.kept import KeptHistory
-from cocoannot.store.base import Deleted, EditSummary, Found, Head, History, Page, Saves, SavingStore
+from cocoannot.store.base import Deleted, Found, Head, History, Page, Saves, SavingStore
 from cocoannot.store.memory.store import MemoryStore
 from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ChangeQuery, ImageQuery, Statistics
 
@@ -328,9 +329,9 @@ def test_a_change_is_summed_up_by_its_edits(store: EveryStore) -> None:
     (found,) = store.find_changes(ChangeQuery())
     assert (found.revision, found.actor, found.replaced) == (1, "anna", ())
     assert found.edits == (
-        EditSummary("annotations", 7, 2, "deleted"),
-        EditSummary("images", 2, 2, "deleted"),
-        EditSummary("categories", 6, None, "added"),
+        DescribedEdit("annotations", 7, 2, "delete"),
+        DescribedEdit("images", 2, 2, "delete"),
+        DescribedEdit("categories", 6, None, "add"),
     )
     store.replace({"annotations": b"[]"})
     assert store.find_changes(ChangeQuery(since=1))[0].replaced == ("annotations",)
@@ -353,7 +354,7 @@ def test_the_annotations_of_an_image_are_told_as_they_were(store: EveryStore, sm
     expected = {0: [1, 2], 1: [2], 2: [7], 3: [7, 8], 4: None, 5: []}
     for revision, wanted in expected.items():
         page = store.annotations_at(1, revision)
-        assert (page and ids(page.texts)) == wanted if wanted else (page and page.texts) == wanted
+        assert (None if page is None else ids(page.texts)) == wanted
     page = store.annotations_at(1, 0)
     assert page is not None
     assert page.texts == [json.dumps(record).encode() for record in small["annotations"][:2]]

@@ -8,7 +8,8 @@ from flask import Response
 from flask_smorest.pagination import PaginationParameters
 
 from cocoannot.api import body_schemas, query_schemas, response_schemas
-from cocoannot.api.blueprint import Blueprint, manager, store
+from cocoannot.api.blueprint import Blueprint, store
+from cocoannot.api.committing import change, commit
 from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import (
@@ -41,14 +42,14 @@ def list_annotations(query: dict[str, Any], pagination_parameters: PaginationPar
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(body_schemas.NewAnnotation)
 @blueprint.created(body_schemas.Annotation, "annotation")
-@blueprint.errors(400, 409, 413, 415, 503, 507)
+@blueprint.commits(400, 413, 415)
 def add_annotation(annotation: dict[str, Any]) -> Response:
     """Add an annotation
 
     `area` and `bbox` are computed from the segmentation; a `bbox` alone gives `area` and an empty segmentation.
     The server gives the `id`, unless the body brings one that is free.
     """
-    committed = manager().change(Add("annotations", annotation))
+    committed = change(Add("annotations", annotation))
     return created_response(committed, "annotations", "annotation")
 
 
@@ -64,7 +65,7 @@ def get_annotation(annotation_id: int) -> Response:
 @blueprint.route("/<id:annotation_id>", methods=["PATCH"])
 @blueprint.arguments(body_schemas.AnnotationChanges)
 @blueprint.response(200, body_schemas.Annotation, headers=ETAG)
-@blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
+@blueprint.commits(400, 404, 412, 413, 415)
 @blueprint.takes(IF_MATCH)
 def update_annotation(changes: dict[str, Any], annotation_id: int) -> Response:
     """Change fields of an annotation
@@ -72,22 +73,22 @@ def update_annotation(changes: dict[str, Any], annotation_id: int) -> Response:
     A field that is given replaces the stored one, `null` removes an optional one. A segmentation brings a new
     `area` and `bbox`.
     """
-    return changed_response(manager().change(Update("annotations", annotation_id, changes, if_match())))
+    return changed_response(change(Update("annotations", annotation_id, changes, if_match())))
 
 
 @blueprint.route("/<id:annotation_id>", methods=["DELETE"])
 @blueprint.response(204)
-@blueprint.errors(404, 409, 412, 503, 507)
+@blueprint.commits(404, 412)
 @blueprint.takes(IF_MATCH)
 def delete_annotation(annotation_id: int) -> Response:
     """Delete an annotation"""
-    return no_content(manager().change(Delete("annotations", annotation_id, if_match())))
+    return no_content(change(Delete("annotations", annotation_id, if_match())))
 
 
 @blueprint.route("/batch", methods=["POST"])
 @blueprint.arguments(body_schemas.Batch)
 @blueprint.response(200, response_schemas.BatchResults)
-@blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
+@blueprint.commits(400, 404, 412, 413, 415)
 def change_annotations(batch: dict[str, Any]) -> Response:
     """Make many changes as one: all or none
 
@@ -96,10 +97,10 @@ def change_annotations(batch: dict[str, Any]) -> Response:
     """
     operations: list[Operation] = batch["operations"]
     try:
-        committed = store().commit(operations)
+        committed = commit(operations)
     except BadOperation as exc:
         part = {Update: "changes", Delete: None}.get(type(operations[exc.index]), "annotation")
         raise BadOperation(exc.index, exc.cause, part) from exc.cause
     records = [result if isinstance(result, Record) else None for result in committed.results]
     results = [{"annotation": record and record.raw, "etag": record and record.etag} for record in records]
-    return json_response({"results": results}, revision=committed.revision)
+    return json_response({"results": results}, committed=committed)

@@ -10,7 +10,17 @@ import flask_smorest
 import marshmallow as ma
 
 from cocoannot.api.examples import ANSWERS, REQUESTS
-from cocoannot.api.openapi import ANY_CALL, CREATED, ETAG, GUARDED_CALL, IF_NONE_MATCH, PAGES, REVISION
+from cocoannot.api.openapi import (
+    ANY_CALL,
+    CHANGED,
+    CREATED,
+    ETAG,
+    GUARDED_CALL,
+    IDEMPOTENCY_KEY,
+    IF_NONE_MATCH,
+    PAGES,
+    REVISION,
+)
 from cocoannot.api.parsing import StrictParser
 from cocoannot.extension import runtime
 from cocoannot.manager import DatasetManager
@@ -99,8 +109,17 @@ class Blueprint(flask_smorest.Blueprint):
         """Document headers that a view honours, beside its other parameters (which `doc` would replace)."""
 
         def decorate(view: View) -> View:
-            view._apidoc = {**getattr(view, "_apidoc", {}), "headers": headers}  # type: ignore[attr-defined]
+            apidoc = getattr(view, "_apidoc", {})
+            view._apidoc = {**apidoc, "headers": (*apidoc.get("headers", ()), *headers)}  # type: ignore[attr-defined]
             return view
+
+        return decorate
+
+    def commits(self, *statuses: int) -> Callable[[View], View]:
+        """Document that a view makes a change, by `cocoannot.api.committing`, and may answer these errors besides."""
+
+        def decorate(view: View) -> View:
+            return self.takes(IDEMPOTENCY_KEY)(self.errors(*statuses, 409, 503, 507)(view))
 
         return decorate
 
@@ -159,6 +178,10 @@ def _link(operation_id: str, noun: str) -> dict[str, Any]:
 def _document_headers(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
     if headers := doc_info.get("headers"):
         doc["parameters"] = [*doc.get("parameters", []), *headers]
+    if IDEMPOTENCY_KEY in doc_info.get("headers", ()):
+        for status, response in doc["responses"].items():
+            if int(status) < 300:
+                response["headers"] = {**response["headers"], **CHANGED}
     return doc
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from flask import Response
 
 from cocoannot.api import body_schemas, query_schemas
-from cocoannot.api.blueprint import Blueprint, manager, store
+from cocoannot.api.blueprint import Blueprint, store
+from cocoannot.api.committing import change
 from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import changed_response, created_response, found_response, list_response, no_content
@@ -28,13 +29,13 @@ def list_categories(query: dict[str, Any]) -> Response:
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(body_schemas.NewCategory)
 @blueprint.created(body_schemas.Category, "category")
-@blueprint.errors(400, 409, 413, 415, 503, 507)
+@blueprint.commits(400, 413, 415)
 def add_category(category: dict[str, Any]) -> Response:
     """Add a category
 
     Its `name` must be free; `supercategory` is "none" if it is not given.
     """
-    return created_response(manager().change(Add("categories", category)), "categories", "category")
+    return created_response(change(Add("categories", category)), "categories", "category")
 
 
 @blueprint.route("/<id:category_id>")
@@ -49,24 +50,24 @@ def get_category(category_id: int) -> Response:
 @blueprint.route("/<id:category_id>", methods=["PATCH"])
 @blueprint.arguments(body_schemas.CategoryChanges)
 @blueprint.response(200, body_schemas.Category, headers=ETAG)
-@blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
+@blueprint.commits(400, 404, 412, 413, 415)
 @blueprint.takes(IF_MATCH)
 def update_category(changes: dict[str, Any], category_id: int) -> Response:
     """Change fields of a category
 
     A field that is given replaces the stored one, `null` removes an optional one.
     """
-    return changed_response(manager().change(Update("categories", category_id, changes, if_match())))
+    return changed_response(change(Update("categories", category_id, changes, if_match())))
 
 
 @blueprint.route("/<id:category_id>", methods=["DELETE"])
 @blueprint.arguments(query_schemas.ReassignQuery, location="query")
 @blueprint.response(204)
-@blueprint.errors(404, 409, 412, 503, 507)
+@blueprint.commits(404, 412)
 @blueprint.takes(IF_MATCH)
 def delete_category(query: dict[str, Any], category_id: int) -> Response:
     """Delete a category
 
     409 with the count while annotations use it; with `reassign_to` they are moved there first, as one change.
     """
-    return no_content(manager().change(Delete("categories", category_id, if_match(), query.get("reassign_to"))))
+    return no_content(change(Delete("categories", category_id, if_match(), query.get("reassign_to"))))

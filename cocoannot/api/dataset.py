@@ -12,9 +12,10 @@ from werkzeug.exceptions import BadRequest
 
 from cocoannot.api import body_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, store, titled_examples
-from cocoannot.api.openapi import ETAG, IF_MATCH
+from cocoannot.api.committing import replace
+from cocoannot.api.openapi import CHANGED, ETAG, IF_MATCH
 from cocoannot.api.parsing import decode, if_match, json_body
-from cocoannot.api.responses import REVISION, json_response
+from cocoannot.api.responses import CHANGE, REVISION, json_response
 from cocoannot.errors import VersionMismatch
 from cocoannot.extension import runtime
 from cocoannot.version import __version__
@@ -51,7 +52,7 @@ def get_dataset() -> Response:
 
 
 @blueprint.route("/dataset", methods=["PUT"])
-@blueprint.response(200, response_schemas.DatasetHead)
+@blueprint.response(200, response_schemas.DatasetHead, headers={"X-Change-Revision": CHANGED["X-Change-Revision"]})
 @blueprint.errors(400, 409, 412, 413, 415, 422, 428, 503, 507)
 @blueprint.doc(
     requestBody={
@@ -73,8 +74,10 @@ def replace_dataset() -> Response:
     """
     expected = _expected_revision()
     request.max_content_length = runtime().settings.max_dataset_bytes
-    store().replace(_replacement_texts(), if_revision=expected)
-    return _head()
+    change = replace(_replacement_texts(), if_revision=expected)
+    response = _head()
+    response.headers[CHANGE] = str(change.revision)
+    return response
 
 
 @blueprint.route("/dataset/export")

@@ -22,6 +22,8 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
     errors.VersionMismatch: HTTPStatus.PRECONDITION_FAILED,
     errors.InvalidRecord: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.BadPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.BadHeader: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.DatasetError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.SaveError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotInS3: HTTPStatus.BAD_REQUEST,
@@ -105,6 +107,10 @@ def _details(error: errors.CocoannotError) -> object:
     if isinstance(error, errors.InvalidRecord):
         # A DELETE has no body: what is wrong with it came in the query.
         return {"query" if request.method == "DELETE" else "json": _nested(error.errors)}
+    if isinstance(error, errors.BadHeader):
+        return {"headers": {error.name: [error.problem]}}
+    if isinstance(error, errors.KeyReused):
+        return {"headers": {"Idempotency-Key": [str(error)]}}
     if isinstance(error, errors.DatasetError):
         return {"json": {"_schema": [str(error)]}}
     return _plain(error)

@@ -8,7 +8,8 @@ from flask import Response
 from flask_smorest.pagination import PaginationParameters
 
 from cocoannot.api import body_schemas, query_schemas, response_schemas
-from cocoannot.api.blueprint import Blueprint, manager, store
+from cocoannot.api.blueprint import Blueprint, store
+from cocoannot.api.committing import change
 from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
 from cocoannot.api.responses import (
@@ -44,10 +45,10 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
 @blueprint.route("", methods=["POST"])
 @blueprint.arguments(body_schemas.NewImage)
 @blueprint.created(body_schemas.Image, "image")
-@blueprint.errors(400, 409, 413, 415, 503, 507)
+@blueprint.commits(400, 413, 415)
 def add_image(image: dict[str, Any]) -> Response:
     """Add an image's record"""
-    return created_response(manager().change(Add("images", image)), "images", "image")
+    return created_response(change(Add("images", image)), "images", "image")
 
 
 @blueprint.route("/<id:image_id>")
@@ -62,29 +63,29 @@ def get_image(image_id: int) -> Response:
 @blueprint.route("/<id:image_id>", methods=["PATCH"])
 @blueprint.arguments(body_schemas.ImageChanges)
 @blueprint.response(200, body_schemas.Image, headers=ETAG)
-@blueprint.errors(400, 404, 409, 412, 413, 415, 503, 507)
+@blueprint.commits(400, 404, 412, 413, 415)
 @blueprint.takes(IF_MATCH)
 def update_image(changes: dict[str, Any], image_id: int) -> Response:
     """Change fields of an image's record
 
     A field that is given replaces the stored one, `null` removes an optional one.
     """
-    return changed_response(manager().change(Update("images", image_id, changes, if_match())))
+    return changed_response(change(Update("images", image_id, changes, if_match())))
 
 
 @blueprint.route("/<id:image_id>", methods=["DELETE"])
 @blueprint.response(200, response_schemas.DeletedImage)
-@blueprint.errors(404, 409, 412, 503, 507)
+@blueprint.commits(404, 412)
 @blueprint.takes(IF_MATCH)
 def delete_image(image_id: int) -> Response:
     """Delete an image's record and its annotations, as one change
 
     The picture itself is left alone.
     """
-    committed = manager().change(Delete("images", image_id, if_match()))
+    committed = change(Delete("images", image_id, if_match()))
     (deleted,) = committed.results
     assert isinstance(deleted, Deleted)
-    return json_response({"annotations_deleted": deleted.annotations}, revision=committed.revision)
+    return json_response({"annotations_deleted": deleted.annotations}, committed=committed)
 
 
 @blueprint.route("/<id:image_id>/annotations")

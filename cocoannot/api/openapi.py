@@ -32,6 +32,15 @@ IF_NONE_MATCH = {
     "description": "ETag that the client has, for a 304",
     "schema": {"type": "string"},
 }
+MAX_KEY = 255
+KEY_PATTERN = "^[!-~]([ -~]*[!-~])?$"
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "a name that the client gives this request. The same request with the same name, sent again, is not "
+    "done again: it gets the first answer. 422 where the name was given to another request",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": KEY_PATTERN},
+}
 RANGE = {
     "in": "header",
     "name": "Range",
@@ -48,6 +57,16 @@ REVISION = {
         "required": True,
         "schema": {"type": "integer", "minimum": 0},
     }
+}
+CHANGED = {
+    "X-Change-Revision": {
+        "description": "the revision of the change that was made; not there where nothing was changed",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "Idempotency-Replayed": {
+        "description": "`true` where this is the answer to the same request that was sent before",
+        "schema": {"const": "true"},
+    },
 }
 PAGES = {
     "X-Pagination": {
@@ -138,6 +157,10 @@ are refused in bodies.
 
 **Versions.** Every answer carries `X-Dataset-Revision`. A record, and the annotations of an image, carry an `ETag`: a
 GET honours `If-None-Match`, and a PATCH or DELETE `If-Match` where it is sent.
+
+**Once only.** A request that changes records may carry `Idempotency-Key`. Sent again with the same key it gets the
+first answer again, with `Idempotency-Replayed: true`, and nothing is changed. `X-Change-Revision` is the revision of
+the change that was made.
 
 **PATCH** merges at the top level: a field that is given replaces the stored one, `null` removes an optional one.
 

@@ -14,13 +14,18 @@ from cocoannot.errors import UnknownId
 from cocoannot.store.base import Committed, Found, Page
 
 REVISION = "X-Dataset-Revision"
+CHANGE = "X-Change-Revision"
+REPEATED = "Idempotency-Replayed"
 
 Result = TypeVar("Result")
 
 
-def json_response(value: object, status: int = 200, *, revision: int | None = None) -> Response:
-    """`value` as JSON; `msgspec.Raw` in it keeps its text. `revision` is the one that it belongs to."""
-    return _of_revision(Response(msgspec.json.encode(value), status, mimetype="application/json"), revision)
+def json_response(
+    value: object, status: int = 200, *, revision: int | None = None, committed: Committed | None = None
+) -> Response:
+    """`value` as JSON; `msgspec.Raw` in it keeps its text. It belongs to `revision`, or to that of `committed`."""
+    response = Response(msgspec.json.encode(value), status, mimetype="application/json")
+    return _of_revision(response, revision) if committed is None else _of_change(response, committed)
 
 
 def found_response(found: Found, noun: str, record_id: int) -> Response:
@@ -33,16 +38,16 @@ def changed_response(committed: Committed, status: int = 200) -> Response:
     """The record that a single change left, as stored."""
     (record,) = committed.results
     assert isinstance(record, Record)
-    response = conditional_response(record.text, "application/json", record.etag, status)
-    response.headers[REVISION] = str(committed.revision)
-    return response
+    return _of_change(conditional_response(record.text, "application/json", record.etag, status), committed)
 
 
 def created_response(committed: Committed, section: SectionName, noun: str) -> Response:
     """The record that a single change added, with its address."""
     response = changed_response(committed, 201)
-    assert committed.change is not None
-    address: dict[str, Any] = {f"{noun}_id": committed.change.edits[-1].record_id}
+    change, (record,) = committed.change, committed.results
+    assert change is not None
+    assert isinstance(record, Record)
+    address: dict[str, Any] = {f"{noun}_id": change.edits[-1].record_id if change.edits else record["id"]}
     response.headers["Location"] = url_for(f"{section}.get_{noun}", **address)
     return response
 
@@ -72,7 +77,8 @@ def conditional_response(data: bytes, media_type: str, tag: str, status: int = 2
 
 def no_content(committed: Committed | None = None) -> Response:
     """204."""
-    return _of_revision(Response(status=204), committed and committed.revision)
+    response = Response(status=204)
+    return response if committed is None else _of_change(response, committed)
 
 
 def existing(result: Result | None, noun: str, record_id: int) -> Result:
@@ -85,6 +91,16 @@ def existing(result: Result | None, noun: str, record_id: int) -> Result:
 def _of_revision(response: Response, revision: int | None) -> Response:
     if revision is not None:
         response.headers[REVISION] = str(revision)
+    return response
+
+
+def _of_change(response: Response, committed: Committed) -> Response:
+    headers, change = response.headers, committed.change
+    headers[REVISION] = str(committed.revision)
+    if change is not None:
+        headers[CHANGE] = str(change.revision)
+    if committed.is_repeated:
+        headers[REPEATED] = "true"
     return response
 
 

@@ -17,7 +17,9 @@ class Edit(msgspec.Struct, frozen=True, gc=False):
     """One record before and after, as JSON texts; `None` for "not there".
 
     `position` orders the records of a section, ascending in file order. A record keeps its position for as long as it
-    is in the store, and no other gets it.
+    is in the store, and no other gets it. Where it was added elsewhere than at the end, `index` is how many records
+    were before it then. `lead` is what stood in the file between it and the one before, where that is not what stands
+    between others.
     """
 
     section: SectionName
@@ -25,6 +27,8 @@ class Edit(msgspec.Struct, frozen=True, gc=False):
     position: int
     before: bytes | None
     after: bytes | None
+    index: int | None = None
+    lead: bytes | None = None
 
     @property
     def action(self) -> Literal["added", "updated", "deleted"]:
@@ -38,7 +42,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     """What made `revision`: when (seconds since 1970), by whom (`None`: not known), and the client's key for it.
 
     `replaced` names the top-level keys that a bulk replacement gave other values: it has no edits, and what was
-    before is not kept.
+    before is not kept. `undoes` is the revision whose change it took back, `None` for others.
     """
 
     revision: int
@@ -47,3 +51,4 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     key: str | None
     edits: tuple[Edit, ...] = ()
     replaced: tuple[str, ...] = ()
+    undoes: int | None = None

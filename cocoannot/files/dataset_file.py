@@ -6,6 +6,7 @@
     NAME.cocoannot/state.json      which content of NAME stands for which revision
     NAME.cocoannot/journal/        changes that NAME may not have yet
     NAME.cocoannot/history.sqlite  every change; see `cocoannot.history`
+    NAME.cocoannot/answers/        answers to requests that had a key
     NAME.cocoannot/unsaved.json    our version, where something else changed NAME
     NAME.cocoannot/backups/        NAME as it was before the first save of a day
 
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from cocoannot.errors import DatasetError, FileChanged
+from cocoannot.files.answers import KeptAnswers
 from cocoannot.files.atomic import Content, NewFile, Stamp, clear_all_unfinished, clear_unfinished, sync_folder
 from cocoannot.files.backups import Backups
 from cocoannot.files.disk_errors import save_error
@@ -81,6 +83,7 @@ class DatasetFile:
         self.lock = OwnerLock(self.folder / "lock")
         self.identity = Identity(self.folder / "state.json")
         self.journal = Journal(self.folder / "journal")
+        self.answers = KeptAnswers(self.folder / "answers")
         self.backups = Backups(self.path, self.folder / "backups", backups)
         self.unsaved = self.folder / "unsaved.json"
         self.history = self.folder / "history.sqlite"
@@ -192,8 +195,9 @@ class DatasetFile:
         except OSError as exc:
             raise save_error(self.name, exc) from exc
         self.identity.confirm(version)
-        forgotten = self._forget_older()
-        self.journal.checkpoint(revision, needed=not forgotten or (keep_journal and self.journal.size < _MOST_KEPT))
+        is_forgotten, are_kept = self._forget_older(), self.answers.sync()
+        keep_journal = keep_journal and self.journal.size < _MOST_KEPT
+        self.journal.checkpoint(revision, needed=keep_journal or not (is_forgotten and are_kept))
         return kept
 
     def replace_by_download(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from cocoannot.errors import JournalError, NotDurable
 from cocoannot.files.atomic import sync_folder
@@ -70,6 +71,8 @@ class Journal:
         # Guards the fields below, for moments.
         self._lock = threading.Lock()
         self._readings: dict[Path, Reading] = {}
+        self.keyed: list[Entry] = []
+        """The changes with a key that were read; until `open`, which may delete them."""
         self._old: list[_Old] = []
         self._current: Segment | None = None
         self._spare: Segment | None = None
@@ -118,6 +121,7 @@ class Journal:
                 entries.pop()
             entries += reading.entries
             damage = damage or reading.damage
+        self.keyed = [entry for entry in entries if entry.key is not None]
         return Recording(entries, damage)
 
     def open(self, revision: int, file_revision: int) -> list[str]:
@@ -146,13 +150,26 @@ class Journal:
                     "changes may be missing"
                 )
         self._number = max(map(segment_number, self._readings), default=0)
-        self._readings = {}
+        self._readings, self.keyed = {}, []
         self._appended = self._durable = revision
         self._drop_old(file_revision)
         return told
 
-    def append(self, revision: int, time: float, actor: str | None, key: str | None, change: bytes) -> None:
-        """Write the change that makes `revision`, a JSON text on one line. Raises `JournalError`: it is not there."""
+    def append(
+        self,
+        revision: int,
+        time: float,
+        actor: str | None,
+        key: str | None,
+        change: bytes,
+        *,
+        answer: bytes | None = None,
+        undoes: int | None = None,
+    ) -> None:
+        """Write the change that makes `revision`, a JSON text on one line. Raises `JournalError`: it is not there.
+
+        `answer` and `undoes` are as in `cocoannot.files.segments.Entry`.
+        """
         if self._doubt is not None:
             self._refuse_in_doubt()
         try:
@@ -160,7 +177,14 @@ class Journal:
             if segment is None or not segment.sound or segment.last != revision - 1:
                 segment = self._begin(revision - 1)
             before = segment.size, segment.last
-            segment.append(Entry(revision, time, self._durable, msgspec.Raw(change), actor, key))
+            entry = Entry(revision, time, self._durable, msgspec.Raw(change), actor, key)
+            if answer is not None or undoes is not None:
+                entry = msgspec.structs.replace(
+                    entry,
+                    answer=UNSET if answer is None else msgspec.Raw(answer),
+                    undoes=UNSET if undoes is None else undoes,
+                )
+            segment.append(entry)
         except OSError as exc:
             raise self._failed(exc) from exc
         self._trouble = None

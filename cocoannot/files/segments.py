@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from cocoannot.errors import DatasetError
 from cocoannot.files.atomic import sync_folder
@@ -26,8 +27,9 @@ SUFFIX = ".jsonl"
 class Entry(msgspec.Struct, frozen=True):
     """One change: the revision that it made, when (seconds since 1970), by whom, the client's key, and its JSON text.
 
-    `durable` is the revision up to which all was known to be fsynced when the line was written: what a power cut took
-    before it can't be what had been promised.
+    `answer` is the JSON text of what was answered to a request with a key, `undoes` the revision that was taken back;
+    lines of other changes are without. `durable` is the revision up to which all was known to be fsynced when the line
+    was written: what a power cut took before it can't be what had been promised.
     """
 
     revision: int
@@ -36,6 +38,8 @@ class Entry(msgspec.Struct, frozen=True):
     change: msgspec.Raw
     actor: str | None = None
     key: str | None = None
+    answer: msgspec.Raw | UnsetType = UNSET
+    undoes: int | UnsetType = UNSET
 
 
 _ENTRY = msgspec.json.Encoder()
@@ -100,12 +104,12 @@ class Segment:
 
     def begin(self, after: int) -> None:
         """Write the head. Raises `OSError`, and nothing was written."""
-        self._append(_line(b'{"after":%d}' % after), after)
+        self._append(line(b'{"after":%d}' % after), after)
         self._head_size = self.size
 
     def append(self, entry: Entry) -> None:
         """Write a change. Raises `OSError`, and nothing was written."""
-        self._append(_line(_ENTRY.encode(entry)), entry.revision)
+        self._append(line(_ENTRY.encode(entry)), entry.revision)
 
     def try_out(self, size: int) -> None:
         """Write `size` bytes and take them back. Raises `OSError`."""
@@ -207,18 +211,28 @@ def segment_number(path: Path) -> int:
     return int(path.stem)
 
 
-def _line(entry: bytes) -> bytes:
+def line(entry: bytes) -> bytes:
+    """The line for an entry's JSON text."""
     return b'{"crc":"%08x","entry":%b}\n' % (zlib.crc32(entry), entry)
 
 
-def _parse(text: bytes) -> Entry | _Head | None:
+def entry_of(text: bytes) -> bytes | None:
+    """The entry's JSON text in a line, `None` where the line is not whole."""
     try:
-        line = msgspec.json.decode(text, type=_Line)
-        entry = bytes(line.entry)
-        if f"{zlib.crc32(entry):08x}" != line.crc:
-            return None
+        found = msgspec.json.decode(text, type=_Line)
+    except (ValueError, RecursionError):  # msgspec.DecodeError and UnicodeDecodeError are the former
+        return None
+    entry = bytes(found.entry)
+    return entry if f"{zlib.crc32(entry):08x}" == found.crc else None
+
+
+def _parse(text: bytes) -> Entry | _Head | None:
+    entry = entry_of(text)
+    if entry is None:
+        return None
+    try:
         if entry.startswith(b'{"after"'):
             return msgspec.json.decode(entry, type=_Head)
         return msgspec.json.decode(entry, type=Entry)
-    except (ValueError, RecursionError):  # msgspec.DecodeError and UnicodeDecodeError are the former
+    except (ValueError, RecursionError):
         return None

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 import msgspec
 
 from cocoannot.changes.change import Edit
-from cocoannot.changes.tracker import Action
-from cocoannot.coco.parser import NONE, AnnotationKeys, SectionName, read_keys
+from cocoannot.changes.description import DescribedEdit, Operation, describe, image_of
+from cocoannot.coco.parser import SectionName
 from cocoannot.errors import CocoannotError
-from cocoannot.store.base import EditSummary
 
 MOST_EDITS = 128
 MOST_BYTES = 1 << 18
@@ -23,19 +22,21 @@ MOST_BYTES = 1 << 18
 # A higher one takes twice the time for a few per cent.
 _LEVEL = 5
 _SECTIONS: tuple[SectionName, ...] = ("images", "annotations", "categories")
-_ACTIONS: tuple[Action, ...] = ("added", "updated", "deleted")
+_OPERATIONS: tuple[Operation, ...] = ("add", "update", "delete")
 
 
 class DamagedHistory(CocoannotError):
     """What the history's file holds is not what was written."""
 
 
-class Texts(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One edit's place in the file, and its record before and after."""
+class Texts(msgspec.Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
+    """What `Edit` has of the record: its text before and after, and where it is in the file."""
 
     position: int
     before: bytes | None
     after: bytes | None
+    index: int | None = None
+    lead: bytes | None = None
 
     @property
     def size(self) -> int:
@@ -43,27 +44,23 @@ class Texts(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return len(self.before or b"") + len(self.after or b"")
 
 
-class Head(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class Head(msgspec.Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
     """What an edit is about. `image_id` is the image that the record is on or is, `left` one that it was on before."""
 
     section: int
     record_id: int
-    image_id: int | None
-    action: int
+    operation: int
+    image_id: int | None = None
     left: int | None = None
-
-    @property
-    def section_name(self) -> SectionName:
-        return _SECTIONS[self.section]
 
     @property
     def images(self) -> set[int]:
         """The images that the edit changed something on."""
         return {image_id for image_id in (self.image_id, self.left) if image_id is not None}
 
-    def summary(self) -> EditSummary:
-        """What the seam says of the edit."""
-        return EditSummary(self.section_name, self.record_id, self.image_id, _ACTIONS[self.action])
+    def described(self) -> DescribedEdit:
+        """What the edit did."""
+        return DescribedEdit(_SECTIONS[self.section], self.record_id, self.image_id, _OPERATIONS[self.operation])
 
 
 _texts = msgspec.msgpack.Decoder(list[Texts])
@@ -99,22 +96,28 @@ def unpack_heads(data: bytes) -> list[Head]:
 
 def head_of(edit: Edit) -> Head:
     """What `edit` is about."""
-    before, after = image_of(edit.section, edit.before), image_of(edit.section, edit.after)
-    number, action = section_number(edit.section), _ACTIONS.index(edit.action)
-    if edit.after is None:
-        return Head(number, edit.record_id, before, action)
-    return Head(number, edit.record_id, after, action, None if before == after else before)
+    told = describe(edit)
+    left = None if edit.before is None else image_of(edit, edit.before)
+    return Head(
+        section_number(edit.section),
+        edit.record_id,
+        _OPERATIONS.index(told.op),
+        told.image_id,
+        None if left == told.image_id else left,
+    )
+
+
+def texts_of(edit: Edit) -> Texts:
+    """What `edit` has of its record."""
+    return Texts(edit.position, edit.before, edit.after, edit.index, edit.lead)
+
+
+def edit_of(head: Head, texts: Texts) -> Edit:
+    """The edit that these were made of."""
+    section = _SECTIONS[head.section]
+    return Edit(section, head.record_id, texts.position, texts.before, texts.after, texts.index, texts.lead)
 
 
 def section_number(section: SectionName) -> int:
     """How the history names a section."""
     return _SECTIONS.index(section)
-
-
-def image_of(section: SectionName, text: bytes | None) -> int | None:
-    """The image that a record with this text is or is on; `None` where there is none."""
-    if text is None or section == "categories":
-        return None
-    keys = read_keys(section, text)
-    image_id = keys.image_id if isinstance(keys, AnnotationKeys) else keys.id
-    return None if image_id == NONE else image_id

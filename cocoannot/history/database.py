@@ -51,8 +51,8 @@ CREATE TABLE lineage (
 );
 CREATE TABLE user (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE change (
-    edit INTEGER PRIMARY KEY, revision INTEGER NOT NULL, time REAL NOT NULL, user INTEGER, key TEXT, replaced TEXT,
-    heads BLOB NOT NULL
+    edit INTEGER PRIMARY KEY, revision INTEGER NOT NULL, time REAL NOT NULL, user INTEGER, key TEXT, undoes INTEGER,
+    replaced TEXT, heads BLOB NOT NULL
 );
 CREATE INDEX change_by_revision ON change (revision);
 CREATE INDEX change_by_user ON change (user);

@@ -8,26 +8,43 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from cocoannot.changes.change import Change, Edit
+from cocoannot.changes.description import DescribedChange
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
-from cocoannot.history.blocks import DamagedHistory, Head, Texts, section_number, unpack, unpack_heads
+from cocoannot.history.blocks import DamagedHistory, Texts, edit_of, section_number, unpack, unpack_heads
 from cocoannot.history.lineages import Span, last_revision, spans
 from cocoannot.history.work import day_of
-from cocoannot.store.base import ChangeSummary, UserDay, Version
+from cocoannot.store.base import UserDay, Version
 from cocoannot.store.queries import ChangeQuery
 
 MOST_EDITS = 100_000
 """Edits that one answer looks at: with more, it has fewer changes than were asked for, but one at least."""
 
-_COLUMNS = "change.edit, change.revision, change.time, user.name, change.key, change.replaced, change.heads"
+_COLUMNS = "change.edit, revision, time, user.name, key, undoes, replaced, heads"
 _ONE = f"SELECT {_COLUMNS} FROM change LEFT JOIN user ON user.id = change.user"
 
-Row = tuple[int, int, float, str | None, str | None, str | None, bytes]
+
+class _Row(NamedTuple):
+    """A change as its table has it, with the name of its user."""
+
+    edit: int
+    revision: int
+    time: float
+    actor: str | None
+    key: str | None
+    undoes: int | None
+    replaced: str | None
+    heads: bytes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The top-level values that were replaced."""
+        return () if self.replaced is None else msgspec.json.decode(self.replaced, type=tuple[str, ...])
 
 
 class Reader:
@@ -66,22 +83,19 @@ class Reader:
         for span in self._spans:
             row = self._one(f"{_ONE} WHERE revision = ? AND edit >= ? AND edit < ?", revision, span.start, span.end)
             if row is not None:
-                return self._whole(row)
+                return self._whole(_Row(*row))
         return None
 
-    def changes(self, query: ChangeQuery) -> list[ChangeSummary]:
+    def changes(self, query: ChangeQuery) -> list[DescribedChange]:
         """The changes that `query` selects, oldest first; see there which where there are more than it wants."""
-        found: list[ChangeSummary] = []
-        edits = 0
+        found: list[DescribedChange] = []
+        count = 0
         for row in self._rows(query):
-            heads = unpack_heads(row[6])
-            edits += len(heads)
-            if len(found) == query.limit or (found and edits > MOST_EDITS):
+            edits = tuple([head.described() for head in unpack_heads(row.heads)])
+            count += len(edits)
+            if len(found) == query.limit or (found and count > MOST_EDITS):
                 break
-            _, revision, time, actor, _, replaced, _ = row
-            found.append(
-                ChangeSummary(revision, time, actor, _names(replaced), tuple(head.summary() for head in heads))
-            )
+            found.append(DescribedChange(row.revision, row.time, row.actor, edits, row.names, row.undoes))
         return found if query.since is not None else found[::-1]
 
     def versions(self, section: SectionName, record_id: int, query: ChangeQuery) -> list[Version]:
@@ -93,19 +107,21 @@ class Reader:
                 break
             mine = [
                 edit
-                for edit, head in enumerate(unpack_heads(row[6]), start=row[0])
+                for edit, head in enumerate(unpack_heads(row.heads), start=row.edit)
                 if head.section == number and head.record_id == record_id
             ]
+            if not mine:
+                raise DamagedHistory(f"revision {row.revision} did not change {section} {record_id}")
             before, after = self._texts(mine[0]).before, self._texts(mine[-1]).after
-            found.append(Version(row[1], row[2], row[3], _record(after), _record(before)))
+            found.append(Version(row.revision, row.time, row.actor, _record(after), _record(before)))
         return found if query.since is not None else found[::-1]
 
     def edits(self, since: int, until: int, image_id: int | None = None) -> Iterator[Edit]:
         """Every edit of the changes after `since`, up to `until`, in order; those on `image_id` where that is given."""
         for row in self._rows(ChangeQuery(since, until, image_id=image_id)):
-            for number, head in enumerate(unpack_heads(row[6]), start=row[0]):
+            for number, head in enumerate(unpack_heads(row.heads), start=row.edit):
                 if image_id is None or image_id in head.images:
-                    yield _edit(head, self._texts(number))
+                    yield edit_of(head, self._texts(number))
 
     def work(self) -> list[UserDay]:
         """What each user did on each day, by day and name."""
@@ -119,7 +135,7 @@ class Reader:
     def _newest(self) -> Span:
         return self._spans[-1]
 
-    def _rows(self, query: ChangeQuery) -> Iterator[Row]:
+    def _rows(self, query: ChangeQuery) -> Iterator[_Row]:
         """The changes that `query` selects, without regard to its limit: forwards where it says since when, else
         backwards."""
         table, key, conditions, values = _searched(query)
@@ -130,7 +146,7 @@ class Reader:
             f"ORDER BY {key} {'DESC' if query.since is None else 'ASC'}"
         )
         for span in reversed(self._spans) if query.since is None else self._spans:
-            yield from self._database.execute(sql, [*values, *self._between(span, query)])
+            yield from map(_Row._make, self._database.execute(sql, [*values, *self._between(span, query)]))
 
     def _between(self, span: Span, query: ChangeQuery) -> tuple[int, int]:
         """The edits of `span` whose changes are after `query.since`, and not after `query.until`."""
@@ -148,10 +164,10 @@ class Reader:
         )
         return span.end if row is None else int(row[0])
 
-    def _whole(self, row: Row) -> Change:
-        first, revision, time, actor, key, replaced, data = row
-        edits = [_edit(head, self._texts(number)) for number, head in enumerate(unpack_heads(data), start=first)]
-        return Change(revision, time, actor, key, tuple(edits), _names(replaced))
+    def _whole(self, row: _Row) -> Change:
+        heads = enumerate(unpack_heads(row.heads), start=row.edit)
+        edits = tuple([edit_of(head, self._texts(number)) for number, head in heads])
+        return Change(row.revision, row.time, row.actor, row.key, edits, row.names, row.undoes)
 
     def _texts(self, edit: int) -> Texts:
         first, texts = self._block
@@ -187,14 +203,6 @@ def _searched(query: ChangeQuery) -> tuple[str, str, list[str], list[object]]:
         conditions.append("change.user = (SELECT id FROM user WHERE name = ?)")
         values.append(query.actor)
     return table, key, conditions, values
-
-
-def _edit(head: Head, texts: Texts) -> Edit:
-    return Edit(head.section_name, head.record_id, texts.position, texts.before, texts.after)
-
-
-def _names(replaced: str | None) -> tuple[str, ...]:
-    return () if replaced is None else msgspec.json.decode(replaced, type=tuple[str, ...])
 
 
 def _record(text: bytes | None) -> Record | None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from cocoannot.changes.change import Change
-from cocoannot.history.blocks import MOST_BYTES, MOST_EDITS, Texts, head_of, pack, pack_heads, unpack
+from cocoannot.history.blocks import MOST_BYTES, MOST_EDITS, Texts, head_of, pack, pack_heads, texts_of, unpack
 from cocoannot.history.lineages import Beginning, begin, last_revision, next_edit, numbers_of, spans
 from cocoannot.history.work import Work
 
@@ -65,12 +65,17 @@ class Writer:
                     revision = change.revision
                     heads = [head_of(each) for each in change.edits]
                     user = self._user(change.actor)
-                    rows.append((edit, revision, change.time, user, change.key, _replaced(change), pack_heads(heads)))
+                    rows.append(
+                        (
+                            *(edit, revision, change.time, user, change.key, change.undoes, _replaced(change)),
+                            pack_heads(heads),
+                        )
+                    )
                     versions += {(head.section, head.record_id, edit) for head in heads}
                     touched += {(image_id, edit) for head in heads for image_id in head.images}
                     work.add(change)
                     for number, each in enumerate(change.edits, start=edit):
-                        blocks.add(number, Texts(each.position, each.before, each.after))
+                        blocks.add(number, texts_of(each))
                     edit += numbers_of(heads)
                 _insert(database, "change", rows)
                 # In one order, so that neighbours go to the same page.

@@ -21,8 +21,9 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from cocoannot.changes.change import Change
+from cocoannot.changes.description import DescribedChange
 from cocoannot.changes.operations import Operation
-from cocoannot.changes.tracker import Action, ChangeTracker
+from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.style import Style
@@ -70,15 +71,21 @@ class Deleted(NamedTuple):
     annotations: int = 0
 
 
+OperationResult = Record | Deleted
+"""What came of one operation: the record as it left it, or what it deleted."""
+
+
 class Committed(NamedTuple):
     """What came of operations, in order, and the revision that has them.
 
-    `change` is `None` where the operations changed nothing.
+    `change` is `None` where the operations changed nothing. Where the same request was answered before, all this is
+    what came of it then, `is_repeated` is true, and `change` is without its edits.
     """
 
-    results: list[Record | Deleted]
+    results: list[OperationResult]
     revision: int
     change: Change | None
+    is_repeated: bool = False
 
 
 class Status(NamedTuple):
@@ -144,25 +151,6 @@ class Version(NamedTuple):
     actor: str | None
     record: Record | None
     before: Record | None
-
-
-class EditSummary(NamedTuple):
-    """What was done to a record; `image_id` is that of its image, its own for an image, `None` for a category."""
-
-    section: SectionName
-    record_id: int
-    image_id: int | None
-    action: Action
-
-
-class ChangeSummary(NamedTuple):
-    """A change without its texts; the fields are those of `Change`."""
-
-    revision: int
-    time: float
-    actor: str | None
-    replaced: tuple[str, ...]
-    edits: tuple[EditSummary, ...]
 
 
 class UserDay(NamedTuple):
@@ -234,12 +222,15 @@ class Store(Protocol):
         *,
         actor: str | None = None,
         key: str | None = None,
+        request: str = "",
         if_revision: int | None = None,
     ) -> Committed:
         """Make all operations, each on top of those before it, as one change, or none of them.
 
         When this returns, the change is written down: it survives the end of the process. `actor` is who asks, `key`
-        the client's name for this request; both are kept with the change. Raises `BadOperation` with the index of the
+        the client's name for this request; both are kept with the change. The same key of the same actor is done once:
+        with the same `request`, a hash of what is asked for, it returns what it did then, over restarts too, for at
+        least 100,000 keys; with another one it raises `KeyReused`. Raises `BadOperation` with the index of the
         operation that can't be done and why (`UnknownId`, `AmbiguousId`, `VersionMismatch`, `InvalidRecord`,
         `Conflict`); `VersionMismatch` where `if_revision` is given and not the current one; `JournalError`: the change
         could not be written down and was not made; `NotDurable`: it was made, and may not survive a power cut.
@@ -329,7 +320,7 @@ class History(Protocol):
         """The change that made `revision`; `None` where the store does not have it any more."""
         ...
 
-    def find_changes(self, query: ChangeQuery) -> list[ChangeSummary]:
+    def find_changes(self, query: ChangeQuery) -> list[DescribedChange]:
         """The changes that `query` selects, oldest first; fewer than there are where they have very many edits."""
         ...
 

@@ -13,7 +13,7 @@ from cocoannot.coco import annotation_rules, rules
 from cocoannot.coco.parser import MAX_ID, SectionName
 from cocoannot.coco.records import Record, check_version, encode, merge
 from cocoannot.errors import AmbiguousId, BadOperation, CocoannotError, Conflict, InvalidRecord, UnknownId
-from cocoannot.store.base import Deleted, Lookup, Place, Stored
+from cocoannot.store.base import Deleted, Lookup, OperationResult, Place, Stored
 
 _NOUNS: dict[SectionName, str] = {"images": "image", "annotations": "annotation", "categories": "category"}
 
@@ -28,9 +28,9 @@ class Transaction:
         self._touched: dict[tuple[SectionName, int], Stored | None] = {}
         self._places: dict[SectionName, Place] = {}
 
-    def perform_all(self, operations: Sequence[Operation]) -> list[Record | Deleted]:
+    def perform_all(self, operations: Sequence[Operation]) -> list[OperationResult]:
         """Do `operations` in order; returns what came of each. Raises `BadOperation`."""
-        results = []
+        results: list[OperationResult] = []
         for index, operation in enumerate(operations):
             try:
                 results.append(self._perform(operation))
@@ -54,7 +54,7 @@ class Transaction:
         """Whether there is any category, of those that were there or that this change adds."""
         return self._lookup.has_categories or "categories" in self._places
 
-    def _perform(self, operation: Operation) -> Record | Deleted:
+    def _perform(self, operation: Operation) -> OperationResult:
         match operation:
             case Add(section, fields):
                 return self._add(section, fields)

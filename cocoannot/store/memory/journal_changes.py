@@ -66,7 +66,8 @@ def replay(tables: Tables, entries: Iterable[Entry], *, lenient: bool = False) -
             for edit in _edits(tables, read, lenient=lenient):
                 tables.apply([edit])
                 edits.append(edit)
-        changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits)))
+        undoes = None if isinstance(entry.undoes, msgspec.UnsetType) else entry.undoes
+        changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits), undoes=undoes))
     return changes
 
 
@@ -84,7 +85,8 @@ def complete_changes(entries: Iterable[Entry]) -> list[Change]:
         parts = _decode(entry)
         if all(read.complete for read in parts):
             edits = (Edit(read.section, read.record_id, read.position, read.before, read.after) for read in parts)
-            changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits)))
+            undoes = None if isinstance(entry.undoes, msgspec.UnsetType) else entry.undoes
+            changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits), undoes=undoes))
     return changes
 
 
@@ -105,6 +107,11 @@ def ids_beyond(entries: Iterable[Entry], next_ids: NextIds) -> NextIds:
             if read.after is not None:
                 beyond[read.section] = max(beyond.get(read.section, 1), read.record_id + 1)
     return beyond
+
+
+def texts_after(entry: Entry) -> list[bytes | None]:
+    """What each edit of an entry left, `None` for a deleted record. Raises `DatasetError`."""
+    return [read.after for read in _decode(entry)]
 
 
 def _written(text: bytes | None) -> bytes:

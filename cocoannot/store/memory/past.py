@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from cocoannot.changes.change import Change, Edit
+from cocoannot.changes.description import DescribedChange, describe_change, image_of, images_of
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.serializer import split
 from cocoannot.errors import NotKept
-from cocoannot.history.blocks import head_of, image_of
 from cocoannot.history.kept import KeptHistory
 from cocoannot.history.work import Work, day_of
-from cocoannot.store.base import ChangeSummary, Export, Page, Stored, UserDay, Version
+from cocoannot.store.base import Export, Page, Stored, UserDay, Version
 from cocoannot.store.memory.old_dataset import OldDataset
 from cocoannot.store.memory.state import State
 from cocoannot.store.queries import ChangeQuery
@@ -62,10 +62,10 @@ class Past:
         with self._history.reading() as reader:
             return reader.change(revision)
 
-    def find_changes(self, query: ChangeQuery) -> list[ChangeSummary]:
+    def find_changes(self, query: ChangeQuery) -> list[DescribedChange]:
         recent = self._recent(query)
         if recent is not None:
-            return [_summary(change) for change in recent]
+            return [describe_change(change) for change in recent]
         assert self._history is not None
         with self._history.reading() as reader:
             return reader.changes(query)
@@ -107,7 +107,7 @@ class Past:
         rows += [
             (edit.position, edit.before)
             for edit in first.values()
-            if edit.before is not None and image_of(edit.section, edit.before) == image_id
+            if edit.before is not None and image_of(edit, edit.before) == image_id
         ]
         texts = [text for _, text in sorted(rows, key=lambda row: row[0])]
         return Page(len(texts), texts, revision)
@@ -175,12 +175,7 @@ def _fits(change: Change, query: ChangeQuery) -> bool:
         return False
     if query.record is not None and query.record not in [(edit.section, edit.record_id) for edit in change.edits]:
         return False
-    return query.image_id is None or any(query.image_id in head_of(edit).images for edit in change.edits)
-
-
-def _summary(change: Change) -> ChangeSummary:
-    edits = tuple(head_of(edit).summary() for edit in change.edits)
-    return ChangeSummary(change.revision, change.time, change.actor, change.replaced, edits)
+    return query.image_id is None or any(query.image_id in images_of(edit) for edit in change.edits)
 
 
 def _version(change: Change, section: SectionName, record_id: int) -> Version:

@@ -20,6 +20,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import msgspec
+
+from cocoannot.changes.answer import Answer
 from cocoannot.changes.change import Change
 from cocoannot.clock import Clock
 from cocoannot.coco.parser import Document, read_document
@@ -40,6 +43,7 @@ from cocoannot.files.journal import Journal
 from cocoannot.files.state import Remote
 from cocoannot.history.kept import KeptHistory
 from cocoannot.store.base import SaveCounts, Saved
+from cocoannot.store.memory.answered import take_over
 from cocoannot.store.memory.barging_lock import BargingLock
 from cocoannot.store.memory.journal_changes import complete_changes, encode_change, following, replay
 from cocoannot.store.memory.pending import Moment
@@ -172,8 +176,21 @@ class FileSaver:
             file, self._file = self._file, None
         if file is not None:
             file.journal.close()
+            file.answers.close()
             if self._history is not None:
                 self._history.close()
+
+    def write_down(self, change: Change, answer: Answer | None) -> None:
+        """Append a change to the journal, with the answer to its request. Raises `JournalError`: it is not there."""
+        self.journal.append(
+            change.revision,
+            change.time,
+            change.actor,
+            change.key,
+            encode_change(change),
+            answer=None if answer is None else msgspec.json.encode(answer),
+            undoes=change.undoes,
+        )
 
     def sync(self, revision: int | None = None) -> None:
         """Make every change up to `revision`, or all that were made, durable. Raises `NotDurable`."""
@@ -212,6 +229,7 @@ class FileSaver:
 
     def _take(self, file: DatasetFile, tables: Tables, found: LoadedFile, changes: list[Change], revision: int) -> None:
         file_revision = found.version.revision
+        self._open_answers(file, found.revision)
         level = self._start_history(file, found, changes, revision)
         try:
             # Where the history lacks changes, none is dropped yet.
@@ -237,6 +255,16 @@ class FileSaver:
             return self._history.start(file.history, revision, [], known=False)
         recorded = following([*complete_changes(found.earlier), *changes], revision)
         return self._history.start(file.history, revision, recorded, known=found.is_known)
+
+    def _open_answers(self, file: DatasetFile, revision: int) -> None:
+        with file.reading():
+            if damaged := file.answers.open(revision):
+                log.warning(
+                    "%s: %d line(s) are damaged and left out; requests with their keys, sent again, are done again",
+                    file.answers.folder,
+                    damaged,
+                )
+            take_over(file.answers, file.journal.keyed, revision)
 
     def _replace(self, texts: Mapping[str, bytes], actor: str | None, if_revision: int | None) -> Change:
         state = self._state

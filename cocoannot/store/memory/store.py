@@ -22,10 +22,11 @@ from cocoannot.files.conflicts import LoadedFile
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.history.kept import KeptHistory
 from cocoannot.store import base
+from cocoannot.store.answers import answer
 from cocoannot.store.base import Committed, Export, Found, Head, Page, Status, Version
 from cocoannot.store.memory import queries
+from cocoannot.store.memory.answered import answered, keep
 from cocoannot.store.memory.barging_lock import BargingLock
-from cocoannot.store.memory.journal_changes import encode_change
 from cocoannot.store.memory.past import Past
 from cocoannot.store.memory.saving import FileSaver
 from cocoannot.store.memory.state import State
@@ -135,31 +136,23 @@ class MemoryStore:
         *,
         actor: str | None = None,
         key: str | None = None,
+        request: str = "",
         if_revision: int | None = None,
     ) -> Committed:
-        state = self._state
         with self._changing:
-            if if_revision not in (None, state.revision):
-                raise VersionMismatch(
-                    f"the dataset is at revision {state.revision}, not {if_revision}", str(state.revision)
-                )
-            transaction = Transaction(state.tables)
-            results = transaction.perform_all(operations)
-            if not transaction.edits:
-                return Committed(results, state.revision, None)
-            now = self.file_saver.now()
-            change = Change(state.revision + 1, now.wall, actor, key, tuple(transaction.edits))
-            self.file_saver.journal.append(change.revision, change.time, actor, key, encode_change(change))
-            first = state.apply(change, now)
-            if self._history is not None:
-                self._history.note(change)
+            if key is not None and (before := answered(self.file_saver.file.answers, actor, key, request)):
+                committed, first = before, False
+            else:
+                committed, first = self._commit(operations, actor, key, request, if_revision)
+        if committed.change is None:
+            return committed
         if first or self.file_saver.save_is_urgent():
             self._on_dirty()
         if self._on_append is None:
-            self.file_saver.sync(change.revision)
+            self.file_saver.sync(committed.revision)
         else:
             self._on_append()
-        return Committed(results, change.revision, change)
+        return committed
 
     def replace(
         self, texts: Mapping[str, bytes], *, actor: str | None = None, if_revision: int | None = None
@@ -178,6 +171,30 @@ class MemoryStore:
 
     def export_at(self, revision: int) -> Export:
         return self._past.export_at(revision, self.file_saver.file.text_name)
+
+    def _commit(
+        self, operations: Sequence[Operation], actor: str | None, key: str | None, request: str, if_revision: int | None
+    ) -> tuple[Committed, bool]:
+        """See `commit`; returns also whether it is the first change that the next save is due for."""
+        state, saver = self._state, self.file_saver
+        if if_revision not in (None, state.revision):
+            raise VersionMismatch(
+                f"the dataset is at revision {state.revision}, not {if_revision}", str(state.revision)
+            )
+        transaction = Transaction(state.tables)
+        results = transaction.perform_all(operations)
+        if not transaction.edits:
+            return Committed(results, state.revision, None), False
+        now = saver.now()
+        change = Change(state.revision + 1, now.wall, actor, key, tuple(transaction.edits))
+        kept = None if key is None else answer(request, results, change.edits)
+        saver.write_down(change, kept)
+        first = state.apply(change, now)
+        if self._history is not None:
+            self._history.note(change)
+        if kept is not None:
+            keep(saver.file.answers, change, kept)
+        return Committed(results, change.revision, change), first
 
     def status(self) -> Status:
         state, saver = self._state, self.file_saver

@@ -1,0 +1,37 @@
+"""Results of operations as they are kept for a request that is sent again, and back. See `cocoannot.changes.answer`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cocoannot.changes.answer import Answer, Result
+from cocoannot.changes.change import Edit
+from cocoannot.coco.records import Record
+from cocoannot.store.base import Deleted, OperationResult
+
+
+def answer(request: str, results: Sequence[OperationResult], edits: Sequence[Edit]) -> Answer:
+    """What to keep of `results`, which `edits` came of."""
+    numbers = {edit.after: number for number, edit in enumerate(edits)}
+    return Answer(request, tuple([_kept(result, numbers) for result in results]))
+
+
+def results_of(kept: Answer) -> list[OperationResult]:
+    """The results in an answer that is `cocoannot.changes.answer.whole`."""
+    return [_result(each) for each in kept.results]
+
+
+def _kept(result: OperationResult, numbers: dict[bytes | None, int]) -> Result:
+    if isinstance(result, Deleted):
+        return (result.annotations,)
+    number = numbers.get(result.text)
+    return result.text.decode() if number is None else number
+
+
+def _result(kept: Result) -> OperationResult:
+    match kept:
+        case str(text):
+            return Record(text.encode())
+        case (int(annotations),):
+            return Deleted(annotations)
+    raise ValueError("an answer that is not whole")
