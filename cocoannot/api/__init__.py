@@ -15,6 +15,7 @@ from cocoannot.api.dataset import blueprint as dataset_blueprint
 from cocoannot.api.docs import blueprint as docs_blueprint
 from cocoannot.api.errors import Api, register_errors
 from cocoannot.api.health import blueprint as health_blueprint
+from cocoannot.api.history import blueprint as history_blueprint
 from cocoannot.api.metrics import blueprint as metrics_blueprint
 from cocoannot.api.metrics import register_metrics
 from cocoannot.api.pictures import blueprint as images_blueprint
@@ -72,6 +73,7 @@ def register(app: Flask) -> None:
         images_blueprint,
         annotations_blueprint,
         categories_blueprint,
+        history_blueprint,
         s3_blueprint,
         access_blueprint,
     ):

@@ -24,7 +24,7 @@ from cocoannot.api.openapi import (
 from cocoannot.api.parsing import StrictParser
 from cocoannot.extension import runtime
 from cocoannot.manager import DatasetManager
-from cocoannot.store.base import SavingStore
+from cocoannot.store.base import History, SavingStore
 
 _NAMES = "_query_names"
 
@@ -150,6 +150,11 @@ def manager() -> DatasetManager:
 def store() -> SavingStore:
     """What the dataset of the current application is kept in."""
     return manager().store
+
+
+def past() -> History:
+    """What the dataset of the current application was."""
+    return runtime().store
 
 
 def _with_query_names(view: View, names: Iterable[str]) -> View:

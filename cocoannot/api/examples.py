@@ -90,6 +90,16 @@ ANSWERS: dict[str, Any] = {
         "annotations_per_image": [{"at_least": 0, "at_most": 0, "images": 1}],
         "sizes": [{"at_least": 0, "below": 8, "annotations": 2}],
     },
+    "Change": {
+        "revision": 42,
+        "time": _CHANGED,
+        "user": "anna",
+        "kind": "edit",
+        "summary": "1 annotation(s) updated",
+        "edits": [{"section": "annotations", "id": 1, "image_id": 1, "op": "update"}],
+    },
+    "Version": {"revision": 42, "time": _CHANGED, "user": "anna", "record": _ANNOTATION},
+    "UserDay": {"day": "2026-01-05", "user": "anna", "changes": 120, "annotations": 118, "images": 17},
     "Flushed": {"saved": True, "summary": "3 annotation(s) added", "revision": 42},
     "S3Status": _S3,
     "SavedToS3": {

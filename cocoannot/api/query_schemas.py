@@ -78,6 +78,33 @@ class ThumbnailQuery(Query):
     )
 
 
+class AtRevision(Query):
+    at = _count("as it was at this revision")
+
+
+class AnnotationsOfImageQuery(AtRevision):
+    derived = _derived("etag")
+
+
+class VersionsQuery(Query):
+    since = _count("changes after this revision, the oldest ones first where there are more than `limit`")
+    until = _count("changes up to this revision")
+    limit = Numeral(load_default=100, validate=validate.Range(1, 1000), metadata={"description": "how many at most"})
+
+
+class ChangeListQuery(VersionsQuery):
+    actor = fields.String(data_key="user", metadata={"description": "changes of this user"})
+    image_id = Numeral(metadata={"description": "changes of this image and of annotations on it"})
+    annotation_id = Numeral(metadata={"description": "changes of this annotation"})
+    with_ = fields.List(
+        fields.String(validate=validate.OneOf(["records"])),
+        data_key="with",
+        attribute="with",
+        load_default=list,
+        metadata={"description": "`records` adds the texts before and after"},
+    )
+
+
 class AnnotationListQuery(WithEtag):
     image_id = Numeral(metadata={"description": "annotations of this image"})
     category_id = Numeral(metadata={"description": "annotations of this category"})

@@ -23,7 +23,8 @@ from cocoannot.store.base import UserDay, Version
 from cocoannot.store.queries import ChangeQuery
 
 MOST_EDITS = 100_000
-"""Edits that one answer looks at: with more, it has fewer changes than were asked for, but one at least."""
+MOST_TEXT = 16 << 20
+"""Edits, and bytes of records, in one answer: with more, it has less than was asked for, but one change at least."""
 
 _COLUMNS = "change.edit, revision, time, user.name, key, undoes, replaced, heads"
 _ONE = f"SELECT {_COLUMNS} FROM change LEFT JOIN user ON user.id = change.user"
@@ -101,9 +102,10 @@ class Reader:
     def versions(self, section: SectionName, record_id: int, query: ChangeQuery) -> list[Version]:
         """What changes made of a record, oldest first; which of them, `query` says."""
         found: list[Version] = []
+        size = 0
         number = section_number(section)
         for row in self._rows(query._replace(record=(section, record_id))):
-            if len(found) == query.limit:
+            if len(found) == query.limit or size > MOST_TEXT:
                 break
             mine = [
                 edit
@@ -113,6 +115,7 @@ class Reader:
             if not mine:
                 raise DamagedHistory(f"revision {row.revision} did not change {section} {record_id}")
             before, after = self._texts(mine[0]).before, self._texts(mine[-1]).after
+            size += len(before or b"") + len(after or b"")
             found.append(Version(row.revision, row.time, row.actor, _record(after), _record(before)))
         return found if query.since is not None else found[::-1]
 

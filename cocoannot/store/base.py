@@ -328,7 +328,7 @@ class History(Protocol):
         """What the changes that `query` selects made of a record, oldest first."""
         ...
 
-    def annotations_at(self, image_id: int, revision: int) -> Page | None:
+    def annotations_at(self, image_id: int, revision: int, derived: Collection[Derived] = ()) -> Page | None:
         """The annotations that an image had at `revision`, in file order; `None` where there was no such image.
 
         Raises `NotKept` where that can't be told any more, or not yet; `AmbiguousId`.

@@ -6,7 +6,7 @@ Memory has the latest changes only; where there is no history kept, they are all
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -20,8 +20,9 @@ from cocoannot.history.kept import KeptHistory
 from cocoannot.history.work import Work, day_of
 from cocoannot.store.base import Export, Page, Stored, UserDay, Version
 from cocoannot.store.memory.old_dataset import OldDataset
+from cocoannot.store.memory.queries import with_etags
 from cocoannot.store.memory.state import State
-from cocoannot.store.queries import ChangeQuery
+from cocoannot.store.queries import ChangeQuery, Derived
 
 
 class _Now(NamedTuple):
@@ -89,7 +90,7 @@ class Past:
         days = [UserDay(day_of(day), actor, *counts) for (day, actor), counts in work.counts.items()]
         return sorted(days, key=lambda each: (each.day, each.actor or ""))
 
-    def annotations_at(self, image_id: int, revision: int) -> Page | None:
+    def annotations_at(self, image_id: int, revision: int, derived: Collection[Derived] = ()) -> Page | None:
         with self._state.lock:
             tables = self._state.tables
             there = tables.has("images", image_id)
@@ -110,7 +111,7 @@ class Past:
             if edit.before is not None and image_of(edit, edit.before) == image_id
         ]
         texts = [text for _, text in sorted(rows, key=lambda row: row[0])]
-        return Page(len(texts), texts, revision)
+        return Page(len(texts), with_etags(texts) if "etag" in derived else texts, revision)
 
     def export_at(self, revision: int, name: str) -> Export:
         with self._state.lock:
