@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from conftest import FakeClock
 
 from cocoannot.changes.operations import Add, Delete, Operation, Update
-from cocoannot.errors import NotKept
+from cocoannot.errors import HistoryError, NotKept
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.history.kept import KeptHistory
 from cocoannot.store.memory.maintenance import MemoryMaintenance
@@ -240,3 +243,192 @@ def test_a_flush_without_a_server_keeps_what_the_journal_has(start: Open, datase
     again = start()
     assert again.unsaved_since() is None
     assert [found.actor for found in again.find_changes(ChangeQuery())] == ["anna"]
+
+
+# A file that is of no use
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(os.urandom(20_000))
+
+
+def cut_off(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def cut_off_after_the_head(path: Path) -> None:
+    os.truncate(path, 100)
+
+
+def overwritten_pages(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(size - 4096))
+
+
+def other_version(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 99")
+
+
+def other_database(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE of_somebody_else (id INTEGER)")
+        database.commit()
+
+
+def without_a_table(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DROP TABLE version")
+        database.commit()
+
+
+def other_columns(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("ALTER TABLE change DROP COLUMN heads")
+        database.commit()
+
+
+def unreadable_block(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE block SET texts = x'00010203'")
+        database.commit()
+
+
+def unreadable_heads(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE change SET heads = x'ff'")
+        database.commit()
+
+
+def missing_block(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DELETE FROM block")
+        database.commit()
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "somebody's").write_text("file")
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def missing(path: Path) -> None:
+    path.unlink()
+
+
+DAMAGES = [
+    *(garbage, cut_off, cut_off_after_the_head, overwritten_pages, other_version, other_database, without_a_table),
+    *(other_columns, unreadable_block, unreadable_heads, missing_block, folder),
+]
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, empty, missing], ids=lambda damage: damage.__name__)
+def test_a_history_that_is_of_no_use_stops_neither_start_nor_change(
+    start: Open, history_path: Path, damage: Callable[[Path], None]
+) -> None:
+    store = start()
+    for number in range(300):
+        change(store, Update("annotations", 7, {"note": f"{number:0100}"}))
+    store.save()
+    store.close()
+    damage(history_path)
+    again = start()
+    change(again, Delete("annotations", 1))
+    again.save()
+    # Some damage is found only by whoever reads there.
+    for _ in range(2):
+        try:
+            assert revisions(again)[-1:] in ([301], [])
+            again.versions("annotations", 7, ChangeQuery(limit=500))
+            again.change(5)
+        except HistoryError as exc:
+            assert "the history" in str(exc)
+    change(again, Delete("annotations", 2))
+    assert revisions(again)[-1] == 302
+    again.save()
+    last = start()
+    assert revisions(last)[-1] == 302
+    assert [each["id"] for each in text_at(last, 301)["annotations"]] == [2, 7]
+    aside = [path for path in history_path.parent.iterdir() if ".damaged-" in path.name]
+    assert len([path for path in aside if not path.name.endswith(("-wal", "-shm"))]) == (damage in DAMAGES)
+    if damage in DAMAGES:
+        assert any("put aside as" in warning for warning in again.status().warnings)
+    assert json.loads(b"".join(map(bytes, last.export().blocks)))["annotations"][0]["id"] == 7
+
+
+def test_a_log_that_is_away_leaves_out_what_it_had(start: Open, history_path: Path, tmp_path: Path) -> None:
+    store = start()
+    change(store)
+    store.save()
+    change(store)
+    assert revisions(store) == [1, 2]
+    # As a machine that ended leaves it: the file without the log beside it.
+    copy = shutil.copy(history_path, tmp_path / "copy")
+    store.save()
+    store.close()
+    shutil.move(copy, history_path)
+    again = start()
+    change(again)
+    assert revisions(again) == [1, 3]
+    with pytest.raises(NotKept):
+        again.annotations_at(1, 1)
+
+
+def test_a_history_that_somebody_locked_waits_in_memory(start: Open, history_path: Path) -> None:
+    store = start()
+    change(store)
+    assert revisions(store) == [1]
+    with closing(sqlite3.connect(history_path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        change(store)
+        with pytest.raises(HistoryError, match="database is locked"):
+            store.find_changes(ChangeQuery())
+        assert any("database is locked" in warning for warning in store.status().warnings)
+        saved = store.save()
+        assert saved is not None
+        assert saved.revision == 2
+        other.execute("COMMIT")
+    assert revisions(store) == [1, 2]
+    assert store.status().warnings == []
+
+
+def test_what_the_history_could_not_take_is_in_the_journal_until_it_can(start: Open, history_path: Path) -> None:
+    store = start()
+    change(store, actor="anna")
+    with closing(sqlite3.connect(history_path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        store.save()
+        store.close()
+    again = start()
+    assert [found.actor for found in again.find_changes(ChangeQuery())] == ["anna"]
+
+
+def test_a_start_with_a_locked_history_goes_on_when_it_is_free(start: Open, history_path: Path) -> None:
+    store = start()
+    change(store)
+    store.save()
+    store.close()
+    with closing(sqlite3.connect(history_path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        again = start()
+        change(again)
+        other.execute("COMMIT")
+    assert revisions(again) == [1, 2]
+    assert len(text_at(again, 0)["annotations"]) == 3
+
+
+def test_a_file_that_is_deleted_under_a_server_begins_anew(start: Open, history_path: Path) -> None:
+    store = start()
+    change(store)
+    assert revisions(store) == [1]
+    history_path.unlink()
+    store.save()
+    change(store)
+    assert revisions(store) == [2]

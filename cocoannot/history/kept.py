@@ -113,6 +113,10 @@ class KeptHistory:
 
     def seal(self) -> bool:
         """Like `level`, and durable: the journal needs no change any more that was made before."""
+        with self._writing:
+            if self._path is not None and not self._path.exists():
+                # Somebody deleted it: what is written to it from now on would be lost.
+                self._let_go()
         if not self.level():
             return False
         with self._writing:
