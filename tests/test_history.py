@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -344,12 +344,10 @@ def test_a_history_that_is_of_no_use_stops_neither_start_nor_change(
     again.save()
     # Some damage is found only by whoever reads there.
     for _ in range(2):
-        try:
+        with suppress(HistoryError):
             assert revisions(again)[-1:] in ([301], [])
             again.versions("annotations", 7, ChangeQuery(limit=500))
             again.change(5)
-        except HistoryError as exc:
-            assert "the history" in str(exc)
     change(again, Delete("annotations", 2))
     assert revisions(again)[-1] == 302
     again.save()
