@@ -117,7 +117,14 @@ def test_a_record_that_nobody_changed_has_one_version(changed: Server, small: di
     assert (version["revision"], version["record"]) == (None, small["categories"][0])
 
 
-@pytest.mark.parametrize("path", ["annotations/99", "images/99", "categories/99"])
+def test_ids_that_no_record_can_have_find_nothing(changed: Server) -> None:
+    largest = "9" * 19
+    assert revisions(changed.get(f"/api/changes?image_id={largest}&annotation_id=-{largest}")) == []
+    assert changed.get(f"/api/images/{largest}/annotations?at=1").status_code == 404
+    assert revisions(changed.get(f"/api/changes?since={2**53 - 1}&until=0")) == []
+
+
+@pytest.mark.parametrize("path", ["annotations/99", "images/99", "categories/99", f"images/{'9' * 19}"])
 def test_a_record_that_never_was_has_no_history(changed: Server, path: str) -> None:
     assert changed.get(f"/api/{path}/history").status_code == 404
 

@@ -6,6 +6,7 @@
     version   which changes changed a record
     touched   which changes changed something on an image
     work      what each user did on each day
+    numbering the positions of the records in the dataset's file; see `cocoannot.history.numbering`
 
 SQLite in WAL mode: what was committed survives the end of the process, and a power cut once it was `sealed`.
 """
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from cocoannot.files.kept_copies import timestamp
@@ -54,7 +56,6 @@ CREATE TABLE change (
     edit INTEGER PRIMARY KEY, revision INTEGER NOT NULL, time REAL NOT NULL, user INTEGER, key TEXT, undoes INTEGER,
     replaced TEXT, heads BLOB NOT NULL
 );
-CREATE INDEX change_by_revision ON change (revision);
 CREATE INDEX change_by_user ON change (user);
 CREATE INDEX replacement ON change (edit) WHERE replaced IS NOT NULL;
 CREATE TABLE block (edit INTEGER PRIMARY KEY, texts BLOB NOT NULL);
@@ -66,6 +67,7 @@ CREATE TABLE work (
     day INTEGER, user INTEGER, changes INTEGER NOT NULL, annotations INTEGER NOT NULL, images INTEGER NOT NULL,
     PRIMARY KEY (day, user)
 ) WITHOUT ROWID;
+CREATE TABLE numbering (revision INTEGER PRIMARY KEY, sections BLOB NOT NULL);
 PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {_VERSION};
 COMMIT;
@@ -102,6 +104,19 @@ def open_for_reading(path: Path) -> closing[sqlite3.Connection]:
     database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY, isolation_level=None)
     database.execute("BEGIN")
     return closing(database)
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Everything that is done meanwhile is done, or nothing. Raises `sqlite3.Error`."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
 
 
 def is_transient(error: Exception) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 
 from cocoannot.history.blocks import unpack_heads
+from cocoannot.history.database import transaction
 from cocoannot.history.work import day_number
-from cocoannot.history.writer import transaction
 
 PORTION = 500
 """How many changes are forgotten at once: others may write in between."""

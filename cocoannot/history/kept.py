@@ -27,6 +27,7 @@ from cocoannot.history.blocks import DamagedHistory
 from cocoannot.history.database import is_transient, open_database, open_for_reading, put_aside, seal
 from cocoannot.history.forgetting import forget
 from cocoannot.history.lineages import find_beginning
+from cocoannot.history.numbering import Numberings, find_numberings, keep_numberings
 from cocoannot.history.reader import Reader
 from cocoannot.history.work import DAY
 from cocoannot.history.writer import Writer
@@ -110,6 +111,24 @@ class KeptHistory:
             if self._writer is not None and not changes and self._trouble is None:
                 return True
             return self._attempt(changes)
+
+    def numberings(self, path: Path, revision: int) -> Numberings:
+        """The positions of the records in the dataset's file, which is `revision`; the history is at `path`."""
+        try:
+            with open_for_reading(path) as database:
+                return find_numberings(database, revision)
+        except (sqlite3.Error, DamagedHistory):
+            # There is none yet, or `start` will find out what is wrong.
+            return {}
+
+    def keep_numberings(self, revision: int, numberings: Numberings, file_revision: int) -> None:
+        """Keep the positions of the records in a file that is about to be saved as `revision`, over `file_revision`."""
+        with self._writing:
+            try:
+                if self._database is not None:
+                    keep_numberings(self._database, revision, numberings, file_revision)
+            except sqlite3.Error as exc:
+                self._failed(exc)
 
     def seal(self) -> bool:
         """Like `level`, and durable: the journal needs no change any more that was made before."""

@@ -14,10 +14,10 @@ import msgspec
 
 from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.description import DescribedChange
-from cocoannot.coco.parser import SectionName
+from cocoannot.coco.parser import MAX_ID, SectionName
 from cocoannot.coco.records import Record
 from cocoannot.history.blocks import DamagedHistory, Texts, edit_of, section_number, unpack, unpack_heads
-from cocoannot.history.lineages import Span, last_revision, spans
+from cocoannot.history.lineages import Span, first_after, last_revision, spans
 from cocoannot.history.work import day_of
 from cocoannot.store.base import UserDay, Version
 from cocoannot.store.queries import ChangeQuery
@@ -82,8 +82,8 @@ class Reader:
     def change(self, revision: int) -> Change | None:
         """The change that made `revision`, whole."""
         for span in self._spans:
-            row = self._one(f"{_ONE} WHERE revision = ? AND edit >= ? AND edit < ?", revision, span.start, span.end)
-            if row is not None:
+            row = self._one(f"{_ONE} WHERE edit = ?", self._first_after(revision - 1, span))
+            if row is not None and row[1] == revision:
                 return self._whole(_Row(*row))
         return None
 
@@ -142,6 +142,9 @@ class Reader:
         """The changes that `query` selects, without regard to its limit: forwards where it says since when, else
         backwards."""
         table, key, conditions, values = _searched(query)
+        if any(isinstance(value, int) and abs(value) > MAX_ID for value in values):
+            # No record has such an id, and SQLite can't even be asked.
+            return
         join = "" if table == "change" else f"CROSS JOIN change ON change.edit = {key}"
         sql = (
             f"SELECT {_COLUMNS} FROM {table} {join} LEFT JOIN user ON user.id = change.user "
@@ -161,11 +164,7 @@ class Reader:
         return start, end
 
     def _first_after(self, revision: int, span: Span) -> int:
-        row = self._one(
-            "SELECT edit FROM change WHERE revision > ? AND edit >= ? AND edit < ? ORDER BY revision LIMIT 1",
-            *(revision, span.start, span.end),
-        )
-        return span.end if row is None else int(row[0])
+        return first_after(self._database, revision, span.start, span.end)
 
     def _whole(self, row: _Row) -> Change:
         heads = enumerate(unpack_heads(row.heads), start=row.edit)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from cocoannot.changes.change import Change
 from cocoannot.history.blocks import MOST_BYTES, MOST_EDITS, Texts, head_of, pack, pack_heads, texts_of, unpack
+from cocoannot.history.database import transaction
 from cocoannot.history.lineages import Beginning, begin, last_revision, next_edit, numbers_of, spans
 from cocoannot.history.work import Work
 
@@ -156,19 +156,6 @@ class _Blocks:
         if self._added:
             self._rows.append((self._first, pack(self._texts)))
         self._texts, self._added = [], False
-
-
-@contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Everything that is done meanwhile is done, or nothing. Raises `sqlite3.Error`."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
 
 
 def _begin_amid(database: sqlite3.Connection, rows: list[Row], beginning: Beginning, now: float) -> None:

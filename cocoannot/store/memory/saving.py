@@ -105,6 +105,8 @@ class FileSaver:
             file.create(_EMPTY)
         found = loaded or load_file(file)
         tables = Tables(_read_document(found.data, file.name), found.version.next_ids)
+        if self._history is not None and found.is_known:
+            tables.take_numberings(self._history.numberings(file.history, found.version.revision))
         file.remember(tables.next_ids)
         self._take(file, tables, found, replay(tables, found.entries), found.revision)
         log.info("Dataset loaded into memory from %s", file.name)
@@ -138,6 +140,9 @@ class FileSaver:
                 with state.lock:
                     tables = state.tables
                     frozen, next_ids, summary = tables.freeze(), dict(tables.next_ids), state.pending.take().summary()
+                    numberings = tables.numberings()
+            if self._history is not None:
+                self._history.keep_numberings(revision, numberings, state.file_revision)
             try:
                 kept = self._write(frozen.pieces(), revision, next_ids, overwrite=overwrite)
             except BaseException:

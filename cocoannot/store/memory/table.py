@@ -15,6 +15,7 @@ from cocoannot.coco.parser import Document, Ints, Keys, SectionName, read_keys
 from cocoannot.coco.serializer import FrozenSection
 from cocoannot.coco.style import Style
 from cocoannot.errors import AmbiguousId
+from cocoannot.history.numbering import Numbering
 from cocoannot.store.memory.columns import Columns, IdIndex
 
 _NOUN = {"images": "image", "annotations": "annotation", "categories": "category"}
@@ -140,6 +141,18 @@ class Table:
         """Go on with the positions of `other`, which holds the same records."""
         self._positions = other.positions()
         self._distance = other.next_position - len(self._rows)
+
+    @property
+    def numbering(self) -> Numbering | None:
+        """The positions; `None` where they are those of any file that was read for the first time."""
+        if self.live == len(self._rows) and not len(self._positions) and not self._distance:
+            return None
+        return Numbering(self.positions(), self.next_position)
+
+    def take_numbering(self, numbering: Numbering) -> None:
+        """Go on with these positions of the records, unless they are not as many."""
+        if len(numbering.positions) == len(self._rows):
+            self._positions, self._distance = numbering.positions, numbering.next_position - len(self._rows)
 
     def append(self, text: bytes) -> None:
         """Put a record at the end."""
