@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Update
+from cocoannot.changes.change import Change
+from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Undo, Update
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.fields import unstorable
 from cocoannot.coco.parser import SectionName
@@ -156,7 +157,8 @@ class DatasetManager:
         """Make many changes to annotations as one: all or none.
 
         Each operation is `{"op": "add" | "restore", "annotation": {...}}`, `{"op": "update", "id", "changes"}` or
-        `{"op": "delete", "id"}`; the last two may bring `if_match`, a collection of ETags. Returns the stored
+        `{"op": "delete", "id"}`; the last two may bring `if_match`, a collection of ETags, and `restore` a `position`,
+        how many annotations are before it once all is done. Returns the stored
         records in order, `None` for a deleted one. Raises `BadOperation`.
         """
         committed = self.store.commit([_operation(index, each) for index, each in enumerate(operations)], actor=actor)
@@ -208,6 +210,15 @@ class DatasetManager:
         """Replace all annotations and save at once. Raises `DatasetError`, `SaveError`; memory is then as it was."""
         self.store.replace({"annotations": _list_text(annotations)}, actor=actor)
 
+    def undo(self, revision: int, *, actor: str | None = None) -> Change:
+        """Take the change that made `revision` back, byte for byte and in place; returns the change that did so.
+
+        Raises `UnknownId` where it is not kept, `Conflict` where something later changed what it needs.
+        """
+        made = self.change(Undo(revision), actor=actor).change
+        assert made is not None
+        return made
+
     def change(self, operation: Operation, *, actor: str | None = None) -> Committed:
         """Do one thing, as `Store.commit` does; raises what went wrong with it, without an index."""
         try:
@@ -252,7 +263,7 @@ def _operation(index: int, operation: Mapping[str, Any]) -> Operation:
         case "restore":
             if problem := unstorable(dict(operation["annotation"])):
                 raise BadOperation(index, InvalidRecord({"annotation": [problem]}))
-            return Restore(encode(dict(operation["annotation"])))
+            return Restore(encode(dict(operation["annotation"])), operation.get("position"))
         case "update":
             return Update("annotations", operation["id"], operation["changes"], versions)
         case "delete":

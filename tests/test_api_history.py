@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from api_client import Response, Serve, Server
 
-from cocoannot.api.history import MOST_EDITS
+from cocoannot.api.changes import MOST_EDITS
 from cocoannot.extension import runtime
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}

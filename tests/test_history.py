@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from conftest import FakeClock
 
-from cocoannot.changes.operations import Add, Delete, Operation, Update
-from cocoannot.errors import HistoryError, NotKept
+from cocoannot.changes.operations import Add, Delete, Operation, Undo, Update
+from cocoannot.errors import BadOperation, Conflict, HistoryError, NotKept, UnknownId
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.history.kept import KeptHistory
 from cocoannot.store.memory.maintenance import MemoryMaintenance
@@ -130,6 +130,48 @@ def test_old_revisions_in_the_order_of_the_file_after_a_restart(start: Open) -> 
     change(again, Add("annotations", BOX))
     told = [[each["id"] for each in text_at(again, revision)["annotations"]] for revision in range(5)]
     assert told == [[1, 2, 7], [1, 7], [1, 7, 8], [1, 8], [1, 8, 9]]
+
+
+def test_undo_reaches_what_only_the_history_has(start: Open, dataset_path: Path) -> None:
+    first = dataset_path.read_bytes()
+    store = start()
+    change(store, Delete("images", 1))
+    change(store, Update("annotations", 7, {"note": "kept"}))
+    store.save()
+    store = start()
+    change(store, Add("annotations", {**BOX, "image_id": 2}))
+    store.save()
+    again = start()
+    with pytest.raises(BadOperation) as raised:
+        change(again, Undo(9))
+    assert isinstance(raised.value.cause, UnknownId)
+    change(again, Update("annotations", 7, {"note": "changed"}))
+    again.save()
+    again = start()
+    with pytest.raises(BadOperation) as raised:
+        change(again, Undo(2))
+    assert isinstance(raised.value.cause, Conflict)
+    for revision in (1, 4, 2, 3):
+        change(again, Undo(revision))
+    again.save()
+    assert dataset_path.read_bytes() == first
+    assert [found.undoes for found in start().find_changes(ChangeQuery())][4:] == [1, 4, 2, 3]
+
+
+def test_an_image_that_annotations_came_to_since_can_not_be_taken_back(start: Open) -> None:
+    store = start()
+    change(store, Add("images", {"file_name": "new.jpg", "width": 9, "height": 9}))
+    store.save()
+    store = start()
+    change(store, Add("annotations", {**BOX, "image_id": 5}))
+    store.save()
+    again = start()
+    with pytest.raises(BadOperation, match="something later changed images 5"):
+        change(again, Undo(1))
+    again.replace({"annotations": b"[]"})
+    again.save()
+    with pytest.raises(BadOperation, match="change 3 replaced the dataset since"):
+        change(start(), Undo(1))
 
 
 # What can't be proven

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from cocoannot.changes.operations import Add, Delete, Operation, Update
-from cocoannot.errors import NotKept
+from cocoannot.changes.operations import Add, Delete, Operation, Undo, Update
+from cocoannot.errors import BadOperation, NotKept
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.history.kept import KeptHistory
 from cocoannot.store.memory.maintenance import MemoryMaintenance
@@ -101,6 +101,24 @@ class PastAndModel(RuleBasedStateMachine):
         if (image_id := self.pick("images", number)) is not None:
             self.commit(actor, Delete("images", image_id))
 
+    @rule(back=FEW, actor=USERS)
+    def undo(self, back: int, actor: str | None) -> None:
+        revision = len(self.told) - 1 - back
+        if revision < 1:
+            return
+        try:
+            self.commit(actor, Undo(revision))
+        except BadOperation as exc:
+            refused: Exception | None = exc.cause
+        else:
+            refused = None
+        if refused is None:
+            assert revision > self.floor
+            assert back or self.told[-1] == self.told[revision - 1]
+        else:
+            # Nothing stands in the way where nothing came later.
+            assert back or revision <= self.floor or self.told[revision] == self.told[revision - 1]
+
     @rule(actor=USERS)
     def replace(self, actor: str | None) -> None:
         self.store.replace({"annotations": b"[]"}, actor=actor)
@@ -187,7 +205,7 @@ def text_of(sections: Sections, record_id: int) -> bytes | None:
 
 
 TestPast = PastAndModel.TestCase
-TestPast.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestPast.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 @pytest.mark.torture

@@ -284,7 +284,7 @@ def test_a_change_is_in_the_journal_with_its_revision_time_and_record(
             "actor": None,
             "key": None,
             "durable": 0,
-            "change": [["annotations", 8, 3, None, dict(record)]],
+            "change": [["annotations", 8, 3 << 20, None, dict(record)]],
         },
         {
             "revision": 2,

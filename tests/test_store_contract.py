@@ -10,14 +10,15 @@ from typing import Any, Protocol
 import pytest
 
 from cocoannot.changes.change import Change, Edit
-from cocoannot.changes.description import DescribedEdit
-from cocoannot.changes.operations import Add, Delete, Operation, Restore, Update
+from cocoannot.changes.description import DescribedEdit, Undone
+from cocoannot.changes.operations import Add, Delete, Operation, Restore, Undo, Update
 from cocoannot.coco.records import Record
 from cocoannot.errors import (
     BadOperation,
     Conflict,
     DatasetError,
     InvalidRecord,
+    KeyReused,
     NotKept,
     NotLoaded,
     UnknownId,
@@ -405,6 +406,96 @@ def test_the_work_of_each_user_is_counted_by_day(store: EveryStore) -> None:
     found = {each.actor: each[2:] for each in store.work()}
     assert found == {"anna": (2, 2, 1), "ben": (1, 1, 0), None: (1, 0, 1)}
     assert {len(each.day) for each in store.work()} == {10}
+
+
+def test_changes_reach_back_to_a_revision(store: EveryStore) -> None:
+    commit(store, Add("annotations", BOX))
+    assert store.oldest_change == 0
+    assert store.changes(-1) is None
+
+
+# Undo
+
+
+def test_an_undo_gives_back_the_bytes_as_a_change_of_its_own(store: EveryStore) -> None:
+    before = text_of(store)
+    made = commit(
+        store, Delete("images", 1), Add("annotations", {**BOX, "image_id": 2}), Update("annotations", 7, {"a": 1})
+    )
+    committed = store.commit([Undo(1)], actor="anna", key="u")
+    change = committed.change
+    assert change is not None
+    assert (change.revision, change.actor, change.key, change.undoes, made.undoes) == (2, "anna", "u", 1, None)
+    assert what(change) == [
+        ("annotations", 8, "deleted"),
+        ("annotations", 7, "updated"),
+        ("images", 1, "added"),
+        ("annotations", 1, "added"),
+        ("annotations", 2, "added"),
+    ]
+    assert [edit.index for edit in change.edits] == [None, None, 0, 0, 1]
+    (undone,) = committed.results
+    assert isinstance(undone, Undone)
+    assert undone.edits[0] == DescribedEdit("annotations", 8, 2, "delete")
+    assert text_of(store) == before
+    assert store.next_id("annotations") == 9
+
+
+def test_an_undo_is_undone(store: EveryStore) -> None:
+    commit(store, Delete("annotations", 2))
+    after = text_of(store)
+    commit(store, Undo(1))
+    commit(store, Undo(2))
+    assert text_of(store) == after
+
+
+def test_an_undo_that_something_stands_in_the_way_of_is_refused(store: EveryStore) -> None:
+    commit(store, Add("categories", {"name": "fish"}))
+    commit(store, Add("annotations", {**BOX, "category_id": 6}))
+    with pytest.raises(BadOperation) as raised:
+        store.commit([Undo(1)])
+    assert isinstance(raised.value.cause, Conflict)
+    assert raised.value.cause.details == {"edits": [{"section": "categories", "id": 6, "image_id": None, "op": "add"}]}
+    with pytest.raises(BadOperation) as raised:
+        store.commit([Undo(3)])
+    assert isinstance(raised.value.cause, UnknownId)
+    assert store.revision == 2
+
+
+def test_a_restored_record_goes_where_it_is_to_be(store: EveryStore, small: dict[str, Any]) -> None:
+    before = text_of(store)
+    commit(store, Delete("annotations", 1), Delete("annotations", 2))
+    texts = [json.dumps(record).encode() for record in small["annotations"]]
+    commit(store, Restore(texts[1], 1), Restore(texts[0], 0))
+    assert text_of(store) == before
+
+
+# Requests that are sent again
+
+
+def test_a_request_with_a_key_is_done_once(
+    store: EveryStore, request: pytest.FixtureRequest, dataset_path: Path
+) -> None:
+    operations: list[Operation] = [Add("annotations", BOX), Delete("images", 2), Update("annotations", 1, {})]
+    first = store.commit(operations, actor="anna", key="k", request="r")
+    commit(store, Update("annotations", 8, {"score": 1}))
+    store.save()
+    again = STORES[request.node.callspec.params["unloaded"]]()
+    for each in (store, again):
+        if each is again:
+            store.close()
+            again.load(str(dataset_path))
+        repeated = each.commit(operations, actor="anna", key="k", request="r")
+        assert repeated.is_repeated
+        assert repeated.revision == first.revision == 1
+        assert [result.text if isinstance(result, Record) else result for result in repeated.results] == [
+            result.text if isinstance(result, Record) else result for result in first.results
+        ]
+        with pytest.raises(KeyReused):
+            each.commit(operations, actor="anna", key="k", request="other")
+        assert each.revision == 2
+    assert not again.commit([Add("annotations", BOX)], actor="ben", key="k", request="r").is_repeated
+    again.close()
 
 
 # Saving, and the next start

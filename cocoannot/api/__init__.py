@@ -11,6 +11,7 @@ from cocoannot.api.access import COOKIE, register_access
 from cocoannot.api.access import blueprint as access_blueprint
 from cocoannot.api.annotations import blueprint as annotations_blueprint
 from cocoannot.api.categories import blueprint as categories_blueprint
+from cocoannot.api.changes import blueprint as changes_blueprint
 from cocoannot.api.dataset import blueprint as dataset_blueprint
 from cocoannot.api.docs import blueprint as docs_blueprint
 from cocoannot.api.errors import Api, register_errors
@@ -74,6 +75,7 @@ def register(app: Flask) -> None:
         annotations_blueprint,
         categories_blueprint,
         history_blueprint,
+        changes_blueprint,
         s3_blueprint,
         access_blueprint,
     ):

@@ -93,7 +93,8 @@ def change_annotations(batch: dict[str, Any]) -> Response:
     """Make many changes as one: all or none
 
     Each operation sees what the ones before it did. `restore` puts a deleted annotation back as it was, id, area
-    and all. The results come in the operations' order; an error names the index of its operation.
+    and all, and at its place in the list where `position` is given. The results come in the operations' order; an error
+    names the index of its operation.
     """
     operations: list[Operation] = batch["operations"]
     try:

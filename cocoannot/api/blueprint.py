@@ -22,6 +22,7 @@ from cocoannot.api.openapi import (
     REVISION,
 )
 from cocoannot.api.parsing import StrictParser
+from cocoannot.errors import UnknownId
 from cocoannot.extension import runtime
 from cocoannot.manager import DatasetManager
 from cocoannot.store.base import History, SavingStore
@@ -152,9 +153,12 @@ def store() -> SavingStore:
     return manager().store
 
 
-def past() -> History:
-    """What the dataset of the current application was."""
-    return runtime().store
+def history() -> History:
+    """The changes of the past, where the dataset's store has them. Raises `UnknownId` where it has none."""
+    found = store()
+    if not isinstance(found, History):
+        raise UnknownId("this dataset's store keeps no changes of the past")
+    return found
 
 
 def _with_query_names(view: View, names: Iterable[str]) -> View:

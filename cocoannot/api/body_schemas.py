@@ -28,6 +28,7 @@ from cocoannot.coco.fields import (
     Schema,
     geometry_schemas,
 )
+from cocoannot.coco.parser import MAX_ID
 
 MAX_OPERATIONS = 10_000
 
@@ -179,6 +180,20 @@ class Id(fields.Raw):
         return int(value)
 
 
+class Position(fields.Raw):
+    """Where an annotation goes in the file's list, from 0."""
+
+    def __init__(self) -> None:
+        description = "how many annotations are before it once the batch is done; the end, where it is not given"
+        schema = {"type": "integer", "minimum": 0, "maximum": MAX_ID, "description": description}
+        super().__init__(metadata=schema)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        if type(value) is not int or not 0 <= value <= MAX_ID:
+            raise ma.ValidationError(f"must be an integer from 0 to {MAX_ID}")
+        return value
+
+
 class Version(fields.String):
     """The ETag that an annotation must have, as the set that `If-Match` would give."""
 
@@ -214,10 +229,11 @@ class DeleteOperation(Closed):
 
 
 class RestoreOperation(Closed):
-    """Put a deleted annotation back as it was, id, area and all."""
+    """Put a deleted annotation back as it was, id, area and all; at its place in the file where `position` is given."""
 
     op = Kind("restore")
     annotation = fields.Nested(RestoredAnnotation, required=True)
+    position = Position()
 
 
 class BatchOperation(fields.Field[Operation]):
@@ -245,7 +261,7 @@ class BatchOperation(fields.Field[Operation]):
                 return Update("annotations", loaded["id"], loaded["changes"], loaded.get("if_match"))
             case "delete":
                 return Delete("annotations", loaded["id"], loaded.get("if_match"))
-        return Restore(loaded["annotation"])
+        return Restore(loaded["annotation"], loaded.get("position"))
 
 
 class Operations(fields.List[Operation]):

@@ -10,7 +10,7 @@ from webargs.flaskparser import abort
 from werkzeug.exceptions import BadRequest
 
 from cocoannot.api import body_schemas, query_schemas, response_schemas
-from cocoannot.api.blueprint import Blueprint, past, store, titled_examples
+from cocoannot.api.blueprint import Blueprint, history, store, titled_examples
 from cocoannot.api.committing import replace
 from cocoannot.api.openapi import CHANGED, ETAG, IF_MATCH
 from cocoannot.api.parsing import decode, if_match, json_body
@@ -88,7 +88,7 @@ def export_dataset(query: dict[str, Any]) -> Response:
 
     404 where that can't be told any more, or is yet to come. Each record is what it was, byte for byte.
     """
-    export = past().export_at(query["at"]) if "at" in query else store().export()
+    export = history().export_at(query["at"]) if "at" in query else store().export()
     response = Response(map(bytes, export.blocks), mimetype="application/json")
     if export.size is not None:
         response.content_length = export.size

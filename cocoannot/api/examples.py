@@ -58,7 +58,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
                 {"op": "add", "annotation": {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}},
                 {"op": "update", "id": 1, "changes": {"category_id": 1}},
                 {"op": "delete", "id": 1},
-                {"op": "restore", "annotation": _ANNOTATION},
+                {"op": "restore", "annotation": _ANNOTATION, "position": 0},
             ]
         }
     },

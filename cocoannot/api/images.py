@@ -8,7 +8,7 @@ from flask import Response
 from flask_smorest.pagination import PaginationParameters
 
 from cocoannot.api import body_schemas, query_schemas, response_schemas
-from cocoannot.api.blueprint import Blueprint, past, store
+from cocoannot.api.blueprint import Blueprint, history, store
 from cocoannot.api.committing import change
 from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
@@ -99,7 +99,7 @@ def list_annotations_of_image(query: dict[str, Any], image_id: int) -> Response:
     With `at` as they were at that revision; 404 where that can't be told any more, or is yet to come.
     """
     if "at" in query:
-        page = past().annotations_at(image_id, query["at"], query["derived"])
+        page = history().annotations_at(image_id, query["at"], query["derived"])
     else:
         page = store().annotations_of(image_id, query["derived"])
     return versioned_list_response(existing(page, "image", image_id))

@@ -92,16 +92,15 @@ class VersionsQuery(Query):
     limit = Numeral(load_default=100, validate=validate.Range(1, 1000), metadata={"description": "how many at most"})
 
 
-class ChangeListQuery(VersionsQuery):
+class ChangesQuery(VersionsQuery):
     actor = fields.String(data_key="user", metadata={"description": "changes of this user"})
     image_id = Numeral(metadata={"description": "changes of this image and of annotations on it"})
     annotation_id = Numeral(metadata={"description": "changes of this annotation"})
-    with_ = fields.List(
+    derived = fields.List(
         fields.String(validate=validate.OneOf(["records"])),
         data_key="with",
-        attribute="with",
         load_default=list,
-        metadata={"description": "`records` adds the texts before and after"},
+        metadata={"description": "`records` adds the records before and after"},
     )
 
 

@@ -56,26 +56,6 @@ class Statistics(ma.Schema):
     sizes = fields.List(fields.Nested(SizeBar))
 
 
-class DescribedEdit(ma.Schema):
-    section = fields.String(validate=ma.validate.OneOf(["images", "annotations", "categories"]))
-    id = fields.Integer()
-    image_id = fields.Integer(allow_none=True, metadata={"description": "the image that the record is, or is on"})
-    op = fields.String(validate=ma.validate.OneOf(["add", "update", "delete"]))
-    before = fields.Raw(allow_none=True, metadata={"description": "the record, with `with=records`"})
-    after = fields.Raw(allow_none=True, metadata={"description": "the record, with `with=records`"})
-
-
-class Change(ma.Schema):
-    revision = fields.Integer()
-    time = fields.DateTime()
-    user = fields.String(allow_none=True, metadata={"description": "null where it is not known"})
-    kind = fields.String(validate=ma.validate.OneOf(["edit", "undo", "reset"]))
-    summary = fields.String(metadata={"example": "3 annotation(s) added"})
-    undoes = fields.Integer(metadata={"description": "the revision that was taken back"})
-    edits = fields.List(fields.Nested(DescribedEdit))
-    more = fields.Integer(metadata={"description": "edits that are not listed"})
-
-
 class Version(ma.Schema):
     revision = fields.Integer(allow_none=True, metadata={"description": "null for what was there before"})
     time = fields.DateTime(allow_none=True)
@@ -108,6 +88,31 @@ class BatchResult(ma.Schema):
 
 class BatchResults(ma.Schema):
     results = fields.List(fields.Nested(BatchResult))
+
+
+class Edit(ma.Schema):
+    """One record that a change touched."""
+
+    section = fields.String(validate=ma.validate.OneOf(["images", "annotations", "categories"]))
+    id = fields.Integer()
+    image_id = fields.Integer(allow_none=True, metadata={"description": "the image that the record is, or is on"})
+    op = fields.String(validate=ma.validate.OneOf(["add", "update", "delete"]))
+    before = fields.Raw(allow_none=True, metadata={"description": "the record, with `with=records`"})
+    after = fields.Raw(allow_none=True, metadata={"description": "the record, with `with=records`"})
+
+
+class Change(ma.Schema):
+    revision = fields.Integer()
+    time = fields.DateTime()
+    user = fields.String(allow_none=True, metadata={"description": "null where it is not known"})
+    kind = fields.String(
+        validate=ma.validate.OneOf(["edit", "undo", "reset"]),
+        metadata={"description": "`reset` is a bulk replacement, which has no edits"},
+    )
+    summary = fields.String()
+    edits = fields.List(fields.Nested(Edit))
+    undoes = fields.Integer(metadata={"description": "the revision that was taken back"})
+    more = fields.Integer(metadata={"description": "how many edits are not listed"})
 
 
 class Backup(ma.Schema):

@@ -14,16 +14,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cocoannot.changes.description import DescribedEdit
+from cocoannot.changes.description import Undone
 
-
-class UndoneEdits(msgspec.Struct, frozen=True):
-    """What was done to which records by an undo."""
-
-    edits: tuple[DescribedEdit, ...]
-
-
-Result = int | str | tuple[int] | UndoneEdits
+Result = int | str | tuple[int] | Undone
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -43,6 +43,12 @@ def describe_change(change: Change) -> DescribedChange:
     return DescribedChange(change.revision, change.time, change.actor, edits, change.replaced, change.undoes)
 
 
+class Undone(msgspec.Struct, frozen=True):
+    """What an undo did."""
+
+    edits: tuple[DescribedEdit, ...]
+
+
 def describe(edit: Edit) -> DescribedEdit:
     """What `edit` did."""
     image_id = image_of(edit, edit.before if edit.after is None else edit.after)

@@ -39,9 +39,20 @@ class Delete(msgspec.Struct, frozen=True, gc=False):
 
 
 class Restore(msgspec.Struct, frozen=True, gc=False):
-    """Put a deleted annotation back, byte for byte; nothing is computed."""
+    """Put a deleted annotation back, byte for byte; nothing is computed.
+
+    `position` is how many annotations are to be before it when all operations are done; without one, or where there are
+    fewer, it goes to the end.
+    """
 
     text: bytes
+    position: int | None = None
 
 
-Operation = Add | Update | Delete | Restore
+class Undo(msgspec.Struct, frozen=True, gc=False):
+    """Take the change that made `revision` back, byte for byte and in place; the only operation of its change."""
+
+    revision: int
+
+
+Operation = Add | Update | Delete | Restore | Undo

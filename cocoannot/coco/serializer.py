@@ -19,11 +19,33 @@ Piece = bytes | memoryview
 _AT_ONCE = 256
 
 
+class Layout(NamedTuple):
+    """What stands around the records of a list: before the first, between two that are new, behind the last."""
+
+    head: bytes
+    gap: bytes
+    tail: bytes
+
+
+def layout_of(buffer: bytes, section: Section, style: Style) -> Layout:
+    """How `section` stands in the file; `style` is that of its records."""
+    starts, ends = section.starts, section.ends
+    if not len(starts):
+        line = style.line
+        gap = b"," + line if line else style.item_separator
+        return Layout(b"[" + line, gap, line.removesuffix(style.indent) + b"]")
+    head, tail = buffer[section.start : int(starts[0])], buffer[int(ends[-1]) : section.end]
+    if len(starts) > 1:
+        return Layout(head, buffer[int(ends[0]) : int(starts[1])], tail)
+    return Layout(head, b"," + head[1:] if head[1:] else style.item_separator, tail)
+
+
 class FrozenSection(NamedTuple):
     """One list of records: `slots` in order, `texts` of those that are not the file's, by slot.
 
     A slot below `len(starts)` is of the file: its record is there from `starts` to `ends`, unless it is in `texts`, and
-    the gap before it begins at `leads`. `style` is that of the records.
+    the gap before it begins at `leads`, unless it is in `own_leads`. `style` is that of the records. `layout` is how
+    they stand, where that is not told by the file.
     """
 
     buffer: bytes
@@ -34,6 +56,8 @@ class FrozenSection(NamedTuple):
     slots: Ints
     texts: Mapping[int, bytes]
     style: Style = Style()
+    layout: Layout | None = None
+    own_leads: Mapping[int, bytes] = {}
 
     def pieces(self) -> Iterator[Piece]:
         """The section's text, brackets included, as immutable pieces in order; long ones are views of the file."""
@@ -41,26 +65,26 @@ class FrozenSection(NamedTuple):
         if not self.texts and len(self.slots) == len(section.starts):
             yield view[section.start : section.end] if section.end else b"[]"
             return
-        gap = self._standard_gap()
-        yield self._head()
+        head, gap, tail = self.layout or layout_of(self.buffer, section, self.style)
+        yield head
         in_file = self.slots[: self.slots.searchsorted(len(self.starts))]
         first = True
         for slot, lead, start, end in self._runs(in_file):
-            own = self.texts.get(slot)
-            if own is None:
+            own, own_lead = self.texts.get(slot), self.own_leads.get(slot)
+            if own is None and own_lead is None and lead < start:
                 yield view[start if first else lead : end]
             else:
                 if not first:
                     # The first record of the file has no gap before it that it could bring along.
-                    yield view[lead:start] if lead < start else gap
-                yield own
+                    yield own_lead or (view[lead:start] if lead < start else gap)
+                yield view[start:end] if own is None else own
             first = False
         # Many at a time: one by one they would keep other threads from running for long.
         for at in range(len(in_file), len(self.slots), _AT_ONCE):
             texts = map(self.texts.__getitem__, self.slots[at : at + _AT_ONCE].tolist())
             yield (b"" if first else gap) + gap.join(texts)
             first = False
-        yield self._tail()
+        yield tail
 
     def text(self, slot: int) -> Piece:
         """The record at `slot`."""
@@ -69,18 +93,19 @@ class FrozenSection(NamedTuple):
 
     def pieces_of(self, records: Iterable[Piece]) -> Iterator[Piece]:
         """The section's text, brackets included, with these records and no others."""
-        gap, begun = self._standard_gap(), False
-        yield self._head()
+        head, gap, tail = self.layout or layout_of(self.buffer, self.section, self.style)
+        yield head
+        begun = False
         for texts in _batches(records):
             yield (gap if begun else b"") + gap.join(texts)
             begun = True
-        yield self._tail()
+        yield tail
 
     def _runs(self, slots: Ints) -> Iterator[tuple[int, int, int, int]]:
         """Untouched neighbours in the file as one, every other record by itself: first slot, lead, start, end."""
         starts, ends, leads = self.starts[slots], self.ends[slots], self.leads[slots]
         own = np.zeros(len(self.starts), np.bool_)
-        changed = np.fromiter(self.texts, np.int64, len(self.texts))
+        changed = np.array([*self.texts, *self.own_leads], np.int64)
         own[changed[changed < len(own)]] = True
         own = own[slots]
         breaks = np.ones(len(slots), np.bool_)
@@ -89,24 +114,6 @@ class FrozenSection(NamedTuple):
         lasts = np.append(firsts, len(slots))[1:] - 1
         columns = (slots[firsts], leads[firsts], starts[firsts], ends[lasts])
         yield from zip(*(column.tolist() for column in columns), strict=True)
-
-    def _head(self) -> bytes:
-        section = self.section
-        return self.buffer[section.start : int(section.starts[0])] if len(section.starts) else b"[" + self.style.line
-
-    def _tail(self) -> bytes:
-        section = self.section
-        if len(section.starts):
-            return self.buffer[int(section.ends[-1]) : section.end]
-        return self.style.line.removesuffix(self.style.indent) + b"]"
-
-    def _standard_gap(self) -> bytes:
-        """What stands between two records that are new: what stands between the first two of the file."""
-        section = self.section
-        if len(section.starts) > 1:
-            return self.buffer[int(section.ends[0]) : int(section.starts[1])]
-        head = self._head()[1:]
-        return b"," + head if head else self.style.item_separator
 
 
 class FrozenDataset(NamedTuple):

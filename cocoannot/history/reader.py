@@ -7,7 +7,7 @@ One moment of the file is read, whatever is written meanwhile. Only what counts 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -67,17 +67,25 @@ class Reader:
 
     def floor(self) -> int:
         """The oldest revision that the dataset can be told at: from there on every change is known."""
+        oldest = self.oldest()
+        return max(oldest, self.replaced_since(oldest) or 0)
+
+    def oldest(self) -> int:
+        """The revision after which every change is kept, those included that replaced the dataset."""
         span = next((span for span in reversed(self._spans) if not span.joined), self._newest)
-        floor = span.revision - 1
         oldest = self._one("SELECT edit, revision FROM change WHERE edit >= ? ORDER BY edit LIMIT 1", span.start)
-        if oldest is not None and oldest[0] > span.start:
-            # What came before it was forgotten.
-            floor = max(floor, oldest[1] - 1)
-        replaced = self._one(
-            "SELECT revision FROM change WHERE replaced IS NOT NULL AND edit >= ? ORDER BY edit DESC LIMIT 1",
-            span.start,
-        )
-        return floor if replaced is None else max(floor, replaced[0])
+        # What came before it may have been forgotten.
+        return span.revision - 1 if oldest is None or oldest[0] == span.start else int(oldest[1]) - 1
+
+    def replaced_since(self, revision: int) -> int | None:
+        """The newest change that replaced the dataset after `revision`, `None` where there is none."""
+        row = self._one("SELECT revision FROM change WHERE replaced IS NOT NULL ORDER BY edit DESC LIMIT 1")
+        return row[0] if row is not None and row[0] > revision else None
+
+    def touched_since(self, revision: int) -> Container[tuple[SectionName, int]]:
+        """The records, by section and id, that changes after `revision` touched."""
+        starts = [(self._first_after(revision, span), span.end) for span in self._spans]
+        return _Touched(self._database, [(start, end) for start, end in starts if start < end])
 
     def change(self, revision: int) -> Change | None:
         """The change that made `revision`, whole."""
@@ -182,6 +190,23 @@ class Reader:
 
     def _one(self, sql: str, *values: object) -> Any:
         return self._database.execute(sql, values).fetchone()
+
+
+class _Touched:
+    """Records that were touched by the changes in some ranges of edits; looked up one by one."""
+
+    def __init__(self, database: sqlite3.Connection, ranges: list[tuple[int, int]]) -> None:
+        self._database = database
+        self._ranges = ranges
+
+    def __contains__(self, key: object) -> bool:
+        assert isinstance(key, tuple)
+        section, record_id = key
+        sql = "SELECT 1 FROM version WHERE section = ? AND id = ? AND change >= ? AND change < ? LIMIT 1"
+        return any(
+            self._database.execute(sql, (section_number(section), record_id, start, end)).fetchone()
+            for start, end in self._ranges
+        )
 
 
 def _searched(query: ChangeQuery) -> tuple[str, str, list[str], list[object]]:

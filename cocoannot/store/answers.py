@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cocoannot.changes.answer import Answer, Result
 from cocoannot.changes.change import Edit
+from cocoannot.changes.description import Undone
 from cocoannot.coco.records import Record
 from cocoannot.store.base import Deleted, OperationResult
 
@@ -22,6 +23,8 @@ def results_of(kept: Answer) -> list[OperationResult]:
 
 
 def _kept(result: OperationResult, numbers: dict[bytes | None, int]) -> Result:
+    if isinstance(result, Undone):
+        return result
     if isinstance(result, Deleted):
         return (result.annotations,)
     number = numbers.get(result.text)
@@ -34,4 +37,6 @@ def _result(kept: Result) -> OperationResult:
             return Record(text.encode())
         case (int(annotations),):
             return Deleted(annotations)
+        case Undone():
+            return kept
     raise ValueError("an answer that is not whole")

@@ -16,12 +16,12 @@ Every method raises `NotLoaded` before there is a dataset to serve.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from cocoannot.changes.change import Change
-from cocoannot.changes.description import DescribedChange
+from cocoannot.changes.description import DescribedChange, Undone
 from cocoannot.changes.operations import Operation
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.parser import SectionName
@@ -71,8 +71,8 @@ class Deleted(NamedTuple):
     annotations: int = 0
 
 
-OperationResult = Record | Deleted
-"""What came of one operation: the record as it left it, or what it deleted."""
+OperationResult = Record | Deleted | Undone
+"""What came of one operation: the record as it left it, what it deleted, or what it undid."""
 
 
 class Committed(NamedTuple):
@@ -312,6 +312,18 @@ class History(Protocol):
         """The name of what revisions belong to: another where one may stand for something else than before."""
         ...
 
+    @property
+    def oldest_change(self) -> int:
+        """The revision after which every change is still there, and found by `find_changes`."""
+        ...
+
+    def touched_since(self, revision: int) -> AbstractContextManager[Container[tuple[SectionName, int]]]:
+        """The records, by section and id, that changes after `revision` touched; to be asked within the context.
+
+        Raises `NotKept` where one of these changes is not kept any more, `Conflict` where one replaced the dataset.
+        """
+        ...
+
     def changes(self, since: int) -> list[Change] | None:
         """Every change after the revision `since`, oldest first; `None` where memory does not go back that far."""
         ...
@@ -392,11 +404,12 @@ class Maintenance(Protocol):
 
 
 class Stored(NamedTuple):
-    """A record as a store has it. `position` orders the records of a section; see `cocoannot.changes.change.Edit`."""
+    """A record as a store has it. `position` and `lead` are as in `cocoannot.changes.change.Edit`."""
 
     record_id: int
     position: int
     record: Record
+    lead: bytes | None = None
 
 
 class Place(NamedTuple):
@@ -431,8 +444,33 @@ class Lookup(Protocol):
         """Whether there is any category."""
         ...
 
-    def next_place(self, section: SectionName) -> Place:
-        """What a record that is added now gets; the id may be beyond the largest there is."""
+    def next_place(self, section: SectionName, others: int = 0) -> Place:
+        """What a record that is added now gets, its position after so many others that are added before it.
+
+        The id may be beyond the largest there is.
+        """
+        ...
+
+    def find_copy(self, section: SectionName, record_id: int, text: bytes) -> Stored | None:
+        """The record with this id; of several, one with this text. `None` where there is none."""
+        ...
+
+    def rank(self, section: SectionName, position: int) -> int:
+        """How many records of the section come before this position."""
+        ...
+
+    def positions_at(self, section: SectionName, indexes: Sequence[int]) -> list[int | None]:
+        """The positions of the records that have so many others before them, `None` beyond the last."""
+        ...
+
+    def position_between(
+        self, section: SectionName, before: int | None, after: int | None, record_id: int, share: int = 1
+    ) -> int | None:
+        """A position for a record that comes between two neighbours, `None` for none on that side.
+
+        It is one that this id had there before, where it had one; else it leaves room for the last of `share` records.
+        `None` where `after` is, and it had none: that is the end.
+        """
         ...
 
     def categories_named(self, name: str) -> list[int]:

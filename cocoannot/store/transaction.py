@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from cocoannot.changes.change import Edit
-from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Update
+from cocoannot.changes.description import Undone, describe
+from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Undo, Update
 from cocoannot.coco import annotation_rules, rules
 from cocoannot.coco.parser import MAX_ID, SectionName
 from cocoannot.coco.records import Record, check_version, encode, merge
 from cocoannot.errors import AmbiguousId, BadOperation, CocoannotError, Conflict, InvalidRecord, UnknownId
-from cocoannot.store.base import Deleted, Lookup, OperationResult, Place, Stored
+from cocoannot.store.base import Deleted, History, Lookup, OperationResult, Place, Stored
+from cocoannot.store.placing import Wanted, give_places
+from cocoannot.store.undoing import undo
 
 _NOUNS: dict[SectionName, str] = {"images": "image", "annotations": "annotation", "categories": "category"}
 
@@ -21,12 +25,19 @@ _NOUNS: dict[SectionName, str] = {"images": "image", "annotations": "annotation"
 class Transaction:
     """Collects the edits of one change; each operation sees what the ones before it did."""
 
-    def __init__(self, lookup: Lookup) -> None:
+    def __init__(self, lookup: Lookup, history: History) -> None:
         self.edits: list[Edit] = []
+        self.undoes: int | None = None
+        """The revision whose change this one takes back, `None` for others."""
         self._lookup = lookup
+        self._history = history
         # The records that this change has touched so far, as it leaves them.
         self._touched: dict[tuple[SectionName, int], Stored | None] = {}
-        self._places: dict[SectionName, Place] = {}
+        # What was added at the end so far, and the ids that are free after that.
+        self._appended: Counter[SectionName] = Counter()
+        self._next_ids: dict[SectionName, int] = {}
+        # Annotations that don't go to the end: where they are to be, and the number of their first edit.
+        self._put_back: dict[int, tuple[int, int]] = {}
 
     def perform_all(self, operations: Sequence[Operation]) -> list[OperationResult]:
         """Do `operations` in order; returns what came of each. Raises `BadOperation`."""
@@ -36,6 +47,8 @@ class Transaction:
                 results.append(self._perform(operation))
             except CocoannotError as exc:
                 raise BadOperation(index, exc) from exc
+        if self._put_back:
+            self._give_places()
         return results
 
     def has(self, section: SectionName, record_id: int) -> bool:
@@ -52,7 +65,7 @@ class Transaction:
     @property
     def has_categories(self) -> bool:
         """Whether there is any category, of those that were there or that this change adds."""
-        return self._lookup.has_categories or "categories" in self._places
+        return self._lookup.has_categories or self._appended["categories"] > 0
 
     def _perform(self, operation: Operation) -> OperationResult:
         match operation:
@@ -62,11 +75,58 @@ class Transaction:
                 return self._update(self._existing(section, record_id, if_match), section, changes)
             case Delete(section, record_id, if_match, reassign_to):
                 return self._delete(self._existing(section, record_id, if_match), section, reassign_to)
-            case Restore(text):
-                self._refuse_panoptic("this dataset's annotations are panoptic (segments_info), which are read-only")
-                record_id = annotation_rules.restored_annotation(text)
-                self._check_free("annotations", record_id, "there is nothing to restore")
-                return self._append("annotations", self._place("annotations"), record_id, Record(text))
+            case Restore(text, position):
+                return self._restore(text, position)
+            case Undo(revision):
+                return self._undo(revision)
+
+    def _restore(self, text: bytes, position: int | None) -> Record:
+        self._refuse_panoptic("this dataset's annotations are panoptic (segments_info), which are read-only")
+        record_id = annotation_rules.restored_annotation(text)
+        self._check_free("annotations", record_id, "there is nothing to restore")
+        if position is None:
+            self._put_back.pop(record_id, None)
+        else:
+            _, first_edit = self._put_back.get(record_id, (0, len(self.edits)))
+            self._put_back[record_id] = position, first_edit
+        record = self._append("annotations", self._place("annotations"), record_id, Record(text))
+        if position is not None:
+            # It does not go there after all.
+            self._appended["annotations"] -= 1
+        return record
+
+    def _undo(self, revision: int) -> Undone:
+        if self.edits or self.undoes is not None:
+            raise Conflict("an undo is a change of its own; make it without other operations")
+        self.undoes = revision
+        self.edits += undo(revision, self._lookup, self._history)
+        return Undone(tuple(map(describe, self.edits)))
+
+    def _give_places(self) -> None:
+        """Move the edits of annotations that were put back to the end, as one each, at the places that they get."""
+        end = self._lookup.next_place("annotations").position
+        others = [edit for number, edit in enumerate(self.edits) if not self._is_of_put_back(number, edit)]
+        of_annotations = [edit for edit in others if edit.section == "annotations"]
+        gone = {edit.position for edit in of_annotations if edit.after is None}
+        added = {edit.position for edit in of_annotations if edit.position >= end} - gone
+        left = {record_id: self._touched["annotations", record_id] for record_id in self._put_back}
+        wanted = [Wanted(self._put_back[record_id][0], record_id) for record_id, stored in left.items() if stored]
+        for given in give_places(
+            self._lookup, "annotations", wanted, {position for position in gone if position < end}, added
+        ):
+            stored = left[given.record_id]
+            assert stored is not None
+            position = given.position
+            if position is None:
+                position = self._place("annotations").position
+                self._appended["annotations"] += 1
+            others.append(Edit("annotations", given.record_id, position, None, stored.record.text, index=given.rank))
+        self.edits = others
+
+    def _is_of_put_back(self, number: int, edit: Edit) -> bool:
+        if edit.section != "annotations" or edit.record_id not in self._put_back:
+            return False
+        return number >= self._put_back[edit.record_id][1]
 
     def _add(self, section: SectionName, fields: Mapping[str, Any]) -> Record:
         match section:
@@ -199,13 +259,17 @@ class Transaction:
             raise Conflict(f"{_NOUNS[section]} id {record_id} is taken; {what_to_do}")
 
     def _append(self, section: SectionName, place: Place, record_id: int, record: Record) -> Record:
-        self._places[section] = Place(max(place.record_id, record_id + 1), place.position + 1)
+        self._appended[section] += 1
+        self._next_ids[section] = max(place.record_id, record_id + 1)
         self._touched[section, record_id] = Stored(record_id, place.position, record)
         self.edits.append(Edit(section, record_id, place.position, None, record.text))
         return record
 
     def _place(self, section: SectionName) -> Place:
-        return self._places.get(section) or self._lookup.next_place(section)
+        if not self._appended:
+            return self._lookup.next_place(section)
+        place = self._lookup.next_place(section, self._appended[section])
+        return Place(max(place.record_id, self._next_ids.get(section, 0)), place.position)
 
     def _merge(self, section: SectionName, stored: Stored, changes: Mapping[str, Any]) -> Record:
         record = Record(_as_json(merge, stored.record.text, changes, self._lookup.style(section)))
@@ -215,7 +279,7 @@ class Transaction:
 
     def _remove(self, section: SectionName, stored: Stored) -> None:
         self._touched[section, stored.record_id] = None
-        self.edits.append(Edit(section, stored.record_id, stored.position, stored.record.text, None))
+        self.edits.append(Edit(section, stored.record_id, stored.position, stored.record.text, None, lead=stored.lead))
 
 
 def _as_json(encoder: Callable[..., bytes], *args: object) -> bytes:

@@ -40,8 +40,12 @@ class Columns:
         return row
 
     def keep(self, rows: Ints) -> None:
-        """Leave these rows alone, in this order."""
-        self._arrays = {name: array[rows] for name, array in self._arrays.items()}
+        """Leave these rows alone, in this order; -1 stands for a new one, of zeros."""
+        known = rows >= 0
+        arrays = {name: np.zeros(len(rows), array.dtype) for name, array in self._arrays.items()}
+        for name, array in arrays.items():
+            array[known] = self._arrays[name][rows[known]]
+        self._arrays = arrays
         self._length = self._room = len(rows)
         self.cells = {name: array.data for name, array in self._arrays.items()}
 
@@ -99,6 +103,13 @@ class IdIndex:
         else:
             del self._added[record_id]
 
+    def revive(self, record_id: int, slot: int) -> None:
+        """The slot of a record that was removed holds it again."""
+        if slot in self._gone:
+            self._gone.remove(slot)
+        else:
+            self.add(record_id, slot)
+
     def repeated(self) -> Ints:
         """The ids that the array of the start holds more than once, ascending."""
         ids: Ints = np.asarray(self._sorted)
@@ -107,10 +118,15 @@ class IdIndex:
 
 
 class SlotsByImage:
-    """The slots of each image's annotations, in file order; an image that changes gets a dict of its own."""
+    """The slots of each image's annotations, in file order; an image that changes gets a dict of its own.
 
-    def __init__(self, image_ids: Ints) -> None:
+    `alive` tells which slots of `image_ids` hold annotations, `None` for all of them.
+    """
+
+    def __init__(self, image_ids: Ints, alive: npt.NDArray[np.bool_] | None = None) -> None:
         order = np.argsort(image_ids, kind="stable")
+        if alive is not None:
+            order = order[alive[order]]
         self._sorted = image_ids[order].data
         self._slots = (order.astype(np.int32) if len(image_ids) < 2**31 else order).data
         self._own: dict[int, dict[int, None]] = {}

@@ -1,6 +1,8 @@
 """Changes as the journal has them: written as JSON, read again, and made once more on tables.
 
     [["annotations", 7, 6, null, {...}], ...]     section, id, position, the record before and after, null for none
+    ["annotations", 7, 6, null, {...}, 5]         put where 5 others are before it, and not at the end
+    ["annotations", 7, 6, null, {...}, 5, ", "]   with what stands before it in the file
     {"replaced": ["images"]}                      these top-level values were replaced by a save
 
 A record that stands on several lines in its file is written as a JSON string, so that a change stays on one line.
@@ -20,6 +22,8 @@ from cocoannot.coco.parser import SectionName
 from cocoannot.errors import DatasetError
 from cocoannot.files.segments import Entry
 from cocoannot.store.base import Stored
+from cocoannot.store.memory.spreading import spread
+from cocoannot.store.memory.table import NoRoom
 from cocoannot.store.memory.tables import NextIds, Tables
 
 _PARTS = msgspec.json.Decoder(list[list[msgspec.Raw]])
@@ -37,6 +41,8 @@ class _Read(msgspec.Struct, frozen=True, gc=False):
     before: bytes | None
     after: bytes | None
     complete: bool
+    index: int | None = None
+    lead: bytes | None = None
     position: int = 0
 
 
@@ -46,8 +52,15 @@ def encode_change(change: Change) -> bytes:
         return msgspec.json.encode(_Replaced(change.replaced))
     return b"[%b]" % b",".join(
         [
-            b'["%b",%d,%d,%b,%b]'
-            % (edit.section.encode(), edit.record_id, edit.position, _written(edit.before), _written(edit.after))
+            b'["%b",%d,%d,%b,%b%b]'
+            % (
+                edit.section.encode(),
+                edit.record_id,
+                edit.position,
+                _written(edit.before),
+                _written(edit.after),
+                b"" if edit.index is None else _place(edit.index, edit.lead),
+            )
             for edit in change.edits
         ]
     )
@@ -59,11 +72,16 @@ def replay(tables: Tables, entries: Iterable[Entry], *, lenient: bool = False) -
     With `lenient`, for tables that are not those that they were made on, a record that is gone already stays so.
     Raises `DatasetError`, `AmbiguousId`.
     """
-    changes = []
+    changes: list[Change] = []
     for entry in entries:
         edits: list[Edit] = []
         for read in _decode(entry):
-            for edit in _edits(tables, read, lenient=lenient):
+            try:
+                found = _edits(tables, read, lenient=lenient)
+            except NoRoom as exc:
+                *changes, unfinished = spread(tables, exc.section, [*changes, Change(0, 0, None, None, tuple(edits))])
+                edits, found = [*unfinished.edits], _edits(tables, read, lenient=lenient)
+            for edit in found:
                 tables.apply([edit])
                 edits.append(edit)
         undoes = None if isinstance(entry.undoes, msgspec.UnsetType) else entry.undoes
@@ -84,7 +102,10 @@ def complete_changes(entries: Iterable[Entry]) -> list[Change]:
             continue
         parts = _decode(entry)
         if all(read.complete for read in parts):
-            edits = (Edit(read.section, read.record_id, read.position, read.before, read.after) for read in parts)
+            edits = (
+                Edit(read.section, read.record_id, read.position, read.before, read.after, read.index, read.lead)
+                for read in parts
+            )
             undoes = None if isinstance(entry.undoes, msgspec.UnsetType) else entry.undoes
             changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits), undoes=undoes))
     return changes
@@ -114,6 +135,10 @@ def texts_after(entry: Entry) -> list[bytes | None]:
     return [read.after for read in _decode(entry)]
 
 
+def _place(index: int, lead: bytes | None) -> bytes:
+    return b",%d" % index + (b"" if lead is None else b"," + msgspec.json.encode(lead.decode()))
+
+
 def _written(text: bytes | None) -> bytes:
     if text is None:
         return b"null"
@@ -138,7 +163,12 @@ def _read(parts: Sequence[msgspec.Raw]) -> _Read:
     match len(parts):
         case 5:
             position = msgspec.json.decode(parts[2], type=int)
-            return _Read(section, record_id, _text(parts[3]), _text(parts[4]), True, position)
+            return _Read(section, record_id, _text(parts[3]), _text(parts[4]), True, position=position)
+        case 6 | 7:
+            position = msgspec.json.decode(parts[2], type=int)
+            index = msgspec.json.decode(parts[5], type=int)
+            lead = msgspec.json.decode(parts[6], type=str).encode() if len(parts) > 6 else None
+            return _Read(section, record_id, _text(parts[3]), _text(parts[4]), True, max(index, 0), lead, position)
         case 3:
             return _Read(section, record_id, None, bytes(parts[2]), False)
         case 2:
@@ -162,7 +192,8 @@ def _edits(tables: Tables, read: _Read, *, lenient: bool) -> list[Edit]:
         noun = tables.by_section[read.section].noun
         raise DatasetError(f"the journal deletes {noun} {read.record_id}, which is not there")
     if stored is None:
-        return [Edit(read.section, read.record_id, tables.next_place(read.section).position, None, read.after)]
+        position, index = _position(tables, read)
+        return [Edit(read.section, read.record_id, position, None, read.after, index, read.lead)]
     edits: list[Edit] = []
     if read.section == "images" and read.after is None and not read.complete:
         edits = [_edit("annotations", each, None) for each in tables.annotations_where(image_id=read.record_id)]
@@ -176,5 +207,21 @@ def _find(tables: Tables, read: _Read, *, lenient: bool) -> Stored | None:
     return None if read.before is None else tables.find_copy(read.section, read.record_id, read.before)
 
 
+def _position(tables: Tables, read: _Read) -> tuple[int, int | None]:
+    """Where a record that is not there goes: its position, and its index where that is not the end."""
+    end = tables.next_place(read.section).position
+    if read.index is None:
+        return end, None
+    index = min(read.index, tables.rank(read.section, end))
+    (after,) = tables.positions_at(read.section, [index])
+    before = tables.positions_at(read.section, [index - 1])[0] if index else None
+    position = tables.position_between(read.section, before, after, read.record_id)
+    if position is None and read.lead is not None:
+        # It goes to the end, but not as one that is added there.
+        position = end - 1
+    return (end, None) if position is None else (position, index)
+
+
 def _edit(section: SectionName, stored: Stored, after: bytes | None) -> Edit:
-    return Edit(section, stored.record_id, stored.position, stored.record.text, after)
+    lead = stored.lead if after is None else None
+    return Edit(section, stored.record_id, stored.position, stored.record.text, after, lead=lead)

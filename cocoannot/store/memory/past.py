@@ -6,7 +6,7 @@ Memory has the latest changes only; where there is no history kept, they are all
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from cocoannot.changes.description import DescribedChange, describe_change, imag
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.serializer import split
-from cocoannot.errors import NotKept
+from cocoannot.errors import Conflict, NotKept
 from cocoannot.history.kept import KeptHistory
 from cocoannot.history.work import Work, day_of
 from cocoannot.store.base import Export, Page, Stored, UserDay, Version
@@ -50,6 +50,30 @@ class Past:
     def warnings(self) -> list[str]:
         """What is wrong with the history, for people."""
         return [] if self._history is None else self._history.warnings
+
+    @property
+    def oldest_change(self) -> int:
+        if self._history is None:
+            with self._state.lock:
+                return self._state.recent.start
+        with self._history.reading() as reader:
+            return reader.oldest()
+
+    @contextmanager
+    def touched_since(self, revision: int) -> Iterator[Container[tuple[SectionName, int]]]:
+        changes = self.changes(revision)
+        if changes is not None:
+            replaced = next((change.revision for change in changes if change.replaced), None)
+            _check_replaced(replaced)
+            yield {(edit.section, edit.record_id) for change in changes for edit in change.edits}
+            return
+        if self._history is None:
+            raise NotKept(f"the changes after revision {revision} are not all kept any more")
+        with self._history.reading() as reader:
+            if revision < reader.oldest():
+                raise NotKept(f"the changes after revision {revision} are not all kept any more")
+            _check_replaced(reader.replaced_since(revision))
+            yield reader.touched_since(revision)
 
     def changes(self, since: int) -> list[Change] | None:
         with self._state.lock:
@@ -159,6 +183,11 @@ class Past:
     def _all(self) -> list[Change]:
         with self._state.lock:
             return self._state.recent.all()
+
+
+def _check_replaced(revision: int | None) -> None:
+    if revision is not None:
+        raise Conflict(f"change {revision} replaced the dataset since; what came before it can't be undone")
 
 
 def _first_of_each(edits: Iterable[Edit]) -> dict[tuple[SectionName, int], Edit]:

@@ -16,7 +16,8 @@ class RecentChanges:
     """Changes that follow one another without a gap, after the revision `start`. The state's lock guards it."""
 
     def __init__(self, start: int) -> None:
-        self._start = start
+        self.start = start
+        """The revision after which every change is here."""
         self._changes: deque[Change] = deque()
         self._sizes: deque[int] = deque()
         self._bytes = 0
@@ -28,19 +29,19 @@ class RecentChanges:
         self._sizes.append(size)
         self._bytes += size
         while self._changes and (len(self._changes) > MOST_CHANGES or self._bytes > MOST_BYTES):
-            self._start = self._changes.popleft().revision
+            self.start = self._changes.popleft().revision
             self._bytes -= self._sizes.popleft()
 
     def since(self, revision: int) -> list[Change] | None:
         """Every change after `revision`, oldest first; `None` where some of them are not here any more."""
-        if revision < self._start:
+        if revision < self.start:
             return None
-        newest_first = islice(reversed(self._changes), max(0, self._start + len(self._changes) - revision))
+        newest_first = islice(reversed(self._changes), max(0, self.start + len(self._changes) - revision))
         return list(newest_first)[::-1]
 
     def get(self, revision: int) -> Change | None:
         """The change that made `revision`, `None` where it is not here."""
-        at = revision - self._start - 1
+        at = revision - self.start - 1
         return self._changes[at] if 0 <= at < len(self._changes) else None
 
     def all(self) -> list[Change]:

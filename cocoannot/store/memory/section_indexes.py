@@ -36,8 +36,11 @@ class NameIndex:
     def removed(self, slot: int) -> None:
         pass
 
-    def compacted(self, slots: Ints) -> None:
-        self.names = [self.names[slot] for slot in slots.tolist()]
+    def revived(self, slot: int, keys: Keys) -> None:
+        self.replaced(slot, keys)
+
+    def renumbered(self, slots: Ints) -> None:
+        self.names = [self.names[slot] if slot >= 0 else "" for slot in slots.tolist()]
 
 
 class ImageIndex:
@@ -70,8 +73,11 @@ class ImageIndex:
     def removed(self, slot: int) -> None:
         pass
 
-    def compacted(self, slots: Ints) -> None:
-        self._names.compacted(slots)
+    def revived(self, slot: int, keys: Keys) -> None:
+        self.replaced(slot, keys)
+
+    def renumbered(self, slots: Ints) -> None:
+        self._names.renumbered(slots)
         self._columns.keep(slots)
 
 
@@ -137,9 +143,17 @@ class AnnotationIndex:
         self.by_image.remove(self._columns.cells["image_id"][slot], slot)
         self._count(self._columns.cells["category_id"][slot], -1)
 
-    def compacted(self, slots: Ints) -> None:
+    def revived(self, slot: int, keys: Keys) -> None:
+        assert isinstance(keys, AnnotationKeys)
+        cells = self._columns.cells
+        cells["image_id"][slot], cells["category_id"][slot] = keys.image_id, keys.category_id
+        cells["crowd"][slot], cells["area"][slot] = keys.iscrowd, area_of(keys)
+        self.by_image.add(keys.image_id, slot)
+        self._count(keys.category_id, 1)
+
+    def renumbered(self, slots: Ints) -> None:
         self._columns.keep(slots)
-        self.by_image = SlotsByImage(self.image_ids)
+        self.by_image = SlotsByImage(self.image_ids, slots >= 0)
 
     def _count(self, category_id: int, change: int) -> None:
         count = self.per_category.get(category_id, 0) + change

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Sequence
 
 from cocoannot.changes.change import Change
+from cocoannot.coco.parser import SectionName
 from cocoannot.errors import NotLoaded
 from cocoannot.store.memory.pending import Moment, Pending
 from cocoannot.store.memory.recent_changes import RecentChanges
+from cocoannot.store.memory.spreading import spread
 from cocoannot.store.memory.tables import Tables
 
 
@@ -65,9 +67,18 @@ class State:
             self.revision = self.file_revision = change.revision
             self.recent.add(change)
 
+    def spread(self, section: SectionName) -> None:
+        """Number the positions of `section` anew, with room between all of them."""
+        with self.lock:
+            changes = spread(self.tables, section, self.recent.all())
+            recent = RecentChanges(self.recent.start)
+            for change in changes:
+                recent.add(change)
+            self.recent = recent
+
     def swap(self, tables: Tables, revision: int) -> None:
         """Take other tables with the same records, unless something was changed after `revision`."""
         with self.lock:
             if self.revision == revision:
-                tables.take_positions(self.tables)
+                tables.go_on_from(self.tables)
                 self._tables = tables

@@ -31,6 +31,7 @@ from cocoannot.store.memory.past import Past
 from cocoannot.store.memory.saving import FileSaver
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.statistics import statistics
+from cocoannot.store.memory.table import NoRoom
 from cocoannot.store.queries import NEWEST, CategoryQuery, ChangeQuery, Derived, Query, Statistics
 from cocoannot.store.transaction import Transaction
 
@@ -73,6 +74,7 @@ class MemoryStore:
         self.find_changes = self._past.find_changes
         self.annotations_at = self._past.annotations_at
         self.work = self._past.work
+        self.touched_since = self._past.touched_since
 
     def load(self, uri: str, *, create: bool = False) -> None:
         """Serve the file at the path `uri`, with what its journal has above it."""
@@ -169,6 +171,10 @@ class MemoryStore:
     def versions(self, section: SectionName, record_id: int, query: ChangeQuery = NEWEST) -> list[Version]:
         return self._past.versions(section, record_id, query)
 
+    @property
+    def oldest_change(self) -> int:
+        return self._past.oldest_change
+
     def export_at(self, revision: int) -> Export:
         return self._past.export_at(revision, self.file_saver.file.text_name)
 
@@ -181,12 +187,18 @@ class MemoryStore:
             raise VersionMismatch(
                 f"the dataset is at revision {state.revision}, not {if_revision}", str(state.revision)
             )
-        transaction = Transaction(state.tables)
-        results = transaction.perform_all(operations)
+        try:
+            transaction = Transaction(state.tables, self)
+            results = transaction.perform_all(operations)
+        except NoRoom as exc:
+            state.spread(exc.section)
+            transaction = Transaction(state.tables, self)
+            results = transaction.perform_all(operations)
         if not transaction.edits:
             return Committed(results, state.revision, None), False
         now = saver.now()
-        change = Change(state.revision + 1, now.wall, actor, key, tuple(transaction.edits))
+        edits, undoes = tuple(transaction.edits), transaction.undoes
+        change = Change(state.revision + 1, now.wall, actor, key, edits, undoes=undoes)
         kept = None if key is None else answer(request, results, change.edits)
         saver.write_down(change, kept)
         first = state.apply(change, now)

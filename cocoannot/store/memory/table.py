@@ -1,22 +1,25 @@
 """The records of one section, in file order. Which changes are allowed is decided above.
 
 A record that nobody touched is a byte range of the file as it was read; a changed or added one is a text of its
-own. Slots count the records in file order; a deleted record's slot stays empty until `compact` numbers them anew.
+own. Slots count the records in file order; a deleted record's slot stays empty, so that it can come back to its place,
+until `compact` numbers them anew. Then its position tells where a slot is to be opened for it.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from cocoannot.coco.parser import Document, Ints, Keys, SectionName, read_keys
-from cocoannot.coco.serializer import FrozenSection
+from cocoannot.coco.serializer import FrozenSection, layout_of
 from cocoannot.coco.style import Style
 from cocoannot.errors import AmbiguousId
 from cocoannot.history.numbering import Numbering
 from cocoannot.store.memory.columns import Columns, IdIndex
+from cocoannot.store.memory.places import STRIDE, Places
 
 _NOUN = {"images": "image", "annotations": "annotation", "categories": "category"}
 
@@ -36,9 +39,29 @@ class SectionIndex(Protocol):
         """There is no record at `slot` any more."""
         ...
 
-    def compacted(self, slots: Ints) -> None:
-        """The slots were numbered anew: these are the old numbers, in the new order."""
+    def revived(self, slot: int, keys: Keys) -> None:
+        """The empty `slot` holds a record with these keys."""
         ...
+
+    def renumbered(self, slots: Ints) -> None:
+        """The slots were numbered anew: these are the old numbers, in the new order, -1 for one that is empty."""
+        ...
+
+
+class NoRoom(Exception):
+    """There is no position left between two records of `section`; see `cocoannot.store.memory.spreading`."""
+
+    def __init__(self, section: SectionName) -> None:
+        super().__init__(section)
+        self.section = section
+
+
+class Room(NamedTuple):
+    """What a slot is opened for; `lead` as in `cocoannot.changes.change.Edit`."""
+
+    position: int
+    record_id: int
+    lead: bytes | None
 
 
 class Table:
@@ -55,6 +78,7 @@ class Table:
         self._index = index
         self._buffer = document.buffer
         self._section = section._replace(keys={}, names=[])
+        self._layout = layout_of(document.buffer, section, style)
         self._texts: dict[int, bytes] = {}
         # Of the records that the file has: those that came later have the slots after them. `lead` is where the gap
         # before a record begins; with it a record's neighbours in the file need not be its slots'.
@@ -62,9 +86,10 @@ class Table:
         self._spans = Columns(start=section.starts, end=section.ends, lead=leads)
         self._rows = Columns(id=section.keys["id"], alive=np.ones(self.live, np.bool_))
         self._ids = IdIndex(section.keys["id"])
-        # Positions of the slots that were numbered anew; those after them follow at a distance.
-        self._positions = np.zeros(0, np.int64)
-        self._distance = 0
+        # What stands before records that were put back, and before the first one, where it is neither in the file nor
+        # what stands between others.
+        self._leads: dict[int, bytes] = {}
+        self.places = Places(len(self._rows))
 
     @property
     def repeated_ids(self) -> list[int]:
@@ -122,37 +147,37 @@ class Table:
         spans = self._spans.cells
         return self._buffer[spans["start"][slot] : spans["end"][slot]]
 
-    def position(self, slot: int) -> int:
-        """What orders the record at `slot` among all that were ever here; see `cocoannot.changes.change.Edit`."""
-        return int(self._positions[slot]) if slot < len(self._positions) else slot + self._distance
+    def lead(self, slot: int) -> bytes | None:
+        """What stands before the record at `slot`, behind the one before it; `None` for what stands between others."""
+        lead = self._leads.get(slot)
+        if lead is None and slot < len(self._spans):
+            spans = self._spans.cells
+            lead = self._buffer[spans["lead"][slot] : spans["start"][slot]]
+        return lead if lead and lead != self._layout.gap else None
 
-    @property
-    def next_position(self) -> int:
-        """The position that the next record at the end gets."""
-        return len(self._rows) + self._distance
-
-    def positions(self) -> Ints:
-        """The positions of all records, in file order."""
-        slots = self.slots()
-        known = slots[: slots.searchsorted(len(self._positions))]
-        return np.concatenate([self._positions[known], slots[len(known) :] + self._distance])
-
-    def take_positions(self, other: Table) -> None:
-        """Go on with the positions of `other`, which holds the same records."""
-        self._positions = other.positions()
-        self._distance = other.next_position - len(self._rows)
+    def go_on_from(self, other: Table) -> None:
+        """Take positions and layout of `other`, which holds the same records."""
+        slots = other.slots()
+        self.places = other.places.renumbered(slots)
+        self._layout = other._layout
+        if len(slots) and (lead := other.lead(int(slots[0]))) is not None:
+            self._leads[0] = lead
 
     @property
     def numbering(self) -> Numbering | None:
         """The positions; `None` where they are those of any file that was read for the first time."""
-        if self.live == len(self._rows) and not len(self._positions) and not self._distance:
+        if self.live == len(self._rows) and self.places.are_usual:
             return None
-        return Numbering(self.positions(), self.next_position)
+        return Numbering(self.positions(), self.places.next_position)
 
     def take_numbering(self, numbering: Numbering) -> None:
         """Go on with these positions of the records, unless they are not as many."""
         if len(numbering.positions) == len(self._rows):
-            self._positions, self._distance = numbering.positions, numbering.next_position - len(self._rows)
+            self.places = Places(len(self._rows), *numbering)
+
+    def positions(self) -> Ints:
+        """The positions of all records, in file order."""
+        return self.places.of(self.slots())
 
     def append(self, text: bytes) -> None:
         """Put a record at the end."""
@@ -160,8 +185,53 @@ class Table:
         slot = self._rows.append(keys.id, 1)
         self._texts[slot] = text
         self._ids.add(keys.id, slot)
+        self.places.append()
         self.live += 1
         self._index.added(keys)
+
+    def empty_slot(self, position: int, record_id: int) -> int | None:
+        """The slot that a record with this id and position once had, and that is empty; `None` where it is gone."""
+        slot = self.places.first_slot(position)
+        cells = self._rows.cells
+        while slot < len(self._rows) and self.places.position(slot) == position:
+            if not cells["alive"][slot] and cells["id"][slot] == record_id:
+                return slot
+            slot += 1
+        return None
+
+    def spread(self, known: Ints) -> None:
+        """Number all positions anew, by their ranks among `known`."""
+        self.places = self.places.spread(known)
+
+    def put_back(self, record_id: int, position: int, text: bytes) -> None:
+        """Put a record into its empty slot."""
+        slot = self.empty_slot(position, record_id)
+        assert slot is not None
+        self._rows.cells["alive"][slot] = 1
+        if slot < len(self._spans) and self.text(slot) == text:
+            self.dead_bytes -= len(text)
+        else:
+            self._texts[slot] = text
+        self._ids.revive(record_id, slot)
+        self.live += 1
+        self._index.revived(slot, read_keys(self.name, text))
+
+    def open(self, rooms: Sequence[Room]) -> None:
+        """Make an empty slot for each of `rooms`, which are in order; all others that are empty go."""
+        slots = self.slots()
+        at = self.places.renumbered(slots).slots_after(np.array([room.position for room in rooms], np.int64))
+        in_file = int(slots.searchsorted(len(self._spans)))
+        self._spans.keep(np.insert(slots[:in_file], at[at <= in_file], -1))
+        self._renumber(
+            np.insert(slots, at, -1), np.insert(self.places.of(slots), at, [room.position for room in rooms])
+        )
+        for slot, room in zip((at + np.arange(len(rooms))).tolist(), rooms, strict=True):
+            self._rows.cells["id"][slot] = room.record_id
+            if room.lead is not None and slot < len(self._spans):
+                self._leads[slot] = room.lead
+        self._ids = IdIndex(self._rows["id"])
+        for slot, room in zip((at + np.arange(len(rooms))).tolist(), rooms, strict=True):
+            self._ids.remove(room.record_id, slot)
 
     def replace(self, slot: int, text: bytes) -> None:
         """Give a record another text with the same id."""
@@ -182,13 +252,10 @@ class Table:
         """Number the records anew where empty slots outnumber them. Takes time linear in their number then."""
         if len(self._rows) <= 2 * self.live + 1024:
             return
-        next_position, positions, slots = self.next_position, self.positions(), self.slots()
-        self._texts = {new: self._texts[old] for new, old in enumerate(slots.tolist()) if old in self._texts}
+        slots = self.slots()
         self._spans.keep(slots[: slots.searchsorted(len(self._spans))])
-        self._rows.keep(slots)
+        self._renumber(slots, self.places.of(slots))
         self._ids = IdIndex(self._rows["id"])
-        self._positions, self._distance = positions, next_position - len(slots)
-        self._index.compacted(slots)
 
     def freeze(self) -> FrozenSection:
         """The section's text as it is now, to be put together later."""
@@ -202,7 +269,50 @@ class Table:
             self.slots(),
             dict(self._texts),
             self.style,
+            self._layout,
+            dict(self._leads),
         )
+
+    def _renumber(self, slots: Ints, positions: Ints) -> None:
+        """Number the slots anew: `slots` are the old numbers, in the new order, -1 for an empty one."""
+        known = np.flatnonzero(slots >= 0)
+        old = slots[known]
+
+        def moved(by_slot: dict[int, bytes]) -> dict[int, bytes]:
+            there = np.array(sorted(by_slot), np.int64)
+            there = there[np.isin(there, old)]
+            return dict(
+                zip(known[old.searchsorted(there)].tolist(), map(by_slot.__getitem__, there.tolist()), strict=True)
+            )
+
+        self._texts, self._leads = moved(self._texts), moved(self._leads)
+        self._rows.keep(slots)
+        self.places = Places(len(slots), positions, self.places.next_position)
+        self._index.renumbered(slots)
+
+    def rank(self, position: int) -> int:
+        """How many records come before this position."""
+        return int(np.count_nonzero(self.alive[: self.places.first_slot(position)]))
+
+    def positions_at(self, indexes: Sequence[int]) -> list[int | None]:
+        """The positions of the records with so many others before them, `None` beyond the last."""
+        slots = self.slots()
+        return [self.places.position(int(slots[index])) if index < len(slots) else None for index in indexes]
+
+    def position_between(self, before: int | None, after: int | None, record_id: int, share: int) -> int | None:
+        """See `cocoannot.store.base.Lookup`."""
+        first = 0 if before is None else self.places.first_slot(before + 1)
+        last = len(self._rows) if after is None else self.places.first_slot(after)
+        own = np.flatnonzero((self._rows["id"][first:last] == record_id) & ~self.alive[first:last])
+        if len(own):
+            return self.places.position(first + int(own[-1]))
+        if after is None:
+            return None
+        if before is None:
+            return after - STRIDE * share
+        if after - before <= share:
+            raise NoRoom(self.name)
+        return before + (after - before) // (share + 1)
 
     def _abandon(self, slot: int) -> None:
         """Count the file's text of a record that is about to get another one, or none."""

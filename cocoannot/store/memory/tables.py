@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from cocoannot.coco.serializer import FrozenDataset
 from cocoannot.coco.style import Style, styles_of
 from cocoannot.history.numbering import Numberings
 from cocoannot.store.base import Place, Stored
+from cocoannot.store.memory.places import STRIDE
 from cocoannot.store.memory.section_indexes import AnnotationIndex, ImageIndex, NameIndex
-from cocoannot.store.memory.table import Table
+from cocoannot.store.memory.table import Room, Table
 
 NextIds = dict[str, int]
 
@@ -44,6 +45,8 @@ class Tables:
         """The id that the next new record of each section gets, unless a client brings one."""
         self._buffer = document.buffer
         self._values = document.values
+        # The sections that the file did not have when it was loaded: it goes without them again when they are empty.
+        self._absent = frozenset(SECTIONS) - document.values.keys()
 
     @property
     def panoptic(self) -> bool:
@@ -65,8 +68,19 @@ class Tables:
     def has(self, section: SectionName, record_id: int) -> bool:
         return self.by_section[section].find(record_id) is not None
 
-    def next_place(self, section: SectionName) -> Place:
-        return Place(self.next_ids[section], self.by_section[section].next_position)
+    def next_place(self, section: SectionName, others: int = 0) -> Place:
+        return Place(self.next_ids[section], self.by_section[section].places.next_position + others * STRIDE)
+
+    def rank(self, section: SectionName, position: int) -> int:
+        return self.by_section[section].rank(position)
+
+    def positions_at(self, section: SectionName, indexes: Sequence[int]) -> list[int | None]:
+        return self.by_section[section].positions_at(indexes)
+
+    def position_between(
+        self, section: SectionName, before: int | None, after: int | None, record_id: int, share: int = 1
+    ) -> int | None:
+        return self.by_section[section].position_between(before, after, record_id, share)
 
     def categories_named(self, name: str) -> list[int]:
         names = self.category_index.names
@@ -105,11 +119,16 @@ class Tables:
     def apply(self, edits: Iterable[Edit]) -> None:
         """Make the edits of a change that was checked before."""
         deleted = False
+        edits = list(edits)
+        self._open_places(edits)
         for edit in edits:
             table = self.by_section[edit.section]
             if edit.before is None:
                 assert edit.after is not None
-                table.append(edit.after)
+                if edit.index is None:
+                    table.append(edit.after)
+                else:
+                    table.put_back(edit.record_id, edit.position, edit.after)
                 self.next_ids[edit.section] = max(self.next_ids[edit.section], edit.record_id + 1)
                 continue
             slot = table.find_copy(edit.record_id, edit.before)
@@ -141,10 +160,11 @@ class Tables:
         for name, numbering in numberings.items():
             self.by_section[name].take_numbering(numbering)
 
-    def take_positions(self, other: Tables) -> None:
-        """Go on with the positions of `other`, which holds the same records."""
+    def go_on_from(self, other: Tables) -> None:
+        """Take positions and layout of `other`, which holds the same records."""
+        self._absent = other._absent
         for name, table in self.by_section.items():
-            table.take_positions(other.by_section[name])
+            table.go_on_from(other.by_section[name])
 
     def warnings(self) -> list[str]:
         """What is wrong with the dataset and kept as it is: repeated ids, records that point nowhere, and what would
@@ -180,8 +200,10 @@ class Tables:
         sections = {name: table.freeze() for name, table in self.by_section.items()}
         # Programs that read COCO look for the category of each annotation where there is such a key, even an empty one.
         without = not self.has_categories and self.annotation_index.per_category.get(NONE)
-        omitted = frozenset(["categories"]) if without else frozenset[str]()
-        return FrozenDataset(self._buffer, self._values, sections, omitted)
+        omitted = {name for name in self._absent if not self.by_section[name].live}
+        if without:
+            omitted.add("categories")
+        return FrozenDataset(self._buffer, self._values, sections, frozenset[str](omitted))
 
     def annotation_counts(self, image_ids: Ints) -> Ints:
         """How many annotations each of `image_ids` has, shape (images,)."""
@@ -194,7 +216,18 @@ class Tables:
         return result
 
     def _stored(self, table: Table, slot: int) -> Stored:
-        return Stored(table.record_id(slot), table.position(slot), Record(table.text(slot)))
+        return Stored(table.record_id(slot), table.places.position(slot), Record(table.text(slot)), table.lead(slot))
+
+    def _open_places(self, edits: Iterable[Edit]) -> None:
+        """See to it that there is an empty slot for each record that does not go to the end."""
+        rooms: dict[SectionName, list[Room]] = {}
+        for edit in edits:
+            if edit.before is None and edit.index is not None:
+                rooms.setdefault(edit.section, []).append(Room(edit.position, edit.record_id, edit.lead))
+        for section, wanted in rooms.items():
+            table = self.by_section[section]
+            if any(table.empty_slot(room.position, room.record_id) is None for room in wanted):
+                table.open(sorted(wanted, key=lambda room: room.position))
 
     def _largest_id(self, section: SectionName) -> int:
         """The largest id that `section` has used: one that an orphan points to was once given to another record."""
