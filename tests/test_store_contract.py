@@ -11,7 +11,7 @@ import pytest
 
 from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.description import DescribedEdit, Undone
-from cocoannot.changes.operations import Add, Delete, Operation, Restore, Undo, Update
+from cocoannot.changes.operations import Add, Delete, Operation, Restore, Revert, Undo, Update
 from cocoannot.coco.records import Record
 from cocoannot.errors import (
     BadOperation,
@@ -468,6 +468,82 @@ def test_a_restored_record_goes_where_it_is_to_be(store: EveryStore, small: dict
     texts = [json.dumps(record).encode() for record in small["annotations"]]
     commit(store, Restore(texts[1], 1), Restore(texts[0], 0))
     assert text_of(store) == before
+
+
+# Reverting what a user did
+
+
+def reverted(store: EveryStore, actor: str, since: int = 0, *, dry_run: bool = False) -> list[tuple[str, int, str]]:
+    (undone,) = store.commit([Revert(actor, since, dry_run)], actor="admin").results
+    assert isinstance(undone, Undone)
+    return [(edit.section, edit.id, edit.op) for edit in undone.edits]
+
+
+def test_what_a_user_did_is_taken_back_as_one_change(store: EveryStore) -> None:
+    before = text_of(store)
+    commit(store, Add("annotations", BOX), actor="anna")
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    commit(store, Update("annotations", 7, {"score": 2}), Delete("annotations", 1), actor="anna")
+    expected = [("annotations", 8, "delete"), ("annotations", 7, "update"), ("annotations", 1, "add")]
+    assert reverted(store, "anna", dry_run=True) == expected
+    assert store.revision == 3
+    assert reverted(store, "anna") == expected
+    assert (store.revision, text_of(store)) == (4, before)
+    assert reverted(store, "anna") == []
+    assert store.revision == 4
+
+
+def test_what_others_did_stays_and_so_does_what_came_before(store: EveryStore) -> None:
+    commit(store, Update("annotations", 1, {"score": 1}), actor="anna")
+    commit(store, Update("annotations", 2, {"score": 1}), actor="ben")
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    assert reverted(store, "anna", since=1) == [("annotations", 7, "update")]
+    records = [store.get("annotations", record_id).record for record_id in (1, 2, 7)]
+    assert [record is not None and "score" in record for record in records] == [True, True, False]
+
+
+def test_what_somebody_took_back_already_is_not_in_the_way(store: EveryStore) -> None:
+    before = text_of(store)
+    commit(store, Update("annotations", 1, {"score": 1}), actor="anna")
+    commit(store, Delete("annotations", 2), actor="anna")
+    commit(store, Undo(1), actor="ben")
+    assert reverted(store, "anna") == [("annotations", 2, "add")]
+    assert text_of(store) == before
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [("anna", Update("annotations", 1, {"score": 1})), ("ben", Update("annotations", 1, {"score": 2}))],
+        [
+            ("anna", Update("annotations", 1, {"score": 1})),
+            ("ben", Update("annotations", 1, {"score": 2})),
+            ("anna", Update("annotations", 1, {"score": 3})),
+        ],
+        [
+            ("anna", Add("images", {"id": 1000, "file_name": "new.jpg", "width": 9, "height": 9})),
+            ("ben", Add("annotations", {**BOX, "image_id": 1000})),
+        ],
+        [("anna", Update("annotations", 1, {"score": 1})), ("ben", Delete("annotations", 1))],
+    ],
+)
+def test_what_somebody_built_upon_is_told_and_nothing_is_taken_back(
+    store: EveryStore, operations: list[tuple[str, Operation]]
+) -> None:
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    for actor, operation in operations:
+        commit(store, operation, actor=actor)
+    before, revision = text_of(store), store.revision
+    for dry_run in (True, False):
+        with pytest.raises(BadOperation) as raised:
+            reverted(store, "anna", dry_run=dry_run)
+        cause = raised.value.cause
+        assert isinstance(cause, Conflict)
+        edits = cause.details["edits"]
+        assert isinstance(edits, list)
+        assert len(edits) == 1
+        assert edits[0]["id"] in (1, 1000)
+    assert (text_of(store), store.revision) == (before, revision)
 
 
 # Requests that are sent again

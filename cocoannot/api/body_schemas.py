@@ -304,6 +304,18 @@ class OnConflict(Closed):
     on_conflict = fields.String(validate=validate.OneOf(["overwrite"]))
 
 
+class Reversal(Closed):
+    """What a user did, to be taken back."""
+
+    actor = fields.String(required=True, data_key="user", validate=validate.Length(1, 1000))
+    since = fields.Integer(
+        required=True, strict=True, validate=validate.Range(0, MAX_ID), metadata={"description": "after this revision"}
+    )
+    dry_run = fields.Boolean(
+        load_default=False, truthy={True}, falsy={False}, metadata={"description": "tell only what would be done"}
+    )
+
+
 class Replacement(Closed):
     """What `PUT /api/dataset` replaces."""
 

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 from flask import Response
 
-from cocoannot.api import query_schemas, response_schemas
+from cocoannot.api import body_schemas, query_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, history
 from cocoannot.api.committing import change
 from cocoannot.api.history import as_of_now
 from cocoannot.api.responses import json_response, moment
 from cocoannot.changes.change import Edit
 from cocoannot.changes.description import DescribedChange, Undone, describe, kind, summary
-from cocoannot.changes.operations import Undo
+from cocoannot.changes.operations import Revert, Undo
 from cocoannot.errors import NotKept
 from cocoannot.store.queries import ChangeQuery
 
@@ -65,6 +65,26 @@ def undo_change(revision: int) -> Response:
     assert made is not None
     body = _body(DescribedChange(made.revision, made.time, made.actor, undone.edits, undoes=made.undoes))
     return json_response(body, committed=committed)
+
+
+@blueprint.route("/revert", methods=["POST"])
+@blueprint.arguments(body_schemas.Reversal)
+@blueprint.response(200, response_schemas.Reverted)
+@blueprint.commits(400, 404, 413, 415)
+def revert_changes(body: dict[str, Any]) -> Response:
+    """Take back everything that a user did after a revision
+
+    As one new change, byte for byte and in place, as a whole or not at all. 409 with the edits that somebody else built
+    upon, and nothing is done. With `dry_run` nothing is done either, and the answer is what would be.
+    """
+    committed = change(Revert(**body))
+    (undone,) = committed.results
+    assert isinstance(undone, Undone)
+    made = committed.change
+    listed = _listed(DescribedChange(0, 0, None, undone.edits), msgspec.to_builtins(undone.edits[:MOST_EDITS]))
+    answer: dict[str, Any] = {"revision": made and made.revision, "dry_run": body["dry_run"]}
+    answer |= {name: listed[name] for name in ("summary", "edits", "more") if name in listed}
+    return json_response(answer, committed=committed)
 
 
 def _check_kept(since: int | None) -> None:

@@ -68,6 +68,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "CategoryChanges": {"other name": {"name": "kitten"}},
     "Login": {"token": {"token": "the server's COCOANNOT_TOKEN"}},
     "OnConflict": {"save": {}, "save over what another program wrote": {"on_conflict": "overwrite"}},
+    "Reversal": {
+        "look first": {"user": "anna", "since": 41, "dry_run": True},
+        "do it": {"user": "anna", "since": 41},
+    },
     "Replacement": {"records": {"images": [_IMAGE], "annotations": [_ANNOTATION], "categories": [_CATEGORY]}},
 }
 """Bodies of requests: by the schema's name, a title for each."""
@@ -95,6 +99,12 @@ ANSWERS: dict[str, Any] = {
         "time": _CHANGED,
         "user": "anna",
         "kind": "edit",
+        "summary": "1 annotation(s) updated",
+        "edits": [{"section": "annotations", "id": 1, "image_id": 1, "op": "update"}],
+    },
+    "Reverted": {
+        "revision": 43,
+        "dry_run": False,
         "summary": "1 annotation(s) updated",
         "edits": [{"section": "annotations", "id": 1, "image_id": 1, "op": "update"}],
     },

@@ -115,6 +115,14 @@ class Change(ma.Schema):
     more = fields.Integer(metadata={"description": "how many edits are not listed"})
 
 
+class Reverted(ma.Schema):
+    revision = fields.Integer(allow_none=True, metadata={"description": "null where nothing was done"})
+    dry_run = fields.Boolean()
+    summary = fields.String()
+    edits = fields.List(fields.Nested(Edit))
+    more = fields.Integer(metadata={"description": "how many edits are not listed"})
+
+
 class Backup(ma.Schema):
     """The dataset's file as it was before the first save of a day."""
 

@@ -24,7 +24,9 @@ from cocoannot.store.queries import ChangeQuery
 
 MOST_EDITS = 100_000
 MOST_TEXT = 16 << 20
-"""Edits, and bytes of records, in one answer: with more, it has less than was asked for, but one change at least."""
+MOST_WHOLE = 256 << 20
+"""Edits, and bytes of records, in one answer: with more, it has less than was asked for, but one change at least;
+and bytes of whole changes, of which none comes with more."""
 
 _COLUMNS = "change.edit, revision, time, user.name, key, undoes, replaced, heads"
 _ONE = f"SELECT {_COLUMNS} FROM change LEFT JOIN user ON user.id = change.user"
@@ -105,6 +107,19 @@ class Reader:
             if len(found) == query.limit or (found and count > MOST_EDITS):
                 break
             found.append(DescribedChange(row.revision, row.time, row.actor, edits, row.names, row.undoes))
+        return found if query.since is not None else found[::-1]
+
+    def whole_changes(self, query: ChangeQuery) -> list[Change] | None:
+        """The changes that `query` selects, whole, oldest first; `None` where they are too many, or too large."""
+        found: list[Change] = []
+        edits = size = 0
+        for row in self._rows(query):
+            change = self._whole(row)
+            found.append(change)
+            edits += len(change.edits)
+            size += sum([len(edit.before or b"") + len(edit.after or b"") for edit in change.edits])
+            if len(found) > query.limit or edits > MOST_EDITS or size > MOST_WHOLE:
+                return None
         return found if query.since is not None else found[::-1]
 
     def versions(self, section: SectionName, record_id: int, query: ChangeQuery) -> list[Version]:

@@ -336,6 +336,13 @@ class History(Protocol):
         """The changes that `query` selects, oldest first; fewer than there are where they have very many edits."""
         ...
 
+    def whole_changes(self, query: ChangeQuery) -> list[Change] | None:
+        """Like `find_changes`, with their texts; `None` where there are more than `limit`, or than memory should hold.
+
+        Raises `NotKept` where `since` is given and not every change after it is kept.
+        """
+        ...
+
     def versions(self, section: SectionName, record_id: int, query: ChangeQuery = NEWEST) -> list[Version]:
         """What the changes that `query` selects made of a record, oldest first."""
         ...

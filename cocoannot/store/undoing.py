@@ -39,10 +39,15 @@ def undo(revision: int, lookup: Lookup, history: History) -> list[Edit]:
     if not edits:
         raise Conflict(f"change {revision} left everything as it was, so there is nothing to undo")
     with history.touched_since(revision) as touched:
-        changed = _Check(edits, touched, lookup).failed()
+        changed = in_the_way(edits, touched, lookup)
     if changed:
         raise _refusal(change, changed)
-    return _placed(edits, lookup)
+    return placed(edits, lookup)
+
+
+def in_the_way(edits: list[Edit], touched: Container[tuple[SectionName, int]], lookup: Lookup) -> list[Edit]:
+    """Those of `edits`, which take something back, that can't be made, as later changes `touched` these records."""
+    return _Check(edits, touched, lookup).failed()
 
 
 class _Check:
@@ -139,11 +144,11 @@ class _Check:
             return True
 
 
-def _placed(edits: list[Edit], lookup: Lookup) -> list[Edit]:
-    """`edits`, each at the position that its record has, and those that add with their `index`."""
+def placed(edits: list[Edit], lookup: Lookup) -> list[Edit]:
+    """`edits`, ready to be made: each at the position that its record has, and those that add with their `index`."""
     gone: dict[SectionName, list[int]] = {"images": [], "annotations": [], "categories": []}
     added = dict.fromkeys(gone, 0)
-    placed = []
+    found = []
     for edit in edits:
         if edit.before is None:
             before = lookup.rank(edit.section, edit.position) - bisect_left(gone[edit.section], edit.position)
@@ -156,8 +161,8 @@ def _placed(edits: list[Edit], lookup: Lookup) -> list[Edit]:
             if edit.after is None:
                 edit = msgspec.structs.replace(edit, lead=stored.lead)
                 insort(gone[edit.section], edit.position)
-        placed.append(edit)
-    return placed
+        found.append(edit)
+    return found
 
 
 def _refusal(change: Change, edits: list[Edit]) -> Conflict:

@@ -95,6 +95,19 @@ class Past:
         with self._history.reading() as reader:
             return reader.changes(query)
 
+    def whole_changes(self, query: ChangeQuery) -> list[Change] | None:
+        more = query._replace(limit=query.limit + 1)
+        recent = self._recent(more)
+        if recent is not None:
+            if self._history is None and (query.since or 0) < self.oldest_change:
+                raise NotKept(f"the changes after revision {query.since} are not all kept any more")
+            return recent if len(recent) <= query.limit else None
+        assert self._history is not None
+        with self._history.reading() as reader:
+            if query.since is not None and query.since < reader.oldest():
+                raise NotKept(f"the changes after revision {query.since} are not all kept any more")
+            return reader.whole_changes(query)
+
     def versions(self, section: SectionName, record_id: int, query: ChangeQuery) -> list[Version]:
         query = query._replace(record=(section, record_id))
         recent = self._recent(query)

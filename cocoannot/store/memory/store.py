@@ -73,6 +73,7 @@ class MemoryStore:
         self.change = self._past.change
         self.find_changes = self._past.find_changes
         self.annotations_at = self._past.annotations_at
+        self.whole_changes = self._past.whole_changes
         self.work = self._past.work
         self.touched_since = self._past.touched_since
 
