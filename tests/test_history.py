@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -14,10 +15,13 @@ from typing import Any
 import pytest
 from conftest import FakeClock
 
+from cocoannot.background.history_writer import PAUSE, HistoryWriter
 from cocoannot.changes.operations import Add, Delete, Operation, Undo, Update
 from cocoannot.errors import BadOperation, Conflict, HistoryError, NotKept, UnknownId
 from cocoannot.files.dataset_file import DatasetFile
-from cocoannot.history.kept import KeptHistory
+from cocoannot.history.forgetting import PORTION
+from cocoannot.history.kept import MOST_WAITING, KeptHistory
+from cocoannot.history.work import DAY
 from cocoannot.store.memory.maintenance import MemoryMaintenance
 from cocoannot.store.memory.store import MemoryStore
 from cocoannot.store.queries import ChangeQuery
@@ -473,3 +477,137 @@ def test_a_file_that_is_deleted_under_a_server_begins_anew(start: Open, history_
     store.save()
     change(store)
     assert revisions(store) == [2]
+
+
+# Forgetting
+
+
+def keep(dataset_path: Path, clock: FakeClock, days: int) -> tuple[MemoryStore, KeptHistory]:
+    history = KeptHistory(days, clock)
+    store = MemoryStore(on_append=lambda: None, clock=clock, history=history)
+    store.load(str(dataset_path))
+    return store, history
+
+
+def forget_all(history: KeptHistory, clock: FakeClock) -> None:
+    while history.step() == 0:
+        pass
+
+
+def test_older_changes_are_forgotten_in_portions(start: Open, dataset_path: Path, clock: FakeClock) -> None:
+    store = start()
+    for number in range(PORTION + 20):
+        change(store, Update("annotations", 7, {"note": number}), actor="old")
+    clock.advance(10 * DAY)
+    change(store, Update("annotations", 1, {"note": "new"}), actor="anna")
+    change(store, Delete("annotations", 7), actor="anna")
+    store.save()
+    store.close()
+    kept, history = keep(dataset_path, clock, 5)
+    with closing(kept):
+        assert history.step() == 0
+        # One portion is gone, the rest is whole.
+        assert kept.oldest_change == PORTION
+        assert kept.find_changes(ChangeQuery(since=PORTION, limit=1))[0].revision == PORTION + 1
+        forget_all(history, clock)
+        last = PORTION + 22
+        assert kept.oldest_change == last - 2
+        assert revisions(kept) == [last - 1, last]
+        assert [version.revision for version in kept.versions("annotations", 7)] == [last]
+        assert {each.actor for each in kept.work()} == {"anna"}
+        page = kept.annotations_at(2, last - 2)
+        assert page is not None
+        assert json.loads(page.texts[0])["note"] == PORTION + 19
+        with pytest.raises(NotKept):
+            kept.annotations_at(2, last - 3)
+        with pytest.raises(BadOperation):
+            change(kept, Undo(1))
+        change(kept, Undo(last), actor="old")
+        assert kept.find_changes(ChangeQuery(actor="old"))[0].revision == last + 1
+    assert b"old" not in dataset_path.read_bytes()
+
+
+def test_the_newest_change_is_never_forgotten(start: Open, dataset_path: Path, clock: FakeClock) -> None:
+    store = start()
+    change(store, actor="anna")
+    change(store, actor="anna")
+    store.save()
+    store.close()
+    clock.advance(1000 * DAY)
+    for revision in (2, 3):
+        kept, history = keep(dataset_path, clock, 1)
+        with closing(kept):
+            forget_all(history, clock)
+            assert revisions(kept) == [revision]
+            change(kept)
+            forget_all(history, clock)
+            assert len(text_at(kept, revision)["annotations"]) == 3 + revision
+            kept.save()
+
+
+def test_a_file_gets_smaller_by_what_is_forgotten(start: Open, dataset_path: Path, clock: FakeClock) -> None:
+    store = start()
+    for _ in range(20):
+        change(store, Update("annotations", 7, {"note": os.urandom(50_000).hex()}))
+    change(store)
+    store.save()
+    store.close()
+    path = DatasetFile(dataset_path).history
+    before = path.stat().st_size
+    clock.advance(10 * DAY)
+    kept, history = keep(dataset_path, clock, 5)
+    with closing(kept):
+        forget_all(history, clock)
+        kept.commit([Delete("annotations", 1)])
+        kept.save()
+    assert path.stat().st_size < before / 2
+
+
+# What is too much
+
+
+def test_what_waits_too_long_for_the_history_is_left_out_and_told(start: Open, history_path: Path) -> None:
+    store = start()
+    change(store)
+    assert revisions(store) == [1]
+    with closing(sqlite3.connect(history_path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        note = "x" * (MOST_WAITING // 4)
+        for _ in range(3):
+            change(store, Update("annotations", 7, {"note": note}))
+        change(store, Update("annotations", 7, {"note": None}))
+        other.execute("COMMIT")
+    assert revisions(store) == [1, 5]
+    assert any("the history lacks" in warning for warning in store.status().warnings)
+    # Memory may have them still, the history can't go back over the gap.
+    store.save()
+    with pytest.raises(NotKept):
+        start().annotations_at(1, 1)
+
+
+# The thread
+
+
+def test_the_thread_writes_soon_after_a_change_and_when_it_is_told_to_come_again() -> None:
+    rounds: queue.SimpleQueue[int] = queue.SimpleQueue()
+    waits: list[float] = []
+
+    def write() -> float | None:
+        rounds.put(len(waits))
+        return 0.0 if len(waits) < 2 else None
+
+    writer = HistoryWriter(write, waits.append)
+    writer.notify()
+    assert [rounds.get(timeout=10) for _ in range(3)] == [0, 1, 2]
+    writer.notify()
+    assert rounds.get(timeout=10) >= 3
+    writer.end()
+    assert set(waits) == {PAUSE}
+
+
+def test_a_round_that_fails_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:
+    def write() -> float | None:
+        raise RuntimeError("unforeseen")
+
+    assert HistoryWriter(write).step() is not None
+    assert "tried again" in caplog.text

@@ -31,7 +31,8 @@ def forget(database: sqlite3.Connection, moment: float) -> bool:
             for edit, _, data in rows[:count]:
                 _forget_change(database, edit, data)
             _forget_rest(database, moment)
-    database.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+    # As a script: of a statement without rows, Python takes the first step only, which is one page.
+    database.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
     return count == PORTION
 
 
