@@ -92,7 +92,9 @@ def open_database(path: Path) -> sqlite3.Connection:
         elif version != _VERSION:
             raise DamagedHistory(f"it is of version {version}, and this cocoannot writes version {_VERSION}")
         database.execute("PRAGMA synchronous = NORMAL")
-        database.execute("PRAGMA journal_size_limit = 16777216")
+        # The log stays small beside the file: 512 pages of 8 KiB.
+        database.execute("PRAGMA wal_autocheckpoint = 512")
+        database.execute("PRAGMA journal_size_limit = 4194304")
     except BaseException:
         database.close()
         raise
