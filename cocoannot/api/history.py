@@ -61,11 +61,12 @@ def get_user_statistics() -> Response:
 
     `changes` made, edits of `annotations` in them, and `images` whose `annotation_status` became `done` or `empty`.
     """
+    revision = store().revision
     days = [
         {"day": each.day, "user": each.actor, **dict(zip(("changes", "annotations", "images"), each[2:], strict=True))}
         for each in history().work()
     ]
-    return json_response(days)
+    return json_response(days, revision=revision)
 
 
 def _versions(section: SectionName, noun: str, record_id: int, query: dict[str, Any]) -> Response:

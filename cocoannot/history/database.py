@@ -84,6 +84,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(exist_ok=True)
     database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
     try:
+        database.execute("PRAGMA synchronous = NORMAL")
         found, version = _number(database, "application_id"), _number(database, "user_version")
         if not (found or version) and not database.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
             database.executescript(_SCHEMA)
@@ -91,7 +92,6 @@ def open_database(path: Path) -> sqlite3.Connection:
             raise DamagedHistory("it is not a history")
         elif version != _VERSION:
             raise DamagedHistory(f"it is of version {version}, and this cocoannot writes version {_VERSION}")
-        database.execute("PRAGMA synchronous = NORMAL")
         # The log stays small beside the file: 512 pages of 8 KiB.
         database.execute("PRAGMA wal_autocheckpoint = 512")
         database.execute("PRAGMA journal_size_limit = 4194304")
