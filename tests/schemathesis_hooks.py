@@ -30,6 +30,7 @@ REFUSED = {
     "keypoints: must be a list of three numbers for each keypoint, x, y and v": "that numbers come in threes",
     r"keypoints: (has \d+ keypoints, and the category defines \d+|v must be 0, 1 or 2)": "the same, and the category's",
     r"_schema: the new dataset: annotations\[\d+\]: has no '(image_)?id'; .*": "that only panoptic ones lack it",
+    "Idempotency-Key: Idempotency-Key .* was given to another request before .*": "which keys were used",
     ".*: holds an integer that does not fit into 64 bits": "what fields of any name may hold, at any depth",
 }
 """A field and a message of a 422 for a body that fits its schema, and what it is that no schema says."""

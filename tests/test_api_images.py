@@ -95,6 +95,44 @@ def test_list_is_paged_after_filtering_and_sorting(shelf: Server) -> None:
     assert json.loads(answer.headers["X-Pagination"])["total"] == 2
 
 
+@pytest.mark.parametrize("query", ["", "sort=-id", "annotated=true&sort=file_name", "category_id=1&min_annotations=1"])
+def test_neighbours_go_through_the_list(shelf: Server, query: str) -> None:
+    listed = shelf.ids(f"{URL}?{query}")
+    for position, image_id in enumerate(listed):
+        answer = shelf.get(f"{URL}/{image_id}/neighbours?{query}")
+        assert answer.json == {
+            "previous": listed[position - 1] if position else None,
+            "next": listed[position + 1] if position + 1 < len(listed) else None,
+            "position": position,
+            "total": len(listed),
+        }
+        assert answer.headers["X-Dataset-Revision"] == "0"
+
+
+def test_neighbours_of_an_image_that_is_not_in_the_list_are_those_around_it(shelf: Server) -> None:
+    order = shelf.ids(URL)
+    with_annotations = shelf.ids(f"{URL}?annotated=true")
+    (left_out,) = shelf.ids(f"{URL}?annotated=false")
+    found = shelf.get(f"{URL}/{left_out}/neighbours?annotated=true").json
+    before = [number for number in order[: order.index(left_out)] if number in with_annotations]
+    behind = [number for number in order[order.index(left_out) :] if number in with_annotations]
+    assert found == {
+        "previous": before[-1] if before else None,
+        "next": behind[0] if behind else None,
+        "position": None,
+        "total": len(with_annotations),
+    }
+    # It was done meanwhile: on from there.
+    shelf.post("/api/annotations", {"image_id": left_out, "category_id": 1, "bbox": [1, 1, 2, 2]})
+    assert shelf.get(f"{URL}/{left_out}/neighbours?annotated=true").json["position"] == len(before)
+
+
+def test_neighbours_take_the_filters_of_the_list_and_no_others(shelf: Server) -> None:
+    assert shelf.get(f"{URL}/99/neighbours").status_code == 404
+    for query in ("page=1", "with=etag", "sort=x", "annotated=1"):
+        assert shelf.get(f"{URL}/10/neighbours?{query}").status_code == 422
+
+
 def test_list_of_an_empty_dataset_is_empty(serve: Serve) -> None:
     answer = serve("{}").get(URL)
     assert answer.json == []

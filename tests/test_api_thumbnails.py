@@ -215,3 +215,62 @@ def test_picture_that_is_replaced_while_many_ask_is_always_one_or_the_other(gall
         replacing.result()
         assert {dimensions(answer.result().data) for answer in answers} <= {(64, 32), (32, 64)}
     until(lambda: dimensions(api.get(URL).data) == (32, 64), "the last picture's thumbnail")
+
+
+# A JPEG in the picture's own size
+
+WHOLE = "/api/images/1/file?as=jpeg"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_whole_picture_of_each_kind_comes_as_a_jpeg_of_its_size(gallery: Gallery, kind: str) -> None:
+    answer = gallery.show(picture(kind, (1601, 1203))).get(WHOLE)
+    assert (answer.status_code, answer.mimetype) == (200, "image/jpeg")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert dimensions(answer.data) == (1601, 1203)
+
+
+def test_picture_of_16_bits_comes_as_a_jpeg_that_shows_it(gallery: Gallery) -> None:
+    data = io.BytesIO()
+    Image.new("I;16", (300, 200), 128 * 257).save(data, "TIFF")
+    answer = gallery.show(data.getvalue()).get(WHOLE)
+    pixel = Image.open(io.BytesIO(answer.data)).convert("L").getpixel((150, 100))
+    assert isinstance(pixel, int)
+    assert abs(pixel - 128) <= 1
+
+
+def test_jpeg_of_a_picture_is_conditional_and_cached(gallery: Gallery) -> None:
+    api = gallery.show(picture("TIFF"))
+    first = api.get(WHOLE)
+    etag = first.headers["ETag"]
+    assert len(gallery.cached()) == 1
+    again = api.get(WHOLE, headers={"If-None-Match": etag})
+    assert (again.status_code, again.data) == (304, b"")
+    assert api.get(WHOLE, headers={"If-Match": etag}).data == first.data
+    assert api.get(WHOLE, headers={"If-Match": '"other"'}).status_code == 412
+    # It is another one than the file itself, and than the thumbnail of the same size.
+    assert api.get("/api/images/1/file").headers["ETag"] != etag != api.get(f"{URL}?size=640").headers["ETag"]
+    assert api.get(WHOLE, headers={"Range": "bytes=0-9"}).data == first.data
+    (gallery.folder / "a.jpg").write_bytes(picture("TIFF", (99, 66)))
+    changed = api.get(WHOLE, headers={"If-None-Match": etag})
+    assert (changed.status_code, dimensions(changed.data)) == (200, (99, 66))
+
+
+@pytest.mark.parametrize(("size", "status"), [((1, 65_501), 422), ((8000, 6251), 422), ((1, 65_500), 200)])
+def test_picture_that_is_too_large_for_a_jpeg_is_refused(gallery: Gallery, size: tuple[int, int], status: int) -> None:
+    data = io.BytesIO()
+    Image.new("1", size).save(data, "PNG")
+    answer = gallery.show(data.getvalue()).get(WHOLE)
+    assert answer.status_code == status
+    if status == 422:
+        assert "50000000 pixels, 65500 in a side, and" in answer.json["message"]
+
+
+@pytest.mark.parametrize("content", [b"no picture", picture()[:500]])
+def test_file_that_is_no_picture_or_damaged_comes_as_no_jpeg(gallery: Gallery, content: bytes) -> None:
+    assert gallery.show(content).get(WHOLE).status_code in (404, 422)
+
+
+@pytest.mark.parametrize("query", ["as=png", "as=", "as=JPEG", "size=3"])
+def test_file_takes_no_other_parameter(gallery: Gallery, query: str) -> None:
+    assert gallery.show(picture()).get(f"/api/images/1/file?{query}").status_code == 422

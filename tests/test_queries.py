@@ -15,7 +15,7 @@ from cocoannot.changes.change import Edit
 from cocoannot.coco.parser import SectionName, read_document
 from cocoannot.coco.records import etag
 from cocoannot.manager import DatasetManager
-from cocoannot.store.memory.queries import find
+from cocoannot.store.memory.queries import find, neighbours
 from cocoannot.store.memory.tables import Tables
 from cocoannot.store.queries import SORTS, AnnotationQuery, CategoryQuery, ImageQuery, Query
 
@@ -106,6 +106,52 @@ def test_images_are_those_that_a_plain_search_finds(
     expected = expected_images(dataset, query)
     assert page.total == len(expected)
     assert decoded(page.texts) == expected[offset : offset + limit]
+
+
+def expected_neighbours(dataset: Fields, image: Fields, query: ImageQuery) -> tuple[int | None, ...]:
+    chosen = [each["id"] for each in expected_images(dataset, query)]
+    position = chosen.index(image["id"]) if image["id"] in chosen else None
+    # Among all images in this order, those that are chosen, and this one.
+    order = [each["id"] for each in expected_images(dataset, ImageQuery(sort=query.sort))]
+    row = [number for number in order if number in chosen or number == image["id"]]
+    at = row.index(image["id"])
+    return (row[at - 1] if at else None, row[at + 1] if at + 1 < len(row) else None, position, len(chosen))
+
+
+@settings(deadline=None)
+@given(datasets(), st.lists(image_queries, min_size=1, max_size=3), st.lists(st.integers(0, 99), max_size=4))
+def test_neighbours_are_those_beside_an_image_in_the_list_whatever_was_asked_before(
+    dataset: Fields, queries: list[ImageQuery], changes: list[int]
+) -> None:
+    tables = tables_of(dataset)
+    for change in [None, *changes]:
+        if change is not None:
+            with_changed(dataset, tables, change)
+        for query in queries:
+            for image in dataset["images"]:
+                found = neighbours(tables, image["id"], query, 0)
+                assert found is not None
+                assert found[:4] == expected_neighbours(dataset, image, query)
+            assert decoded(texts_of(tables, query)) == expected_images(dataset, query)
+    assert neighbours(tables, 5, ImageQuery(), 0) is None
+
+
+def with_changed(dataset: Fields, tables: Tables, change: int) -> None:
+    """Move, add or delete an annotation or an image, in both."""
+    section: SectionName = "images" if change % 2 else "annotations"
+    records, number = dataset[section], change // 10
+    if change % 3 == 0 and records:
+        drop(tables, section, records.pop(number % len(records))["id"])
+        return
+    record: Fields = {"id": 100 + change, "image_id": number % 5, "category_id": number % 3}
+    if section == "images":
+        record = {"id": 100 + change, "file_name": NAMES[number % 6]}
+    if records and change % 5:
+        record["id"] = records[number % len(records)]["id"]
+    put(tables, section, record["id"], json.dumps(record).encode())
+    dataset[section] = [record if each["id"] == record["id"] else each for each in records]
+    if record not in dataset[section]:
+        dataset[section].append(record)
 
 
 @settings(deadline=None)

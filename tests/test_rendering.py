@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 from tracing import needs_strace, run_traced
 
 from cocoannot.errors import BadPicture, CocoannotError, UnknownId
@@ -43,7 +43,7 @@ def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     return data.getvalue()
 
 
-def render(path: Path, size: int) -> bytes:
+def render(path: Path, size: int | None) -> bytes:
     """A thumbnail of whatever is in the file."""
     folder = PictureFolder(path.parent, identify=lambda file, name: "any")
 
@@ -54,7 +54,7 @@ def render(path: Path, size: int) -> bytes:
     return folder.use({"file_name": path.name}, made)
 
 
-def thumbnail(path: Path, content: bytes, size: int = 256) -> Image.Image:
+def thumbnail(path: Path, content: bytes, size: int | None = 256) -> Image.Image:
     path.write_bytes(content)
     result = Image.open(io.BytesIO(render(path, size)), formats=["JPEG"])
     result.load()
@@ -298,6 +298,31 @@ def test_picture_takes_no_more_memory_than_its_pixels(
     done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, timeout=60, check=True)
     # Pillow loads its plugins too, and a strip is looked at in three modes.
     assert int(done.stdout) < most * 6000 * 5000 + 24e6
+
+
+@pytest.mark.parametrize(("kind", "mode", "options"), [("PNG", "RGBA", {"compress_level": 1}), ("JPEG", "CMYK", {})])
+def test_whole_picture_takes_no_more_memory_than_is_told(path: Path, kind: str, mode: str, options: Any) -> None:
+    Image.new(mode, (6000, 5000)).save(path, kind, **options)
+    script = (
+        RENDER + "import re\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) * 1024\n"
+        "before = peak(); render(Path(sys.argv[1]), None); print(peak() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, timeout=60, check=True)
+    assert int(done.stdout) < 10 * 6000 * 5000 + 24e6
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_whole_picture_keeps_each_pixel_and_is_turned(path: Path, orientation: int) -> None:
+    picture = Image.effect_noise((301, 203), 90)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = thumbnail(path, saved(picture, "TIFF", exif=exif), None).convert("L")
+    upright = picture.transpose(Image.Transpose.ROTATE_270) if orientation == 6 else picture
+    assert image.size == upright.size
+    differences = ImageChops.difference(image, upright).getextrema()
+    assert isinstance(differences[1], int)
+    assert differences[1] < 40
 
 
 @needs_strace

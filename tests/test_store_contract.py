@@ -144,6 +144,17 @@ def test_lists_are_in_file_order_and_cut_by_offset_and_limit(store: EveryStore) 
     assert ids(store.find(ImageQuery(annotated=False)).texts) == [4]
 
 
+def test_neighbours_are_told_by_the_list(store: EveryStore) -> None:
+    assert store.neighbours(2, ImageQuery()) == (1, 4, 1, 3, 0)
+    assert store.neighbours(2, ImageQuery(sort="-position")) == (4, 1, 1, 3, 0)
+    assert store.neighbours(1, ImageQuery(annotated=True)) == (None, 2, 0, 2, 0)
+    assert store.neighbours(4, ImageQuery(category_ids=[1], sort="-id")) == (None, 2, None, 2, 0)
+    assert store.neighbours(99, ImageQuery()) is None
+    commit(store, Delete("images", 2))
+    assert store.neighbours(1, ImageQuery()) == (None, 4, 0, 2, 1)
+    assert store.neighbours(4, ImageQuery(annotated=True)) == (1, None, None, 1, 1)
+
+
 # Changing
 
 

@@ -24,14 +24,14 @@ class Renderer:
     """Renders what says which render it was, and tells how often and of what it was asked; waits where it is held."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, int]] = []
+        self.asked: list[tuple[str, int | None]] = []
         self.at_once = 0
         self.most_at_once = 0
         self._lock = threading.Lock()
         self.free = threading.Event()
         self.free.set()
 
-    def __call__(self, file: BinaryIO, name: str, size: int) -> bytes:
+    def __call__(self, file: BinaryIO, name: str, size: int | None) -> bytes:
         with self._lock:
             self.asked.append((name, size))
             self.at_once += 1
@@ -42,7 +42,7 @@ class Renderer:
         content = file.read()
         if b"bad" in content:
             raise BadPicture("bad")
-        return content + b" at %d" % size
+        return content + f" at {size}".encode()
 
 
 class Shelf:

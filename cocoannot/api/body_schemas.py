@@ -189,9 +189,10 @@ class Position(fields.Raw):
         super().__init__(metadata=schema)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
-        if type(value) is not int or not 0 <= value <= MAX_ID:
+        is_whole = type(value) is int or (isinstance(value, float) and value.is_integer())
+        if not is_whole or not 0 <= value <= MAX_ID:
             raise ma.ValidationError(f"must be an integer from 0 to {MAX_ID}")
-        return value
+        return int(value)
 
 
 class Version(fields.String):

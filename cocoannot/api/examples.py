@@ -84,6 +84,7 @@ ANSWERS: dict[str, Any] = {
     },
     "Image": _IMAGE,
     "ListedImage": {**_IMAGE, "_annotation_count": 1},
+    "Neighbours": {"previous": 3, "next": 7, "position": 11, "total": 97},
     "DeletedImage": {"annotations_deleted": 7},
     "Category": _CATEGORY,
     "ListedCategory": {**_CATEGORY, "_annotation_count": 1},

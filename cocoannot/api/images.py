@@ -88,6 +88,22 @@ def delete_image(image_id: int) -> Response:
     return json_response({"annotations_deleted": deleted.annotations}, committed=committed)
 
 
+@blueprint.route("/<id:image_id>/neighbours")
+@blueprint.arguments(query_schemas.ImageFilters, location="query")
+@blueprint.response(200, response_schemas.Neighbours)
+@blueprint.errors(404, 409)
+def get_neighbours(query: dict[str, Any], image_id: int) -> Response:
+    """Get where an image is in the list of images
+
+    With the filters and the order of that list: how many images are before it (`position`), and the ids of those beside
+    it. For an image that the filters leave out `position` is null, and those beside it are the ones between which it
+    would be.
+    """
+    found = existing(store().neighbours(image_id, ImageQuery(**query)), "image", image_id)
+    body = {"previous": found.previous, "next": found.next, "position": found.position, "total": found.total}
+    return json_response(body, revision=found.revision)
+
+
 @blueprint.route("/<id:image_id>/annotations")
 @blueprint.arguments(query_schemas.AnnotationsOfImageQuery, location="query")
 @blueprint.response(200, body_schemas.ListedAnnotation(many=True), headers=ETAG)

@@ -13,6 +13,7 @@ from cocoannot.api.images import blueprint
 from cocoannot.api.openapi import ETAG, RANGE, RANGES
 from cocoannot.api.responses import conditional_response, existing
 from cocoannot.api.streams import stream_response
+from cocoannot.coco.records import Record
 from cocoannot.extension import runtime
 
 __all__ = ["blueprint"]
@@ -22,18 +23,20 @@ _BYTES = {"type": "string", "format": "binary"}
 
 
 @blueprint.route("/<id:image_id>/file")
+@blueprint.arguments(query_schemas.FileQuery, location="query")
 @blueprint.response(200, _BYTES, content_type="image/*", headers=ETAG)
 @blueprint.response(206, _BYTES, content_type="image/*", headers=RANGES)
 @blueprint.errors(404, 409, 412, 416, 422, 502)
 @blueprint.unchanged(RANGE)
-def get_picture(image_id: int) -> Response:
+def get_picture(query: dict[str, Any], image_id: int) -> Response:
     """Get the picture of an image
 
-    Conditional, and by `Range`. 422 for a picture that is too large to be looked at; 502 where S3 has the pictures,
-    and fails.
+    Conditional, and by `Range`. With `as=jpeg` it is a JPEG of the same size, turned as its EXIF says, on white where
+    it is transparent, and always whole: for TIFF, 16 bits a channel and others that browsers can't show. 422 for a
+    picture that is damaged or too large; 502 where S3 has the pictures, and fails.
     """
     image = existing(store().get("images", image_id).record, "image", image_id)
-    response = runtime().pictures.use(image, stream_response)
+    response = runtime().pictures.use(image, stream_response) if "kind" not in query else _rendered(image, None)
     tag = response.get_etag()[0] or ""
     # werkzeug does not look at it where there is a `Range`, and a part of another version is of no use.
     if response.status_code == 412 or (request.if_match and tag not in request.if_match):
@@ -54,7 +57,11 @@ def get_thumbnail(query: dict[str, Any], image_id: int) -> Response:
     is damaged or too large; 502 where S3 has the pictures, and fails.
     """
     image = existing(store().get("images", image_id).record, "image", image_id)
-    thumbnail = runtime().pictures.thumbnail(image, query["size"])
+    return _rendered(image, query["size"])
+
+
+def _rendered(image: Record, size: int | None) -> Response:
+    thumbnail = runtime().pictures.thumbnail(image, size)
     response = conditional_response(thumbnail.data, "image/jpeg", thumbnail.key)
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -45,7 +45,7 @@ def _pixels(description: str) -> fields.Float:
     return fields.Float(validate=validate.Range(0, 1e6), allow_nan=False, metadata={"description": description})
 
 
-class ImageListQuery(Query):
+class ImageFilters(Query):
     file_name = fields.String(load_default="", metadata={"description": "part of the file name"})
     category_ids = fields.List(
         Numeral(),
@@ -65,11 +65,22 @@ class ImageListQuery(Query):
         validate=validate.OneOf(SORTS),
         metadata={"description": "`position` is the file's own order; `-` is for descending"},
     )
+
+
+class ImageListQuery(ImageFilters):
     derived = _derived("annotation_count", "annotations", "etag")
 
 
 class WithEtag(Query):
     derived = _derived("etag")
+
+
+class FileQuery(Query):
+    kind = fields.String(
+        data_key="as",
+        validate=validate.OneOf(["jpeg"]),
+        metadata={"description": "`jpeg` gives a JPEG of the picture, whatever it is, for what browsers can't show"},
+    )
 
 
 class ThumbnailQuery(Query):

@@ -77,6 +77,13 @@ class Flushed(ma.Schema):
     revision = fields.Integer()
 
 
+class Neighbours(ma.Schema):
+    previous = fields.Integer(allow_none=True)
+    next = fields.Integer(allow_none=True)
+    position = fields.Integer(allow_none=True, metadata={"description": "from 0; null where the filters leave it out"})
+    total = fields.Integer(metadata={"description": "how many images are in the list"})
+
+
 class DeletedImage(ma.Schema):
     annotations_deleted = fields.Integer()
 

@@ -70,7 +70,7 @@ class KeptAnswers:
 
         Returns how many lines are damaged, and left out. Raises `DatasetError`, `OSError`.
         """
-        damaged = 0
+        damaged, self._parts = 0, []
         for path in segment_paths(self.folder):
             part = _Part(path)
             for start, text in _lines(path):

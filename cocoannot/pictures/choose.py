@@ -70,8 +70,11 @@ class Pictures:
         """As `PictureSource.use`; raises `NotLoaded` before the start, too."""
         return self._chosen().use(image, act)
 
-    def thumbnail(self, image: Image, size: int) -> Thumbnail:
-        """A JPEG of an image's picture, at most `size` pixels long. Raises as `use` does, and what decoding raises."""
+    def thumbnail(self, image: Image, size: int | None) -> Thumbnail:
+        """A JPEG of an image's picture, at most `size` pixels long, `None` for as long as the picture.
+
+        Raises as `use` does, and what decoding raises.
+        """
         return self.use(image, lambda picture: self._thumbnails.get(picture, size))
 
     def _chosen(self) -> PictureSource:

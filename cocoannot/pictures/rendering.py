@@ -1,4 +1,7 @@
-"""A small JPEG of a picture, in bounded memory, whatever is in the file. Which file, and when, is decided elsewhere."""
+"""A JPEG of a picture, small or of its own size, in bounded memory, whatever is in the file.
+
+Which file, and when, is decided elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,14 @@ MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
 MAX_BYTES = 512 * 1024 * 1024
 """Nor do larger files: of some formats, Pillow reads the whole file into memory."""
 
+MAX_WHOLE_PIXELS = 50_000_000
+"""Pictures with more pixels than this get no JPEG of their own size: it takes up to 10 bytes of memory a pixel."""
+
+MAX_SIDE = 65_500
+"""Nor do longer ones: that is what a JPEG can hold."""
+
 _QUALITY = 85
+_WHOLE_QUALITY = 92
 _STRIP_PIXELS = 1 << 20
 _TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError)
 _TURNS = {
@@ -44,8 +54,10 @@ class Unmapped(io.FileIO):
         raise io.UnsupportedOperation("fileno")
 
 
-def render(file: BinaryIO, name: str, size: int) -> bytes:
-    """A JPEG of a picture, turned as its EXIF says, on white where it is transparent, at most `size` pixels long.
+def render(file: BinaryIO, name: str, size: int | None) -> bytes:
+    """A JPEG of a picture, turned as its EXIF says, on white where it is transparent.
+
+    It is at most `size` pixels long, never longer than the picture, and as long as that where `size` is `None`.
 
     Raises `UnknownId` where it can't be read, `BadPicture` where it is damaged or too large, and what reading `file`
     raises of our own errors.
@@ -55,31 +67,37 @@ def render(file: BinaryIO, name: str, size: int) -> bytes:
     except CocoannotError:
         raise
     except _TOO_LARGE as exc:
-        reason, problem = repr(exc), f"too large; {MAX_PIXELS} pixels and {MAX_BYTES} bytes are allowed"
+        pixels = f"{MAX_PIXELS} pixels" if size else f"{MAX_WHOLE_PIXELS} pixels, {MAX_SIDE} in a side,"
+        reason, problem = repr(exc), f"too large; {pixels} and {MAX_BYTES} bytes are allowed"
     except Exception as exc:
         if isinstance(exc, OSError) and exc.strerror:
             raise UnknownId(f"the picture {name!r} can't be read: {exc.strerror}") from exc
         # A file that is made to be hostile may raise anything in Pillow.
         reason, problem = repr(exc), "damaged"
-    log.info("no thumbnail of %r: %s", name, reason)
+    what = "thumbnail" if size else "JPEG"
+    log.info("no %s of %r: %s", what, name, reason)
     # Not from within: the traceback there keeps the picture in memory for as long as it is kept itself.
-    raise BadPicture(f"there is no thumbnail of {name!r}: the picture is {problem}")
+    raise BadPicture(f"there is no {what} of {name!r}: the picture is {problem}")
 
 
-def _jpeg(file: BinaryIO, size: int) -> bytes:
+def _jpeg(file: BinaryIO, size: int | None) -> bytes:
     if file.seek(0, os.SEEK_END) > MAX_BYTES:
         raise Image.DecompressionBombError("too many bytes")
     with Image.open(file, formats=FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS:
+        is_too_long = size is None and max(image.size) > MAX_SIDE
+        if image.width * image.height > (MAX_PIXELS if size else MAX_WHOLE_PIXELS) or is_too_long:
             raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
         # Of a JPEG, decode only every second, fourth or eighth pixel where that is enough.
-        draft = image.draft(None, _fitting(*image.size, size))
+        longest = max(image.size) if size is None else size
+        draft = image.draft(None, _fitting(*image.size, longest))
         image.load()
         _, _, width, height = draft[1] if draft else (0, 0, *image.size)
-        small = _resized(image, width, height, _fitting(width, height, size))
+        small = _resized(image, width, height, _fitting(width, height, longest))
         turn = _turn(image)
     target = io.BytesIO()
-    (small if turn is None else small.transpose(turn)).save(target, "JPEG", quality=_QUALITY)
+    (small if turn is None else small.transpose(turn)).save(
+        target, "JPEG", quality=_QUALITY if size else _WHOLE_QUALITY
+    )
     return target.getvalue()
 
 
@@ -101,6 +119,8 @@ def _resized(image: Image.Image, width: float, height: float, target: tuple[int,
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         flat = strip.convert("F").point(to_grey).convert("L") if to_grey else _on_white(strip)
         reduced.paste(flat.reduce((across, down)), (0, top // down))
+    if reduced.size == target == (width, height):
+        return reduced
     return reduced.resize(target, Image.Resampling.BICUBIC, (0, 0, width / across, height / down))
 
 

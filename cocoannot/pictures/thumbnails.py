@@ -30,8 +30,8 @@ _VERSION = 1
 """To be counted up when thumbnails are made in another way: those in caches are then not used any more."""
 
 
-Render = Callable[[BinaryIO, str, int], bytes]
-"""Makes a thumbnail of an open file, which its record calls by the name given, of a size in pixels."""
+Render = Callable[[BinaryIO, str, int | None], bytes]
+"""Makes a JPEG of an open file, which its record calls by the name given, of a size in pixels, `None` for its own."""
 
 
 class Thumbnail(NamedTuple):
@@ -53,8 +53,10 @@ class Thumbnails:
         self._making: dict[str, Future[bytes]] = {}
         self._warned = False
 
-    def get(self, picture: Picture, size: int) -> Thumbnail:
+    def get(self, picture: Picture, size: int | None) -> Thumbnail:
         """The thumbnail of `picture` whose longest side is `size` pixels, or less where the picture is smaller.
+
+        With `None` it is as large as the picture.
 
         Raises what opening the picture raises, and `BadPicture` where it is damaged or too large. A cache that can't
         be written only costs time.
@@ -63,7 +65,7 @@ class Thumbnails:
         data = self._cache.get(key)
         return Thumbnail(self._made_once(key, picture, size) if data is None else data, key)
 
-    def _made_once(self, key: str, picture: Picture, size: int) -> bytes:
+    def _made_once(self, key: str, picture: Picture, size: int | None) -> bytes:
         with self._joining:
             making = self._making.get(key)
             if making is None:
@@ -79,7 +81,7 @@ class Thumbnails:
                 del self._making[key]
         return mine.result()
 
-    def _made(self, key: str, picture: Picture, size: int) -> bytes:
+    def _made(self, key: str, picture: Picture, size: int | None) -> bytes:
         # Somebody may have finished it between the first look and now.
         if (data := self._cache.get(key)) is not None:
             return data

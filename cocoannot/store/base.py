@@ -27,7 +27,7 @@ from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.style import Style
-from cocoannot.store.queries import NEWEST, ChangeQuery, Derived, Query, Statistics
+from cocoannot.store.queries import NEWEST, ChangeQuery, Derived, ImageQuery, Query, Statistics
 
 
 class Found(NamedTuple):
@@ -42,6 +42,20 @@ class Page(NamedTuple):
 
     total: int
     texts: list[bytes]
+    revision: int
+
+
+class Neighbours(NamedTuple):
+    """Where an image is in a list of `total`: how many are before it, and the ids of those beside it, `None` for none.
+
+    `position` is `None` for an image that is not in the list; `previous` and `next` are then those that it would stand
+    between.
+    """
+
+    previous: int | None
+    next: int | None
+    position: int | None
+    total: int
     revision: int
 
 
@@ -183,6 +197,13 @@ class Store(Protocol):
 
     def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Page:
         """The records that `query` selects, from `offset` on, at most `limit`."""
+        ...
+
+    def neighbours(self, image_id: int, query: ImageQuery) -> Neighbours | None:
+        """Where an image is in the list that `query` selects; `None` where there is no such image.
+
+        Raises `AmbiguousId` where a file repeats the image's id.
+        """
         ...
 
     def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:

@@ -32,6 +32,17 @@ class ImageQuery:
     below_size: float | None = None
     derived: Collection[Derived] = ()
 
+    @property
+    def asks_for_annotations(self) -> bool:
+        """Whether a change of annotations may make it another list."""
+        bounds = (self.annotated, self.min_annotations, self.max_annotations, self.min_size, self.below_size)
+        return bool(self.category_ids) or any(each is not None for each in bounds) or "count" in self.sort
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all images, in file order or the other way round."""
+        return not (self.asks_for_annotations or self.file_name) and self.sort in ("position", "-position")
+
 
 @dataclass(frozen=True)
 class AnnotationQuery:

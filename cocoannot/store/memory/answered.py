@@ -41,7 +41,8 @@ def answered(kept: KeptAnswers, actor: str | None, key: str, request: str) -> Co
     """
     try:
         entry = kept.find(actor, key)
-        kept.write()
+        if entry is None:
+            kept.write()
     except OSError as exc:
         raise JournalError(
             f"can't keep answers in {kept.folder}: {exc.strerror}; the change was not made. It can be made as soon as "

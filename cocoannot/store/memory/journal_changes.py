@@ -13,6 +13,8 @@ annotations with it; such changes are read as well.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import groupby
 from typing import Literal
 
 import msgspec
@@ -25,6 +27,7 @@ from cocoannot.store.base import Stored
 from cocoannot.store.memory.spreading import spread
 from cocoannot.store.memory.table import NoRoom
 from cocoannot.store.memory.tables import NextIds, Tables
+from cocoannot.store.placing import Wanted, give_places
 
 _PARTS = msgspec.json.Decoder(list[list[msgspec.Raw]])
 
@@ -75,15 +78,22 @@ def replay(tables: Tables, entries: Iterable[Entry], *, lenient: bool = False) -
     changes: list[Change] = []
     for entry in entries:
         edits: list[Edit] = []
-        for read in _decode(entry):
+        for section, reads in groupby(_decode(entry), key=partial(_put_back_into, tables, lenient)):
+            if section is None:
+                for read in reads:
+                    for edit in _edits(tables, read, lenient=lenient):
+                        tables.apply([edit])
+                        edits.append(edit)
+                continue
+            # All at once: it may take time linear in the number of records.
+            together = list(reads)
             try:
-                found = _edits(tables, read, lenient=lenient)
-            except NoRoom as exc:
-                *changes, unfinished = spread(tables, exc.section, [*changes, Change(0, 0, None, None, tuple(edits))])
-                edits, found = [*unfinished.edits], _edits(tables, read, lenient=lenient)
-            for edit in found:
-                tables.apply([edit])
-                edits.append(edit)
+                found = _put_back(tables, section, together)
+            except NoRoom:
+                *changes, unfinished = spread(tables, section, [*changes, Change(0, 0, None, None, tuple(edits))])
+                edits, found = [*unfinished.edits], _put_back(tables, section, together)
+            tables.apply(found)
+            edits += found
         undoes = None if isinstance(entry.undoes, msgspec.UnsetType) else entry.undoes
         changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits), undoes=undoes))
     return changes
@@ -192,8 +202,7 @@ def _edits(tables: Tables, read: _Read, *, lenient: bool) -> list[Edit]:
         noun = tables.by_section[read.section].noun
         raise DatasetError(f"the journal deletes {noun} {read.record_id}, which is not there")
     if stored is None:
-        position, index = _position(tables, read)
-        return [Edit(read.section, read.record_id, position, None, read.after, index, read.lead)]
+        return [Edit(read.section, read.record_id, tables.next_place(read.section).position, None, read.after)]
     edits: list[Edit] = []
     if read.section == "images" and read.after is None and not read.complete:
         edits = [_edit("annotations", each, None) for each in tables.annotations_where(image_id=read.record_id)]
@@ -207,19 +216,28 @@ def _find(tables: Tables, read: _Read, *, lenient: bool) -> Stored | None:
     return None if read.before is None else tables.find_copy(read.section, read.record_id, read.before)
 
 
-def _position(tables: Tables, read: _Read) -> tuple[int, int | None]:
-    """Where a record that is not there goes: its position, and its index where that is not the end."""
-    end = tables.next_place(read.section).position
-    if read.index is None:
-        return end, None
-    index = min(read.index, tables.rank(read.section, end))
-    (after,) = tables.positions_at(read.section, [index])
-    before = tables.positions_at(read.section, [index - 1])[0] if index else None
-    position = tables.position_between(read.section, before, after, read.record_id)
-    if position is None and read.lead is not None:
-        # It goes to the end, but not as one that is added there.
-        position = end - 1
-    return (end, None) if position is None else (position, index)
+def _put_back_into(tables: Tables, lenient: bool, read: _Read) -> SectionName | None:
+    """The section that `read` puts a record into, elsewhere than at the end; `None` for all other edits."""
+    if read.index is None or read.before is not None or (lenient and tables.has(read.section, read.record_id)):
+        return None
+    return read.section
+
+
+def _put_back(tables: Tables, section: SectionName, reads: Iterable[_Read]) -> list[Edit]:
+    """The edits that put records to where they were put. Raises `NoRoom`."""
+    ordered = sorted(reads, key=lambda read: read.index or 0)
+    wanted = [Wanted(read.index or 0, read.record_id) for read in ordered]
+    edits: list[Edit] = []
+    appended = 0
+    for read, given in zip(ordered, give_places(tables, section, wanted, (), ()), strict=True):
+        position, index = given.position, given.rank
+        if position is None:
+            end = tables.next_place(section, appended).position
+            # With a lead of its own it is put there, and not added.
+            position, index = (end, None) if read.lead is None else (end - 1, read.index)
+            appended += index is None
+        edits.append(Edit(section, read.record_id, position, None, read.after, index, read.lead))
+    return edits
 
 
 def _edit(section: SectionName, stored: Stored, after: bytes | None) -> Edit:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cocoannot.coco.parser import Ints
 from cocoannot.coco.records import etag, with_derived
-from cocoannot.store.base import Page
+from cocoannot.store.base import Neighbours, Page
 from cocoannot.store.memory.tables import Tables
 from cocoannot.store.queries import AnnotationQuery, CategoryQuery, Derived, ImageQuery, Query
 
@@ -24,7 +24,7 @@ def find(tables: Tables, query: Query, offset: int, limit: int | None, revision:
             slots = _annotation_slots(tables, query)
             return Page(len(slots), _annotation_texts(tables, slots[offset:end], query.derived), revision)
         case ImageQuery():
-            chosen = _image_slots(tables, query)
+            chosen = _image_list(tables, query)
             texts = [_image_text(tables, slot, query.derived) for slot in chosen[offset:end].tolist()]
             return Page(len(chosen), texts, revision)
         case CategoryQuery():
@@ -43,6 +43,38 @@ def annotations_of(tables: Tables, image_id: int, derived: Collection[Derived], 
 def with_etags(texts: Iterable[bytes]) -> list[bytes]:
     """Records with their own ETag in each of them."""
     return [with_derived(text, {"_etag": etag(text)}) for text in texts]
+
+
+def neighbours(tables: Tables, image_id: int, query: ImageQuery, revision: int) -> Neighbours | None:
+    """Where an image is in the list of `query`, `None` where there is no such image. Raises `AmbiguousId`."""
+    images = tables.images
+    slot = images.find(image_id)
+    if slot is None:
+        return None
+    if query.is_whole:
+        before, beside, total = images.rank(images.places.position(slot)), images.beside(slot), images.live
+        position: int | None = before
+        if query.sort == "-position":
+            position, beside = total - 1 - before, beside[::-1]
+    else:
+        chosen = _image_list(tables, query)
+        total, position = len(chosen), _index(chosen, slot)
+        if position is None:
+            # As if it were in the list.
+            chosen = _sorted(tables, np.sort(np.append(chosen, slot)), query.sort)
+        at = _index(chosen, slot) or 0
+        beside = (_at(chosen, at - 1), _at(chosen, at + 1))
+    previous, following = (None if each is None else images.record_id(each) for each in beside)
+    return Neighbours(previous, following, position, total, revision)
+
+
+def _index(slots: Ints, slot: int) -> int | None:
+    found = np.flatnonzero(slots == slot)
+    return int(found[0]) if len(found) else None
+
+
+def _at(slots: Ints, index: int) -> int | None:
+    return int(slots[index]) if 0 <= index < len(slots) else None
 
 
 def _annotation_slots(tables: Tables, query: AnnotationQuery) -> list[int]:
@@ -75,7 +107,12 @@ def _category_texts(tables: Tables, derived: Collection[Derived]) -> list[bytes]
     return texts
 
 
+def _image_list(tables: Tables, query: ImageQuery) -> Ints:
+    return tables.image_lists.get(query, lambda: _sorted(tables, _image_slots(tables, query), query.sort))
+
+
 def _image_slots(tables: Tables, query: ImageQuery) -> Ints:
+    """The images that `query` selects, in file order."""
     images, index = tables.images, tables.annotation_index
     slots = images.slots()
     if query.category_ids:
@@ -101,7 +138,7 @@ def _image_slots(tables: Tables, query: ImageQuery) -> Ints:
     if query.file_name:
         names = tables.image_index.names
         slots = np.array([slot for slot in slots.tolist() if query.file_name in names[slot]], np.int64)
-    return _sorted(tables, slots, query.sort)
+    return slots
 
 
 def _sorted(tables: Tables, slots: Ints, sort: str) -> Ints:

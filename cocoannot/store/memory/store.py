@@ -23,7 +23,7 @@ from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.history.kept import KeptHistory
 from cocoannot.store import base
 from cocoannot.store.answers import answer
-from cocoannot.store.base import Committed, Export, Found, Head, Page, Status, Version
+from cocoannot.store.base import Committed, Export, Found, Head, Neighbours, Page, Status, Version
 from cocoannot.store.memory import queries
 from cocoannot.store.memory.answered import answered, keep
 from cocoannot.store.memory.barging_lock import BargingLock
@@ -32,7 +32,7 @@ from cocoannot.store.memory.saving import FileSaver
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.statistics import statistics
 from cocoannot.store.memory.table import NoRoom
-from cocoannot.store.queries import NEWEST, CategoryQuery, ChangeQuery, Derived, Query, Statistics
+from cocoannot.store.queries import NEWEST, CategoryQuery, ChangeQuery, Derived, ImageQuery, Query, Statistics
 from cocoannot.store.transaction import Transaction
 
 
@@ -100,6 +100,10 @@ class MemoryStore:
     def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Page:
         with self._state.lock:
             return queries.find(self._state.tables, query, offset, limit, self._state.revision)
+
+    def neighbours(self, image_id: int, query: ImageQuery) -> Neighbours | None:
+        with self._state.lock:
+            return queries.neighbours(self._state.tables, image_id, query, self._state.revision)
 
     def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:
         with self._state.lock:

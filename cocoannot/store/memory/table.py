@@ -294,6 +294,16 @@ class Table:
         """How many records come before this position."""
         return int(np.count_nonzero(self.alive[: self.places.first_slot(position)]))
 
+    def beside(self, slot: int) -> tuple[int | None, int | None]:
+        """The slots of the records before and behind the one at `slot`, `None` for none."""
+        before, behind = self.alive[:slot][::-1], self.alive[slot + 1 :]
+        previous = int(before.argmax()) if len(before) else 0
+        following = int(behind.argmax()) if len(behind) else 0
+        return (
+            slot - 1 - previous if len(before) and before[previous] else None,
+            slot + 1 + following if len(behind) and behind[following] else None,
+        )
+
     def positions_at(self, indexes: Sequence[int]) -> list[int | None]:
         """The positions of the records with so many others before them, `None` beyond the last."""
         slots = self.slots()

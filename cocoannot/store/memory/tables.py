@@ -13,6 +13,7 @@ from cocoannot.coco.serializer import FrozenDataset
 from cocoannot.coco.style import Style, styles_of
 from cocoannot.history.numbering import Numberings
 from cocoannot.store.base import Place, Stored
+from cocoannot.store.memory.image_lists import ImageLists
 from cocoannot.store.memory.places import STRIDE
 from cocoannot.store.memory.section_indexes import AnnotationIndex, ImageIndex, NameIndex
 from cocoannot.store.memory.table import Room, Table
@@ -43,6 +44,7 @@ class Tables:
             name: max(self._largest_id(name) + 1, 1, (next_ids or {}).get(name, 1)) for name in SECTIONS
         }
         """The id that the next new record of each section gets, unless a client brings one."""
+        self.image_lists = ImageLists()
         self._buffer = document.buffer
         self._values = document.values
         # The sections that the file did not have when it was loaded: it goes without them again when they are empty.
@@ -120,6 +122,7 @@ class Tables:
         """Make the edits of a change that was checked before."""
         deleted = False
         edits = list(edits)
+        self.image_lists.forget(edits)
         self._open_places(edits)
         for edit in edits:
             table = self.by_section[edit.section]
