@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -40,6 +40,7 @@ class Reader:
         source: str = "",
         receive: int = 0,
         tls: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         target = urlsplit(url)
         assert target.hostname is not None
@@ -56,8 +57,9 @@ class Reader:
                 context = ssl.create_default_context()
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
                 self.socket = context.wrap_socket(self.socket)
-            last = f"Last-Event-ID: {last}\r\n" if last else ""
-            self.socket.sendall(f"GET /api/events{query} HTTP/1.1\r\nHost: {target.netloc}\r\n{last}\r\n".encode())
+            sent = {"Host": target.netloc, **({"Last-Event-ID": last} if last else {}), **(headers or {})}
+            lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+            self.socket.sendall(f"GET /api/events{query} HTTP/1.1\r\n{lines}\r\n".encode())
             # It undoes chunks, where a server sends some.
             self._response = http.client.HTTPResponse(self.socket)
             self._response.begin()
