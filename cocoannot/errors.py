@@ -69,6 +69,14 @@ class NotInS3(CocoannotError):
     """The dataset has no object in S3."""
 
 
+class NotKept(CocoannotError):
+    """A revision of the past is not kept any more, or there is no such revision yet."""
+
+
+class HistoryError(CocoannotError):
+    """The history can't be read at the moment; nothing is lost."""
+
+
 class UnknownId(CocoannotError):
     """No record has this id."""
 
@@ -133,16 +141,28 @@ class LoginFailed(CocoannotError):
     """The name, the password, the token or the link is wrong; which of them is not told."""
 
 
-class TooManyLogins(CocoannotError):
-    """A login comes too early; it may be tried again in so many `seconds`."""
-
-    def __init__(self, message: str, seconds: int) -> None:
-        super().__init__(message)
-        self.seconds = seconds
-
-
 class NotAllowed(CocoannotError):
     """It is known who asks, and they may not do this."""
+
+
+class ComeAgain(CocoannotError):
+    """Not at the moment; it may be tried again in `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooMany(ComeAgain):
+    """Whoever asks has asked for too much at a time."""
+
+
+class TooManyLogins(TooMany):
+    """A login comes too early."""
+
+
+class Unavailable(ComeAgain):
+    """Not possible for anybody."""
 
 
 class BadPicture(CocoannotError):

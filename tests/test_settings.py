@@ -27,7 +27,9 @@ def test_defaults() -> None:
         auto_save_interval=30,
         journal_fsync="everysec",
         backups=7,
+        history_days=None,
         threads=16,
+        event_streams=1000,
         lock_timeout=40,
         client_timeout=20,
         max_body_bytes=64 * MEBIBYTE,
@@ -59,6 +61,9 @@ def test_every_field_has_a_setting() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
+        ("COCOANNOT_HISTORY_DAYS", "90", 90),
+        ("COCOANNOT_HISTORY_DAYS", "0", 0),
+        ("COCOANNOT_HISTORY_DAYS", " ", None),
         ("COCOANNOT_DATASET", "/data/a b.json", Path("/data/a b.json")),
         ("COCOANNOT_DATASET", "~/a.json", Path.home() / "a.json"),
         ("COCOANNOT_DATASET", "", None),
@@ -74,6 +79,8 @@ def test_every_field_has_a_setting() -> None:
         ("DATASET_AUTO_SAVE_INTERVAL", " 5 ", 5),
         ("COCOANNOT_THREADS", "2", 2),
         ("COCOANNOT_THREADS", "1024", 1024),
+        ("COCOANNOT_EVENT_STREAMS", "0", 0),
+        ("COCOANNOT_EVENT_STREAMS", "100000", 100_000),
         ("COCOANNOT_LOCK_TIMEOUT", "0", 0),
         ("COCOANNOT_LOCK_TIMEOUT", "3600", 3600),
         ("COCOANNOT_MAX_BODY_BYTES", "1024", 1024),
