@@ -27,7 +27,7 @@ from cocoannot.settings import Settings
 COOKIE = "cocoannot"
 EXPOSED = [
     *("ETag", "Location", "X-Pagination", "X-Dataset-Revision"),
-    *("X-Change-Revision", "Idempotency-Replayed"),
+    *("X-Change-Revision", "Idempotency-Replayed", "X-Merged"),
 ]
 """Headers of answers that pages of other origins may read."""
 

@@ -231,6 +231,10 @@ class UpdateOperation(Closed):
     id = Id()
     changes = fields.Nested(AnnotationChanges, required=True)
     if_match = Version()
+    on_conflict = fields.String(
+        validate=validate.OneOf(["merge"]),
+        metadata={"description": "`merge`: as for PATCH; `merged` in the result names the fields that others changed"},
+    )
 
 
 class DeleteOperation(Closed):
@@ -271,7 +275,8 @@ class BatchOperation(fields.Field[Operation]):
             case "add":
                 return Add("annotations", loaded["annotation"])
             case "update":
-                return Update("annotations", loaded["id"], loaded["changes"], loaded.get("if_match"))
+                merge = "on_conflict" in loaded
+                return Update("annotations", loaded["id"], loaded["changes"], loaded.get("if_match"), merge)
             case "delete":
                 return Delete("annotations", loaded["id"], loaded.get("if_match"))
         return Restore(loaded["annotation"], loaded.get("position"))

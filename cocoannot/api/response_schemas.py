@@ -76,6 +76,9 @@ class DeletedImage(ma.Schema):
 class BatchResult(ma.Schema):
     annotation = fields.Nested(Annotation, allow_none=True)
     etag = fields.String(allow_none=True)
+    merged = fields.List(
+        fields.String(), metadata={"description": "the fields that others had changed, where it was merged with that"}
+    )
 
 
 class BatchResults(ma.Schema):

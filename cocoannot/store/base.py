@@ -90,13 +90,15 @@ class Committed(NamedTuple):
     """What came of operations, in order, and the revision that has them.
 
     `change` is `None` where the operations changed nothing. Where the same request was answered before, all this is
-    what came of it then, `is_repeated` is true, and `change` is without its edits.
+    what came of it then, `is_repeated` is true, and `change` is without its edits. `merged` has, by the index of its
+    operation, the fields that others had changed where an update was merged with that.
     """
 
     results: list[OperationResult]
     revision: int
     change: Change | None
     is_repeated: bool = False
+    merged: Mapping[int, tuple[str, ...]] = {}
 
 
 class Status(NamedTuple):
@@ -152,12 +154,16 @@ class Saved(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A record as a change left it, `None` for a deleted one; `revision`, `time` and `actor` are the change's."""
+    """A record as a change left it, `None` for a deleted one; `revision`, `time` and `actor` are the change's.
+
+    `before` is what the change found, `None` where there was none.
+    """
 
     revision: int
     time: float
     actor: str | None
     record: Record | None
+    before: Record | None
 
 
 class Store(Protocol):

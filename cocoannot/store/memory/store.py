@@ -174,7 +174,7 @@ class MemoryStore:
         with self._state.lock:
             changes = self._state.recent.all()
         return [
-            Version(change.revision, change.time, change.actor, None if edit.after is None else Record(edit.after))
+            Version(change.revision, change.time, change.actor, _record(edit.after), _record(edit.before))
             for change in changes
             for edit in change.edits
             if edit.section == section and edit.record_id == record_id
@@ -196,17 +196,18 @@ class MemoryStore:
             state.spread(exc.section)
             transaction = Transaction(state.tables, self)
             results = transaction.perform_all(operations)
+        merged = transaction.merged
         if not transaction.edits:
-            return Committed(results, state.revision, None), False
+            return Committed(results, state.revision, None, merged=merged), False
         now = saver.now()
         edits, undoes = tuple(transaction.edits), transaction.undoes
         change = Change(state.revision + 1, now.wall, actor, key, edits, undoes=undoes)
-        kept = None if key is None else answer(request, results, change.edits)
+        kept = None if key is None else answer(request, results, change.edits, merged)
         saver.write_down(change, kept)
         first = state.apply(change, now)
         if kept is not None:
             keep(saver.file.answers, change, kept)
-        return Committed(results, change.revision, change), first
+        return Committed(results, change.revision, change, merged=merged), first
 
     def status(self) -> Status:
         state, saver = self._state, self.file_saver
@@ -235,3 +236,7 @@ class MemoryStore:
                 journal_error=journal.trouble,
                 backups=[base.Backup(str(backup.path), backup.size) for backup in file.backups.found()],
             )
+
+
+def _record(text: bytes | None) -> Record | None:
+    return None if text is None else Record(text)
