@@ -322,6 +322,18 @@ class OnConflict(Closed):
     on_conflict = fields.String(validate=validate.OneOf(["overwrite"]))
 
 
+class Merge(Closed):
+    """How to merge S3's version into ours."""
+
+    optional = True
+
+    dry_run = fields.Boolean(truthy={True}, falsy={False}, metadata={"description": "tell only what would be done"})
+    on_conflict = fields.String(
+        validate=validate.OneOf(["ours", "theirs"]),
+        metadata={"description": "whose fields count where both sides changed them"},
+    )
+
+
 class Replacement(Closed):
     """What `PUT /api/dataset` replaces."""
 

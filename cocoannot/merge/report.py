@@ -79,7 +79,7 @@ class Report(msgspec.Struct):
             "undecided_count": len(self.undecided),
             # First those that wait for somebody.
             "conflicts": [
-                msgspec.to_builtins(each)
+                {**msgspec.structs.asdict(each), "fields": list(each.fields)}
                 for each in sorted(self.conflicts, key=lambda each: each.taken is not None)[:MOST_LISTED]
             ],
             "renumbered": {

@@ -41,7 +41,7 @@ from cocoannot.files.conflicts import LoadedFile, keep_unsaved, load_file
 from cocoannot.files.dataset_file import DatasetFile, OpenedFile
 from cocoannot.files.journal import Journal
 from cocoannot.files.state import Remote
-from cocoannot.store.base import SaveCounts, Saved
+from cocoannot.store.base import SaveCounts, Saved, Texts
 from cocoannot.store.memory.answered import take_over
 from cocoannot.store.memory.barging_lock import BargingLock
 from cocoannot.store.memory.journal_changes import encode_change, replay
@@ -143,7 +143,7 @@ class FileSaver:
             log.info("%s dataset to %s (%s)", "Auto-saved" if automatic else "Saved", self.file.name, summary)
             return Saved(summary, revision, str(kept) if kept else None)
 
-    def replace(self, texts: Mapping[str, bytes], actor: str | None, if_revision: int | None) -> Change:
+    def replace(self, texts: Texts, actor: str | None, if_revision: int | None) -> Change:
         try:
             return self._replace(texts, actor, if_revision)
         except SaveError:
@@ -244,9 +244,11 @@ class FileSaver:
                 )
             take_over(file.answers, file.journal.keyed, revision)
 
-    def _replace(self, texts: Mapping[str, bytes], actor: str | None, if_revision: int | None) -> Change:
+    def _replace(self, texts: Texts, actor: str | None, if_revision: int | None) -> Change:
         state = self._state
         with self._saving, self._changing:
+            if callable(texts):
+                texts = texts()
             with state.lock:
                 if if_revision not in (None, state.revision):
                     raise VersionMismatch(

@@ -9,7 +9,7 @@ It knows no HTTP and starts no thread. What it is made of: `State` (memory, and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from cocoannot.changes.change import Change
@@ -23,7 +23,7 @@ from cocoannot.files.conflicts import LoadedFile
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.store import base
 from cocoannot.store.answers import answer
-from cocoannot.store.base import Committed, Export, Found, Head, Neighbours, Page, Status, Version
+from cocoannot.store.base import Committed, Export, Found, Head, Neighbours, Page, Status, Texts, Version
 from cocoannot.store.memory import queries
 from cocoannot.store.memory.answered import answered, keep
 from cocoannot.store.memory.barging_lock import BargingLock
@@ -149,9 +149,7 @@ class MemoryStore:
             self._on_append()
         return committed
 
-    def replace(
-        self, texts: Mapping[str, bytes], *, actor: str | None = None, if_revision: int | None = None
-    ) -> Change:
+    def replace(self, texts: Texts, *, actor: str | None = None, if_revision: int | None = None) -> Change:
         return self.file_saver.replace(texts, actor, if_revision)
 
     def sync(self) -> None:
