@@ -113,12 +113,14 @@ class S3Conflict(Conflict):
 class VersionMismatch(CocoannotError):
     """The record or the dataset is not at the version that the caller expected.
 
-    `current` is the version that it is at: an ETag for a record, a revision for the dataset.
+    `current` is the version that it is at: an ETag for a record, a revision for the dataset. `details` tell of what
+    could not be merged.
     """
 
-    def __init__(self, message: str, current: str) -> None:
+    def __init__(self, message: str, current: str, details: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
         self.current = current
+        self.details = dict(details or {})
 
 
 class InvalidRecord(CocoannotError):

@@ -127,9 +127,7 @@ def _around(parts: list[list[float]]) -> list[float]:
     return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
 
 
-def _keypoints(
-    rng: random.Random, x: float, y: float, w: float, h: float
-) -> tuple[list[int], list[tuple[int, int]]]:
+def _keypoints(rng: random.Random, x: float, y: float, w: float, h: float) -> tuple[list[int], list[tuple[int, int]]]:
     """Not labelled ones are 0, 0, 0, as COCO has them; at least two are labelled."""
     flat: list[int] = []
     found = []

@@ -240,7 +240,11 @@ class Hand:
             one, other = ring[edge.index], ring[(edge.index + 1) % len(ring)]
             place = self._place((0.7 * one[0] + 0.3 * other[0], 0.7 * one[1] + 0.3 * other[1]))
             at = _on_line(self._pixel(place), one, other)
-            if not self._is_alone(shape, place) or not self._is_free(place) or not self._is_nearest(fields, edge, place):
+            if (
+                not self._is_alone(shape, place)
+                or not self._is_free(place)
+                or not self._is_nearest(fields, edge, place)
+            ):
                 continue
             self._wait_for_no_double_click(place)
             self.visitor.page.mouse.dblclick(*place)
@@ -280,7 +284,12 @@ class Hand:
         if left < 0 or top < 0 or right > self.frame[0] or bottom > self.frame[1]:
             return None
         which = self._rng.randrange(4)
-        most = [self.frame[0] - (right - left), self.frame[1] - (bottom - top), self.frame[0] - left, self.frame[1] - top]
+        most = [
+            self.frame[0] - (right - left),
+            self.frame[1] - (bottom - top),
+            self.frame[0] - left,
+            self.frame[1] - top,
+        ]
         number = round(self._rng.uniform(2, max(2.0, most[which])), self._rng.choice([0, 1, 3]))
         if not 2 <= number <= most[which] or abs(number - value(fields["bbox"][which])) < 0.5:
             return None
@@ -364,7 +373,12 @@ class Hand:
         fields = self.view[shape].fields
         for _ in range(12):
             place = self._inside(fields)
-            if place and self._is_alone(shape, place) and is_inside(fields, self._pixel(place)) and self._is_free(place):
+            if (
+                place
+                and self._is_alone(shape, place)
+                and is_inside(fields, self._pixel(place))
+                and self._is_free(place)
+            ):
                 self._wait_for_no_double_click(place)
                 self.visitor.page.mouse.click(*place)
                 self._clicked = (time.monotonic(), place)
@@ -394,7 +408,9 @@ class Hand:
         point, size = self._pixel(place), extent(self.view[shape].fields)
         reach = _REACH / self._zoom
         return not any(
-            other is not shape and is_around(bounds(version.fields), point, reach) and extent(version.fields) <= size * 1.02
+            other is not shape
+            and is_around(bounds(version.fields), point, reach)
+            and extent(version.fields) <= size * 1.02
             for other, version in self.view.items()
         )
 
@@ -531,5 +547,3 @@ def _on_line(point: Point, one: Point, other: Point) -> Point:
 
 def _area(ring: Sequence[Point]) -> float:
     return abs(sum(ring[i - 1][0] * ring[i][1] - ring[i][0] * ring[i - 1][1] for i in range(len(ring)))) / 2
-
-

@@ -192,7 +192,9 @@ def _measured_rings(rings: list[list[float]]) -> tuple[float, float, list[float]
         xs, ys = ring[0::2], ring[1::2]
         boxes.append(box := _around(list(zip(xs, ys, strict=True))))
         # From the first corner, so that a small ring far away keeps its digits.
-        twice = sum((xs[i - 1] - xs[0]) * (ys[i] - ys[0]) - (xs[i] - xs[0]) * (ys[i - 1] - ys[0]) for i in range(len(xs)))
+        twice = sum(
+            (xs[i - 1] - xs[0]) * (ys[i] - ys[0]) - (xs[i] - xs[0]) * (ys[i - 1] - ys[0]) for i in range(len(xs))
+        )
         areas.append(min(abs(twice) / 2, box[2] * box[3]))
     around = _around([(x, y) for ring in rings for x, y in zip(ring[0::2], ring[1::2], strict=True)])
     if _meet(boxes):

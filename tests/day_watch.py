@@ -56,7 +56,9 @@ class Watch:
 
     def _take(self, request: Any, response: Any) -> None:
         path, status, headers = urlsplit(request.url).path, response.status, response.headers
-        self.log.append(f"{request.method} {path} {status} {headers.get('x-dataset-revision')} {headers.get('x-change-revision')} {time.time():.2f} {(request.post_data or '')[:300]}")
+        self.log.append(
+            f"{request.method} {path} {status} {headers.get('x-dataset-revision')} {headers.get('x-change-revision')} {time.time():.2f} {(request.post_data or '')[:300]}"
+        )
         if status >= 400:
             self.refused.append((request.method, path, status))
         if _UNDO.match(path) and status in (200, 404, 409):

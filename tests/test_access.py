@@ -389,7 +389,7 @@ def test_answers_can_be_read_by_an_allowed_origin_errors_too(shared: Server) -> 
         exposed = set(answer.headers["Access-Control-Expose-Headers"].split(", "))
         assert exposed == {
             *("ETag", "Location", "X-Pagination", "X-Dataset-Revision"),
-            *("X-Change-Revision", "Idempotency-Replayed"),
+            *("X-Change-Revision", "Idempotency-Replayed", "X-Merged"),
             *("Retry-After", "X-Claim-Seconds"),
         }
         assert answer.headers.getlist("Vary") == ["Origin"]

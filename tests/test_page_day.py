@@ -170,7 +170,9 @@ class Day:
         made, watch = source[-1], self.worker.watch
         self._tell(word)
         count, painted = len(watch.undos), self.worker.painted()
-        self.worker.visitor.press("v", "Control+z" if word == "undo" else self._rng.choice(["Control+Shift+z", "Control+y"]))
+        self.worker.visitor.press(
+            "v", "Control+z" if word == "undo" else self._rng.choice(["Control+Shift+z", "Control+y"])
+        )
         watch.pumped(lambda: len(watch.undos) > count, f"the {word} is answered")
         status = watch.undos[-1]
         if status == 404 and made.forgettable:

@@ -35,7 +35,7 @@ from cocoannot.settings import Settings
 COOKIE = "cocoannot"
 EXPOSED = [
     *("ETag", "Location", "X-Pagination", "X-Dataset-Revision"),
-    *("X-Change-Revision", "Idempotency-Replayed"),
+    *("X-Change-Revision", "Idempotency-Replayed", "X-Merged"),
     *("Retry-After", "X-Claim-Seconds"),
 ]
 """Headers of answers that pages of other origins may read."""

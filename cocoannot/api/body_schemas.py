@@ -232,6 +232,10 @@ class UpdateOperation(Closed):
     id = Id()
     changes = fields.Nested(AnnotationChanges, required=True)
     if_match = Version()
+    on_conflict = fields.String(
+        validate=validate.OneOf(["merge"]),
+        metadata={"description": "`merge`: as for PATCH; `merged` in the result names the fields that others changed"},
+    )
 
 
 class DeleteOperation(Closed):
@@ -272,7 +276,8 @@ class BatchOperation(fields.Field[Operation]):
             case "add":
                 return Add("annotations", loaded["annotation"])
             case "update":
-                return Update("annotations", loaded["id"], loaded["changes"], loaded.get("if_match"))
+                merge = "on_conflict" in loaded
+                return Update("annotations", loaded["id"], loaded["changes"], loaded.get("if_match"), merge)
             case "delete":
                 return Delete("annotations", loaded["id"], loaded.get("if_match"))
         return Restore(loaded["annotation"], loaded.get("position"))
@@ -330,6 +335,18 @@ class Reversal(Closed):
         if isinstance(data, dict) and not isinstance(data.get("dry_run", False), bool):
             raise ma.ValidationError({"dry_run": ["Not a valid boolean."]})
         return data
+
+
+class Merge(Closed):
+    """How to merge S3's version into ours."""
+
+    optional = True
+
+    dry_run = fields.Boolean(truthy={True}, falsy={False}, metadata={"description": "tell only what would be done"})
+    on_conflict = fields.String(
+        validate=validate.OneOf(["ours", "theirs"]),
+        metadata={"description": "whose fields count where both sides changed them"},
+    )
 
 
 class Replacement(Closed):

@@ -129,7 +129,7 @@ def _details(error: errors.CocoannotError) -> object:
 
 def _plain(error: errors.CocoannotError) -> dict[str, object]:
     if isinstance(error, errors.VersionMismatch):
-        return {"current": error.current}
+        return {"current": error.current, **error.details}
     return error.details if isinstance(error, errors.Conflict) else {}
 
 

@@ -34,6 +34,11 @@ _S3: dict[str, Any] = {
     "atomic": True,
 }
 
+_MERGE_COUNTS = {
+    **{f"{action}_by_{side}": 0 for side in ("us", "them") for action in ("added", "changed", "deleted")},
+    **dict.fromkeys(("merged", "same", "renumbered", "unified"), 0),
+}
+
 REQUESTS: dict[str, dict[str, Any]] = {
     "NewAnnotation": {
         "polygon": {"image_id": 1, "category_id": 1, "segmentation": _POLYGON},
@@ -83,6 +88,11 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "Reversal": {
         "look first": {"user": "anna", "since": 41, "dry_run": True},
         "do it": {"user": "anna", "since": 41},
+    },
+    "Merge": {
+        "merge": {},
+        "see what would be done": {"dry_run": True},
+        "take theirs in conflicts": {"on_conflict": "theirs"},
     },
     "Replacement": {"records": {"images": [_IMAGE], "annotations": [_ANNOTATION], "categories": [_CATEGORY]}},
 }
@@ -148,6 +158,20 @@ ANSWERS: dict[str, Any] = {
         "size": 4711,
         "revision": 42,
         "kept": None,
+    },
+    "MergedFromS3": {
+        "status": "success",
+        "s3_uri": _S3["uri"],
+        "etag": _S3["etag"],
+        "revision": 43,
+        "needed": True,
+        "dry_run": False,
+        "base": "kept",
+        "counts": dict.fromkeys(("images", "annotations", "categories"), _MERGE_COUNTS),
+        "conflict_count": 1,
+        "undecided_count": 0,
+        "conflicts": [{"section": "annotations", "id": 7, "kind": "deleted_by_us", "fields": [], "taken": "theirs"}],
+        "renumbered": {"images": [], "annotations": [{"from": 151, "to": 160}], "categories": []},
     },
     "Status": {
         "version": "0.1.0",

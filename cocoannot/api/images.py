@@ -10,8 +10,8 @@ from flask_smorest.pagination import PaginationParameters
 from cocoannot.api import body_schemas, query_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, history, store
 from cocoannot.api.committing import change
-from cocoannot.api.openapi import ETAG, IF_MATCH
-from cocoannot.api.parsing import if_match
+from cocoannot.api.openapi import ETAG, IF_MATCH, MERGED
+from cocoannot.api.parsing import if_match, merges
 from cocoannot.api.responses import (
     changed_response,
     created_response,
@@ -66,16 +66,17 @@ def get_image(image_id: int) -> Response:
 
 @blueprint.route("/<id:image_id>", methods=["PATCH"])
 @needs("admin")
+@blueprint.arguments(query_schemas.UpdateQuery, location="query")
 @blueprint.arguments(body_schemas.ImageChanges)
-@blueprint.response(200, body_schemas.Image, headers=ETAG)
+@blueprint.response(200, body_schemas.Image, headers={**ETAG, **MERGED})
 @blueprint.commits(400, 404, 412, 413, 415)
 @blueprint.takes(IF_MATCH)
-def update_image(changes: dict[str, Any], image_id: int) -> Response:
+def update_image(query: dict[str, Any], changes: dict[str, Any], image_id: int) -> Response:
     """Change fields of an image's record
 
     A field that is given replaces the stored one, `null` removes an optional one.
     """
-    return changed_response(change(Update("images", image_id, changes, if_match())))
+    return changed_response(change(Update("images", image_id, changes, if_match(), merges(query))))
 
 
 @blueprint.route("/<id:image_id>", methods=["DELETE"])

@@ -81,6 +81,13 @@ CHANGED = {
         "schema": {"const": "true"},
     },
 }
+MERGED = {
+    "X-Merged": {
+        "description": "the fields that others had changed since the version of `If-Match`, with `on_conflict=merge`: "
+        "percent-encoded where that is needed, with commas between them, or `*` for very many",
+        "schema": {"type": "string"},
+    }
+}
 PAGES = {
     "X-Pagination": {
         "description": "where this page stands, as JSON",

@@ -141,5 +141,15 @@ class CategoryListQuery(Query):
     derived = _derived("annotation_count")
 
 
+class UpdateQuery(Query):
+    on_conflict = fields.String(
+        validate=validate.OneOf(["merge"]),
+        metadata={
+            "description": "`merge`: where others changed other fields since the version of `If-Match`, both changes "
+            "hold, and `X-Merged` names theirs. 412 with `base`, `theirs` and `fields` where they changed the same"
+        },
+    )
+
+
 class ReassignQuery(Query):
     reassign_to = Numeral(metadata={"description": "category that takes the annotations"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from flask import Response, request, url_for
@@ -18,6 +19,10 @@ from cocoannot.store.base import Committed, Found, Page
 REVISION = "X-Dataset-Revision"
 CHANGE = "X-Change-Revision"
 REPEATED = "Idempotency-Replayed"
+MERGED = "X-Merged"
+
+_MOST_NAMED = 2_000
+"""Characters of field names in a header; proxies refuse much longer ones."""
 
 Result = TypeVar("Result")
 
@@ -37,10 +42,14 @@ def found_response(found: Found, noun: str, record_id: int) -> Response:
 
 
 def changed_response(committed: Committed, status: int = 200) -> Response:
-    """The record that a single change left, as stored."""
+    """The record that a single change left, as stored, with the fields that it was merged with."""
     (record,) = committed.results
     assert isinstance(record, Record)
-    return _of_change(conditional_response(record.text, "application/json", record.etag, status), committed)
+    response = _of_change(conditional_response(record.text, "application/json", record.etag, status), committed)
+    if fields := committed.merged.get(0):
+        names = ",".join([quote(name, safe="") for name in fields])
+        response.headers[MERGED] = names if len(names) <= _MOST_NAMED else "*"
+    return response
 
 
 def created_response(committed: Committed, section: SectionName, noun: str) -> Response:

@@ -21,12 +21,17 @@ class Add(msgspec.Struct, frozen=True, gc=False):
 
 
 class Update(msgspec.Struct, frozen=True, gc=False):
-    """Merge `changes` into a record at the top level; `None` as a value removes its field."""
+    """Merge `changes` into a record at the top level; `None` as a value removes its field.
+
+    With `merge`, a record that has another version than `if_match` says is changed all the same, where others changed
+    other fields since.
+    """
 
     section: SectionName
     record_id: int
     changes: Mapping[str, Any]
     if_match: ETags = None
+    merge: bool = False
 
 
 class Delete(msgspec.Struct, frozen=True, gc=False):

@@ -42,7 +42,7 @@ def save_to_s3(on_conflict: str | None, as_json: bool) -> None:
     If a server runs on the dataset, it is asked to upload. If none runs, this command uploads the local copy, with the
     changes in its journal.
     """
-    file = _local_copy()
+    file = local_copy()
     owner = MemoryMaintenance(file).owner()
     answer = _upload_here(file, on_conflict) if owner is None else _ask_to_upload(owner, file, on_conflict)
     text = (
@@ -61,7 +61,7 @@ def pull_from_s3(as_json: bool) -> None:
 
     Stop the server first. The local version is kept beside the downloaded one.
     """
-    file = _local_copy()
+    file = local_copy()
     maintenance = MemoryMaintenance(file, runtime().history)
     if (owner := maintenance.owner()) is not None:
         raise OwnedElsewhere(f"{runtime().uri()} is served by {describe(owner)}; stop it first")
@@ -74,7 +74,8 @@ def pull_from_s3(as_json: bool) -> None:
     print_answer({"uri": runtime().uri(), "path": str(file.path), "kept": kept}, text, as_json)
 
 
-def _local_copy() -> DatasetFile:
+def local_copy() -> DatasetFile:
+    """The local copy of the dataset's object. Raises `NotInS3`."""
     settings = runtime().settings
     file = DatasetFile(settings.dataset_path(), settings.backups)
     if not isinstance(settings.dataset, S3Uri):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from cocoannot.coco.parser import Ints, Section, SectionName
@@ -128,26 +129,38 @@ class FrozenDataset(NamedTuple):
     omitted: frozenset[str] = frozenset()
 
     def pieces(
-        self, replaced: Mapping[str, bytes] | Mapping[SectionName, Iterator[Piece]] | None = None
+        self, replaced: Mapping[str, bytes | None] | Mapping[SectionName, Iterator[Piece]] | None = None
     ) -> Iterator[Piece]:
-        """The text as immutable pieces in order; `replaced` gives other texts, or their pieces, for top-level values.
+        """The text as immutable pieces in order; `replaced` gives other texts, or their pieces, for top-level values,
+        `None` for one that is to go.
 
         Everything that nobody touched is there byte for byte. A value that the file does not have yet goes to
         the end of the object.
         """
+        given = dict(replaced or {})
         texts: dict[str, Iterable[Piece]] = {
-            key: [text] if isinstance(text, bytes) else text for key, text in (replaced or {}).items()
+            key: [text] if isinstance(text, bytes) else text for key, text in given.items() if text is not None
         }
+        omitted = self.omitted - texts.keys() | {key for key, text in given.items() if text is None}
         for name, section in self.sections.items():
             if name in self.values or len(section.slots):
                 texts.setdefault(name, section.pieces())
         buffer = memoryview(self.buffer)
+        opened = self.buffer.index(b"{") + 1
         position = last = 0
+        kept = False
         for key, (start, end) in self.values.items():
-            if key in self.omitted and last:
-                yield buffer[position:last]
+            if key in omitted:
                 texts.pop(key, None)
-                position = end
+                if kept:
+                    yield buffer[position:last]
+                    position = end
+                else:
+                    # Of the first one the comma is behind it.
+                    yield buffer[position:opened]
+                    position = max(self.buffer.find(b",", end) + 1, end)
+            else:
+                kept = True
             last = end
             if key in texts:
                 yield buffer[position:start]
@@ -156,11 +169,11 @@ class FrozenDataset(NamedTuple):
         if texts:
             # The closing brace is the last one of the file, and nothing but white space comes before it.
             close = self.buffer.rindex(b"}")
-            body_end = max((end for _, end in self.values.values()), default=self.buffer.index(b"{") + 1)
+            body_end = max((end for _, end in self.values.values()), default=opened)
             yield buffer[position:body_end]
             for i, (key, value) in enumerate(texts.items()):
-                comma = b", " if i or self.values else b""
-                yield comma + b'"' + key.encode() + b'": '
+                comma = b", " if i or kept else b""
+                yield comma + msgspec.json.encode(key) + b": "
                 yield from value
             position = close if not self.values else body_end
         yield buffer[position:]

@@ -95,6 +95,11 @@ class NewFile:
             os.fsync(self._fd)
             return Content(hashing.size, hashing.hexdigest())
 
+    @property
+    def path(self) -> Path:
+        """Where it is until it replaces the target."""
+        return self._path
+
     def replace(self) -> None:
         """Rename the new file over the target; from then on it is there. Raises `OSError`.
 

@@ -10,6 +10,7 @@
     NAME.cocoannot/unsaved.json    our version, where something else changed NAME
     NAME.cocoannot/backups/        NAME as it was before the first save of a day
     NAME.cocoannot/users.json      who may call; written by `cocoannot.people`, and by commands beside the owner
+    NAME.cocoannot/agreed/         NAME as it was agreed with S3 last
 
 NAME may be gzip; who calls has to do with its text alone. What the text means is not known here, nor what becomes of a
 conflict.
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from cocoannot.errors import DatasetError, FileChanged
+from cocoannot.files.agreed import AgreedVersions
 from cocoannot.files.answers import KeptAnswers
 from cocoannot.files.atomic import Content, NewFile, Stamp, clear_all_unfinished, clear_unfinished, sync_folder
 from cocoannot.files.backups import Backups
@@ -86,6 +88,7 @@ class DatasetFile:
         self.journal = Journal(self.folder / "journal")
         self.answers = KeptAnswers(self.folder / "answers")
         self.backups = Backups(self.path, self.folder / "backups", backups)
+        self.agreed = AgreedVersions(self.folder / "agreed")
         self.unsaved = self.folder / "unsaved.json"
         self.users = self.folder / "users.json"
         self.history = self.folder / "history.sqlite"
@@ -112,6 +115,7 @@ class DatasetFile:
             clear_unfinished(self.path)
             clear_all_unfinished(self.folder, but=self.users)
             clear_all_unfinished(self.folder / "backups")
+            clear_all_unfinished(self.agreed.folder)
             with self.path.open("rb") as file:
                 stamp = Stamp.of(os.fstat(file.fileno()))
                 data = file.read()
@@ -121,12 +125,15 @@ class DatasetFile:
             state = self.identity.stored()
             self.backups.look_up()
         self._is_packed = is_packed(self.path, data)
-        text = unpack(data, self.name) if self._is_packed else data
-        return FileSnapshot(text, stamp, state, identify(state, content))
+        return FileSnapshot(self.unpacked(data), stamp, state, identify(state, content))
 
     def packed(self, blocks: Blocks) -> Blocks:
         """The text `blocks` as the file holds it: as gzip where the file is that."""
         return pack(blocks) if self._is_packed else blocks
+
+    def unpacked(self, data: bytes) -> bytes:
+        """The text of `data`, which a file of this name holds. Raises `DatasetError`."""
+        return unpack(data, self.name) if is_packed(self.path, data) else data
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -230,6 +237,7 @@ class DatasetFile:
             with NewFile(self.path) as new:
                 content = new.write(blocks)
                 check(content)
+                self.agreed.keep(new.path, content.sha256)
                 known = identify(state, content)
                 newest = max(entry.revision for entry in entries) + 1 if entries else 0
                 version = Version(*content, max(known.revision, revision, newest), known.next_ids)
@@ -256,9 +264,13 @@ class DatasetFile:
             self.identity.write()
         except OSError as exc:
             raise save_error(str(self.identity.path), exc) from exc
+        self.agreed.forget_others(remote.contents)
 
     def open_saved(self) -> OpenedFile:
-        """The file as it was saved last, to be read whatever replaces it. Raises `SaveError`, `FileChanged`."""
+        """The file as it was saved last, to be read whatever replaces it, and kept as what may be agreed with S3.
+
+        Raises `SaveError`, `FileChanged`.
+        """
         try:
             file = self.path.open("rb")
             if not self.identity.is_known(self.path):
@@ -266,6 +278,7 @@ class DatasetFile:
                 raise self._file_changed()
         except OSError as exc:
             raise save_error(self.name, exc) from exc
+        self.agreed.keep(self.path, self.identity.version.sha256)
         return OpenedFile(file, self.identity.version)
 
     def changed(self) -> bool:

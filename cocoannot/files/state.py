@@ -27,7 +27,8 @@ class Version(msgspec.Struct, frozen=True):
 class Remote(msgspec.Struct, frozen=True):
     """What was agreed last with an object elsewhere: its URI, ETag (`None` for none yet), and our version that it is.
 
-    `uploading` is the sha256 and the revision of an upload that may be there, though no answer came.
+    `uploading` is the sha256 and the revision of an upload that may be there, though no answer came. `version_id` is
+    the object's, where its bucket has versions.
     """
 
     uri: str
@@ -36,6 +37,12 @@ class Remote(msgspec.Struct, frozen=True):
     revision: int
     uploaded_at: float | None = None
     uploading: tuple[str, int] | None = None
+    version_id: str | None = None
+
+    @property
+    def contents(self) -> set[str]:
+        """The sha256 of each content that may be what S3 has, as far as is known here."""
+        return {self.sha256, self.uploading[0]} if self.uploading else {self.sha256}
 
 
 class State(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ Every method raises `NotLoaded` before there is a dataset to serve.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -28,6 +28,9 @@ from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.style import Style
 from cocoannot.store.queries import NEWEST, ChangeQuery, Derived, ImageQuery, Query, Statistics
+
+Texts = Mapping[str, bytes | None] | Callable[[], Mapping[str, bytes | None]]
+"""Top-level values as JSON texts, `None` for one that is to go; or what makes them, while nobody makes a change."""
 
 
 class Found(NamedTuple):
@@ -93,13 +96,15 @@ class Committed(NamedTuple):
     """What came of operations, in order, and the revision that has them.
 
     `change` is `None` where the operations changed nothing. Where the same request was answered before, all this is
-    what came of it then, `is_repeated` is true, and `change` is without its edits.
+    what came of it then, `is_repeated` is true, and `change` is without its edits. `merged` has, by the index of its
+    operation, the fields that others had changed where an update was merged with that.
     """
 
     results: list[OperationResult]
     revision: int
     change: Change | None
     is_repeated: bool = False
+    merged: Mapping[int, tuple[str, ...]] = {}
 
 
 class Status(NamedTuple):
@@ -306,12 +311,11 @@ class Store(Protocol):
         """
         ...
 
-    def replace(
-        self, texts: Mapping[str, bytes], *, actor: str | None = None, if_revision: int | None = None
-    ) -> Change:
+    def replace(self, texts: Texts, *, actor: str | None = None, if_revision: int | None = None) -> Change:
         """Replace top-level values by JSON texts, read by the same rules as a file, saved before it returns.
 
-        Raises `DatasetError` where a text can't be kept, `VersionMismatch`, `SaveError`; nothing is changed then.
+        Where `texts` are made by a call, that may read the dataset, and what it raises is raised. Raises `DatasetError`
+        where a text can't be kept, `VersionMismatch`, `SaveError`; nothing is changed then.
         """
         ...
 

@@ -15,9 +15,18 @@ from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore,
 from cocoannot.coco import annotation_rules, rules
 from cocoannot.coco.parser import MAX_ID, SectionName
 from cocoannot.coco.records import Record, check_version, encode, merge
-from cocoannot.errors import AmbiguousId, BadOperation, CocoannotError, Conflict, InvalidRecord, UnknownId
-from cocoannot.store.base import Deleted, History, Lookup, OperationResult, Place, Stored
+from cocoannot.errors import (
+    AmbiguousId,
+    BadOperation,
+    CocoannotError,
+    Conflict,
+    InvalidRecord,
+    UnknownId,
+    VersionMismatch,
+)
+from cocoannot.store.base import Deleted, History, Lookup, OperationResult, Place, Stored, Version
 from cocoannot.store.dependents import check_keypoints, check_masks
+from cocoannot.store.late_updates import merge_update
 from cocoannot.store.placing import Wanted, give_places
 from cocoannot.store.reverting import revert
 from cocoannot.store.undoing import undo
@@ -32,6 +41,8 @@ class Transaction:
         self.edits: list[Edit] = []
         self.undoes: int | None = None
         """The revision whose change this one takes back, `None` for others."""
+        self.merged: dict[int, tuple[str, ...]] = {}
+        """By the index of an update that was merged with what others did: the fields that they changed."""
         self._lookup = lookup
         self._history = history
         # The records that this change has touched so far, as it leaves them.
@@ -49,6 +60,8 @@ class Transaction:
         results: list[OperationResult] = []
         for index, operation in enumerate(operations):
             try:
+                if isinstance(operation, Update) and operation.merge:
+                    operation = self._merged(index, operation)
                 results.append(self._perform(operation))
             except CocoannotError as exc:
                 raise BadOperation(index, exc) from exc
@@ -86,6 +99,23 @@ class Transaction:
                 return self._undo(revision)
             case Revert():
                 return self._revert(operation)
+
+    def _merged(self, index: int, operation: Update) -> Update:
+        """`operation` as it is to be done: on the version that it expects, or merged with what others made of it."""
+        section, record_id = operation.section, operation.record_id
+        try:
+            self._existing(section, record_id, operation.if_match)
+        except VersionMismatch:
+            theirs, what = self._existing(section, record_id, None).record, f"{_NOUNS[section]} {record_id}"
+            versions = self._history.versions(section, record_id)
+            if (stored := self._lookup.find(section, record_id)) is not None:
+                # What others in this change began with.
+                versions = [*versions, Version(0, 0.0, None, stored.record, None)]
+            late = merge_update(operation, theirs, versions, what)
+            if late.merged:
+                self.merged[index] = late.merged
+            return Update(section, record_id, late.changes)
+        return operation
 
     def _restore(self, text: bytes, position: int | None) -> Record:
         self._refuse_panoptic("this dataset's annotations are panoptic (segments_info), which are read-only")

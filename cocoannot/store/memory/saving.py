@@ -42,7 +42,7 @@ from cocoannot.files.dataset_file import DatasetFile, OpenedFile
 from cocoannot.files.journal import Journal
 from cocoannot.files.state import Remote
 from cocoannot.history.kept import KeptHistory
-from cocoannot.store.base import Follower, SaveCounts, Saved
+from cocoannot.store.base import Follower, SaveCounts, Saved, Texts
 from cocoannot.store.memory.answered import take_over
 from cocoannot.store.memory.barging_lock import BargingLock
 from cocoannot.store.memory.journal_changes import complete_changes, encode_change, following, replay
@@ -162,7 +162,7 @@ class FileSaver:
             self._follower.saved(revision)
             return Saved(summary, revision, str(kept) if kept else None)
 
-    def replace(self, texts: Mapping[str, bytes], actor: str | None, if_revision: int | None) -> Change:
+    def replace(self, texts: Texts, actor: str | None, if_revision: int | None) -> Change:
         try:
             return self._replace(texts, actor, if_revision)
         except SaveError:
@@ -282,9 +282,11 @@ class FileSaver:
                 )
             take_over(file.answers, file.journal.keyed, revision)
 
-    def _replace(self, texts: Mapping[str, bytes], actor: str | None, if_revision: int | None) -> Change:
+    def _replace(self, texts: Texts, actor: str | None, if_revision: int | None) -> Change:
         state = self._state
         with self._saving, self._changing:
+            if callable(texts):
+                texts = texts()
             with state.lock:
                 if if_revision not in (None, state.revision):
                     raise VersionMismatch(

@@ -9,7 +9,7 @@ It knows no HTTP and starts no thread. What it is made of: `State` (memory, and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from cocoannot.changes.change import Change
@@ -24,7 +24,7 @@ from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.history.kept import KeptHistory
 from cocoannot.store import base
 from cocoannot.store.answers import answer
-from cocoannot.store.base import Committed, Export, Found, Head, Neighbours, Page, Status, Version
+from cocoannot.store.base import Committed, Export, Found, Head, Neighbours, Page, Status, Texts, Version
 from cocoannot.store.memory import queries
 from cocoannot.store.memory.answered import answered, keep
 from cocoannot.store.memory.barging_lock import BargingLock
@@ -174,9 +174,7 @@ class MemoryStore:
         self._follower.promised(committed.revision)
         return committed
 
-    def replace(
-        self, texts: Mapping[str, bytes], *, actor: str | None = None, if_revision: int | None = None
-    ) -> Change:
+    def replace(self, texts: Texts, *, actor: str | None = None, if_revision: int | None = None) -> Change:
         return self.file_saver.replace(texts, actor, if_revision)
 
     def sync(self) -> None:
@@ -208,12 +206,13 @@ class MemoryStore:
             state.spread(exc.section)
             transaction = Transaction(state.tables, self)
             results = transaction.perform_all(operations)
+        merged = transaction.merged
         if not transaction.edits:
-            return Committed(results, state.revision, None), False
+            return Committed(results, state.revision, None, merged=merged), False
         now = saver.now()
         edits, undoes = tuple(transaction.edits), transaction.undoes
         change = Change(state.revision + 1, now.wall, actor, key, edits, undoes=undoes)
-        kept = None if key is None else answer(request, results, change.edits)
+        kept = None if key is None else answer(request, results, change.edits, merged)
         saver.write_down(change, kept)
         first = state.apply(change, now)
         if self._history is not None:
@@ -222,7 +221,7 @@ class MemoryStore:
         self._follower.changed(change)
         if kept is not None:
             keep(saver.file.answers, change, kept)
-        return Committed(results, change.revision, change), first
+        return Committed(results, change.revision, change, merged=merged), first
 
     def status(self) -> Status:
         state, saver = self._state, self.file_saver
