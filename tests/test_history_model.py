@@ -94,7 +94,7 @@ class PastAndModel(RuleBasedStateMachine):
 
     @rule(actor=USERS)
     def add_image(self, actor: str | None) -> None:
-        self.commit(actor, Add("images", {"file_name": "new.jpg", "width": 9, "height": 9}))
+        self.commit(actor, Add("images", {"file_name": f"new-{len(self.told)}.jpg", "width": 9, "height": 9}))
 
     @rule(number=FEW, actor=USERS)
     def delete_image(self, number: int, actor: str | None) -> None:
