@@ -393,6 +393,82 @@ def test_an_update_without_fields_is_no_change(store: EveryStore) -> None:
 # Replacing in bulk
 
 
+@pytest.mark.parametrize(
+    ("text", "gone", "left"),
+    [
+        ('{ "a" : 1 ,\n "b": [2], "images": [] }', "a", '{\n "b": [2], "images": [] }'),
+        ('{"images": [], "b": [2]\n, "c": 3 }', "b", '{"images": []\n, "c": 3 }'),
+        ('{"images": [], "b": [2], "c": 3 }', "c", '{"images": [], "b": [2] }'),
+        ('{"images": [], "a,": ",", "b": 2}', "a,", '{"images": [], "b": 2}'),
+    ],
+)
+def test_a_top_level_value_can_be_taken_away_and_the_rest_keeps_its_bytes(
+    unloaded: EveryStore, dataset_path: Path, text: str, gone: str, left: str
+) -> None:
+    dataset_path.write_text(text)
+    unloaded.load(str(dataset_path))
+    change = unloaded.replace({gone: None})
+    assert change.replaced == (gone,)
+    assert text_of(unloaded).decode() == left
+
+
+def test_every_top_level_value_can_be_taken_away_for_others(unloaded: EveryStore, dataset_path: Path) -> None:
+    dataset_path.write_text('{"a": 1, "images": [], "b": 2}\n')
+    unloaded.load(str(dataset_path))
+    unloaded.replace({"a": None, "b": None, 'in "quotes"': b"3"})
+    assert text_of(unloaded) == b'{ "images": [], "in \\"quotes\\"": 3}\n'
+
+
+def test_a_replacement_that_is_made_by_a_call_sees_the_dataset_as_it_replaces_it(store: EveryStore) -> None:
+    def make() -> dict[str, bytes | None]:
+        assert store.export().revision == store.revision == 1
+        return {"images": b"[%b]" % store.find(ImageQuery()).texts[0]}
+
+    commit(store, Add("annotations", BOX))
+    assert store.replace(make, actor="anna").revision == 2
+    assert store.counts()["images"] == 1
+
+    class Refused(Exception):
+        pass
+
+    def refuse() -> dict[str, bytes | None]:
+        raise Refused
+
+    with pytest.raises(Refused):
+        store.replace(refuse)
+    assert store.revision == 2
+    commit(store, Add("annotations", BOX))
+
+
+def test_an_update_on_an_older_version_is_merged_with_what_others_did(store: EveryStore) -> None:
+    record = store.get("annotations", 2).record
+    assert record is not None
+    commit(store, Update("annotations", 2, {"category_id": 1}))
+    late = Update("annotations", 2, {"note": "x"}, frozenset([record.etag]), merge=True)
+    committed = store.commit([late])
+    assert committed.merged == {0: ("category_id",)}
+    (result,) = committed.results
+    assert isinstance(result, Record)
+    assert (result["category_id"], result["note"]) == (1, "x")
+    with pytest.raises(BadOperation) as refused:
+        store.commit([Add("annotations", BOX), Update("annotations", 2, {"category_id": 5}, late.if_match, merge=True)])
+    cause = refused.value.cause
+    assert isinstance(cause, VersionMismatch)
+    assert cause.details["fields"] == ["category_id"]
+
+
+def test_versions_tell_what_each_change_found(store: EveryStore) -> None:
+    before = store.get("annotations", 2).record
+    commit(store, Update("annotations", 2, {"note": 1}))
+    commit(store, Delete("annotations", 2))
+    first, second = store.versions("annotations", 2)
+    assert before is not None
+    assert first.before is not None
+    assert second.before is not None
+    assert first.record is not None
+    assert (first.before.text, second.before.text, second.record) == (before.text, first.record.text, None)
+
+
 def test_a_replacement_is_a_change_without_edits(store: EveryStore) -> None:
     change = store.replace({"annotations": b"[]"}, actor="anna", if_revision=0)
     assert (change.revision, change.actor, change.edits, change.replaced) == (1, "anna", (), ("annotations",))

@@ -13,15 +13,17 @@ import hashlib
 import logging
 import os
 from collections.abc import Collection, Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from cocoannot.files.atomic import Content, NewFile, copy_aside, sync_folder, unfinished
+from cocoannot.files.atomic import Content, NewFile, sync_folder, unfinished
 from cocoannot.files.hashing import Block
 
 log = logging.getLogger(__name__)
 
 _COMING = "coming"
+_BLOCK = 512 << 10
 
 
 class AgreedVersions:
@@ -30,13 +32,16 @@ class AgreedVersions:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def keep(self, file: Path, sha256: str) -> None:
-        """Keep what `file` holds, which has this sha256. Where the disk does not take it, the log says so."""
+    def keep(self, file: Path, sha256: str, opened: BinaryIO | None = None) -> None:
+        """Keep what `file` holds, which has this sha256; what `opened` holds, where `file` may be another one by now.
+
+        Where the disk does not take it, the log says so.
+        """
         kept = self.folder / sha256
         try:
             self.folder.mkdir(exist_ok=True)
             if not (kept.exists() and os.path.samefile(file, kept)):
-                self._link(file, kept)
+                self._link(file, kept, opened)
                 sync_folder(self.folder)
         except OSError as exc:
             log.warning("Can't keep what was agreed with S3 as %s: %s; a merge will know less", kept, exc.strerror)
@@ -72,12 +77,19 @@ class AgreedVersions:
                 if path.name not in needed:
                     path.unlink()
 
-    def _link(self, file: Path, kept: Path) -> None:
+    def _link(self, file: Path, kept: Path, opened: BinaryIO | None) -> None:
         linked = unfinished(kept)
         linked.unlink(missing_ok=True)
         try:
             os.link(file, linked)
+            if opened is None or os.path.samestat(os.stat(linked), os.fstat(opened.fileno())):
+                os.rename(linked, kept)
+                return
         except OSError:
-            copy_aside(file, kept)
-        else:
-            os.rename(linked, kept)
+            # There are no links here, or the file is gone.
+            pass
+        with nullcontext(opened) if opened else file.open("rb") as source, NewFile(kept, like=file) as new:
+            source.seek(0)
+            new.write(iter(lambda: source.read(_BLOCK), b""))
+            new.replace()
+            source.seek(0)

@@ -267,10 +267,7 @@ class DatasetFile:
         self.agreed.forget_others(remote.contents)
 
     def open_saved(self) -> OpenedFile:
-        """The file as it was saved last, to be read whatever replaces it, and kept as what may be agreed with S3.
-
-        Raises `SaveError`, `FileChanged`.
-        """
+        """The file as it was saved last, to be read whatever replaces it. Raises `SaveError`, `FileChanged`."""
         try:
             file = self.path.open("rb")
             if not self.identity.is_known(self.path):
@@ -278,7 +275,6 @@ class DatasetFile:
                 raise self._file_changed()
         except OSError as exc:
             raise save_error(self.name, exc) from exc
-        self.agreed.keep(self.path, self.identity.version.sha256)
         return OpenedFile(file, self.identity.version)
 
     def changed(self) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple, Protocol
 
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 Base = Literal["kept", "s3_version", "none"]
 """Where the version agreed last is from: kept beside the file, an older version of the object, not known any more."""
 
-_ATTEMPTS = 3
+_ATTEMPTS = 2
 """How often a merge is tried while others may change the dataset; then they have to wait for it."""
 _SHOWN = 3
 
@@ -92,11 +93,11 @@ class Merger:
             return MergeResult(uri, seen.etag, dataset.export().revision, "kept", False, Report())
         try:
             with self._fetched(seen) as sha256:
-                combine = partial(self._combine, dataset, agreed, sha256, choice)
+                load = partial(self._load, agreed, sha256)
                 if dry_run:
-                    done, change = combine(), None
+                    done, change = _combine(dataset, load(), choice), None
                 else:
-                    done, change = self._replace(dataset, combine, actor)
+                    done, change = self._replace(dataset, load, choice, actor)
                     self._agree(dataset, agreed, seen, sha256, change)
         except DatasetError as exc:
             raise Conflict(f"{uri} can't be merged: {exc}") from exc
@@ -122,19 +123,13 @@ class Merger:
             if remote is None or content.sha256 not in remote.contents:
                 self._file.agreed.forget(content.sha256)
 
-    def _combine(self, dataset: MergedDataset, agreed: Remote | None, sha256: str, choice: Side | None) -> _Combined:
-        """Merge what is here now. It holds no lock and keeps nobody from changing the dataset meanwhile."""
+    def _load(self, agreed: Remote | None, sha256: str) -> _Others:
+        """What ours is to be merged with."""
         theirs = self._read(sha256, "S3's version")
         if theirs is None:
             raise S3Error(f"{self._file.agreed.folder}: S3's version was changed there by something else; try again")
         base, source = self._base(agreed)
-        export = dataset.export()
-        ours = read_document(b"".join(export.blocks), "our version")
-        versions = compare(base, ours, theirs)
-        # They take as much memory as the dataset itself, each.
-        del base, theirs
-        next_ids = {name: dataset.next_id(name) for name in SECTIONS}
-        return _Combined(merge_datasets(versions, ours, next_ids, choice), export.revision, source)
+        return _Others(base, theirs, source)
 
     def _base(self, agreed: Remote | None) -> tuple[Document | None, Base]:
         """The version agreed last, and where it is from."""
@@ -167,12 +162,14 @@ class Merger:
         return None if data is None else read_document(self._file.unpacked(data), name)
 
     def _replace(
-        self, dataset: MergedDataset, combine: Callable[[], _Combined], actor: str | None
+        self, dataset: MergedDataset, load: Callable[[], _Others], choice: Side | None, actor: str | None
     ) -> tuple[_Combined, Change | None]:
-        """Put what was combined in the place of what it was combined from; no change where that is the same."""
+        """Put what was combined in the place of what it was combined from; no change where that is the same.
+
+        Others may change the dataset meanwhile, and then it is done again; in the last attempt they have to wait.
+        """
         for _ in range(_ATTEMPTS):
-            combined = combine()
-            self._check_decided(combined.merged.report)
+            combined = self._decided(dataset, load(), choice)
             if not combined.merged.texts:
                 return combined, None
             try:
@@ -180,11 +177,11 @@ class Merger:
                 return combined, dataset.replace(texts, actor=actor, if_revision=combined.revision)
             except VersionMismatch:
                 log.info("The dataset was changed while %s was merged into it; once more", self._remote.uri)
+        others = load()
 
         def combine_alone() -> dict[str, bytes | None]:
             nonlocal combined
-            combined = combine()
-            self._check_decided(combined.merged.report)
+            combined = self._decided(dataset, others, choice)
             if not combined.merged.texts:
                 raise _Nothing
             return combined.merged.texts
@@ -193,6 +190,11 @@ class Merger:
             return combined, dataset.replace(combine_alone, actor=actor)
         except _Nothing:
             return combined, None
+
+    def _decided(self, dataset: MergedDataset, others: _Others, choice: Side | None) -> _Combined:
+        combined = _combine(dataset, others, choice)
+        self._check_decided(combined.merged.report)
+        return combined
 
     def _check_decided(self, report: Report) -> None:
         if not (undecided := report.undecided):
@@ -219,6 +221,15 @@ class Merger:
         )
 
 
+@dataclass
+class _Others:
+    """What ours is merged with. Each takes as much memory as the dataset itself."""
+
+    base: Document | None
+    theirs: Document | None
+    source: Base
+
+
 class _Combined(NamedTuple):
     """What a merge with the dataset at `revision` brought, and where the version that both began with is from."""
 
@@ -229,3 +240,14 @@ class _Combined(NamedTuple):
 
 class _Nothing(Exception):
     """There is nothing to replace."""
+
+
+def _combine(dataset: MergedDataset, others: _Others, choice: Side | None) -> _Combined:
+    """Merge what is here now with `others`, which are let go of. It holds no lock."""
+    export = dataset.export()
+    ours = read_document(b"".join(export.blocks), "our version")
+    assert others.theirs is not None
+    versions = compare(others.base, ours, others.theirs)
+    others.base = others.theirs = None
+    next_ids = {name: dataset.next_id(name) for name in SECTIONS}
+    return _Combined(merge_datasets(versions, ours, next_ids, choice), export.revision, others.source)

@@ -48,7 +48,7 @@ class Replica:
     def __init__(self, uri: S3Uri, options: S3Options, file: DatasetFile, clock: Clock = time) -> None:
         self.file = file
         self._remote = RemoteObject(uri, options)
-        self._uploader = Uploader(self._remote, file.identity, clock, conditional=options.conditional)
+        self._uploader = Uploader(self._remote, file, clock, conditional=options.conditional)
         self._conditional = options.conditional
         self._clock = clock
 

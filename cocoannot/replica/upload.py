@@ -14,8 +14,7 @@ import msgspec
 
 from cocoannot.clock import Clock
 from cocoannot.errors import Conflict, S3Changed, S3Conflict, S3Error
-from cocoannot.files.dataset_file import OpenedFile
-from cocoannot.files.identity import Identity
+from cocoannot.files.dataset_file import DatasetFile, OpenedFile
 from cocoannot.files.kept_copies import timestamp
 from cocoannot.files.state import Remote, Version
 from cocoannot.replica.remote_object import RemoteObject, is_upload, metadata_of
@@ -57,14 +56,15 @@ class Uploaded(NamedTuple):
 
 
 class Uploader:
-    """Uploads to `remote`; `identity` has what was agreed with S3. Safe from any thread.
+    """Uploads `file` to `remote`. Safe from any thread.
 
     With `conditional`, S3 itself sees to it that nobody's upload is overwritten.
     """
 
-    def __init__(self, remote: RemoteObject, identity: Identity, clock: Clock, *, conditional: bool) -> None:
+    def __init__(self, remote: RemoteObject, file: DatasetFile, clock: Clock, *, conditional: bool) -> None:
         self._remote = remote
-        self._identity = identity
+        self._file = file
+        self._identity = file.identity
         self._clock = clock
         self._conditional = conditional
         # One upload, or one merge, at a time.
@@ -123,6 +123,8 @@ class Uploader:
         theirs = (seen.etag if seen else None) != agreed.etag
         if theirs and not overwrite:
             raise self._conflict()
+        # Before it is agreed, and while it is certain to be there.
+        self._file.agreed.keep(self._file.path, version.sha256, opened.file)
         if not theirs and agreed.etag and agreed.sha256 == version.sha256:
             # Level already: a put would bring nothing.
             self._agree(dataset, Written(agreed.etag, agreed.version_id), version, agreed.uploaded_at)
