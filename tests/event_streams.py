@@ -115,8 +115,15 @@ def reading(url: str, query: str = "", **options: Any) -> Iterator[Reader]:
 class Follower(threading.Thread):
     """Follows a server that comes and goes, and comes back each time with the id of its last event."""
 
-    def __init__(self, url: Callable[[], str], pause: Callable[[], float], source: str) -> None:
+    def __init__(
+        self,
+        url: Callable[[], str],
+        pause: Callable[[], float],
+        source: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(daemon=True)
+        self.changes: list[dict[str, Any]] = []
         self.first: int | None = None
         self.seen: list[int] = []
         self.resets: list[int] = []
@@ -124,6 +131,7 @@ class Follower(threading.Thread):
         self._url = url
         self._pause = pause
         self._source = source
+        self._headers = headers
         self._last = ""
         self._stopped = threading.Event()
 
@@ -134,7 +142,7 @@ class Follower(threading.Thread):
             self._stopped.wait(self._pause())
 
     def _come(self) -> None:
-        with reading(self._url(), last=self._last, source=self._source) as reader:
+        with reading(self._url(), last=self._last, source=self._source, headers=self._headers) as reader:
             if reader.status == 200:
                 self.connections += 1
                 self._follow(reader)
@@ -144,6 +152,7 @@ class Follower(threading.Thread):
             event = reader.next()
             if event.name == "change":
                 self.seen.append(event.revision)
+                self.changes.append(event.data)
             elif event.name == "reset":
                 self.resets.append(event.revision)
             if event.id:

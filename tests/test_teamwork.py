@@ -234,8 +234,8 @@ def test_nobody_approves_what_they_did_themselves(team: Server) -> None:
 
 
 def test_those_who_share_the_one_token_are_told_apart_by_their_clients(serve: Serve, small: dict[str, Any]) -> None:
-    token = {"headers": {"Authorization": "Bearer secret"}}
-    team = serve(small, COCOANNOT_TOKEN="secret")
+    token = {"headers": {"Authorization": "Bearer token-of-the-operator"}}
+    team = serve(small, COCOANNOT_TOKEN="token-of-the-operator")
     assert [team.post(f"/api/images/next?client={name}", **token).json["id"] for name in ("a", "b")] == [1, 2]
     assert team.ask("PUT", "/api/images/1/status", json={"status": "done"}, **token).status_code == 200
     assert team.post("/api/images/next?client=b&task=review", **token).json["id"] == 1

@@ -127,7 +127,7 @@ def _with_records(changes: Sequence[DescribedChange], *, oldest_first: bool) -> 
             if edits and size > MOST_TEXT:
                 break
             texts = {"before": _raw(edit.before), "after": _raw(edit.after)}
-            edits.append({**msgspec.structs.asdict(describe(edit)), **texts})
+            edits.append({**msgspec.to_builtins(describe(edit)), **texts})
         if found and size > MOST_TEXT:
             break
         found.append(told(made, edits))
