@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import in_process, over_http
+from bench import following, in_process, over_http
 from bench.suite import Suite
 
 # In this order: what adds annotations comes after what counts them, and after saves, which are compared with a copy of
@@ -29,6 +29,7 @@ PARTS = {
     "journal": over_http.journal,
     "batch": over_http.batch,
     "saves": over_http.saves,
+    "events": following.events,
     "rivals": over_http.rivals,
 }
 _SERVERS_FROM = "get"

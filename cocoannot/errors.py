@@ -133,16 +133,28 @@ class LoginFailed(CocoannotError):
     """The name, the password, the token or the link is wrong; which of them is not told."""
 
 
-class TooManyLogins(CocoannotError):
-    """A login comes too early; it may be tried again in so many `seconds`."""
-
-    def __init__(self, message: str, seconds: int) -> None:
-        super().__init__(message)
-        self.seconds = seconds
-
-
 class NotAllowed(CocoannotError):
     """It is known who asks, and they may not do this."""
+
+
+class ComeAgain(CocoannotError):
+    """Not at the moment; it may be tried again in `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooMany(ComeAgain):
+    """Whoever asks has asked for too much at a time."""
+
+
+class TooManyLogins(TooMany):
+    """A login comes too early."""
+
+
+class Unavailable(ComeAgain):
+    """Not possible for anybody."""
 
 
 class BadPicture(CocoannotError):

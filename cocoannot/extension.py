@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +15,7 @@ from cocoannot.background.journal_sync import JournalSync
 from cocoannot.background.saver import Saver
 from cocoannot.coco.records import Record
 from cocoannot.errors import NotInS3, NotLoaded
+from cocoannot.events.feed import Feed
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.lifecycle import Lifecycle, Wait
 from cocoannot.manager import DatasetManager
@@ -21,8 +23,10 @@ from cocoannot.people.people import People
 from cocoannot.people.roles import Role
 from cocoannot.pictures.choose import Pictures
 from cocoannot.settings import S3Uri, Settings, unknown_settings
+from cocoannot.store.base import Followers
 from cocoannot.store.memory.store import MemoryStore
 from cocoannot.store.queries import ImageQuery
+from cocoannot.teamwork.team import Team
 
 if TYPE_CHECKING:
     from cocoannot.replica.replica import Replica
@@ -44,7 +48,21 @@ class Runtime:
         )
         self.lifecycle = Lifecycle(settings, self._load, self._close, lambda: self.people.is_on)
         at_once = settings.journal_fsync == "always"
-        self.store = MemoryStore(lambda: self.saver.notify(), None if at_once else lambda: self.journal_sync.notify())
+        self.events = Feed(
+            lambda: self.store,
+            settings.event_streams,
+            settings.threads // 4,
+            settings.client_timeout,
+            lambda images: self.team.presence.present(images),
+            lambda: self.team.presence.sweep(),
+        )
+        self.team = Team(lambda: self.store, time, self.events.tell_presence)
+        self.store = MemoryStore(
+            lambda: self.saver.notify(),
+            None if at_once else lambda: self.journal_sync.notify(),
+            # Who works on what first: an event may bring somebody to ask for it.
+            follower=Followers(self.team, self.events),
+        )
         self.manager = DatasetManager(self.store)
         self.journal_sync = JournalSync(self.store.sync)
         self.saver = Saver(
@@ -86,14 +104,17 @@ class Runtime:
             loaded = s3.start(lambda: wait(0), create=self.settings.create)
             self.s3 = s3
         self.store.load_file(file, create=self.settings.create, loaded=loaded)
+        self.events.start(self.store.status().file_revision, None if self.s3 is None else self.s3.status(0).revision)
         self.pictures.start(file.path, self._first_images, lambda: wait(0))
 
     def _close(self) -> None:
+        self.events.end()
         self.manager.shutdown()
         self.saver.end()
         self.journal_sync.end()
         # A request that came before may still be at it.
         self.manager.close()
+        self.events.join()
 
     def _save_last(self) -> None:
         # Under the lock: the process must not end before the saver's log lines are out.

@@ -71,6 +71,12 @@ class Settings:
         "COCOANNOT_BACKUPS", "7", integer(0, 1000), "how many daily copies of the dataset are kept; 0 for none"
     )
     threads: int = setting("COCOANNOT_THREADS", "16", integer(2, 1024), "threads that answer requests")
+    event_streams: int = setting(
+        "COCOANNOT_EVENT_STREAMS",
+        "1000",
+        integer(0, 100_000),
+        "how many event streams may be open. They take no threads",
+    )
     lock_timeout: float = setting(
         "COCOANNOT_LOCK_TIMEOUT",
         "40",

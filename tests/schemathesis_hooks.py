@@ -37,6 +37,7 @@ REFUSED = {
     "_schema: Give a user and a password, or a token.": "which fields go together (code generators could not)",
     "name: '(local|token)' is reserved": "that two names mean something already",
     "name: must have 1 to 100 printable characters": "that spaces around a name do not count",
+    "comment: an open image has none; .*": "that the status and its comment go together",
     ".*: holds an integer that does not fit into 64 bits": "what fields of any name may hold, at any depth",
 }
 """A field and a message of a 422 for a body that fits its schema, and what it is that no schema says."""

@@ -390,6 +390,7 @@ def test_answers_can_be_read_by_an_allowed_origin_errors_too(shared: Server) -> 
         assert exposed == {
             *("ETag", "Location", "X-Pagination", "X-Dataset-Revision"),
             *("X-Change-Revision", "Idempotency-Replayed"),
+            *("Retry-After", "X-Claim-Seconds"),
         }
         assert answer.headers.getlist("Vary") == ["Origin"]
 

@@ -18,11 +18,16 @@ import cocoannot
 from cocoannot import create_app
 from cocoannot.api.blueprint import Blueprint
 from cocoannot.api.body_schemas import MAX_OPERATIONS
+from cocoannot.api.event_schemas import MAX_COMMENT
 from cocoannot.api.parsing import MAX_DEPTH
 from cocoannot.check.kinds import KINDS, TOOLS, Kind
 from cocoannot.coco.fields import MAX_FILE_NAME, MAX_NAME
+from cocoannot.events import places
+from cocoannot.events.ring import MOST_EVENTS
+from cocoannot.events.texts import MOST_EDITS
 from cocoannot.people.directory import MAX_TOKENS, MAX_USERS
 from cocoannot.settings import SETTINGS
+from cocoannot.teamwork import claims, presence
 
 TEXT = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
 EVERYTHING = "\n".join(text for name, text in TEXT.items() if name != "CHANGELOG.md")
@@ -173,6 +178,18 @@ def test_limits_are_those_of_the_code() -> None:
     assert limits["users, tokens of one user"] == f"{MAX_USERS:,}, {MAX_TOKENS}"
     assert limits["name and supercategory of a category"] == f"{MAX_NAME:,} characters each"
     assert limits["`file_name` of an image"] == f"{MAX_FILE_NAME:,} characters"
+    assert limits["event streams"].endswith(f"{places.MOST_OF_ONE} of a user or an address")
+    assert limits["clients that say where they are"].startswith(f"{presence.MOST:,}, {presence.MOST_OF_ONE} of")
+    assert limits["claimed images"] == f"{claims.MOST:,}, {claims.MOST_OF_ONE} of a client"
+    assert limits["comment on a status"] == f"{MAX_COMMENT:,} characters"
+    events = TEXT["events.md"]
+    assert f"its first {MOST_EDITS} edits" in events
+    assert f"more than {MOST_EVENTS:,} changes" in events
+    assert f"After {presence.LASTS:g} seconds of silence" in events
+    assert (
+        f"and {claims.AFTER_STREAM:g} seconds after it. Without a stream it lasts {claims.ALONE / 60:g} minutes"
+        in events
+    )
 
 
 # What is shown

@@ -217,10 +217,10 @@ def test_page_sizes_are_told() -> None:
     }
 
 
-def test_id_in_a_path_is_an_integer() -> None:
+def test_id_in_a_path_is_an_integer_and_a_client_a_name() -> None:
     for path, methods in openapi()["paths"].items():
         for parameter in methods.get("parameters", []):
-            told = "string" if parameter["name"] in ("name", "token_id") else "integer"
+            told = "string" if parameter["name"] in ("client", "name", "token_id") else "integer"
             assert parameter["schema"]["type"] == told, path
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as strategies
 
 from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.description import DescribedEdit, Undone
 from cocoannot.changes.operations import Add, Delete, Operation, Restore, Undo, Update
 from cocoannot.coco.records import Record
+from cocoannot.coco.statuses import Status
 from cocoannot.errors import (
     BadOperation,
     Conflict,
@@ -23,11 +27,13 @@ from cocoannot.errors import (
     UnknownId,
     VersionMismatch,
 )
-from cocoannot.store.base import Deleted, Found, Head, History, Page, Saves, SavingStore
+from cocoannot.store.base import Deleted, Follower, Found, Head, History, Page, Saves, SavingStore
 from cocoannot.store.memory.store import MemoryStore
 from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ImageQuery, Statistics
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
+OPEN: tuple[Status, ...] = ("open",)
+DONE_OR_OPEN: tuple[Status, ...] = ("done", "open")
 
 
 class EveryStore(SavingStore, History, Protocol):
@@ -35,6 +41,10 @@ class EveryStore(SavingStore, History, Protocol):
 
 
 STORES: dict[str, Callable[[], EveryStore]] = {"memory": lambda: MemoryStore(on_append=lambda: None)}
+FOLLOWED: dict[str, Callable[[Follower], EveryStore]] = {
+    "memory": lambda follower: MemoryStore(on_append=lambda: None, follower=follower),
+    "memory, durable": lambda follower: MemoryStore(follower=follower),
+}
 
 
 @pytest.fixture(params=STORES)
@@ -96,6 +106,68 @@ def test_a_store_with_a_file_and_a_past_says_so(store: EveryStore) -> None:
     assert isinstance(store, History)
 
 
+# Who follows
+
+
+class Heard:
+    """A follower that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.told: list[tuple[str, int]] = []
+
+    def changed(self, change: Change) -> None:
+        self.changes.append(change)
+        self.told.append(("changed", change.revision))
+
+    def promised(self, revision: int) -> None:
+        self.told.append(("promised", revision))
+
+    def saved(self, revision: int) -> None:
+        self.told.append(("saved", revision))
+
+
+@pytest.fixture(params=FOLLOWED)
+def followed(request: pytest.FixtureRequest, dataset_path: Path, small: dict[str, Any]) -> Iterator[tuple[Any, Heard]]:
+    heard = Heard()
+    store = FOLLOWED[request.param](heard)
+    dataset_path.write_text(json.dumps(small))
+    store.load(str(dataset_path))
+    yield store, heard
+    store.close()
+
+
+def test_a_follower_hears_of_each_change_once_and_then_of_its_promise(followed: tuple[EveryStore, Heard]) -> None:
+    store, heard = followed
+    changes = [commit(store, Add("annotations", BOX), actor="anna"), commit(store, Delete("images", 1))]
+    assert heard.changes == changes
+    assert heard.told == [("changed", 1), ("promised", 1), ("changed", 2), ("promised", 2)]
+
+
+def test_a_follower_hears_nothing_of_what_changed_nothing(followed: tuple[EveryStore, Heard]) -> None:
+    store, heard = followed
+    with pytest.raises(BadOperation):
+        store.commit([Delete("images", 99)])
+    store.commit([])
+    assert heard.told == []
+
+
+def test_a_follower_hears_of_saves_and_replacements(followed: tuple[EveryStore, Heard]) -> None:
+    store, heard = followed
+    commit(store, Add("annotations", BOX))
+    store.save()
+    change = store.replace({"annotations": b"[]"})
+    assert heard.told[2:] == [("promised", 1), ("saved", 1), ("changed", 2), ("promised", 2), ("saved", 2)]
+    assert heard.changes[-1] == change
+
+
+def test_followers_hear_changes_of_many_threads_in_the_order_of_revisions(followed: tuple[EveryStore, Heard]) -> None:
+    store, heard = followed
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: commit(store, Add("annotations", BOX)), range(200)))
+    assert [change.revision for change in heard.changes] == list(range(1, 201))
+
+
 # Reading
 
 
@@ -120,6 +192,50 @@ def test_a_record_is_the_text_that_is_stored(store: EveryStore, small: dict[str,
     assert record is not None
     assert record.text == json.dumps(small["annotations"][2]).encode()
     assert store.get("annotations", 99).record is None
+
+
+def test_the_first_image_is_the_first_one_of_the_list(store: EveryStore) -> None:
+    commit(store, Update("images", 1, {"annotation_status": "done"}))
+    for query in (
+        ImageQuery(),
+        ImageQuery(statuses=OPEN),
+        ImageQuery(statuses=OPEN, without={2}),
+        ImageQuery(statuses=OPEN, without={2, 4}),
+        ImageQuery(statuses=DONE_OR_OPEN, sort="-id"),
+        ImageQuery(ids={4, 1}, sort="-id"),
+        ImageQuery(ids=()),
+        ImageQuery(annotated=False),
+    ):
+        texts = store.find(query).texts
+        found = store.first(query)
+        assert (found.record.text if found.record else None) == (texts[0] if texts else None), query
+        assert found.revision == 1
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=strategies.lists(
+        strategies.tuples(strategies.integers(0, 3000), strategies.sampled_from(["done", None, "x", "delete", "add"])),
+        max_size=40,
+    )
+)
+def test_the_next_open_image_is_found_whatever_was_done(
+    dataset_path: Path, steps: list[tuple[int, str | None]]
+) -> None:
+    images = [{"id": number, "file_name": "a", "annotation_status": "done"} for number in range(3000)]
+    dataset_path.write_text(json.dumps({"images": images}))
+    store = STORES["memory"]()
+    store.load(str(dataset_path))
+    for image_id, what in steps:
+        if what == "add":
+            commit(store, Add("images", {"file_name": "new", "width": 1, "height": 1}))
+        elif store.get("images", image_id).record is not None:
+            delete, update = Delete("images", image_id), Update("images", image_id, {"annotation_status": what})
+            commit(store, delete if what == "delete" else update)
+        query = ImageQuery(statuses=OPEN, without={image_id // 2})
+        texts, found = store.find(query, 0, 1).texts, store.first(query).record
+        assert ([found.text] if found else []) == texts
+    store.close()
 
 
 def test_annotations_of_an_image_tell_whether_there_is_one(store: EveryStore) -> None:

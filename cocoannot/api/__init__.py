@@ -16,14 +16,16 @@ from cocoannot.api.changes import blueprint as changes_blueprint
 from cocoannot.api.dataset import blueprint as dataset_blueprint
 from cocoannot.api.docs import blueprint as docs_blueprint
 from cocoannot.api.errors import Api, register_errors
+from cocoannot.api.event_schemas import CLIENT
 from cocoannot.api.health import blueprint as health_blueprint
 from cocoannot.api.metrics import blueprint as metrics_blueprint
 from cocoannot.api.metrics import register_metrics
-from cocoannot.api.pictures import blueprint as images_blueprint
+from cocoannot.api.presence import blueprint as events_blueprint
 from cocoannot.api.responses import REVISION
 from cocoannot.api.s3 import blueprint as s3_blueprint
 from cocoannot.api.sessions import blueprint as sessions_blueprint
 from cocoannot.api.users import blueprint as users_blueprint
+from cocoannot.api.work import blueprint as images_blueprint
 from cocoannot.coco.parser import MAX_ID
 from cocoannot.extension import runtime
 from cocoannot.people.roles import needs
@@ -43,6 +45,10 @@ _UNLOADED = {
 }
 
 
+class ClientConverter(BaseConverter):
+    """What stands for the name of a client in a path; the views look at it."""
+
+
 class IdConverter(BaseConverter):
     """An id in a path: an integer, possibly negative, of at most 19 digits."""
 
@@ -57,6 +63,7 @@ def register(app: Flask) -> None:
     state = runtime(app)
     settings = state.settings
     app.url_map.converters["id"] = IdConverter
+    app.url_map.converters["client"] = ClientConverter
     app.url_map.merge_slashes = False
     app.config.update(
         API_TITLE="cocoannot",
@@ -73,6 +80,7 @@ def register(app: Flask) -> None:
     register_access(app, settings)
     api = Api(app, spec_kwargs={"extra_plugins": [document.More()]})
     api.register_converter(IdConverter, lambda _: {"type": "integer", "minimum": -MAX_ID, "maximum": MAX_ID})
+    api.register_converter(ClientConverter, lambda _: {"type": "string", "pattern": f"^{CLIENT}$"})
     document.add_operations(api.ma_plugin.converter)
     document.add_security(api.spec, COOKIE)
     query_names: dict[str, frozenset[str]] = {}
@@ -82,6 +90,7 @@ def register(app: Flask) -> None:
         annotations_blueprint,
         categories_blueprint,
         changes_blueprint,
+        events_blueprint,
         s3_blueprint,
         sessions_blueprint,
         users_blueprint,

@@ -35,10 +35,14 @@ COOKIE = "cocoannot"
 EXPOSED = [
     *("ETag", "Location", "X-Pagination", "X-Dataset-Revision"),
     *("X-Change-Revision", "Idempotency-Replayed"),
+    *("Retry-After", "X-Claim-Seconds"),
 ]
 """Headers of answers that pages of other origins may read."""
 
-_ALLOWED = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Range"]
+_ALLOWED = [
+    *("Authorization", "Content-Type", "If-Match", "If-None-Match", "Range"),
+    *("Idempotency-Key", "Last-Event-ID"),
+]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _ANY_HOST = {"health.healthz", "health.readyz"}

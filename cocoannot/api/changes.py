@@ -10,13 +10,15 @@ from flask import Response
 
 from cocoannot.api import query_schemas, response_schemas
 from cocoannot.api.access import require
-from cocoannot.api.blueprint import Blueprint, history
-from cocoannot.api.committing import actor, change
+from cocoannot.api.blueprint import Blueprint, history, store
+from cocoannot.api.caller import actor
+from cocoannot.api.committing import change
 from cocoannot.api.responses import json_response
 from cocoannot.changes.change import Change
 from cocoannot.changes.description import DescribedEdit, Undone, describe, kind, summary
 from cocoannot.changes.operations import Undo
 from cocoannot.errors import UnknownId
+from cocoannot.extension import runtime
 from cocoannot.people.roles import needs
 
 blueprint = Blueprint("changes", __name__, url_prefix="/api/changes", description="What was done, and undo")
@@ -31,9 +33,13 @@ def list_changes(query: dict[str, Any]) -> Response:
     """List changes, the newest last
 
     Those after the revision `since`, at most `limit` of them; without `since` the newest ones. The server keeps the
-    latest changes only; 404 where it does not go back to `since`.
+    latest changes only; 404 where it does not go back to `since`. With `wait`, where there is none after `since` (or
+    after now), the answer comes with the next change, or empty after so many seconds; sooner where the server has few
+    threads to spare.
     """
     limit, since = query["limit"], query.get("since")
+    if wait := query["wait"]:
+        runtime().events.wait_beyond(store().revision if since is None else since, wait)
     found = history().changes(history().oldest_change if since is None else since)
     if found is None:
         oldest = history().oldest_change

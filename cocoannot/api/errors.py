@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import flask_smorest
@@ -33,7 +34,8 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
     errors.UnknownUser: HTTPStatus.NOT_FOUND,
     errors.LoginFailed: HTTPStatus.UNAUTHORIZED,
     errors.NotAllowed: HTTPStatus.FORBIDDEN,
-    errors.TooManyLogins: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 _WHAT_TO_DO = {
@@ -90,8 +92,8 @@ def _handle(error: errors.CocoannotError) -> Response:
         response.set_etag(error.current)
     if isinstance(error, errors.LoginFailed):
         response.headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, errors.TooManyLogins):
-        response.headers["Retry-After"] = str(error.seconds)
+    if isinstance(error, errors.ComeAgain):
+        response.headers["Retry-After"] = str(ceil(error.retry_after))
     return response
 
 

@@ -41,6 +41,19 @@ IDEMPOTENCY_KEY = {
     "done again: it gets the first answer. 422 where the name was given to another request",
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": KEY_PATTERN},
 }
+LAST_EVENT_ID = {
+    "in": "header",
+    "name": "Last-Event-ID",
+    "description": "the id of the last event that the client has, to go on from there; goes before `since`",
+    "schema": {"type": "string"},
+}
+CLAIM = {
+    "X-Claim-Seconds": {
+        "description": "how long the claim lasts without a sign of life; left out while the client has a stream",
+        "required": False,
+        "schema": {"type": "integer", "minimum": 0},
+    }
+}
 RANGE = {
     "in": "header",
     "name": "Range",
@@ -131,8 +144,8 @@ _ERRORS: dict[int, tuple[str, str, object]] = {
     ),
     428: ("If-Match is missing", 'If-Match: "REVISION" is missing; send the revision that you read', None),
     429: (
-        "There were too many failed logins",
-        "there were too many failed logins; try again in 4 s",
+        "Too much at a time, or too early",
+        "you have 20 event streams open, which is the limit for one user or address; close one",
         None,
     ),
     502: (
@@ -155,9 +168,10 @@ _ERRORS: dict[int, tuple[str, str, object]] = {
 
 _ERROR_HEADERS: dict[int, dict[str, Any]] = {
     401: {"WWW-Authenticate": {"description": "how to send the token", "schema": {"type": "string"}}},
-    429: {"Retry-After": {"description": "seconds to wait", "schema": {"type": "integer"}}},
     412: {"ETag": {**ETAG["ETag"], "required": False, "description": "the version by now"}},
     416: {"Content-Range": {"description": "how many bytes there are", "schema": {"type": "string"}}},
+    429: {"Retry-After": {"description": "seconds after which to try again", "schema": {"type": "integer"}}},
+    503: {"Retry-After": {"description": "seconds, where that is known", "schema": {"type": "integer"}}},
 }
 
 _DESCRIPTION = """\

@@ -8,8 +8,12 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from cocoannot.coco.statuses import STATUSES
 from cocoannot.pictures.thumbnails import MAX_SIZE
 from cocoannot.store.queries import SORTS
+
+LONGEST_WAIT = 25
+"""Seconds that `GET /api/changes` waits at most: proxies give up after 30 or 60."""
 
 
 class Query(ma.Schema):
@@ -60,6 +64,12 @@ class ImageFilters(Query):
     max_annotations = _count("images with at most so many annotations")
     min_size = _pixels("images with an annotation of at least this size: the square root of its area, in pixels")
     below_size = _pixels("images with an annotation below this size")
+    statuses = fields.List(
+        fields.String(validate=validate.OneOf(STATUSES)),
+        data_key="status",
+        load_default=list,
+        metadata={"description": "images with any of these statuses; `open` for none"},
+    )
     sort = fields.String(
         load_default="position",
         validate=validate.OneOf(SORTS),
@@ -79,6 +89,12 @@ class ChangesQuery(Query):
     since = _count("changes after this revision, the oldest first")
     limit = Numeral(
         load_default=100, validate=validate.Range(1, 1000), metadata={"description": "how many changes at most"}
+    )
+    wait = fields.Float(
+        load_default=0.0,
+        allow_nan=False,
+        validate=validate.Range(0, LONGEST_WAIT),
+        metadata={"description": "seconds to wait for a change where there is none"},
     )
 
 

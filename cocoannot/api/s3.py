@@ -42,6 +42,7 @@ def save_to_s3(options: dict[str, Any]) -> dict[str, Any]:
     `{"on_conflict": "overwrite"}` copies what is there to `KEY.conflict-TIME`, then uploads over exactly that.
     """
     uploaded = runtime().s3_dataset().upload(runtime().store, overwrite=options.get("on_conflict") == "overwrite")
+    runtime().events.uploaded(uploaded.revision)
     return {
         "status": "success",
         "s3_uri": uploaded.uri,

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from cocoannot.coco.recognition import recognise_bytes, recognise_json, recognise_keys
 from cocoannot.coco.refusals import refusal
+from cocoannot.coco.statuses import STATUS, status_number
 from cocoannot.errors import DatasetError, NotADataset
 
 NONE = -(2**63)
@@ -68,6 +69,7 @@ class ImageKeys(msgspec.Struct, gc=False):
     file_name: Any = None
     width: Any = None
     height: Any = None
+    annotation_status: Any = None
 
 
 class AnnotationKeys(msgspec.Struct, gc=False):
@@ -95,6 +97,7 @@ class _AnyKeys(msgspec.Struct, gc=False):
     width: Any = None
     height: Any = None
     name: Any = None
+    annotation_status: Any = None
     segments_info: msgspec.Raw = msgspec.Raw()
 
 
@@ -103,7 +106,7 @@ Keys = ImageKeys | AnnotationKeys | CategoryKeys
 _KEYS: dict[str, type[Any]] = {"images": ImageKeys, "annotations": AnnotationKeys, "categories": CategoryKeys}
 _IDS = {"images": ("id",), "annotations": ("id", "image_id", "category_id"), "categories": ("id",)}
 _COLUMNS: dict[str, dict[str, type[np.generic]]] = {
-    "images": {"id": np.int64, "sized": np.bool_},
+    "images": {"id": np.int64, "sized": np.bool_, "status": np.int8},
     "annotations": {
         "id": np.int64,
         "image_id": np.int64,
@@ -337,6 +340,8 @@ def _arrays(keys: list[Keys], name: str) -> dict[str, npt.NDArray[Any]]:
         arrays["area"] = _areas(keys)
     elif name == "images":
         arrays["sized"] = np.fromiter(map(has_size, keys), np.bool_, len(keys))  # type: ignore[arg-type]
+        statuses = map(status_number, map(attrgetter(STATUS), keys))
+        arrays["status"] = np.fromiter(statuses, np.int8, len(keys))
     return arrays
 
 
@@ -356,7 +361,9 @@ def _too_large(ids: Ints, column: str) -> bool:
 def _tidy(section: str, text: bytes, where: str) -> Keys:
     keys: _AnyKeys = _decode(_ANY.decode, text, where, 0)
     if section == "images":
-        return ImageKeys(_integer(keys.id, "id", where), keys.file_name, keys.width, keys.height)
+        return ImageKeys(
+            _integer(keys.id, "id", where), keys.file_name, keys.width, keys.height, keys.annotation_status
+        )
     if section == "categories":
         return CategoryKeys(_integer(keys.id, "id", where), keys.name)
     panoptic = keys.id is None and len(bytes(keys.segments_info)) > 0

@@ -25,6 +25,7 @@ from cocoannot.files.disk_errors import save_error
 from cocoannot.files.identity import identify
 from cocoannot.files.journal import Recording
 from cocoannot.files.kept_copies import keep_file, keep_folder, kept_while_replaced, move
+from cocoannot.files.lineage import survived
 from cocoannot.files.segments import Entry
 from cocoannot.files.state import State, Version, write_state
 
@@ -57,6 +58,7 @@ def load_file(file: DatasetFile) -> LoadedFile:
     """
     found, recording = _read(file)
     entries = _after(_floor(found), recording)
+    goes_on = found.is_known and survived(found.state.boot)
     if entries:
         certain = _certain(file, found, entries, recording)
         if len(certain) < len(entries):
@@ -66,8 +68,10 @@ def load_file(file: DatasetFile) -> LoadedFile:
                 _floor(found) + len(certain),
                 entries[-1].revision,
             )
+            goes_on = False
         entries = certain
-    file.identity.take([found.version], found.stamp, found.state.remote_of(found.version))
+    lineage = found.state.lineage if goes_on else ""
+    file.identity.take([found.version], found.stamp, found.state.remote_of(found.version), lineage)
     return LoadedFile(found.data, found.version, entries, found.is_known, is_certain=True)
 
 

@@ -137,12 +137,14 @@ class DatasetFile:
         A disk that fails does not keep anybody from reading: the next save writes it down then.
         """
         self.identity.number_ids(dict(next_ids))
-        with suppress(OSError):
+        try:
             if self.identity.stored() != self.identity.state():
                 self.folder.mkdir(exist_ok=True)
                 # First: a power cut must not bring the file back that this state does not know any more.
                 sync_folder(self.path.parent)
                 self.identity.write()
+        except OSError:
+            self.identity.break_lineage()
 
     def create(self, data: bytes) -> None:
         """Make the file of this text, where there is none. Raises `DatasetError`."""
@@ -225,6 +227,12 @@ class DatasetFile:
             raise save_error(self.name, exc, "nothing was changed") from exc
         self.identity.confirm(version)
         self.remember_remote(coming)
+
+    def settle(self) -> None:
+        """Write down that the file has everything, and that nothing changes any more. A disk that fails is let be."""
+        with suppress(OSError):
+            if self.identity.stored() == self.identity.state():
+                self.identity.settle()
 
     def remember_remote(self, remote: Remote) -> None:
         """Write down what was agreed with S3. Raises `SaveError`; it holds all the same until the process ends."""

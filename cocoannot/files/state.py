@@ -42,12 +42,16 @@ class State(msgspec.Struct, frozen=True):
     """Every content that the file may have after a crash, oldest first, and the one kept in `unsaved.json`.
 
     `coming` takes the place of `remote` where the file is the version that it names: one that was being downloaded.
+    `lineage` and `boot` are those of the revisions (see `cocoannot.files.lineage`): a state that is written without
+    them ends the lineage.
     """
 
     versions: list[Version] = []
     unsaved: Version | None = None
     remote: Remote | None = None
     coming: Remote | None = None
+    lineage: str = ""
+    boot: str = ""
 
     def remote_of(self, version: Version) -> Remote | None:
         """What is agreed with S3 where the file is `version`."""

@@ -160,6 +160,42 @@ class Version(NamedTuple):
     record: Record | None
 
 
+class Follower(Protocol):
+    """Who hears of each change as it is made, and of saves. Called by the store; nothing may be raised."""
+
+    def changed(self, change: Change) -> None:
+        """Memory has `change`; called in the order of revisions, while no other change can be made: be quick."""
+        ...
+
+    def promised(self, revision: int) -> None:
+        """Every change up to `revision` is as safe as the answers to those who made them say."""
+        ...
+
+    def saved(self, revision: int) -> None:
+        """The file is at `revision`."""
+        ...
+
+
+class Followers:
+    """Several who hear of each change, one after the other."""
+
+    def __init__(self, *followers: Follower) -> None:
+        self._followers = followers
+
+    def changed(self, change: Change) -> None:
+        """See `Follower`, here and below."""
+        for follower in self._followers:
+            follower.changed(change)
+
+    def promised(self, revision: int) -> None:
+        for follower in self._followers:
+            follower.promised(revision)
+
+    def saved(self, revision: int) -> None:
+        for follower in self._followers:
+            follower.saved(revision)
+
+
 class Store(Protocol):
     """One dataset: records by id and by question, and changes that are made as a whole or not at all."""
 
@@ -171,6 +207,14 @@ class Store(Protocol):
     @property
     def revision(self) -> int:
         """How many changes were accepted so far, over restarts; 0 before a dataset is loaded."""
+        ...
+
+    @property
+    def lineage(self) -> str:
+        """What revisions belong to, "" before a dataset is loaded: within one, each stands for one change and no other.
+
+        It goes on over restarts, unless it can't be proven that every change that was made is still there.
+        """
         ...
 
     def get(self, section: SectionName, record_id: int) -> Found:
@@ -186,6 +230,10 @@ class Store(Protocol):
 
         Raises `AmbiguousId` where a file repeats the image's id.
         """
+        ...
+
+    def first(self, query: ImageQuery) -> Found:
+        """The first image that `query` selects, `None` where it selects none. Quick for the next one that is open."""
         ...
 
     def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from cocoannot.coco.statuses import Status
+
 Derived = Literal["annotation_count", "annotations", "etag"]
 """Fields that are put into each record of an answer, with an underscore in front."""
 
@@ -17,7 +19,8 @@ class ImageQuery:
     """Which images: every condition that is given must hold. `sort` is one of `SORTS`; ties keep file order.
 
     `min_annotations` and `max_annotations` enclose how many an image has; `min_size` and `below_size` one of them at
-    least, by the square root of its area, in pixels.
+    least, by the square root of its area, in pixels. `statuses` are of `cocoannot.coco.statuses`; `ids` are those of
+    which it is one, `None` for any, and `without` those of which it is none.
     """
 
     file_name: str = ""
@@ -28,6 +31,9 @@ class ImageQuery:
     max_annotations: int | None = None
     min_size: float | None = None
     below_size: float | None = None
+    statuses: Collection[Status] = ()
+    ids: Collection[int] | None = None
+    without: Collection[int] = ()
     derived: Collection[Derived] = ()
 
     @property
@@ -39,7 +45,8 @@ class ImageQuery:
     @property
     def is_whole(self) -> bool:
         """Whether it is all images, in file order or the other way round."""
-        return not (self.asks_for_annotations or self.file_name) and self.sort in ("position", "-position")
+        chosen = self.asks_for_annotations or self.file_name or self.statuses or self.ids is not None or self.without
+        return not chosen and self.sort in ("position", "-position")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from cocoannot.coco.parser import Ints
 from cocoannot.coco.records import etag, with_derived
+from cocoannot.coco.statuses import STATUSES
 from cocoannot.store.base import Neighbours, Page
 from cocoannot.store.memory.tables import Tables
 from cocoannot.store.queries import AnnotationQuery, CategoryQuery, Derived, ImageQuery, Query
@@ -30,6 +32,23 @@ def find(tables: Tables, query: Query, offset: int, limit: int | None, revision:
         case CategoryQuery():
             texts = _category_texts(tables, query.derived)
             return Page(len(texts), texts[offset:end], revision)
+
+
+def first(tables: Tables, query: ImageQuery) -> bytes | None:
+    """The first image that `query` selects."""
+    found: int | None
+    if _is_open_alone(query):
+        slots = tables.image_index.open_slots(tables.images.alive)
+        found = next((slot for slot in slots if tables.images.record_id(slot) not in query.without), None)
+    else:
+        found = _at(_sorted(tables, _image_slots(tables, query), query.sort), 0)
+    return None if found is None else tables.images.text(found)
+
+
+def _is_open_alone(query: ImageQuery) -> bool:
+    """Whether nothing else is asked of an image than that it is open, and none of some."""
+    plain = replace(query, without=(), category_ids=tuple(query.category_ids), derived=())
+    return tuple(query.statuses) == ("open",) and replace(plain, statuses=()) == ImageQuery()
 
 
 def annotations_of(tables: Tables, image_id: int, derived: Collection[Derived], revision: int) -> Page | None:
@@ -110,6 +129,13 @@ def _image_slots(tables: Tables, query: ImageQuery) -> Ints:
     """The images that `query` selects, in file order."""
     images, index = tables.images, tables.annotation_index
     slots = images.slots()
+    if query.statuses:
+        numbers = [STATUSES.index(status) for status in query.statuses]
+        slots = slots[np.isin(tables.image_index.statuses[slots], numbers)]
+    if query.ids is not None:
+        slots = slots[np.isin(images.ids(slots), _int64(query.ids))]
+    if query.without:
+        slots = slots[~np.isin(images.ids(slots), _int64(query.without))]
     if query.category_ids:
         # The default makes a table of ids, which takes far longer where few are asked for, one by one.
         few = len(query.category_ids) <= 16

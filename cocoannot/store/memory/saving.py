@@ -41,11 +41,12 @@ from cocoannot.files.conflicts import LoadedFile, keep_unsaved, load_file
 from cocoannot.files.dataset_file import DatasetFile, OpenedFile
 from cocoannot.files.journal import Journal
 from cocoannot.files.state import Remote
-from cocoannot.store.base import SaveCounts, Saved
+from cocoannot.store.base import Follower, SaveCounts, Saved
 from cocoannot.store.memory.answered import take_over
 from cocoannot.store.memory.barging_lock import BargingLock
 from cocoannot.store.memory.journal_changes import encode_change, replay
 from cocoannot.store.memory.pending import Moment
+from cocoannot.store.memory.recent_changes import RecentChanges
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.tables import Tables
 
@@ -57,7 +58,14 @@ _EMPTY = b'{"info": {}, "licenses": [], "images": [], "annotations": [], "catego
 class FileSaver:
     """Keeps the file behind `state`. `changing` is held while memory and journal must not change."""
 
-    def __init__(self, state: State, changing: BargingLock, on_dirty: Callable[[], object], clock: Clock) -> None:
+    def __init__(
+        self,
+        state: State,
+        changing: BargingLock,
+        on_dirty: Callable[[], object],
+        clock: Clock,
+        follower: Follower,
+    ) -> None:
         self.last_saved_at: float | None = None
         self.last_save_seconds: float | None = None
         self.last_error: str | None = None
@@ -67,6 +75,7 @@ class FileSaver:
         self._saving = threading.RLock()
         self._on_dirty = on_dirty
         self._clock = clock
+        self._follower = follower
         self._file: DatasetFile | None = None
         self._journal_error: str | None = None
 
@@ -141,6 +150,8 @@ class FileSaver:
             if tables.is_wasteful():
                 self._read_anew(frozen, revision, next_ids)
             log.info("%s dataset to %s (%s)", "Auto-saved" if automatic else "Saved", self.file.name, summary)
+            self._follower.promised(revision)
+            self._follower.saved(revision)
             return Saved(summary, revision, str(kept) if kept else None)
 
     def replace(self, texts: Mapping[str, bytes], actor: str | None, if_revision: int | None) -> Change:
@@ -165,9 +176,12 @@ class FileSaver:
     def close(self) -> None:
         with self._saving, self._changing, self._state.lock:
             file, self._file = self._file, None
+            is_saved = self._state.revision == self._state.file_revision
         if file is not None:
             file.journal.close()
             file.answers.close()
+            if is_saved:
+                file.settle()
 
     def write_down(self, change: Change, answer: Answer | None) -> None:
         """Append a change to the journal, with the answer to its request. Raises `JournalError`: it is not there."""
@@ -227,6 +241,7 @@ class FileSaver:
             log.warning("%s", text)
         with self._saving, self._changing:
             self._file = file
+            self._state.lineage = file.identity.lineage
             self._state.load(tables, file_revision, changes, revision, self.now())
         if changes:
             with self._state.lock:
@@ -265,6 +280,9 @@ class FileSaver:
             state.replace(tables, change)
             self.journal.note(change.revision, change.time, actor, encode_change(change))
             log.info("Dataset replaced (%s) and saved to %s", ", ".join(texts), self.file.name)
+            self._follower.changed(change)
+            self._follower.promised(change.revision)
+            self._follower.saved(change.revision)
             return change
 
     def _doubt(self, revision: int) -> None:
@@ -274,6 +292,8 @@ class FileSaver:
             self.journal.doubt("a replacement of the dataset failed when it may have been in place")
             with self._state.lock:
                 self._state.revision = revision + 1
+                # Nobody made the changes that these revisions would be.
+                self._state.recent = RecentChanges(revision + 1)
                 self._state.pending.add((), self.now())
 
     def _write(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,11 @@ from cocoannot.coco.parser import (
     area_of,
     has_size,
 )
+from cocoannot.coco.statuses import OPEN, status_number
 from cocoannot.store.memory.columns import Columns, SlotsByImage
+
+_BLOCK = 1024
+"""How many images are looked at together for one that is open."""
 
 
 class NameIndex:
@@ -63,11 +68,14 @@ class NameIndex:
 
 
 class ImageIndex:
-    """Images by file name, and which of them have a size."""
+    """Images by file name, which of them have a size, and how far people are with them."""
 
     def __init__(self, document: Document) -> None:
+        keys = document.sections["images"].keys
         self._names = NameIndex(document, "images")
-        self._columns = Columns(sized=document.sections["images"].keys["sized"])
+        self._columns = Columns(sized=keys["sized"], status=keys["status"])
+        # There is no open image before this slot.
+        self._first_open = 0
 
     @property
     def names(self) -> list[str]:
@@ -82,15 +90,33 @@ class ImageIndex:
         """By slot: whether there are a width and a height."""
         return self._columns["sized"]
 
+    @property
+    def statuses(self) -> npt.NDArray[np.int8]:
+        """By slot: the place in `STATUSES`."""
+        return self._columns["status"]
+
+    def open_slots(self, alive: npt.NDArray[np.bool_]) -> Iterator[int]:
+        """The slots of open images, in file order, of those that are `alive`; without a look at those before them."""
+        statuses = self.statuses
+        for start in range(self._first_open, len(statuses), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            found = np.flatnonzero(alive[block] & (statuses[block] == OPEN)) + start
+            if start == self._first_open:
+                self._first_open = int(found[0]) if len(found) else min(start + _BLOCK, len(statuses))
+            yield from found.tolist()
+
     def added(self, keys: Keys) -> None:
         assert isinstance(keys, ImageKeys)
         self._names.added(keys)
-        self._columns.append(has_size(keys))
+        self._columns.append(has_size(keys), status_number(keys.annotation_status))
 
     def replaced(self, slot: int, keys: Keys) -> None:
         assert isinstance(keys, ImageKeys)
         self._names.replaced(slot, keys)
         self._columns.cells["sized"][slot] = has_size(keys)
+        status = self._columns.cells["status"][slot] = status_number(keys.annotation_status)
+        if status == OPEN:
+            self._first_open = min(self._first_open, slot)
 
     def removed(self, slot: int) -> None:
         self._names.removed(slot)
@@ -101,6 +127,7 @@ class ImageIndex:
     def renumbered(self, slots: Ints) -> None:
         self._names.renumbered(slots)
         self._columns.keep(slots)
+        self._first_open = 0
 
 
 class AnnotationIndex:

@@ -40,7 +40,7 @@ class MemoryStore:
 
     `on_dirty` is called after the first change that is not in the file, and where a save should not wait;
     `on_append` after each change, for somebody who calls `sync` soon: without it a change returns only when it is
-    durable. Both are called outside every lock.
+    durable. Both are called outside every lock. `follower` hears of each change.
     """
 
     def __init__(
@@ -48,12 +48,14 @@ class MemoryStore:
         on_dirty: Callable[[], object] = lambda: None,
         on_append: Callable[[], object] | None = None,
         clock: Clock = time,
+        follower: base.Follower | None = None,
     ) -> None:
         self._state = State()
         # One change, or one bulk replacement, at a time. Taken before the state's lock, so that a change is checked,
         # encoded and written down without holding up readers.
         self._changing = BargingLock()
-        self.file_saver = FileSaver(self._state, self._changing, on_dirty, clock)
+        self._follower = follower or base.Followers()
+        self.file_saver = FileSaver(self._state, self._changing, on_dirty, clock, self._follower)
         self._on_dirty = on_dirty
         self._on_append = on_append
         self.save = self.file_saver.save
@@ -81,6 +83,10 @@ class MemoryStore:
     def revision(self) -> int:
         return self._state.revision
 
+    @property
+    def lineage(self) -> str:
+        return self._state.lineage
+
     def get(self, section: SectionName, record_id: int) -> Found:
         with self._state.lock:
             return Found(self._state.tables.get(section, record_id), self._state.revision)
@@ -92,6 +98,11 @@ class MemoryStore:
     def neighbours(self, image_id: int, query: ImageQuery) -> Neighbours | None:
         with self._state.lock:
             return queries.neighbours(self._state.tables, image_id, query, self._state.revision)
+
+    def first(self, query: ImageQuery) -> Found:
+        with self._state.lock:
+            text = queries.first(self._state.tables, query)
+            return Found(None if text is None else Record(text), self._state.revision)
 
     def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:
         with self._state.lock:
@@ -147,6 +158,7 @@ class MemoryStore:
             self.file_saver.sync(committed.revision)
         else:
             self._on_append()
+        self._follower.promised(committed.revision)
         return committed
 
     def replace(
@@ -204,6 +216,8 @@ class MemoryStore:
         kept = None if key is None else answer(request, results, change.edits)
         saver.write_down(change, kept)
         first = state.apply(change, now)
+        # Here and not later, where the next change may be before this one.
+        self._follower.changed(change)
         if kept is not None:
             keep(saver.file.answers, change, kept)
         return Committed(results, change.revision, change), first
