@@ -418,9 +418,11 @@ def test_a_token_is_asked_for_once(visit: Visit, dataset: Path) -> None:
     with serve(dataset, env={"COCOANNOT_TOKEN": "a-token-of-enough-characters"}) as server:
         visitor = visit(server)
         visitor.open()
-        visitor.page.get_by_label("This server wants a token.").fill("wrong")
+        token = visitor.page.get_by_label("Token", exact=True)
+        token.fill("wrong")
         visitor.press("Enter")
-        visitor.page.get_by_label("The token is wrong").fill("a-token-of-enough-characters")
+        expect(visitor.page.get_by_role("alert")).to_have_text("The token is wrong.")
+        token.fill("a-token-of-enough-characters")
         visitor.press("Enter")
         expect(visitor.page.locator(".tile")).to_have_count(2)
         visitor.page.reload()
