@@ -69,6 +69,14 @@ class NotInS3(CocoannotError):
     """The dataset has no object in S3."""
 
 
+class NotKept(CocoannotError):
+    """A revision of the past is not kept any more, or there is no such revision yet."""
+
+
+class HistoryError(CocoannotError):
+    """The history can't be read at the moment; nothing is lost."""
+
+
 class UnknownId(CocoannotError):
     """No record has this id."""
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, current_app
 
 from cocoannot import logs
+from cocoannot.background.history_writer import HistoryWriter
 from cocoannot.background.journal_sync import JournalSync
 from cocoannot.background.saver import Saver
 from cocoannot.coco.records import Record
 from cocoannot.errors import NotInS3, NotLoaded
 from cocoannot.events.feed import Feed
 from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.history.kept import KeptHistory
 from cocoannot.lifecycle import Lifecycle, Wait
 from cocoannot.manager import DatasetManager
 from cocoannot.people.people import People
@@ -57,14 +59,17 @@ class Runtime:
             lambda: self.team.presence.sweep(),
         )
         self.team = Team(lambda: self.store, time, self.events.tell_presence)
+        self.history = self._kept_history()
         self.store = MemoryStore(
             lambda: self.saver.notify(),
             None if at_once else lambda: self.journal_sync.notify(),
             # Who works on what first: an event may bring somebody to ask for it.
             follower=Followers(self.team, self.events),
+            history=self.history,
         )
         self.manager = DatasetManager(self.store)
         self.journal_sync = JournalSync(self.store.sync)
+        self.history_writer = HistoryWriter(lambda: self.history.step() if self.history else None)
         self.saver = Saver(
             settings.auto_save_interval,
             self.store.unsaved_since,
@@ -96,6 +101,10 @@ class Runtime:
 
         return Replica(self.settings.dataset, self.settings.s3_options(), file)
 
+    def _kept_history(self) -> KeptHistory | None:
+        days = self.settings.history_days
+        return None if days == 0 else KeptHistory(days, on_note=lambda: self.history_writer.notify())
+
     def _load(self, file: DatasetFile, wait: Wait) -> None:
         self.people.check()
         loaded = None
@@ -104,6 +113,8 @@ class Runtime:
             loaded = s3.start(lambda: wait(0), create=self.settings.create)
             self.s3 = s3
         self.store.load_file(file, create=self.settings.create, loaded=loaded)
+        # What is too old may have to be forgotten.
+        self.history_writer.notify()
         self.events.start(self.store.status().file_revision, None if self.s3 is None else self.s3.status(0).revision)
         self.pictures.start(file.path, self._first_images, lambda: wait(0))
 
@@ -112,6 +123,7 @@ class Runtime:
         self.manager.shutdown()
         self.saver.end()
         self.journal_sync.end()
+        self.history_writer.end()
         # A request that came before may still be at it.
         self.manager.close()
         self.events.join()

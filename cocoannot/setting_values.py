@@ -64,6 +64,12 @@ def integer(low: int, high: int) -> Kind:
     return Kind(f"an integer from {low} to {high}", _within(low, high, int))
 
 
+def integer_or_nothing(low: int, high: int) -> Kind:
+    """An integer, bounds included, or `None` where nothing is given."""
+    number = _within(low, high, int)
+    return Kind(f"an integer from {low} to {high}, or nothing", lambda text: number(text) if text else None)
+
+
 def seconds(low: float, high: float) -> Kind:
     """Seconds, bounds included."""
     return Kind(f"seconds, from {low:g} to {high:g}", _within(low, high, float))

@@ -16,7 +16,7 @@ import platformdirs
 
 from cocoannot import setting_values as values
 from cocoannot.errors import ConfigError
-from cocoannot.setting_values import FLAG, Setting, integer, one_of, seconds, setting, size
+from cocoannot.setting_values import FLAG, Setting, integer, integer_or_nothing, one_of, seconds, setting, size
 from cocoannot.setting_values import S3Uri as S3Uri
 
 _MEBIBYTE = 1024 * 1024
@@ -69,6 +69,12 @@ class Settings:
     )
     backups: int = setting(
         "COCOANNOT_BACKUPS", "7", integer(0, 1000), "how many daily copies of the dataset are kept; 0 for none"
+    )
+    history_days: int | None = setting(
+        "COCOANNOT_HISTORY_DAYS",
+        "",
+        integer_or_nothing(0, 36500),
+        "after how many days changes are forgotten. If it is not set, all are kept for good. `0` keeps no history",
     )
     threads: int = setting("COCOANNOT_THREADS", "16", integer(2, 1024), "threads that answer requests")
     event_streams: int = setting(

@@ -33,7 +33,9 @@ NEEDED = {
     "viewer": """
         GET /api/dataset, GET /api/dataset/export, GET /api/stats, GET /api/status, GET /api/images,
         GET /api/images/{image_id}, GET /api/images/{image_id}/annotations, GET /api/images/{image_id}/neighbours,
-        GET /api/changes, GET /api/images/{image_id}/file, GET /api/images/{image_id}/thumbnail,
+        GET /api/changes, GET /api/annotations/{annotation_id}/history, GET /api/images/{image_id}/history,
+        GET /api/categories/{category_id}/history, GET /api/stats/users, GET /api/images/{image_id}/file,
+        GET /api/images/{image_id}/thumbnail,
         GET /api/annotations, GET /api/annotations/{annotation_id},
         GET /api/categories, GET /api/categories/{category_id}, GET /api/s3, GET /api/openapi.json, GET /metrics,
         GET /api/events, GET /api/presence, PUT /api/presence/{client}, DELETE /api/presence/{client},
@@ -49,7 +51,8 @@ NEEDED = {
     """,
     "admin": """
         POST /api/images, PATCH /api/images/{image_id}, DELETE /api/images/{image_id}, PUT /api/dataset,
-        POST /api/save-to-s3, GET /api/users, POST /api/users, PATCH /api/users/{name}, DELETE /api/users/{name}
+        POST /api/changes/revert, POST /api/save-to-s3, GET /api/users, POST /api/users,
+        PATCH /api/users/{name}, DELETE /api/users/{name}
     """,
     "anybody": """
         GET /, GET /page/{digest}/{name}, GET /api/docs, GET /api/docs/{name}, GET /healthz, GET /readyz,

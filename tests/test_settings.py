@@ -27,6 +27,7 @@ def test_defaults() -> None:
         auto_save_interval=30,
         journal_fsync="everysec",
         backups=7,
+        history_days=None,
         threads=16,
         event_streams=1000,
         lock_timeout=40,
@@ -60,6 +61,9 @@ def test_every_field_has_a_setting() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
+        ("COCOANNOT_HISTORY_DAYS", "90", 90),
+        ("COCOANNOT_HISTORY_DAYS", "0", 0),
+        ("COCOANNOT_HISTORY_DAYS", " ", None),
         ("COCOANNOT_DATASET", "/data/a b.json", Path("/data/a b.json")),
         ("COCOANNOT_DATASET", "~/a.json", Path.home() / "a.json"),
         ("COCOANNOT_DATASET", "", None),

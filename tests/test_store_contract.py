@@ -14,7 +14,7 @@ from hypothesis import strategies as strategies
 
 from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.description import DescribedEdit, Undone
-from cocoannot.changes.operations import Add, Delete, Operation, Restore, Undo, Update
+from cocoannot.changes.operations import Add, Delete, Operation, Restore, Revert, Undo, Update
 from cocoannot.coco.records import Record
 from cocoannot.coco.statuses import Status
 from cocoannot.errors import (
@@ -23,13 +23,15 @@ from cocoannot.errors import (
     DatasetError,
     InvalidRecord,
     KeyReused,
+    NotKept,
     NotLoaded,
     UnknownId,
     VersionMismatch,
 )
+from cocoannot.history.kept import KeptHistory
 from cocoannot.store.base import Deleted, Follower, Found, Head, History, Page, Saves, SavingStore
 from cocoannot.store.memory.store import MemoryStore
-from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ImageQuery, Statistics
+from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ChangeQuery, ImageQuery, Statistics
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 OPEN: tuple[Status, ...] = ("open",)
@@ -40,10 +42,14 @@ class EveryStore(SavingStore, History, Protocol):
     """What the suite needs of a store."""
 
 
-STORES: dict[str, Callable[[], EveryStore]] = {"memory": lambda: MemoryStore(on_append=lambda: None)}
+STORES: dict[str, Callable[[], EveryStore]] = {
+    "memory": lambda: MemoryStore(on_append=lambda: None),
+    "memory with a history": lambda: MemoryStore(on_append=lambda: None, history=KeptHistory()),
+}
 FOLLOWED: dict[str, Callable[[Follower], EveryStore]] = {
     "memory": lambda follower: MemoryStore(on_append=lambda: None, follower=follower),
     "memory, durable": lambda follower: MemoryStore(follower=follower),
+    "memory with a history": lambda follower: MemoryStore(follower=follower, history=KeptHistory()),
 }
 
 
@@ -226,9 +232,9 @@ def test_the_next_open_image_is_found_whatever_was_done(
     dataset_path.write_text(json.dumps({"images": images}))
     store = STORES["memory"]()
     store.load(str(dataset_path))
-    for image_id, what in steps:
+    for number, (image_id, what) in enumerate(steps):
         if what == "add":
-            commit(store, Add("images", {"file_name": "new", "width": 1, "height": 1}))
+            commit(store, Add("images", {"file_name": f"{number}.jpg", "width": 1, "height": 1}))
         elif store.get("images", image_id).record is not None:
             delete, update = Delete("images", image_id), Update("images", image_id, {"annotation_status": what})
             commit(store, delete if what == "delete" else update)
@@ -426,6 +432,112 @@ def test_the_edits_of_a_change_taken_back_give_the_dataset_of_before(store: Ever
     assert records == {each["id"]: json.dumps(each).encode() for each in small["annotations"]}
 
 
+def summed_up(store: EveryStore, **conditions: Any) -> list[int]:
+    return [change.revision for change in store.find_changes(ChangeQuery(**conditions))]
+
+
+def test_changes_are_found_by_who_made_them_where_and_when(store: EveryStore) -> None:
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    commit(store, Update("annotations", 7, {"image_id": 1}), actor="ben")
+    commit(store, Add("annotations", BOX), actor="anna")
+    commit(store, Update("categories", 1, {"name": "kitten"}))
+    assert summed_up(store) == [1, 2, 3, 4]
+    assert (summed_up(store, actor="anna"), summed_up(store, actor="nobody")) == ([1, 3], [])
+    assert (summed_up(store, image_id=1), summed_up(store, image_id=2)) == ([2, 3], [1, 2])
+    assert summed_up(store, record=("annotations", 7)) == [1, 2]
+    assert summed_up(store, record=("annotations", 7), image_id=1, actor="ben") == [2]
+    assert (summed_up(store, since=2), summed_up(store, until=2), summed_up(store, since=1, until=3)) == (
+        [3, 4],
+        [1, 2],
+        [2, 3],
+    )
+    assert (summed_up(store, limit=2), summed_up(store, since=0, limit=2)) == ([3, 4], [1, 2])
+    assert summed_up(store, since=9) == []
+
+
+def test_a_change_is_summed_up_by_its_edits(store: EveryStore) -> None:
+    commit(store, Delete("images", 2), Add("categories", {"name": "fish"}), actor="anna")
+    (found,) = store.find_changes(ChangeQuery())
+    assert (found.revision, found.actor, found.replaced) == (1, "anna", ())
+    assert found.edits == (
+        DescribedEdit("annotations", 7, 2, "delete"),
+        DescribedEdit("images", 2, 2, "delete"),
+        DescribedEdit("categories", 6, None, "add"),
+    )
+    store.replace({"annotations": b"[]"})
+    assert store.find_changes(ChangeQuery(since=1))[0].replaced == ("annotations",)
+
+
+def test_versions_have_what_was_before_them_too(store: EveryStore, small: dict[str, Any]) -> None:
+    commit(store, Update("annotations", 7, {"score": 1}))
+    commit(store, Update("annotations", 7, {"score": 2}), Update("annotations", 7, {"score": 3}))
+    first, second = store.versions("annotations", 7)
+    assert first.before == small["annotations"][2]
+    assert (second.before and second.before["score"], second.record and second.record["score"]) == (1, 3)
+
+
+def test_the_annotations_of_an_image_are_told_as_they_were(store: EveryStore, small: dict[str, Any]) -> None:
+    commit(store, Delete("annotations", 1))
+    commit(store, Update("annotations", 7, {"image_id": 1}), Update("annotations", 2, {"image_id": 2}))
+    commit(store, Add("annotations", BOX))
+    commit(store, Delete("images", 1))
+    commit(store, Add("images", {"id": 1, "file_name": "new.jpg", "width": 9, "height": 9}))
+    expected = {0: [1, 2], 1: [2], 2: [7], 3: [7, 8], 4: None, 5: []}
+    for revision, wanted in expected.items():
+        page = store.annotations_at(1, revision)
+        assert (None if page is None else ids(page.texts)) == wanted
+    page = store.annotations_at(1, 0)
+    assert page is not None
+    assert page.texts == [json.dumps(record).encode() for record in small["annotations"][:2]]
+    assert (page.total, page.revision) == (2, 0)
+    assert store.annotations_at(99, 0) is None
+    with pytest.raises(NotKept, match="no revision 6 yet; the dataset is at 5"):
+        store.annotations_at(1, 6)
+
+
+def test_the_dataset_is_exported_as_it_was(store: EveryStore) -> None:
+    texts = [text_of(store)]
+    for operations in (
+        [Delete("images", 1)],
+        [Add("annotations", {**BOX, "image_id": 2}), Update("annotations", 7, {"note": "x" * 1000})],
+        [Add("categories", {"name": "fish"}), Delete("categories", 1, reassign_to=2)],
+        [Delete("annotations", 8)],
+    ):
+        commit(store, *operations)
+        texts.append(text_of(store))
+    for revision, text in enumerate(texts):
+        export = store.export_at(revision)
+        assert json.loads(b"".join(map(bytes, export.blocks))) == json.loads(text)
+        assert (export.revision, export.name) == (revision, "dataset.json")
+    with pytest.raises(NotKept):
+        store.export_at(5)
+
+
+def test_what_was_before_a_replacement_can_not_be_told(store: EveryStore) -> None:
+    commit(store, Delete("annotations", 1))
+    store.replace({"annotations": b"[]"})
+    commit(store, Add("annotations", BOX))
+    for revision in (0, 1):
+        with pytest.raises(NotKept):
+            store.annotations_at(1, revision)
+        with pytest.raises(NotKept):
+            store.export_at(revision)
+    page = store.annotations_at(1, 2)
+    assert page is not None
+    assert page.texts == []
+    assert [version.revision for version in store.versions("annotations", 1)] == [1]
+
+
+def test_the_work_of_each_user_is_counted_by_day(store: EveryStore) -> None:
+    commit(store, Add("annotations", BOX), Add("annotations", BOX), actor="anna")
+    commit(store, Update("images", 1, {"annotation_status": "done"}), actor="anna")
+    commit(store, Update("images", 1, {"annotation_status": "empty"}), Delete("images", 2), actor="ben")
+    commit(store, Update("images", 4, {"annotation_status": "empty"}))
+    found = {each.actor: each[2:] for each in store.work()}
+    assert found == {"anna": (2, 2, 1), "ben": (1, 1, 0), None: (1, 0, 1)}
+    assert {len(each.day) for each in store.work()} == {10}
+
+
 def test_changes_reach_back_to_a_revision(store: EveryStore) -> None:
     commit(store, Add("annotations", BOX))
     assert store.oldest_change == 0
@@ -486,6 +598,82 @@ def test_a_restored_record_goes_where_it_is_to_be(store: EveryStore, small: dict
     texts = [json.dumps(record).encode() for record in small["annotations"]]
     commit(store, Restore(texts[1], 1), Restore(texts[0], 0))
     assert text_of(store) == before
+
+
+# Reverting what a user did
+
+
+def reverted(store: EveryStore, actor: str, since: int = 0, *, dry_run: bool = False) -> list[tuple[str, int, str]]:
+    (undone,) = store.commit([Revert(actor, since, dry_run)], actor="admin").results
+    assert isinstance(undone, Undone)
+    return [(edit.section, edit.id, edit.op) for edit in undone.edits]
+
+
+def test_what_a_user_did_is_taken_back_as_one_change(store: EveryStore) -> None:
+    before = text_of(store)
+    commit(store, Add("annotations", BOX), actor="anna")
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    commit(store, Update("annotations", 7, {"score": 2}), Delete("annotations", 1), actor="anna")
+    expected = [("annotations", 8, "delete"), ("annotations", 7, "update"), ("annotations", 1, "add")]
+    assert reverted(store, "anna", dry_run=True) == expected
+    assert store.revision == 3
+    assert reverted(store, "anna") == expected
+    assert (store.revision, text_of(store)) == (4, before)
+    assert reverted(store, "anna") == []
+    assert store.revision == 4
+
+
+def test_what_others_did_stays_and_so_does_what_came_before(store: EveryStore) -> None:
+    commit(store, Update("annotations", 1, {"score": 1}), actor="anna")
+    commit(store, Update("annotations", 2, {"score": 1}), actor="ben")
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    assert reverted(store, "anna", since=1) == [("annotations", 7, "update")]
+    records = [store.get("annotations", record_id).record for record_id in (1, 2, 7)]
+    assert [record is not None and "score" in record for record in records] == [True, True, False]
+
+
+def test_what_somebody_took_back_already_is_not_in_the_way(store: EveryStore) -> None:
+    before = text_of(store)
+    commit(store, Update("annotations", 1, {"score": 1}), actor="anna")
+    commit(store, Delete("annotations", 2), actor="anna")
+    commit(store, Undo(1), actor="ben")
+    assert reverted(store, "anna") == [("annotations", 2, "add")]
+    assert text_of(store) == before
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [("anna", Update("annotations", 1, {"score": 1})), ("ben", Update("annotations", 1, {"score": 2}))],
+        [
+            ("anna", Update("annotations", 1, {"score": 1})),
+            ("ben", Update("annotations", 1, {"score": 2})),
+            ("anna", Update("annotations", 1, {"score": 3})),
+        ],
+        [
+            ("anna", Add("images", {"id": 1000, "file_name": "new.jpg", "width": 9, "height": 9})),
+            ("ben", Add("annotations", {**BOX, "image_id": 1000})),
+        ],
+        [("anna", Update("annotations", 1, {"score": 1})), ("ben", Delete("annotations", 1))],
+    ],
+)
+def test_what_somebody_built_upon_is_told_and_nothing_is_taken_back(
+    store: EveryStore, operations: list[tuple[str, Operation]]
+) -> None:
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    for actor, operation in operations:
+        commit(store, operation, actor=actor)
+    before, revision = text_of(store), store.revision
+    for dry_run in (True, False):
+        with pytest.raises(BadOperation) as raised:
+            reverted(store, "anna", dry_run=dry_run)
+        cause = raised.value.cause
+        assert isinstance(cause, Conflict)
+        edits = cause.details["edits"]
+        assert isinstance(edits, list)
+        assert len(edits) == 1
+        assert edits[0]["id"] in (1, 1000)
+    assert (text_of(store), store.revision) == (before, revision)
 
 
 # Requests that are sent again

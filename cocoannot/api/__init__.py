@@ -18,6 +18,7 @@ from cocoannot.api.docs import blueprint as docs_blueprint
 from cocoannot.api.errors import Api, register_errors
 from cocoannot.api.event_schemas import CLIENT
 from cocoannot.api.health import blueprint as health_blueprint
+from cocoannot.api.history import blueprint as history_blueprint
 from cocoannot.api.metrics import blueprint as metrics_blueprint
 from cocoannot.api.metrics import register_metrics
 from cocoannot.api.presence import blueprint as events_blueprint
@@ -89,6 +90,7 @@ def register(app: Flask) -> None:
         images_blueprint,
         annotations_blueprint,
         categories_blueprint,
+        history_blueprint,
         changes_blueprint,
         events_blueprint,
         s3_blueprint,

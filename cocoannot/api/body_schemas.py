@@ -312,6 +312,26 @@ class OnConflict(Closed):
     on_conflict = fields.String(validate=validate.OneOf(["overwrite"]))
 
 
+class Reversal(Closed):
+    """What a user did, to be taken back."""
+
+    actor = fields.String(required=True, data_key="user", validate=validate.Length(1, 1000))
+    since = fields.Integer(
+        required=True, strict=True, validate=validate.Range(0, MAX_ID), metadata={"description": "after this revision"}
+    )
+    dry_run = fields.Boolean(
+        load_default=False,
+        metadata={"description": "tell only what would be done"},
+    )
+
+    @ma.pre_load
+    def check_flag(self, data: Any, **_: Any) -> Any:
+        """JSON's own `true` and `false` alone: marshmallow takes numbers and texts for them."""
+        if isinstance(data, dict) and not isinstance(data.get("dry_run", False), bool):
+            raise ma.ValidationError({"dry_run": ["Not a valid boolean."]})
+        return data
+
+
 class Replacement(Closed):
     """What `PUT /api/dataset` replaces."""
 

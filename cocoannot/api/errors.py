@@ -16,6 +16,7 @@ from cocoannot.api.responses import json_response
 
 _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
     errors.UnknownId: HTTPStatus.NOT_FOUND,
+    errors.NotKept: HTTPStatus.NOT_FOUND,
     errors.AmbiguousId: HTTPStatus.CONFLICT,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.FileChanged: HTTPStatus.CONFLICT,
@@ -29,6 +30,7 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
     errors.NotInS3: HTTPStatus.BAD_REQUEST,
     errors.S3Error: HTTPStatus.BAD_GATEWAY,
     errors.JournalError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.HistoryError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotLoaded: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UsersUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UnknownUser: HTTPStatus.NOT_FOUND,

@@ -80,6 +80,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "PresenceBody": {"on an image": {"image_id": 1, "editing": True}, "nowhere": {"image_id": None}},
     "StatusBody": {"done": {"status": "done"}, "returned": {"status": "returned", "comment": "one cat is missing"}},
     "OnConflict": {"save": {}, "save over what another program wrote": {"on_conflict": "overwrite"}},
+    "Reversal": {
+        "look first": {"user": "anna", "since": 41, "dry_run": True},
+        "do it": {"user": "anna", "since": 41},
+    },
     "Replacement": {"records": {"images": [_IMAGE], "annotations": [_ANNOTATION], "categories": [_CATEGORY]}},
 }
 """Bodies of requests: by the schema's name, a title for each."""
@@ -109,14 +113,6 @@ ANSWERS: dict[str, Any] = {
     "ListedImage": {**_IMAGE, "_annotation_count": 1},
     "Neighbours": {"previous": 3, "next": 7, "position": 11, "total": 97},
     "DeletedImage": {"annotations_deleted": 7},
-    "Change": {
-        "revision": 42,
-        "time": _CHANGED,
-        "user": "anna",
-        "kind": "edit",
-        "summary": "1 annotation(s) updated",
-        "edits": [{"section": "annotations", "id": 1, "image_id": 1, "op": "update"}],
-    },
     "Present": {"client": "tab-1", "user": "anna", "image_id": 1, "editing": True, "since": _CHANGED},
     "Category": _CATEGORY,
     "ListedCategory": {**_CATEGORY, "_annotation_count": 1},
@@ -127,6 +123,22 @@ ANSWERS: dict[str, Any] = {
         "annotations_per_image": [{"at_least": 0, "at_most": 0, "images": 1}],
         "sizes": [{"at_least": 0, "below": 8, "annotations": 2}],
     },
+    "Change": {
+        "revision": 42,
+        "time": _CHANGED,
+        "user": "anna",
+        "kind": "edit",
+        "summary": "1 annotation(s) updated",
+        "edits": [{"section": "annotations", "id": 1, "image_id": 1, "op": "update"}],
+    },
+    "Reverted": {
+        "revision": 43,
+        "dry_run": False,
+        "summary": "1 annotation(s) updated",
+        "edits": [{"section": "annotations", "id": 1, "image_id": 1, "op": "update"}],
+    },
+    "Version": {"revision": 42, "time": _CHANGED, "user": "anna", "record": _ANNOTATION},
+    "UserDay": {"day": "2026-01-05", "user": "anna", "changes": 120, "annotations": 118, "images": 17},
     "Flushed": {"saved": True, "summary": "3 annotation(s) added", "revision": 42},
     "S3Status": _S3,
     "SavedToS3": {

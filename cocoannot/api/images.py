@@ -8,7 +8,7 @@ from flask import Response
 from flask_smorest.pagination import PaginationParameters
 
 from cocoannot.api import body_schemas, query_schemas, response_schemas
-from cocoannot.api.blueprint import Blueprint, store
+from cocoannot.api.blueprint import Blueprint, history, store
 from cocoannot.api.committing import change
 from cocoannot.api.openapi import ETAG, IF_MATCH
 from cocoannot.api.parsing import if_match
@@ -113,11 +113,17 @@ def get_neighbours(query: dict[str, Any], image_id: int) -> Response:
 
 @blueprint.route("/<id:image_id>/annotations")
 @needs("viewer")
-@blueprint.arguments(query_schemas.WithEtag, location="query")
+@blueprint.arguments(query_schemas.AnnotationsOfImageQuery, location="query")
 @blueprint.response(200, body_schemas.ListedAnnotation(many=True), headers=ETAG)
 @blueprint.errors(404, 409)
 @blueprint.unchanged()
 def list_annotations_of_image(query: dict[str, Any], image_id: int) -> Response:
-    """List the annotations of an image, as stored, in file order, not paged"""
-    page = store().annotations_of(image_id, query["derived"])
+    """List the annotations of an image, as stored, in file order, not paged
+
+    With `at` as they were at that revision; 404 where that can't be told any more, or is yet to come.
+    """
+    if "at" in query:
+        page = history().annotations_at(image_id, query["at"], query["derived"])
+    else:
+        page = store().annotations_of(image_id, query["derived"])
     return versioned_list_response(existing(page, "image", image_id))

@@ -85,19 +85,6 @@ class WithEtag(Query):
     derived = _derived("etag")
 
 
-class ChangesQuery(Query):
-    since = _count("changes after this revision, the oldest first")
-    limit = Numeral(
-        load_default=100, validate=validate.Range(1, 1000), metadata={"description": "how many changes at most"}
-    )
-    wait = fields.Float(
-        load_default=0.0,
-        allow_nan=False,
-        validate=validate.Range(0, LONGEST_WAIT),
-        metadata={"description": "seconds to wait for a change where there is none"},
-    )
-
-
 class FileQuery(Query):
     kind = fields.String(
         data_key="as",
@@ -109,6 +96,38 @@ class FileQuery(Query):
 class ThumbnailQuery(Query):
     size = Numeral(
         load_default=256, validate=validate.Range(1, MAX_SIZE), metadata={"description": "longest side in pixels"}
+    )
+
+
+class AtRevision(Query):
+    at = _count("as it was at this revision")
+
+
+class AnnotationsOfImageQuery(AtRevision):
+    derived = _derived("etag")
+
+
+class VersionsQuery(Query):
+    since = _count("changes after this revision, the oldest ones first where there are more than `limit`")
+    until = _count("changes up to this revision")
+    limit = Numeral(load_default=100, validate=validate.Range(1, 1000), metadata={"description": "how many at most"})
+
+
+class ChangesQuery(VersionsQuery):
+    actor = fields.String(data_key="user", metadata={"description": "changes of this user"})
+    image_id = Numeral(metadata={"description": "changes of this image and of annotations on it"})
+    annotation_id = Numeral(metadata={"description": "changes of this annotation"})
+    wait = fields.Float(
+        load_default=0.0,
+        allow_nan=False,
+        validate=validate.Range(0, LONGEST_WAIT),
+        metadata={"description": "seconds to wait for a change where there is none"},
+    )
+    derived = fields.List(
+        fields.String(validate=validate.OneOf(["records"])),
+        data_key="with",
+        load_default=list,
+        metadata={"description": "`records` adds the records before and after"},
     )
 
 

@@ -56,6 +56,21 @@ class Statistics(ma.Schema):
     sizes = fields.List(fields.Nested(SizeBar))
 
 
+class Version(ma.Schema):
+    revision = fields.Integer(allow_none=True, metadata={"description": "null for what was there before"})
+    time = fields.DateTime(allow_none=True)
+    user = fields.String(allow_none=True)
+    record = fields.Raw(allow_none=True, metadata={"description": "null where it was deleted"})
+
+
+class UserDay(ma.Schema):
+    day = fields.Date(metadata={"description": "of UTC"})
+    user = fields.String(allow_none=True, metadata={"description": "null where it is not known"})
+    changes = fields.Integer()
+    annotations = fields.Integer(metadata={"description": "edits of annotations"})
+    images = fields.Integer(metadata={"description": "images that were done"})
+
+
 class Flushed(ma.Schema):
     saved = fields.Boolean()
     summary = fields.String(metadata={"example": "3 annotation(s) added"})
@@ -87,20 +102,32 @@ class Edit(ma.Schema):
 
     section = fields.String(validate=ma.validate.OneOf(["images", "annotations", "categories"]))
     id = fields.Integer()
-    image_id = fields.Integer(allow_none=True)
+    image_id = fields.Integer(allow_none=True, metadata={"description": "the image that the record is, or is on"})
     op = fields.String(validate=ma.validate.OneOf(["add", "update", "delete"]))
+    before = fields.Raw(allow_none=True, metadata={"description": "the record, with `with=records`"})
+    after = fields.Raw(allow_none=True, metadata={"description": "the record, with `with=records`"})
 
 
 class Change(ma.Schema):
     revision = fields.Integer()
     time = fields.DateTime()
-    user = fields.String(allow_none=True)
+    user = fields.String(allow_none=True, metadata={"description": "null where it is not known"})
     kind = fields.String(
         validate=ma.validate.OneOf(["edit", "undo", "reset"]),
         metadata={"description": "`reset` is a bulk replacement, which has no edits"},
     )
     summary = fields.String()
     edits = fields.List(fields.Nested(Edit))
+    undoes = fields.Integer(metadata={"description": "the revision that was taken back"})
+    more = fields.Integer(metadata={"description": "how many edits are not listed"})
+
+
+class Reverted(ma.Schema):
+    revision = fields.Integer(allow_none=True, metadata={"description": "null where nothing was done"})
+    dry_run = fields.Boolean()
+    summary = fields.String()
+    edits = fields.List(fields.Nested(Edit))
+    more = fields.Integer(metadata={"description": "how many edits are not listed"})
 
 
 class Backup(ma.Schema):

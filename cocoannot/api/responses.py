@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -106,3 +107,8 @@ def _of_change(response: Response, committed: Committed) -> Response:
 
 def _array(texts: Iterable[bytes]) -> bytes:
     return b"[%b]" % b",".join(texts)
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """A time in seconds since 1970 as answers have it."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -55,4 +55,15 @@ class Undo(msgspec.Struct, frozen=True, gc=False):
     revision: int
 
 
-Operation = Add | Update | Delete | Restore | Undo
+class Revert(msgspec.Struct, frozen=True, gc=False):
+    """Take back what `actor` did after the revision `since`, byte for byte and in place.
+
+    It is the only operation of its change. With `dry_run` nothing is done: it is told what would be.
+    """
+
+    actor: str
+    since: int
+    dry_run: bool = False
+
+
+Operation = Add | Update | Delete | Restore | Undo | Revert

@@ -36,7 +36,7 @@ def flush(on_conflict: str | None, as_json: bool) -> None:
     changed it.
     """
     file = DatasetFile(runtime().settings.dataset_path())
-    maintenance = MemoryMaintenance(file)
+    maintenance = MemoryMaintenance(file, runtime().history)
     if (owner := maintenance.owner()) is not None:
         answer, text = _ask_to_save(owner, file, on_conflict)
     elif not maintenance.exists:

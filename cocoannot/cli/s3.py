@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from contextvars import copy_context
 from typing import Any
 
@@ -61,7 +62,7 @@ def pull_from_s3(as_json: bool) -> None:
     Stop the server first. The local version is kept beside the downloaded one.
     """
     file = _local_copy()
-    maintenance = MemoryMaintenance(file)
+    maintenance = MemoryMaintenance(file, runtime().history)
     if (owner := maintenance.owner()) is not None:
         raise OwnedElsewhere(f"{runtime().uri()} is served by {describe(owner)}; stop it first")
     file.path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,11 +93,11 @@ def _flush(maintenance: Maintenance) -> None:
 
 
 def _upload_here(file: DatasetFile, on_conflict: str | None) -> dict[str, Any]:
-    maintenance = MemoryMaintenance(file)
+    maintenance = MemoryMaintenance(file, runtime().history)
     if not maintenance.exists:
         raise DatasetError(f"there is no local copy of {runtime().uri()} to upload, {file.path} does not exist")
-    with maintenance.owned():
-        s3, store = runtime().open_s3(file), maintenance.load()
+    with maintenance.owned(), closing(maintenance.load()) as store:
+        s3 = runtime().open_s3(file)
         uploaded = _with_progress(
             lambda: s3.upload(store, overwrite=on_conflict == "overwrite"),
             lambda: s3.status(store.revision).uploading,

@@ -6,6 +6,7 @@ Taken under the manager's lock, which takes moments, and put together outside it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -85,6 +86,21 @@ class FrozenSection(NamedTuple):
             first = False
         yield tail
 
+    def text(self, slot: int) -> Piece:
+        """The record at `slot`."""
+        own = self.texts.get(slot)
+        return memoryview(self.buffer)[self.starts[slot] : self.ends[slot]] if own is None else own
+
+    def pieces_of(self, records: Iterable[Piece]) -> Iterator[Piece]:
+        """The section's text, brackets included, with these records and no others."""
+        head, gap, tail = self.layout or layout_of(self.buffer, self.section, self.style)
+        yield head
+        begun = False
+        for texts in _batches(records):
+            yield (gap if begun else b"") + gap.join(texts)
+            begun = True
+        yield tail
+
     def _runs(self, slots: Ints) -> Iterator[tuple[int, int, int, int]]:
         """Untouched neighbours in the file as one, every other record by itself: first slot, lead, start, end."""
         starts, ends, leads = self.starts[slots], self.ends[slots], self.leads[slots]
@@ -111,13 +127,17 @@ class FrozenDataset(NamedTuple):
     sections: Mapping[SectionName, FrozenSection]
     omitted: frozenset[str] = frozenset()
 
-    def pieces(self, replaced: Mapping[str, bytes] | None = None) -> Iterator[Piece]:
-        """The text as immutable pieces in order; `replaced` gives other texts for top-level values.
+    def pieces(
+        self, replaced: Mapping[str, bytes] | Mapping[SectionName, Iterator[Piece]] | None = None
+    ) -> Iterator[Piece]:
+        """The text as immutable pieces in order; `replaced` gives other texts, or their pieces, for top-level values.
 
         Everything that nobody touched is there byte for byte. A value that the file does not have yet goes to
         the end of the object.
         """
-        texts: dict[str, Iterable[Piece]] = {key: [text] for key, text in (replaced or {}).items()}
+        texts: dict[str, Iterable[Piece]] = {
+            key: [text] if isinstance(text, bytes) else text for key, text in (replaced or {}).items()
+        }
         for name, section in self.sections.items():
             if name in self.values or len(section.slots):
                 texts.setdefault(name, section.pieces())
@@ -144,6 +164,13 @@ class FrozenDataset(NamedTuple):
                 yield from value
             position = close if not self.values else body_end
         yield buffer[position:]
+
+
+def _batches(records: Iterable[Piece]) -> Iterator[tuple[Piece, ...]]:
+    """`records`, many at a time."""
+    iterator = iter(records)
+    while batch := tuple(islice(iterator, _AT_ONCE)):
+        yield batch
 
 
 def split(pieces: Iterable[Piece], size: int = 1 << 20) -> Iterator[Piece]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -36,7 +36,8 @@ class LoadedFile(NamedTuple):
     """What a start finds: the file's text, which version it is, and the changes that the journal has after it.
 
     `is_known` is false for a content that is in no state file: the first one, or one that something else wrote.
-    `is_certain` is false where it is not certain that the changes belong to this file.
+    `is_certain` is false where it is not certain that the changes belong to this file. `earlier` are changes that the
+    journal still has, and the file too.
     """
 
     data: bytes
@@ -44,6 +45,7 @@ class LoadedFile(NamedTuple):
     entries: list[Entry]
     is_known: bool
     is_certain: bool
+    earlier: Sequence[Entry] = ()
 
     @property
     def revision(self) -> int:
@@ -72,7 +74,8 @@ def load_file(file: DatasetFile) -> LoadedFile:
         entries = certain
     lineage = found.state.lineage if goes_on else ""
     file.identity.take([found.version], found.stamp, found.state.remote_of(found.version), lineage)
-    return LoadedFile(found.data, found.version, entries, found.is_known, is_certain=True)
+    earlier = [entry for entry in recording.entries if entry.revision <= _floor(found)]
+    return LoadedFile(found.data, found.version, entries, found.is_known, is_certain=True, earlier=earlier)
 
 
 def load_uncertain(file: DatasetFile) -> LoadedFile:

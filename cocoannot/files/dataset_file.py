@@ -5,6 +5,7 @@
     NAME.cocoannot/lock            who owns the dataset
     NAME.cocoannot/state.json      which content of NAME stands for which revision
     NAME.cocoannot/journal/        changes that NAME may not have yet
+    NAME.cocoannot/history.sqlite  every change; see `cocoannot.history`
     NAME.cocoannot/answers/        answers to requests that had a key
     NAME.cocoannot/unsaved.json    our version, where something else changed NAME
     NAME.cocoannot/backups/        NAME as it was before the first save of a day
@@ -40,6 +41,9 @@ from cocoannot.files.state import Remote, State, Version, write_state
 log = logging.getLogger(__name__)
 
 Blocks = Iterable[bytes | memoryview]
+
+_MOST_KEPT = 32 << 20
+"""Bytes of journal that are kept for somebody else who needs them: a larger one would bring the next save forward."""
 
 
 class FileSnapshot(NamedTuple):
@@ -84,6 +88,7 @@ class DatasetFile:
         self.backups = Backups(self.path, self.folder / "backups", backups)
         self.unsaved = self.folder / "unsaved.json"
         self.users = self.folder / "users.json"
+        self.history = self.folder / "history.sqlite"
         self._is_packed = has_packed_name(self.path)
 
     @property
@@ -146,6 +151,12 @@ class DatasetFile:
         except OSError:
             self.identity.break_lineage()
 
+    def begin_lineage(self) -> None:
+        """Revisions are given again that stood for other changes. A disk that fails is let be, as in `remember`."""
+        self.identity.break_lineage()
+        with suppress(OSError):
+            self.identity.write()
+
     def create(self, data: bytes) -> None:
         """Make the file of this text, where there is none. Raises `DatasetError`."""
         try:
@@ -163,12 +174,14 @@ class DatasetFile:
         next_ids: Mapping[str, int],
         *,
         overwrite: bool = False,
+        keep_journal: bool = False,
         now: float | None = None,
     ) -> Path | None:
         """Replace the file by the text `blocks`, durably, as `revision`. Raises `SaveError`, `FileChanged`.
 
         Where something else changed the file it is left as it is; with `overwrite`, that version is kept beside it as
-        `NAME.theirs-TIME`, and the path of this returned. `now` is the time in seconds since 1970.
+        `NAME.theirs-TIME`, and the path of this returned. With `keep_journal`, the journal keeps what the file has now,
+        while it is small. `now` is the time in seconds since 1970.
         """
         now = time.time() if now is None else now
         try:
@@ -193,7 +206,8 @@ class DatasetFile:
             raise save_error(self.name, exc) from exc
         self.identity.confirm(version)
         is_forgotten, are_kept = self._forget_older(), self.answers.sync()
-        self.journal.checkpoint(revision, needed=not (is_forgotten and are_kept))
+        keep_journal = keep_journal and self.journal.size < _MOST_KEPT
+        self.journal.checkpoint(revision, needed=keep_journal or not (is_forgotten and are_kept))
         return kept
 
     def replace_by_download(

@@ -2,7 +2,7 @@
 
 proven      the start before ended in an orderly way, or its process alone died: what was told is here
 not proven  the machine went down before all was durable, or somebody else wrote the file: a new lineage begins,
-            since revisions that were told of may be given again
+            since revisions that were told of may be given again; also where the history has other changes for them
 """
 
 from __future__ import annotations

@@ -21,13 +21,13 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from cocoannot.changes.change import Change
-from cocoannot.changes.description import Undone
+from cocoannot.changes.description import DescribedChange, Undone
 from cocoannot.changes.operations import Operation
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.style import Style
-from cocoannot.store.queries import Derived, ImageQuery, Query, Statistics
+from cocoannot.store.queries import NEWEST, ChangeQuery, Derived, ImageQuery, Query, Statistics
 
 
 class Found(NamedTuple):
@@ -68,11 +68,14 @@ class Head(NamedTuple):
 
 
 class Export(NamedTuple):
-    """The whole dataset's text at a revision: `blocks` to be read once, `size` bytes in all, `name` of its file."""
+    """The whole dataset's text at a revision: `blocks` to be read once, `name` of its file.
+
+    `size` is how many bytes there are, `None` where that is not known before all are read.
+    """
 
     name: str
     revision: int
-    size: int
+    size: int | None
     blocks: Iterator[bytes | memoryview]
 
 
@@ -152,12 +155,27 @@ class Saved(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A record as a change left it, `None` for a deleted one; `revision`, `time` and `actor` are the change's."""
+    """A record as a change left it, `None` for a deleted one; `revision`, `time` and `actor` are the change's.
+
+    `before` is what the change found, `None` where there was none.
+    """
 
     revision: int
     time: float
     actor: str | None
     record: Record | None
+    before: Record | None
+
+
+class UserDay(NamedTuple):
+    """What a user (`None`: not known) did on a day (`2026-11-30`, UTC): changes made, edits of annotations in them, and
+    images whose `annotation_status` became `done` or `empty`."""
+
+    day: str
+    actor: str | None
+    changes: int
+    annotations: int
+    images: int
 
 
 class Follower(Protocol):
@@ -351,25 +369,73 @@ class SavingStore(Store, Saves, Protocol):
     """A store that is saved to a file: what the embedded default is."""
 
 
+class Touched(Protocol):
+    """The records that changes after a revision touched."""
+
+    def __contains__(self, name: tuple[SectionName, int], /) -> bool:
+        """Whether they touched the record of this section with this id."""
+        ...
+
+    def was_there(self, name: tuple[SectionName, int]) -> bool:
+        """Whether they did, and the record was there before the first of them."""
+        ...
+
+
 @runtime_checkable
 class History(Protocol):
-    """A store that still has changes of the past; how far back is the store's decision."""
+    """A store that still has changes of the past; how far back is the store's decision.
+
+    What the past can't be read for at the moment is a `HistoryError`.
+    """
 
     @property
     def oldest_change(self) -> int:
-        """The revision after which every change is still there."""
+        """The revision after which every change is still there, and found by `find_changes`."""
+        ...
+
+    def touched_since(self, revision: int) -> AbstractContextManager[Touched]:
+        """The records that changes after `revision` touched; to be asked within the context.
+
+        Raises `NotKept` where one of these changes is not kept any more, `Conflict` where one replaced the dataset.
+        """
         ...
 
     def changes(self, since: int) -> list[Change] | None:
-        """Every change after the revision `since`, oldest first; `None` where the store does not go back that far."""
+        """Every change after the revision `since`, oldest first; `None` where memory does not go back that far."""
         ...
 
     def change(self, revision: int) -> Change | None:
         """The change that made `revision`; `None` where the store does not have it any more."""
         ...
 
-    def versions(self, section: SectionName, record_id: int) -> list[Version]:
-        """What the changes that are still there made of a record, oldest first."""
+    def find_changes(self, query: ChangeQuery) -> list[DescribedChange]:
+        """The changes that `query` selects, oldest first; fewer than there are where they have very many edits."""
+        ...
+
+    def whole_changes(self, query: ChangeQuery) -> list[Change] | None:
+        """Like `find_changes`, with their texts; `None` where there are more than `limit`, or than memory should hold.
+
+        Raises `NotKept` where `since` is given and not every change after it is kept.
+        """
+        ...
+
+    def versions(self, section: SectionName, record_id: int, query: ChangeQuery = NEWEST) -> list[Version]:
+        """What the changes that `query` selects made of a record, oldest first."""
+        ...
+
+    def annotations_at(self, image_id: int, revision: int, derived: Collection[Derived] = ()) -> Page | None:
+        """The annotations that an image had at `revision`, in file order; `None` where there was no such image.
+
+        Raises `NotKept` where that can't be told any more, or not yet; `AmbiguousId`.
+        """
+        ...
+
+    def export_at(self, revision: int) -> Export:
+        """The whole dataset as it was at `revision`. Raises `NotKept` where that can't be told any more, or not yet."""
+        ...
+
+    def work(self) -> list[UserDay]:
+        """What each user did on each day, by day and name."""
         ...
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from cocoannot.coco.parser import SectionName
 from cocoannot.coco.statuses import Status
 
 Derived = Literal["annotation_count", "annotations", "etag"]
@@ -67,6 +68,25 @@ class CategoryQuery:
 
 
 Query = ImageQuery | AnnotationQuery | CategoryQuery
+
+
+class ChangeQuery(NamedTuple):
+    """Which changes: every condition that is given must hold.
+
+    `since` and `until` are revisions, the former not included; `record` is a section and an id. Where more than `limit`
+    are found, the oldest come where `since` is given, so that they can be followed, else the newest.
+    """
+
+    since: int | None = None
+    until: int | None = None
+    actor: str | None = None
+    image_id: int | None = None
+    record: tuple[SectionName, int] | None = None
+    limit: int = 100
+
+
+NEWEST = ChangeQuery()
+"""The newest ones, whatever they did."""
 
 
 class CategoryCount(NamedTuple):

@@ -11,7 +11,7 @@ import msgspec
 
 from cocoannot.changes.change import Edit
 from cocoannot.changes.description import Undone, describe
-from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Undo, Update
+from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Revert, Undo, Update
 from cocoannot.coco import annotation_rules, rules
 from cocoannot.coco.parser import MAX_ID, SectionName
 from cocoannot.coco.records import Record, check_version, encode, merge
@@ -19,6 +19,7 @@ from cocoannot.errors import AmbiguousId, BadOperation, CocoannotError, Conflict
 from cocoannot.store.base import Deleted, History, Lookup, OperationResult, Place, Stored
 from cocoannot.store.dependents import check_keypoints, check_masks
 from cocoannot.store.placing import Wanted, give_places
+from cocoannot.store.reverting import revert
 from cocoannot.store.undoing import undo
 
 _NOUNS: dict[SectionName, str] = {"images": "image", "annotations": "annotation", "categories": "category"}
@@ -83,6 +84,8 @@ class Transaction:
                 return self._restore(text, position)
             case Undo(revision):
                 return self._undo(revision)
+            case Revert():
+                return self._revert(operation)
 
     def _restore(self, text: bytes, position: int | None) -> Record:
         self._refuse_panoptic("this dataset's annotations are panoptic (segments_info), which are read-only")
@@ -99,9 +102,19 @@ class Transaction:
             self._appended["annotations"] -= 1
         return record
 
-    def _undo(self, revision: int) -> Undone:
+    def _revert(self, operation: Revert) -> Undone:
+        self._check_alone()
+        edits = revert(operation.actor, operation.since, self._lookup, self._history)
+        if not operation.dry_run:
+            self.edits += edits
+        return Undone(tuple(map(describe, edits)))
+
+    def _check_alone(self) -> None:
         if self.edits or self.undoes is not None:
             raise Conflict("an undo is a change of its own; make it without other operations")
+
+    def _undo(self, revision: int) -> Undone:
+        self._check_alone()
         self.undoes = revision
         self.edits += undo(revision, self._lookup, self._history)
         return Undone(tuple(map(describe, self.edits)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -59,6 +59,11 @@ def annotations_of(tables: Tables, image_id: int, derived: Collection[Derived], 
     return Page(len(slots), _annotation_texts(tables, slots, derived), revision)
 
 
+def with_etags(texts: Iterable[bytes]) -> list[bytes]:
+    """Records with their own ETag in each of them."""
+    return [with_derived(text, {"_etag": etag(text)}) for text in texts]
+
+
 def neighbours(tables: Tables, image_id: int, query: ImageQuery, revision: int) -> Neighbours | None:
     """Where an image is in the list of `query`, `None` where there is no such image. Raises `AmbiguousId`."""
     images = tables.images
@@ -107,7 +112,7 @@ def _annotation_slots(tables: Tables, query: AnnotationQuery) -> list[int]:
 
 def _annotation_texts(tables: Tables, slots: list[int], derived: Collection[Derived]) -> list[bytes]:
     texts = [tables.annotations.text(slot) for slot in slots]
-    return [with_derived(text, {"_etag": etag(text)}) for text in texts] if "etag" in derived else texts
+    return with_etags(texts) if "etag" in derived else texts
 
 
 def _category_texts(tables: Tables, derived: Collection[Derived]) -> list[bytes]:

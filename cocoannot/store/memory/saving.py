@@ -41,10 +41,11 @@ from cocoannot.files.conflicts import LoadedFile, keep_unsaved, load_file
 from cocoannot.files.dataset_file import DatasetFile, OpenedFile
 from cocoannot.files.journal import Journal
 from cocoannot.files.state import Remote
+from cocoannot.history.kept import KeptHistory
 from cocoannot.store.base import Follower, SaveCounts, Saved
 from cocoannot.store.memory.answered import take_over
 from cocoannot.store.memory.barging_lock import BargingLock
-from cocoannot.store.memory.journal_changes import encode_change, replay
+from cocoannot.store.memory.journal_changes import complete_changes, encode_change, following, replay
 from cocoannot.store.memory.pending import Moment
 from cocoannot.store.memory.recent_changes import RecentChanges
 from cocoannot.store.memory.state import State
@@ -65,6 +66,7 @@ class FileSaver:
         on_dirty: Callable[[], object],
         clock: Clock,
         follower: Follower,
+        history: KeptHistory | None,
     ) -> None:
         self.last_saved_at: float | None = None
         self.last_save_seconds: float | None = None
@@ -76,6 +78,7 @@ class FileSaver:
         self._on_dirty = on_dirty
         self._clock = clock
         self._follower = follower
+        self._history = history
         self._file: DatasetFile | None = None
         self._journal_error: str | None = None
 
@@ -105,6 +108,8 @@ class FileSaver:
             file.create(_EMPTY)
         found = loaded or load_file(file)
         tables = Tables(_read_document(found.data, file.name), found.version.next_ids)
+        if self._history is not None and found.is_known:
+            tables.take_numberings(self._history.numberings(file.history, found.version.revision))
         file.remember(tables.next_ids)
         self._take(file, tables, found, replay(tables, found.entries), found.revision)
         log.info("Dataset loaded into memory from %s", file.name)
@@ -138,6 +143,9 @@ class FileSaver:
                 with state.lock:
                     tables = state.tables
                     frozen, next_ids, summary = tables.freeze(), dict(tables.next_ids), state.pending.take().summary()
+                    numberings = tables.numberings()
+            if self._history is not None:
+                self._history.keep_numberings(revision, numberings, state.file_revision)
             try:
                 kept = self._write(frozen.pieces(), revision, next_ids, overwrite=overwrite)
             except BaseException:
@@ -180,6 +188,8 @@ class FileSaver:
         if file is not None:
             file.journal.close()
             file.answers.close()
+            if self._history is not None:
+                self._history.close()
             if is_saved:
                 file.settle()
 
@@ -233,8 +243,12 @@ class FileSaver:
     def _take(self, file: DatasetFile, tables: Tables, found: LoadedFile, changes: list[Change], revision: int) -> None:
         file_revision = found.version.revision
         self._open_answers(file, found.revision)
+        level = self._start_history(file, found, changes, revision)
+        if self._history is not None and self._history.repeats:
+            file.begin_lineage()
         try:
-            doubts = file.journal.open(found.revision, file_revision)
+            # Where the history lacks changes, none is dropped yet.
+            doubts = file.journal.open(found.revision, file_revision if level else -1)
         except OSError as exc:
             raise DatasetError(f"can't mend the journal {file.journal.folder}: {exc.strerror}") from exc
         for text in doubts:
@@ -248,6 +262,15 @@ class FileSaver:
                 summary = self._state.pending.tracker.summary()
             log.info("Changes after revision %d found in the journal (%s)", file_revision, summary)
             self._on_dirty()
+
+    def _start_history(self, file: DatasetFile, found: LoadedFile, changes: list[Change], revision: int) -> bool:
+        """Let the history go on with what the journal has; returns whether the journal may forget what the file has."""
+        if self._history is None:
+            return True
+        if not found.is_certain:
+            return self._history.start(file.history, revision, [], known=False)
+        recorded = following([*complete_changes(found.earlier), *changes], revision)
+        return self._history.start(file.history, revision, recorded, known=found.is_known)
 
     def _open_answers(self, file: DatasetFile, revision: int) -> None:
         with file.reading():
@@ -278,6 +301,8 @@ class FileSaver:
                 self._doubt(change.revision)
                 raise
             state.replace(tables, change)
+            if self._history is not None:
+                self._history.note(change)
             self.journal.note(change.revision, change.time, actor, encode_change(change))
             log.info("Dataset replaced (%s) and saved to %s", ", ".join(texts), self.file.name)
             self._follower.changed(change)
@@ -299,9 +324,13 @@ class FileSaver:
     def _write(
         self, pieces: Iterable[Piece], revision: int, next_ids: Mapping[str, int], *, overwrite: bool
     ) -> Path | None:
+        # First: once the file has them, the journal forgets the changes.
+        sealed = self._history is None or self._history.seal()
         with self._failure_told():
             started = self.now()
-            kept = self.file.save(split(pieces), revision, next_ids, overwrite=overwrite, now=started.wall)
+            kept = self.file.save(
+                split(pieces), revision, next_ids, overwrite=overwrite, keep_journal=not sealed, now=started.wall
+            )
         ended = self.now()
         seconds = ended.monotonic - started.monotonic
         self.last_saved_at, self.last_save_seconds, self.last_error = ended.wall, seconds, None

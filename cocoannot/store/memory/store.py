@@ -21,17 +21,19 @@ from cocoannot.coco.serializer import split
 from cocoannot.errors import VersionMismatch
 from cocoannot.files.conflicts import LoadedFile
 from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.history.kept import KeptHistory
 from cocoannot.store import base
 from cocoannot.store.answers import answer
 from cocoannot.store.base import Committed, Export, Found, Head, Neighbours, Page, Status, Version
 from cocoannot.store.memory import queries
 from cocoannot.store.memory.answered import answered, keep
 from cocoannot.store.memory.barging_lock import BargingLock
+from cocoannot.store.memory.past import Past
 from cocoannot.store.memory.saving import FileSaver
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.statistics import statistics
 from cocoannot.store.memory.table import NoRoom
-from cocoannot.store.queries import CategoryQuery, Derived, ImageQuery, Query, Statistics
+from cocoannot.store.queries import NEWEST, CategoryQuery, ChangeQuery, Derived, ImageQuery, Query, Statistics
 from cocoannot.store.transaction import Transaction
 
 
@@ -40,7 +42,8 @@ class MemoryStore:
 
     `on_dirty` is called after the first change that is not in the file, and where a save should not wait;
     `on_append` after each change, for somebody who calls `sync` soon: without it a change returns only when it is
-    durable. Both are called outside every lock. `follower` hears of each change.
+    durable. Both are called outside every lock. `follower` hears of each change. `history` keeps every change for good;
+    without it, memory has the latest ones.
     """
 
     def __init__(
@@ -49,13 +52,16 @@ class MemoryStore:
         on_append: Callable[[], object] | None = None,
         clock: Clock = time,
         follower: base.Follower | None = None,
+        history: KeptHistory | None = None,
     ) -> None:
         self._state = State()
+        self._history = history
+        self._past = Past(self._state, history)
         # One change, or one bulk replacement, at a time. Taken before the state's lock, so that a change is checked,
         # encoded and written down without holding up readers.
         self._changing = BargingLock()
         self._follower = follower or base.Followers()
-        self.file_saver = FileSaver(self._state, self._changing, on_dirty, clock, self._follower)
+        self.file_saver = FileSaver(self._state, self._changing, on_dirty, clock, self._follower, history)
         self._on_dirty = on_dirty
         self._on_append = on_append
         self.save = self.file_saver.save
@@ -66,6 +72,13 @@ class MemoryStore:
         self.close = self.file_saver.close
         self.hold_file = self.file_saver.hold_file
         self.remember_remote = self.file_saver.remember_remote
+        self.changes = self._past.changes
+        self.change = self._past.change
+        self.find_changes = self._past.find_changes
+        self.annotations_at = self._past.annotations_at
+        self.whole_changes = self._past.whole_changes
+        self.work = self._past.work
+        self.touched_since = self._past.touched_since
 
     def load(self, uri: str, *, create: bool = False) -> None:
         """Serve the file at the path `uri`, with what its journal has above it."""
@@ -169,28 +182,15 @@ class MemoryStore:
     def sync(self) -> None:
         self.file_saver.sync()
 
+    def versions(self, section: SectionName, record_id: int, query: ChangeQuery = NEWEST) -> list[Version]:
+        return self._past.versions(section, record_id, query)
+
     @property
     def oldest_change(self) -> int:
-        with self._state.lock:
-            return self._state.recent.start
+        return self._past.oldest_change
 
-    def changes(self, since: int) -> list[Change] | None:
-        with self._state.lock:
-            return self._state.recent.since(since)
-
-    def change(self, revision: int) -> Change | None:
-        with self._state.lock:
-            return self._state.recent.get(revision)
-
-    def versions(self, section: SectionName, record_id: int) -> list[Version]:
-        with self._state.lock:
-            changes = self._state.recent.all()
-        return [
-            Version(change.revision, change.time, change.actor, None if edit.after is None else Record(edit.after))
-            for change in changes
-            for edit in change.edits
-            if edit.section == section and edit.record_id == record_id
-        ]
+    def export_at(self, revision: int) -> Export:
+        return self._past.export_at(revision, self.file_saver.file.text_name)
 
     def _commit(
         self, operations: Sequence[Operation], actor: str | None, key: str | None, request: str, if_revision: int | None
@@ -216,6 +216,8 @@ class MemoryStore:
         kept = None if key is None else answer(request, results, change.edits)
         saver.write_down(change, kept)
         first = state.apply(change, now)
+        if self._history is not None:
+            self._history.note(change)
         # Here and not later, where the next change may be before this one.
         self._follower.changed(change)
         if kept is not None:
@@ -233,7 +235,7 @@ class MemoryStore:
                 # Not that of memory: that takes as long as an export, and this is asked for often.
                 size=file.size,
                 counts=state.tables.counts(),
-                warnings=list(state.warnings),
+                warnings=[*state.warnings, *self._past.warnings],
                 revision=state.revision,
                 journal_revision=max(min(journal.durable, state.revision), state.file_revision),
                 file_revision=state.file_revision,
