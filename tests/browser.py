@@ -21,6 +21,12 @@ PICTURE = (912, 610)
 
 _MARGIN = 12
 
+_QUIET = """async () => {
+    const count = () => performance.getEntriesByType("resource").length;
+    for (let before = -1; before !== count(); await new Promise(resolve => setTimeout(resolve, 500))) before = count();
+}"""
+_DEAF = "window.SharedWorker = class { port = {postMessage() {}}; };"
+
 
 @contextmanager
 def browser() -> Iterator[Browser]:
@@ -31,6 +37,17 @@ def browser() -> Iterator[Browser]:
             yield chromium
         finally:
             chromium.close()
+
+
+def settled(page: Page) -> None:
+    """Wait until nothing was loaded for half a second. The browser's own notion of it never comes: a stream is open."""
+    page.evaluate(_QUIET)
+
+
+def deafen(page: Page) -> None:
+    """Open the page anew so that no event reaches it: it knows of others only what it asks for."""
+    page.add_init_script(_DEAF)
+    page.reload()
 
 
 class Visitor:
@@ -53,6 +70,15 @@ class Visitor:
     def open_image(self, image_id: int) -> None:
         """Open the page at an image, and wait until its picture can be drawn on."""
         self.open(f"#/images/{image_id}")
+        self.wait_for_picture()
+
+    def deafen(self) -> None:
+        """Let no event reach the open image: it knows of others only what it asks for."""
+        deafen(self.page)
+        self.wait_for_picture()
+
+    def wait_for_picture(self) -> None:
+        """Until the picture can be drawn on."""
         expect(self.page.locator(".editor .bar")).to_contain_text(str(PICTURE[0]))
         painted = "performance.getEntriesByName('image').length"
         until(lambda: self.page.evaluate(painted), "the picture is painted")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from browser import browser
+from browser import browser, deafen, settled
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 from servers import Server, serve, until
@@ -60,7 +60,7 @@ class Studio:
     def take(self, name: str, page: Page, *, idle: bool = True) -> None:
         """A picture of what is to be seen, with few colours, so that it is small; once the network is `idle`."""
         if idle:
-            page.wait_for_load_state("networkidle")
+            settled(page)
         with Image.open(io.BytesIO(page.screenshot())) as picture:
             small = picture.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)
         small.save(self._folder / f"{name}.png", optimize=True)
@@ -75,7 +75,7 @@ class Studio:
                 _wait_for_picture(page)
             else:
                 expect(page.locator("#save-state")).to_contain_text("Saved")
-                page.wait_for_load_state("networkidle")
+                settled(page)
             if act:
                 act(page)
             self.take(name, page)
@@ -140,6 +140,8 @@ def _two_versions(studio: Studio, server: Server) -> None:
     with studio.page(LIGHT, DESK, IMAGE) as page:
         _wait_for_picture(page)
         # The page is not to hear of the other's change before it makes its own.
+        deafen(page)
+        _wait_for_picture(page)
         page.route("**/api/status", lambda route: route.abort())
         box = next(
             each for each in server.request("GET", "/api/images/16/annotations").body if not each["segmentation"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import browser, needs_browser
+from browser import browser, needs_browser, settled
 from playwright.sync_api import Browser, Page, expect
 from servers import ROOT, Server, serve, until
 
@@ -75,7 +75,7 @@ def focused(page: Page) -> str:
 
 
 def _nothing(page: Page) -> None:
-    page.wait_for_load_state("networkidle")
+    settled(page)
 
 
 def _select(page: Page) -> None:

@@ -447,6 +447,21 @@ test("a change of this image that is told of comes at once, with who made it", a
   assert.equal(session.entries.get("8")?.others, null);
 });
 
+test("a change that was noticed before it was told of gets its author then, and one's own gets none", async () => {
+  const {server, session, settled} = await begin();
+  session.update("8", {category_id: 1});
+  await settled();
+  const own = server.told("anna");
+  server.byOthers({op: "update", id: 7, changes: {category_id: 2}});
+  tellRevision(server.revision);
+  await until(() => session.entries.get("7")?.annotation.category_id === 2, "it is noticed");
+  assert.equal(session.entries.get("7")?.others?.user, null);
+  session.heard(own);
+  session.heard(server.told("anna"));
+  assert.equal(session.entries.get("7")?.others?.user, "anna");
+  assert.equal(session.entries.get("8")?.others, null);
+});
+
 test("what is told of other images costs no call", async () => {
   const {server, session} = await begin();
   const calls = server.calls.length;

@@ -19,6 +19,7 @@ export class Refused extends Error {
 export class Polling {
   /** Of the newest change that was told. */
   revision = 0;
+  #wasReset = false;
 
   /**
    * @param {string} base
@@ -61,7 +62,8 @@ export class Polling {
       return await this.#ask(`api/changes?since=${this.revision}&wait=${WAIT}`);
     } catch (error) {
       const isGone = error instanceof Refused && (error.status === 404 || error.status === 410);
-      if (!isGone || this.revision === newest) throw error;
+      if (!isGone || this.#wasReset) throw error;
+      this.#wasReset = true;
       return [{revision: newest, kind: "reset"}];
     }
   }

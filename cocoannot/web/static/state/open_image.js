@@ -87,8 +87,8 @@ export class OpenImage extends Emitter {
   heard(change) {
     this.#heard.add(change);
     const {id, records} = this;
-    const isKnown = records && (change.revision <= records.complete || records.made.has(change.revision));
-    if (id === null || isKnown || !touches(change, id)) return;
+    if (id === null || !touches(change, id)) return;
+    if (records && (change.revision <= records.complete || records.made.has(change.revision))) return this.#attribute(records, change);
     this.#urgent = true;
     if (change.edits.some((edit) => edit.section === "images" && edit.id === id && edit.op === "update")) void this.#readImage(id);
   }
@@ -189,6 +189,16 @@ export class OpenImage extends Emitter {
    */
   #authors({imageId, complete}) {
     return (id) => ({user: this.#heard.authorOf(id, imageId, complete)?.user ?? null, at: Date.now()});
+  }
+
+  /**
+   * The list was read before the change was told of, as where a stream had been cut off.
+   * @param {Records} records
+   * @param {ToldChange} change
+   */
+  #attribute(records, {user, edits}) {
+    const ids = new Set(edits.filter(({section}) => section === "annotations").map(({id}) => id));
+    if (user !== null) this.told(records, records.attribute(ids, user));
   }
 
   /** @param {Differences} differences */

@@ -91,6 +91,22 @@ export class Records {
   }
 
   /**
+   * It is known only now who made what was read before.
+   * @param {ReadonlySet<number>} ids
+   * @param {string} user
+   */
+  attribute(ids, user) {
+    /** @type {Key[]} */
+    const touched = [];
+    for (const row of this.#rows.values()) {
+      if (row.id === null || !ids.has(row.id) || row.others?.user !== null) continue;
+      row.others = {...row.others, user};
+      touched.push(row.key);
+    }
+    return this.#show(touched);
+  }
+
+  /**
    * Apply edits before they are sent, as parts of `change`.
    * @param {Edit[]} edits
    * @param {object} change

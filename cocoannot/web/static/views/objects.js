@@ -183,10 +183,10 @@ export class Objects {
   #showAuthor(by, {others}) {
     const left = others ? others.at + NAMED - Date.now() : 0;
     by.hidden = left <= 0;
-    if (!others || left <= 0) return;
+    if (!others) return;
     setText(by, nameOfPerson(others.user));
     by.style.setProperty("--person", colourOfPerson(others.user, {bright: true}));
-    setTimeout(this.refresh, left + 20);
+    if (left > 0) setTimeout(this.refresh, left + 20);
   }
 
   /**
