@@ -8,7 +8,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from browser import browser, deafen, settled
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 from servers import Server, serve, until
+from users import logged_in, serve_team
 
 from cocoannot.demo import make_demo
 
@@ -85,8 +86,8 @@ def main(folder: Path) -> None:
     """Write a picture of each state into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, browser() as chromium:
-        demo, crowd = (Path(temporary) / name / "annotations.json" for name in ("demo", "crowd"))
-        for dataset in (demo, crowd):
+        demo, crowd, team = (Path(temporary) / name / "annotations.json" for name in ("demo", "crowd", "team"))
+        for dataset in (demo, crowd, team):
             make_demo(dataset.parent)
         _make_crowd(crowd)
         with serve(demo) as server:
@@ -94,6 +95,8 @@ def main(folder: Path) -> None:
             _views(studio)
             _waiting(studio)
             _two_versions(studio, server)
+        with serve_team(team, {"anna": "admin", "ben": "annotator", "cem.aydin": "reviewer"}) as server:
+            _team(chromium, Studio(chromium, server, folder), server)
         with serve(crowd) as server:
             Studio(chromium, server, folder).shoot("crowd", "#/images/1", DARK, DESK)
 
@@ -153,6 +156,45 @@ def _two_versions(studio: Studio, server: Server) -> None:
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_contain_text("Take theirs")
         studio.take("two-versions", page, idle=False)
+
+
+def _team(chromium: Browser, studio: Studio, server: Server) -> None:
+    """Several people: each with a browser."""
+    with studio.page(LIGHT, DESK, "#/images") as page:
+        expect(page.get_by_role("dialog", name="Log in")).to_be_visible()
+        studio.take("login", page)
+    people = {"anna": LIGHT, "ben": DARK, "cem.aydin": LIGHT}
+    with ExitStack() as stack:
+        anna, ben, cem = (
+            stack.enter_context(logged_in(chromium, server, name, color_scheme=scheme, reduced_motion="reduce"))
+            for name, scheme in people.items()
+        )
+        for visitor in (anna, ben, cem):
+            visitor.open(IMAGE)
+            _wait_for_picture(visitor.page)
+        expect(anna.page.locator(".here")).to_contain_text("ben and cem.aydin")
+        settled(ben.page)
+        ben.page.locator(".objects .name").first.click()
+        ben.press("4")
+        expect(anna.page.locator(".by:visible")).to_have_text("ben")
+        studio.take("team-anna", anna.page, idle=False)
+        studio.take("team-ben", ben.page)
+        cem.open("#/images/5")
+        anna.open("#/images")
+        expect(anna.page.locator(".tile .face")).to_have_count(2)
+        studio.take("team-gallery", anna.page)
+        anna.page.get_by_role("button", name="Your account").click()
+        anna.page.get_by_role("button", name="Users").click()
+        anna.page.get_by_label("Name").fill("dora")
+        anna.page.get_by_role("button", name="Add", exact=True).click()
+        expect(anna.page.locator(".shown-once")).to_be_visible()
+        studio.take("users", anna.page)
+    with logged_in(chromium, server, "ben", **PHONE) as ben, logged_in(chromium, server, "anna") as anna:
+        anna.open(IMAGE)
+        ben.open(IMAGE)
+        _wait_for_picture(ben.page)
+        expect(ben.page.locator(".here")).to_be_visible()
+        studio.take("phone-team", ben.page)
 
 
 def _make_crowd(path: Path) -> None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import re
 import signal
-import socket
-import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from browser import PICTURE, Visitor, browser, needs_browser
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from relay import Relay
 from servers import Server, serve, until
 from users import DESK, logged_in, serve_team
 
@@ -291,65 +289,9 @@ def test_changes_are_asked_for_where_no_stream_can_be_had(chromium: Browser, ser
         expect(page.locator(".objects .by:visible")).to_have_text("Somebody")
 
 
-class Relay:
-    """Stands between browsers and a server, as a proxy does; cuts streams of events off, and lets none through."""
-
-    def __init__(self, url: str) -> None:
-        target = urlsplit(url)
-        assert target.hostname and target.port
-        self._target = (target.hostname, target.port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.is_closed = False
-        self.asked: list[bytes] = []
-        """The heads of the requests for streams."""
-        self._streams: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self) -> None:
-        """Cut off all streams; none comes through until `is_closed` is false."""
-        self.is_closed = True
-        for stream in self._streams:
-            with suppress(OSError):
-                stream.shutdown(socket.SHUT_RDWR)
-
-    def end(self) -> None:
-        self._listener.close()
-        self.cut()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                browser, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=[browser], daemon=True).start()
-
-    def _serve(self, browser: socket.socket) -> None:
-        server = socket.create_connection(self._target)
-        threading.Thread(target=self._copy, args=[server, browser], daemon=True).start()
-        with suppress(OSError):
-            while data := browser.recv(65536):
-                if data.startswith(b"GET /api/events"):
-                    self.asked.append(data)
-                    if self.is_closed:
-                        break
-                    self._streams.append(browser)
-                server.sendall(data)
-        for each in (browser, server):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def _copy(self, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-        with suppress(OSError):
-            target.shutdown(socket.SHUT_RDWR)
-
-
 def test_a_stream_that_was_cut_off_goes_on_where_it_ended(chromium: Browser, team: Server) -> None:
     with ExitStack() as stack:
-        relay = Relay(team.url)
-        stack.callback(relay.end)
+        relay = stack.enter_context(closing(Relay(team.url)))
         anna = stack.enter_context(logged_in(chromium, team, "anna"))
         anna.open_image(1)
         context = chromium.new_context(**DESK, storage_state=anna.page.context.storage_state())

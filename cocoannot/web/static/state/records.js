@@ -154,7 +154,7 @@ export class Records {
       if (annotation === null) this.#rows.delete(key);
       else {
         if (row.id === null) this.#dropTwin(annotation.id, touched);
-        Object.assign(row, {base: annotation, etag, id: annotation.id, gone: false});
+        Object.assign(row, {base: annotation, etag, id: annotation.id, gone: false, others: null});
       }
     });
     return this.#show(touched);
