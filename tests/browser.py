@@ -35,6 +35,12 @@ BATCH = "**/api/annotations/batch"
 _MARGIN = 12
 _PAINTED = "performance.getEntriesByName('image').length"
 
+_QUIET = """async () => {
+    const count = () => performance.getEntriesByType("resource").length;
+    for (let before = -1; before !== count(); await new Promise(resolve => setTimeout(resolve, 500))) before = count();
+}"""
+_DEAF = "window.SharedWorker = class { port = {postMessage() {}}; };"
+
 
 @contextmanager
 def browser() -> Iterator[Browser]:
@@ -66,6 +72,17 @@ def write_dataset(folder: Path, annotations: Sequence[str], images: object, cate
     return path
 
 
+def settled(page: Page) -> None:
+    """Wait until nothing was loaded for half a second. The browser's own notion of it never comes: a stream is open."""
+    page.evaluate(_QUIET)
+
+
+def deafen(page: Page) -> None:
+    """Open the page anew so that no event reaches it: it knows of others only what it asks for."""
+    page.add_init_script(_DEAF)
+    page.reload()
+
+
 class Visitor:
     """Somebody who uses the page at `url`: `page` is Playwright's, `sent` the bodies of all requests but GET."""
 
@@ -88,6 +105,16 @@ class Visitor:
         """Open the page at an image, and wait until its picture can be drawn on."""
         self.page.evaluate("performance.clearMeasures('image')")
         self.open(f"#/images/{image_id}")
+        self.wait_for_picture()
+
+    def deafen(self) -> None:
+        """Let no event reach the open image: it knows of others only what it asks for."""
+        deafen(self.page)
+        self.wait_for_picture()
+
+    def wait_for_picture(self) -> None:
+        """Wait until the picture can be drawn on."""
+        expect(self.page.locator(".editor .bar")).to_contain_text(str(PICTURE[0]))
         self.painted()
 
     def painted(self) -> None:

@@ -359,14 +359,17 @@ def test_a_dataset_in_s3_is_uploaded_and_a_conflict_is_chosen_about(
 def test_a_change_of_somebody_else_is_noticed(visitor: Visitor, server: Server) -> None:
     assert server.request("DELETE", "/api/annotations/8").status == 204
     expect(visitor.objects).to_have_count(1)
-    expect(visitor.page.locator(".toast").last).to_contain_text("Somebody else")
+    assert server.request("PATCH", "/api/annotations/7", {"category_id": 2}).status == 200
+    expect(visitor.objects.locator(".by")).to_have_text("Somebody")
+    assert visitor.page.locator(".toast").count() == 0
 
 
 @pytest.mark.parametrize(("choice", "category"), [("Take theirs", 2), ("Take mine", 5)])
 def test_the_user_chooses_where_somebody_else_was_faster(
     visitor: Visitor, server: Server, choice: str, category: int
 ) -> None:
-    # What the page asks for by itself is held back, so that it is certain that it does not know yet.
+    # It hears of nothing, and what it asks for by itself is held back: it is certain that it does not know yet.
+    visitor.deafen()
     visitor.page.route("**/api/status", lambda route: route.abort())
     visitor.click(150, 150)
     assert server.request("PATCH", "/api/annotations/7", {"category_id": 2}).status == 200
@@ -402,9 +405,11 @@ def test_a_token_is_asked_for_once(visit: Visit, dataset: Path) -> None:
     with serve(dataset, env={"COCOANNOT_TOKEN": "a-token-of-enough-characters"}) as server:
         visitor = visit(server.url)
         visitor.open()
-        visitor.page.get_by_label("This server wants a token.").fill("wrong")
+        token = visitor.page.get_by_label("Token", exact=True)
+        token.fill("wrong")
         visitor.press("Enter")
-        visitor.page.get_by_label("The token is wrong").fill("a-token-of-enough-characters")
+        expect(visitor.page.get_by_role("alert")).to_have_text("The token is wrong.")
+        token.fill("a-token-of-enough-characters")
         visitor.press("Enter")
         expect(visitor.page.locator(".tile")).to_have_count(2)
         visitor.page.reload()

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from browser import browser, needs_browser
+from browser import browser, needs_browser, settled
 from playwright.sync_api import Browser, Page, expect
 from servers import ROOT, Server, serve, until
+from users import logged_in, serve_team
 
 from cocoannot.demo import make_demo
 
@@ -76,8 +77,17 @@ def focused(page: Page) -> str:
     return name
 
 
+def violations(page: Page) -> list[tuple[str, list[str]]]:
+    """What axe-core finds."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("tags => axe.run(document, {runOnly: tags})", TAGS)
+    # It has looked at something.
+    assert len(found["passes"]) > 5
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
+
+
 def _nothing(page: Page) -> None:
-    page.wait_for_load_state("networkidle")
+    settled(page)
 
 
 def _select(page: Page) -> None:
@@ -160,6 +170,31 @@ def _away(page: Page) -> None:
     expect(page.locator(".notice")).to_contain_text("does not answer")
 
 
+def _people(page: Page) -> None:
+    page.get_by_role("button", name="Who is here").click()
+    expect(page.get_by_role("dialog", name="Who is here")).to_contain_text("ben")
+
+
+def _account(page: Page) -> None:
+    page.get_by_role("button", name="Your account").click()
+    expect(page.get_by_role("dialog", name="Your account")).to_be_visible()
+
+
+def _choose(item: str) -> Act:
+    def choose(page: Page) -> None:
+        _account(page)
+        page.get_by_role("button", name=item).click()
+        expect(page.get_by_role("dialog", name=item)).to_be_visible()
+
+    return choose
+
+
+def _log_out(page: Page) -> None:
+    _account(page)
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("dialog", name="Log in")).to_be_visible()
+
+
 STATES: dict[str, tuple[str, dict[str, Any], Act]] = {
     "gallery": ("#/images", {}, _nothing),
     "gallery, filtered": ("#/images?category_id=4&min_annotations=3&max_annotations=6", {}, _nothing),
@@ -191,20 +226,45 @@ STATES: dict[str, tuple[str, dict[str, Any], Act]] = {
 }
 
 
+TEAM_STATES: dict[str, tuple[dict[str, Any], Act]] = {
+    "people": (DESK, _people),
+    "people on a phone": (PHONE, _people),
+    "account": (DESK, _account),
+    "tokens": (DESK, _choose("My tokens")),
+    "users": (DESK, _choose("Users")),
+    "users on a phone": (PHONE, _choose("Users")),
+    "login": (DESK, _log_out),
+    "login on a phone": (PHONE, _log_out),
+}
+
+
+@needs_axe
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_about_people(chromium: Browser, tmp_path: Path, scheme: str) -> None:
+    make_demo(tmp_path)
+    with (
+        serve_team(tmp_path / "annotations.json", {"ada": "admin", "ben": "annotator"}) as server,
+        logged_in(chromium, server, "ben") as ben,
+    ):
+        ben.open(IMAGE)
+        expect(ben.page.locator(".here")).to_have_count(1)
+        for state, (window, act) in TEAM_STATES.items():
+            with logged_in(chromium, server, "ada", color_scheme=scheme, reduced_motion="reduce", **window) as ada:
+                ada.open(IMAGE)
+                expect(ada.page.locator(".here")).to_be_visible()
+                act(ada.page)
+                assert violations(ada.page) == [], state
+
+
 @needs_axe
 @pytest.mark.parametrize("state", STATES)
 def test_axe_finds_nothing_in_light_and_dark(chromium: Browser, server: Server, state: str) -> None:
     address, window, act = STATES[state]
     with opened(chromium, server, address, reduced_motion="reduce", **window) as page:
         act(page)
-        page.evaluate(AXE.read_text())
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)
-            found = page.evaluate("tags => axe.run(document, {runOnly: tags})", TAGS)
-            nodes = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
-            assert nodes == [], scheme
-            # It has looked at something.
-            assert len(found["passes"]) > 5
+            assert violations(page) == [], scheme
 
 
 def test_tab_goes_through_the_editor_and_out_of_it(chromium: Browser, server: Server) -> None:

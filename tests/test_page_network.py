@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import BATCH, PICTURE, Gate, Visit, Visitor, away, needs_browser, pumped, records, text_of
+from browser import BATCH, PICTURE, Gate, Visit, Visitor, away, needs_browser, pumped, records, settled, text_of
 from PIL import Image
 from playwright.sync_api import Route, expect
 from servers import Server, serve, until
@@ -97,7 +97,7 @@ def test_a_drag_during_somebody_elses_change_is_asked_about(visitor: Visitor, se
     mouse.move(*visitor.at(320, 200))
     assert server.request("PATCH", "/api/annotations/7", {"category_id": 2}).status == 200
     expect(visitor.page.locator("#save-state")).to_contain_text("1 unsaved change")
-    visitor.page.wait_for_load_state("networkidle")
+    settled(visitor.page)
     mouse.move(*visitor.at(340, 200))
     mouse.up()
     visitor.page.get_by_role("button", name="Take mine").click()

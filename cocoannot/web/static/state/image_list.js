@@ -4,7 +4,7 @@
 import {ApiError, Offline, get, onRevision} from "../net/api.js";
 import {Emitter} from "./emitter.js";
 
-/** @import {Neighbours} from "../types.js" */
+/** @import {Neighbours, ToldChange} from "../types.js" */
 
 /** After the dataset has changed, before the list is asked again. */
 const SOON = 500;
@@ -63,17 +63,29 @@ export class ImageList extends Emitter {
     return (step > 0 ? this.current?.next : this.current?.previous) ?? null;
   }
 
+  /** A change of anybody's: one that can't be about this list needs no look at it. @param {ToldChange} change */
+  heard({revision, edits, more}) {
+    if (revision !== this.#known + 1) return;
+    const isFiltered = this.#filters() !== "";
+    const isAbout = more || edits.some(({section, op}) => (section === "images" && op !== "update") || (isFiltered && section !== "categories"));
+    if (!isAbout) this.#known = revision;
+  }
+
   async #look() {
     const {id, query} = this;
     if (id === null) return;
-    const filters = new URLSearchParams(query);
-    for (const name of ["page", "page_size", "with"]) filters.delete(name);
-    const text = filters.toString();
+    const text = this.#filters();
     const {body, revision} = await get(`api/images/${id}/neighbours${text && "?"}${text}`);
     if (id !== this.id || query !== this.query) return;
     const isOther = JSON.stringify(body) !== JSON.stringify(this.current);
     [this.current, this.#known] = [body, revision];
     if (isOther) this.emit("change", body);
+  }
+
+  #filters() {
+    const filters = new URLSearchParams(this.query);
+    for (const name of ["page", "page_size", "with"]) filters.delete(name);
+    return filters.toString();
   }
 
   async #lookQuietly() {

@@ -1,27 +1,37 @@
 // The page as a whole: gallery, editor and statistics, one of them shown, with the head above. What is below them is made
 // elsewhere and comes in ready.
 
-import {messageOf, onLogin} from "../net/api.js";
+import {messageOf} from "../net/api.js";
 import {colour} from "../state/colours.js";
 import {arrive, comeBack, current, go, imageAddress, imagesAddress, onRoute, start} from "../state/router.js";
 import {addCategory} from "./category_dialogs.js";
 import {CommandButtons} from "./command_button.js";
-import {isOpen, prompt} from "./dialogs.js";
+import {Account} from "./account.js";
+import {isOpen} from "./dialogs.js";
 import {byId} from "./dom.js";
 import {Editor} from "./editor.js";
 import {Gallery} from "./gallery.js";
 import {Header} from "./header.js";
+import {PeopleHere} from "./here.js";
 import {listen} from "./keyboard.js";
 import {showKeys} from "./keys_dialog.js";
 import {pickCategory} from "./palette.js";
 import {Statistics} from "./statistics.js";
+import {joinTeam} from "./team.js";
 import {toast} from "./toasts.js";
 
 /** @import {Categories, Commands, ImageList, Preferences, Route, SaveState, Session} from "../types.js" */
 /** @import {Changes} from "../state/changes.js" */
+/** @import {Following} from "../state/following.js" */
+/** @import {Me} from "../state/me.js" */
+/** @import {Presence} from "../state/presence.js" */
 /** @import {Queue} from "../state/queue.js" */
+/** @import {Events} from "../net/events.js" */
 
-/** @typedef {{queue: Queue, changes: Changes, session: Session, categories: Categories, commands: Commands, preferences: Preferences, imageList: ImageList, saveState: SaveState}} Parts */
+/**
+ * @typedef {{queue: Queue, changes: Changes, session: Session, categories: Categories, commands: Commands, preferences: Preferences,
+ *   imageList: ImageList, saveState: SaveState, me: Me, events: Events, following: Following, presence: Presence}} Parts
+ */
 
 export class Page {
   /** @type {Route | null} */
@@ -32,8 +42,7 @@ export class Page {
   /** @param {Parts} parts */
   constructor(parts) {
     this.parts = parts;
-    const {commands, categories, preferences, saveState} = parts;
-    onLogin((message) => prompt("Log in", {label: message, password: true, action: "Log in"}));
+    const {commands, categories, preferences, saveState, session, presence, me, queue} = parts;
     const buttons = new CommandButtons(commands);
     this.buttons = buttons;
     this.#addCommands();
@@ -41,12 +50,16 @@ export class Page {
     this.gallery = new Gallery(byId("gallery"), {
       categories,
       preferences,
+      presence,
       chooseCategory: () => this.#pickCategory("Images with this category", false),
       nameOf: (id) => categories.nameOf(id),
     });
     this.editor = new Editor(byId("editor"), {...parts, buttons, pickCategory: pick});
     this.statistics = new Statistics(byId("statistics"));
-    this.header = new Header(byId("head"), {saveState, buttons});
+    this.people = new PeopleHere({presence, me, go: (id) => go(imageAddress(id, session.query))});
+    this.account = new Account({me, queue, left: () => location.reload()});
+    this.header = new Header(byId("head"), {saveState, buttons, me, people: this.people, account: this.account});
+    joinTeam({...parts, gallery: this.gallery, buttons, readAgain: () => this.#readAgain()});
     listen(commands, (input) => this.editor.toTool(input));
     this.#listen();
   }
@@ -58,9 +71,9 @@ export class Page {
   }
 
   #addCommands() {
-    const {commands, changes, preferences} = this.parts;
+    const {commands, changes, preferences, me} = this.parts;
     const busy = () => this.editor?.tool?.busy() ?? false;
-    commands.add({id: "save.now", title: "Save now", keys: ["Ctrl+s"], scope: "everywhere", run: () => this.header.saveNow()});
+    commands.add({id: "save.now", title: "Save now", keys: ["Ctrl+s"], scope: "everywhere", when: () => me.may("annotator"), run: () => this.header.saveNow()});
     commands.add({
       id: "undo",
       title: "Undo; while drawing, take the last corner back",
@@ -131,7 +144,7 @@ export class Page {
    * @param {boolean} [canCreate]
    */
   #pickCategory(title, canCreate = true) {
-    const {categories} = this.parts;
+    const {categories, me} = this.parts;
     const create = async (/** @type {string} */ name) => {
       try {
         return (await categories.add(name)).id;
@@ -145,7 +158,7 @@ export class Page {
       categories: categories.all(),
       recent: categories.recent,
       colourOf: (id) => colour(id),
-      create: canCreate ? create : undefined,
+      create: canCreate && me.may("reviewer") ? create : undefined,
       keyOf: (id) => categories.keyOf(id),
     });
   }
@@ -192,6 +205,8 @@ export class Page {
     if (view !== "statistics") this.header.setImagesAddress(imagesAddress(query));
     if (view === "image" && id !== null) this.editor.open(id, query, before !== null && before.view !== "image");
     else this.editor.close();
+    this.people.cameTo(view === "image" ? id : null);
+    if (view !== "image") this.parts.presence.show(null);
     if (view === "images") this.gallery.open(query, this.#comesFrom(before));
     if (view === "statistics") void this.statistics.open();
     this.buttons.refresh();
