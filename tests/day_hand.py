@@ -34,6 +34,7 @@ from day_shapes import (
     shift,
     with_ring,
 )
+from playwright.sync_api import expect
 
 _MARGIN = 12
 _REACH = 8
@@ -285,6 +286,8 @@ class Hand:
         if not 2 <= number <= most[which] or abs(number - value(fields["bbox"][which])) < 0.5:
             return None
         field = self.visitor.page.locator(f"[data-field={'xywh'[which]}]")
+        # No hand is so quick that it types before it sees what was selected.
+        expect(field).to_have_value(f"{value(fields['bbox'][which]):.15g}")
         field.fill(f"{number:g}" if number % 1 else str(int(number)))
         field.press("Enter")
         field.press("Escape")
