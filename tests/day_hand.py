@@ -34,6 +34,7 @@ from day_shapes import (
     shift,
     with_ring,
 )
+from servers import until
 
 _MARGIN = 12
 _REACH = 8
@@ -64,6 +65,10 @@ class Hand:
         self._box: Mapping[str, float] = {}
 
     # Looking
+
+    def page_loaded(self) -> None:
+        """What was chosen before is forgotten."""
+        self._category = self._keys[0]
 
     def look(self, image: Mapping[str, Any], view: View) -> None:
         """Look at an image that was opened, or at what became of it."""
@@ -294,6 +299,9 @@ class Hand:
         if not 2 <= number <= most[which] or abs(number - value(fields["bbox"][which])) < 0.5:
             return None
         field = self.visitor.page.locator(f"[data-field={'xywh'[which]}]")
+        # No hand is so quick that it types before it sees what was selected.
+        shown = value(fields["bbox"][which])
+        until(lambda: abs(float(field.input_value() or math.inf) - shown) < 3 * ROUNDING, "its numbers are shown")
         field.fill(f"{number:g}" if number % 1 else str(int(number)))
         field.press("Enter")
         field.press("Escape")

@@ -359,7 +359,7 @@ class Proxy:
     async def _pump(self, direction: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Fault | None:
         """Pass on what comes, until that ends or the connection is to be cut; returns how."""
         passed = 0
-        with suppress(OSError):
+        try:
             while data := await reader.read(16384):
                 if direction == "down":
                     await asyncio.sleep(self._delay + (len(data) / self._rate if self._rate else 0))
@@ -372,6 +372,9 @@ class Proxy:
                 if fault:
                     return fault
             writer.write_eof()
+        except OSError:
+            # One side broke off: it must not look to the other one as if it still thought about an answer.
+            writer.transport.abort()
         return None
 
     async def _break(self, fault: _Fault, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:

@@ -307,6 +307,7 @@ class Day:
     def _others_change(self) -> None:
         hand, visitor = self.other.hand, self.other.visitor
         visitor.page.goto("about:blank")
+        hand.page_loaded()
         visitor.open(f"#/images/{self._image['id']}")
         self._wait_until_open(self.other, 0)
         for _ in range(self._rng.randint(1, 2)):

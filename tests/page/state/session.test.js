@@ -649,6 +649,19 @@ test("a number key means what the user selected, and else the next shape", async
   assert.match(server.annotations.get(7) ?? "", /"category_id":1/);
 });
 
+test("a number key after a deletion, or on the next image, means the next shape", async () => {
+  const {session, settled} = await begin();
+  session.select(["7"]);
+  session.remove(["7"]);
+  session.choose(2);
+  assert.equal(session.category, 2);
+  session.select(["8"]);
+  await session.open(2, NOWHERE);
+  session.choose(1);
+  assert.equal(session.category, 1);
+  await settled();
+});
+
 test("a caption without a category does not get one", async () => {
   const {server, session, settled} = await begin();
   session.select(["7", "9"]);

@@ -30,7 +30,9 @@ export class Selection {
 
   /** @param {(key: Key) => boolean} isThere */
   keepOnly(isThere) {
-    return this.#take(new Set([...this.keys].filter(isThere)));
+    const isOther = this.#take(new Set([...this.keys].filter(isThere)));
+    this.meant &&= this.keys.size > 0;
+    return isOther;
   }
 
   /** @param {Set<Key>} next */
