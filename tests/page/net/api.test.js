@@ -102,7 +102,7 @@ test("calls that are refused together ask once, and all are made again, with the
   const keys = [];
   globalThis.fetch = /** @type {typeof fetch} */ (async (_, init) => {
     keys.push(/** @type {Record<string, string>} */ (init?.headers)["Idempotency-Key"]);
-    return isIn ? new Response("{}") : new Response("{}", {status: 401});
+    return isIn ? new Response("{}", {headers: HEADERS}) : new Response("{}", {status: 401});
   });
   await Promise.all([send({method: "POST", path: "api/annotations/batch", body: {}}, "key-2"), get("api/stats")]);
   assert.equal(asked, 1);

@@ -4,7 +4,7 @@ import {Me} from "../../../cocoannot/web/static/state/me.js";
 
 /** @param {unknown} caller */
 async function known(caller) {
-  globalThis.fetch = /** @type {typeof fetch} */ (async () => new Response(JSON.stringify(caller)));
+  globalThis.fetch = /** @type {typeof fetch} */ (async () => new Response(JSON.stringify(caller), {headers: {"X-Dataset-Revision": "1"}}));
   const me = new Me();
   await me.load();
   return me;

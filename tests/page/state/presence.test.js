@@ -19,9 +19,9 @@ async function begin(context, caller = {user: "anna", role: "annotator", by: "pa
   /** @type {{method: string, path: string, body: any}[]} */
   const calls = [];
   globalThis.fetch = /** @type {typeof fetch} */ (async (path, init) => {
-    if (path === "api/me") return new Response(JSON.stringify(caller));
+    if (path === "api/me") return new Response(JSON.stringify(caller), {headers: {"X-Dataset-Revision": "1"}});
     calls.push({method: init?.method ?? "GET", path: String(path), body: JSON.parse(String(init?.body ?? "null"))});
-    return new Response(null, {status: 204});
+    return new Response(null, {status: 204, headers: {"X-Dataset-Revision": "1"}});
   });
   const events = /** @type {any} */ (Object.assign(new Emitter(), {client: "mine"}));
   const me = new Me();
