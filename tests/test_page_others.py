@@ -208,12 +208,14 @@ def test_a_shape_whose_category_was_just_deleted_is_refused_with_words(visitor: 
     visitor.open_image(14)
     visitor.page.locator(".categories .name", has_text="soon gone too").click()
     # The page does not hear of it before the shape is drawn.
-    visitor.press("b")
-    visitor.hold((500, 100), (560, 150))
+    gate = Gate(visitor, "**/api/categories*")
     assert server.request("DELETE", f"/api/categories/{category}").status == 204
-    visitor.page.mouse.up()
+    visitor.press("b")
+    visitor.drag((500, 100), (560, 150))
     expect(visitor.page.locator(".toast").last).to_contain_text("Not changed")
     expect(visitor.objects).to_have_count(2)
+    gate.open()
+    expect(visitor.page.locator(".categories")).not_to_contain_text("soon gone too")
     visitor.drag((500, 100), (560, 150))
     expect(visitor.objects).to_have_count(3)
     visitor.answered()

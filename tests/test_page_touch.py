@@ -101,6 +101,9 @@ def test_a_second_finger_gives_the_drag_up_and_zooms(visitor: Visitor, server: S
     expect(visitor.page.locator(".editor .bar")).to_contain_text("200 %")
     visitor.answered()
     assert (visitor.sent, polygons(server, 2)) == ([], SQUARE)
+    # Nothing is held any more: what others do is shown.
+    assert server.request("PATCH", "/api/annotations/21", {"category_id": 2}).status == 200
+    expect(visitor.objects).to_contain_text("dog")
 
 
 def test_a_finger_that_rests_on_a_corner_removes_it(visitor: Visitor, server: Server, hand: Hand) -> None:
