@@ -40,7 +40,7 @@ def make_day(folder: Path, count: int, seed: int) -> Path:
     next_id = max(each["id"] for each in dataset["annotations"]) + 1
     for number in range(len(dataset["images"]), count):
         width, height = size = rng.choice(SIZES)
-        image = {
+        image: Record = {
             "license": 1,
             "file_name": f"{number + 139:012}.jpg",
             "coco_url": f"http://images.cocodataset.org/train2017/{number + 139:012}.jpg",
@@ -48,7 +48,7 @@ def make_day(folder: Path, count: int, seed: int) -> Path:
             "width": width,
             "id": number * 37 + 139,
         }
-        shutil.copy(samples[size], folder / "images" / image["file_name"])
+        shutil.copy(samples[size], folder / "images" / str(image["file_name"]))
         dataset["images"].append(image)
         for _ in range(rng.choice([0, 1, 2, 3, 5, 8])):
             next_id += rng.randint(1, 400)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from browser import Visitor
-from day_model import COMPUTED, Change, Edit, Fields, Near, Shape, Token, Version, View, value
+from day_model import COMPUTED, Change, Edit, Fields, Near, Shape, Token, View, value
 from day_shapes import (
     ROUNDING,
     Handle,
@@ -77,7 +77,7 @@ class Hand:
         self._selected = None
         box = self.visitor.page.locator(".canvas").bounding_box()
         assert box is not None
-        self._box = {**box}
+        self._box = {side: float(box[side]) for side in ("x", "y", "width", "height")}
 
     @property
     def _zoom(self) -> float:
@@ -488,7 +488,7 @@ class Hand:
     def _is_flat(self, changes: Fields) -> bool:
         if "bbox" in changes and isinstance(changes["bbox"], list):
             return min(value(side) for side in changes["bbox"][2:]) < 2
-        if "segmentation" in changes and changes["segmentation"]:
+        if changes.get("segmentation"):
             return any(_area(ring) < 4 for ring in rings(changes))
         return False
 

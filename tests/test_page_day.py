@@ -2,8 +2,8 @@
 breaks, somebody else on the same images, a server that is ended and killed. At the end the file holds exactly what was
 meant; nothing is lost.
 
-`make torture` lets it last longer. Settings of that: DAY_SEED (it is printed), DAY_SECONDS, and DAY_DATASET, a COCO file
-with its pictures in DAY_IMAGES, instead of the one that is made here.
+`make torture` lets it last longer. Settings of that: DAY_SEED (it is printed), DAY_SECONDS, and DAY_DATASET, a COCO
+file with its pictures in DAY_IMAGES, instead of the one that is made here.
 """
 
 from __future__ import annotations
@@ -194,6 +194,7 @@ class Day:
         painted = self.worker.painted()
         self._leave(step)
         self._opened(painted)
+        return None
 
     def _go_away(self, step: int) -> None:
         """To the next image while the server can't be reached."""
@@ -287,7 +288,7 @@ class Day:
         """The page sends what it kept; where somebody else was faster, it asks."""
         settling = Settling(self.model, self.history, known).settle(pending)
         dialog = self.worker.visitor.page.locator("dialog[open]", has_text="Two versions of one annotation")
-        choice = None
+        choice: Literal["mine", "theirs"] | None = None
         while True:
             try:
                 asked: Change = settling.send(choice) if choice else next(settling)
