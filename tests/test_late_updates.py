@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cocoannot.merge.fields import GEOMETRY, changed_fields, clashing_fields, same_value
+from cocoannot.store.late_updates import MOST_RECORDS
 
 BOX = [5, 5, 6, 6]
 
@@ -187,6 +188,28 @@ def test_several_versions_later_the_base_is_still_found(api: Server) -> None:
         api.patch("/api/annotations/1", {"number": number})
     answer = merge(api, "/api/annotations/2", {"note": "x"}, mine)
     assert answer.json == {**before, "number": 49, "note": "x"}
+
+
+def test_a_batch_merges_no_more_records_than_can_be_looked_up_soon(api: Server) -> None:
+    box = {"image_id": 1, "category_id": 1, "bbox": BOX}
+    added = api.post(
+        "/api/annotations/batch", {"operations": [{"op": "add", "annotation": box}] * (MOST_RECORDS + 1)}
+    ).json["results"]
+
+    def update(count: int, changes: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {"op": "update", "id": each["annotation"]["id"], "changes": changes, "if_match": each["etag"]}
+            for each in added[:count]
+        ]
+
+    assert api.post("/api/annotations/batch", {"operations": update(len(added), {"seen": 1})}).status_code == 200
+    late = [{**each, "on_conflict": "merge"} for each in update(len(added), {"note": 1})]
+    answer = api.post("/api/annotations/batch", {"operations": late})
+    assert (answer.status_code, answer.json["errors"]["operation"]) == (409, MOST_RECORDS)
+    assert "send fewer at a time" in answer.json["message"]
+    # Of the same record there may be more.
+    late = [*late[:MOST_RECORDS], late[0]]
+    assert api.post("/api/annotations/batch", {"operations": late}).status_code == 200
 
 
 VALUES = st.recursive(

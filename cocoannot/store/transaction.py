@@ -24,9 +24,9 @@ from cocoannot.errors import (
     UnknownId,
     VersionMismatch,
 )
-from cocoannot.store.base import Deleted, History, Lookup, OperationResult, Place, Stored, Version
+from cocoannot.store.base import Deleted, History, Lookup, OperationResult, Place, Stored
 from cocoannot.store.dependents import check_keypoints, check_masks
-from cocoannot.store.late_updates import merge_update
+from cocoannot.store.late_updates import LateUpdates
 from cocoannot.store.placing import Wanted, give_places
 from cocoannot.store.reverting import revert
 from cocoannot.store.undoing import undo
@@ -45,6 +45,7 @@ class Transaction:
         """By the index of an update that was merged with what others did: the fields that they changed."""
         self._lookup = lookup
         self._history = history
+        self._late_updates = LateUpdates(lookup, history)
         # The records that this change has touched so far, as it leaves them.
         self._touched: dict[tuple[SectionName, int], Stored | None] = {}
         # What was added at the end so far, and the ids that are free after that.
@@ -106,12 +107,8 @@ class Transaction:
         try:
             self._existing(section, record_id, operation.if_match)
         except VersionMismatch:
-            theirs, what = self._existing(section, record_id, None).record, f"{_NOUNS[section]} {record_id}"
-            versions = self._history.versions(section, record_id)
-            if (stored := self._lookup.find(section, record_id)) is not None:
-                # What others in this change began with.
-                versions = [*versions, Version(0, 0.0, None, stored.record, None)]
-            late = merge_update(operation, theirs, versions, what)
+            theirs = self._existing(section, record_id, None).record
+            late = self._late_updates.merge(operation, theirs, f"{_NOUNS[section]} {record_id}")
             if late.merged:
                 self.merged[index] = late.merged
             return Update(section, record_id, late.changes)
