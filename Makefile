@@ -103,7 +103,7 @@ check-page: tools/page/node_modules/installed
 # Node.js 20 or newer, and npm: the system's, else those of a wheel in the virtual environment.
 NPM = PATH="$(abspath $(BIN)):$$PATH" npm --prefix tools/page
 tools/page/node_modules/installed: tools/page/package.json tools/page/package-lock.json tools/page/requirements.txt | $(BIN)/python
-	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20)' \
+	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' \
 		|| $(INSTALL) tools/page/requirements.txt
 	$(NPM) ci --silent --no-audit --no-fund
 	@touch $@

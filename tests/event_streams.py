@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -40,6 +40,7 @@ class Reader:
         source: str = "",
         receive: int = 0,
         tls: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         target = urlsplit(url)
         assert target.hostname is not None
@@ -56,8 +57,9 @@ class Reader:
                 context = ssl.create_default_context()
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
                 self.socket = context.wrap_socket(self.socket)
-            last = f"Last-Event-ID: {last}\r\n" if last else ""
-            self.socket.sendall(f"GET /api/events{query} HTTP/1.1\r\nHost: {target.netloc}\r\n{last}\r\n".encode())
+            sent = {"Host": target.netloc, **({"Last-Event-ID": last} if last else {}), **(headers or {})}
+            lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+            self.socket.sendall(f"GET /api/events{query} HTTP/1.1\r\n{lines}\r\n".encode())
             # It undoes chunks, where a server sends some.
             self._response = http.client.HTTPResponse(self.socket)
             self._response.begin()
@@ -113,8 +115,15 @@ def reading(url: str, query: str = "", **options: Any) -> Iterator[Reader]:
 class Follower(threading.Thread):
     """Follows a server that comes and goes, and comes back each time with the id of its last event."""
 
-    def __init__(self, url: Callable[[], str], pause: Callable[[], float], source: str) -> None:
+    def __init__(
+        self,
+        url: Callable[[], str],
+        pause: Callable[[], float],
+        source: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(daemon=True)
+        self.changes: list[dict[str, Any]] = []
         self.first: int | None = None
         self.seen: list[int] = []
         self.resets: list[int] = []
@@ -122,6 +131,7 @@ class Follower(threading.Thread):
         self._url = url
         self._pause = pause
         self._source = source
+        self._headers = headers
         self._last = ""
         self._stopped = threading.Event()
 
@@ -132,7 +142,7 @@ class Follower(threading.Thread):
             self._stopped.wait(self._pause())
 
     def _come(self) -> None:
-        with reading(self._url(), last=self._last, source=self._source) as reader:
+        with reading(self._url(), last=self._last, source=self._source, headers=self._headers) as reader:
             if reader.status == 200:
                 self.connections += 1
                 self._follow(reader)
@@ -142,6 +152,7 @@ class Follower(threading.Thread):
             event = reader.next()
             if event.name == "change":
                 self.seen.append(event.revision)
+                self.changes.append(event.data)
             elif event.name == "reset":
                 self.resets.append(event.revision)
             if event.id:

@@ -182,6 +182,32 @@ def test_annotators_undo_what_they_did_and_reviewers_what_anybody_did(team: Serv
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "role"), [("done", "annotator"), ("approved", "reviewer"), ("returned", "reviewer")]
+)
+def test_statuses_of_a_review_are_for_reviewers(team: Server, tokens: dict[str, str], status: str, role: str) -> None:
+    for who in ROLES:
+        answer = team.ask("PUT", "/api/images/1/status", json={"status": status}, headers=bearer(tokens[who]))
+        assert (answer.status_code == 200) == (ROLES.index(who) >= ROLES.index(role)), (who, answer.text)
+        assert answer.status_code in (200, 403)
+
+
+def test_images_to_review_are_for_reviewers(team: Server, tokens: dict[str, str]) -> None:
+    done = team.ask("PUT", "/api/images/1/status", json={"status": "done"}, headers=bearer(tokens["annotator"]))
+    assert done.status_code == 200
+    refused = team.post("/api/images/next?task=review", headers=bearer(tokens["annotator"]))
+    assert (refused.status_code, "reviewer" in refused.json["message"]) == (403, True)
+    assert team.post("/api/images/next?task=review", headers=bearer(tokens["reviewer"])).json["id"] == 1
+
+
+def test_status_names_its_user_and_is_set_once_for_a_key(team: Server, tokens: dict[str, str]) -> None:
+    headers = {"Idempotency-Key": "one", **bearer(tokens["annotator"])}
+    first, again = (team.ask("PUT", "/api/images/1/status", json={"status": "done"}, headers=headers) for _ in range(2))
+    assert (again.data, again.headers["Idempotency-Replayed"]) == (first.data, "true")
+    changes = team.get("/api/changes", headers=bearer(tokens["viewer"])).json
+    assert [(each["user"], each["summary"]) for each in changes] == [("annotator", "1 image(s) updated")]
+
+
 def test_key_of_one_user_gives_nobody_else_the_answer(team: Server, tokens: dict[str, str]) -> None:
     key = {"Idempotency-Key": "one"}
     users = [bearer(tokens[name]) for name in ("annotator", "admin", "annotator")]
@@ -285,6 +311,16 @@ def test_session_that_was_logged_out_is_refused_and_others_are_not(timed: Server
     assert "Expires=Thu, 01 Jan 1970" in answer.headers["Set-Cookie"]
     assert timed.get("/api/me", headers=cookie(one)).status_code == 401
     assert timed.get("/api/me", headers=cookie(other)).status_code == 200
+
+
+def test_whoever_logs_out_is_gone_from_presence_and_nobody_else_is(timed: Server) -> None:
+    accounts(timed).add("ben", "viewer", PASSWORD)
+    anna, ben = cookie(session(timed, "anna")), cookie(session(timed, "ben"))
+    for client, headers in (("tab-1", anna), ("tab-2", anna), ("tab-3", ben)):
+        answer = timed.ask("PUT", f"/api/presence/{client}", json={"image_id": 1}, headers=headers)
+        assert answer.status_code == 204
+    assert timed.post("/api/logout", headers=anna).status_code == 204
+    assert [each["client"] for each in timed.get("/api/presence", headers=ben).json] == ["tab-3"]
 
 
 def test_logging_out_very_often_ends_all_sessions_and_not_the_memory(timed: Server) -> None:

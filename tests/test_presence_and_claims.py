@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -98,7 +99,7 @@ def test_since_is_when_they_came_to_the_image(presence: Presence, clock: FakeClo
     presence.arrive(ANNA, 3, editing=True)
     assert presence.present()[0]["since"] == came
     presence.arrive(ANNA, 4, editing=True)
-    assert presence.present()[0]["since"] == came + 10
+    assert presence.present()[0]["since"] == came + timedelta(seconds=10)
 
 
 def test_the_same_name_of_two_users_is_two_clients(presence: Presence) -> None:

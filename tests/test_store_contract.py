@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -228,7 +229,8 @@ def test_the_first_image_is_the_first_one_of_the_list(store: EveryStore) -> None
 def test_the_next_open_image_is_found_whatever_was_done(
     dataset_path: Path, steps: list[tuple[int, str | None]]
 ) -> None:
-    images = [{"id": number, "file_name": "a", "annotation_status": "done"} for number in range(3000)]
+    images = [{"id": number, "file_name": f"{number}.png", "annotation_status": "done"} for number in range(3000)]
+    shutil.rmtree(dataset_path.with_name(dataset_path.name + ".cocoannot"), ignore_errors=True)
     dataset_path.write_text(json.dumps({"images": images}))
     store = STORES["memory"]()
     store.load(str(dataset_path))

@@ -11,30 +11,28 @@ from typing import Any
 
 import pytest
 from api_client import Response, Serve, Server, if_match
-from flask import g, request
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 STATUSES = ["open", "done", "empty", "skipped", "approved", "returned"]
 
 
-def with_users(server: Server) -> Server:
-    """Let a header say which user calls, as the check of who may call does it."""
-
-    def tell() -> None:
-        g.actor = request.headers.get("X-Test-User")
-
-    server.app.before_request_funcs.setdefault(None, []).insert(0, tell)
-    return server
+SECRET = "secret-of-the-proxy"
+BEHIND_A_PROXY = {
+    "COCOANNOT_PROXIES": 1,
+    "COCOANNOT_USER_HEADER": "X-Forwarded-User",
+    "COCOANNOT_PROXY_SECRET": SECRET,
+    "COCOANNOT_USER_ROLE": "admin",
+}
 
 
 @pytest.fixture
 def team(serve: Serve, small: dict[str, Any]) -> Server:
-    """The small dataset (images 1, 2 and 4), for users."""
-    return with_users(serve(small))
+    """The small dataset (images 1, 2 and 4), for users whom a proxy names."""
+    return serve(small, **BEHIND_A_PROXY)
 
 
 def by(user: str | None) -> dict[str, Any]:
-    return {} if user is None else {"headers": {"X-Test-User": user}}
+    return {} if user is None else {"headers": {"X-Forwarded-User": user, "X-Proxy-Secret": SECRET}}
 
 
 def next_image(server: Server, user: str | None, query: str = "") -> int | None:
@@ -50,7 +48,7 @@ def set_status(server: Server, user: str | None, image_id: int, status: str, **m
 
 
 def stored(server: Server, image_id: int) -> dict[str, Any]:
-    record: dict[str, Any] = server.get(f"/api/images/{image_id}").json
+    record: dict[str, Any] = server.get(f"/api/images/{image_id}", **by("rita")).json
     return record
 
 
@@ -147,7 +145,7 @@ def test_without_users_a_client_is_told_by_its_name(api: Server) -> None:
 
 def test_the_answer_is_the_record_with_its_etag_and_how_long_the_claim_lasts(team: Server) -> None:
     answer = team.post("/api/images/next", **by("anna"))
-    plain = team.get("/api/images/1")
+    plain = team.get("/api/images/1", **by("anna"))
     assert (answer.data, answer.headers["ETag"]) == (plain.data, plain.headers["ETag"])
     assert 590 < int(answer.headers["X-Claim-Seconds"]) <= 600
 
@@ -174,9 +172,9 @@ def test_an_image_that_is_given_back_is_anybody_s(team: Server) -> None:
 
 def test_a_deleted_image_is_not_given_and_a_new_one_is(team: Server) -> None:
     next_image(team, "anna")
-    team.delete("/api/images/1")
+    team.delete("/api/images/1", **by("rita"))
     assert next_image(team, "anna") == 2
-    team.post("/api/images", {"file_name": "new.jpg", "width": 10, "height": 10})
+    team.post("/api/images", {"file_name": "new.jpg", "width": 10, "height": 10}, **by("rita"))
     assert [next_image(team, user) for user in ("ben", "cleo")] == [4, 5]
 
 
@@ -189,7 +187,7 @@ def test_filters_and_order_are_those_of_the_list(team: Server) -> None:
     assert next_image(team, "anna", "?annotated=false") == 4
     assert next_image(team, "anna", "?annotated=true") is None
     for query in ("?status=done", "?with=etag", "?page=2", "?task=sleep", "?client=a%20b"):
-        assert team.post(f"/api/images/next{query}").status_code == 422
+        assert team.post(f"/api/images/next{query}", **by("dan")).status_code == 422
 
 
 def test_an_image_whose_id_is_there_twice_is_given_to_nobody(serve: Serve, small: dict[str, Any]) -> None:
@@ -235,18 +233,20 @@ def test_nobody_approves_what_they_did_themselves(team: Server) -> None:
     assert set_status(team, "anna", 1, "approved").status_code == 200
 
 
-def test_those_who_share_the_one_token_are_told_apart_by_their_clients(team: Server) -> None:
-    assert [next_image(team, "token", f"?client={name}") for name in ("a", "b")] == [1, 2]
-    set_status(team, "token", 1, "done")
-    assert next_image(team, "token", "?client=b&task=review") == 1
-    assert set_status(team, "token", 1, "approved").status_code == 200
+def test_those_who_share_the_one_token_are_told_apart_by_their_clients(serve: Serve, small: dict[str, Any]) -> None:
+    token = {"headers": {"Authorization": "Bearer token-of-the-operator"}}
+    team = serve(small, COCOANNOT_TOKEN="token-of-the-operator")
+    assert [team.post(f"/api/images/next?client={name}", **token).json["id"] for name in ("a", "b")] == [1, 2]
+    assert team.ask("PUT", "/api/images/1/status", json={"status": "done"}, **token).status_code == 200
+    assert team.post("/api/images/next?client=b&task=review", **token).json["id"] == 1
+    assert team.ask("PUT", "/api/images/1/status", json={"status": "approved"}, **token).status_code == 200
 
 
 def test_who_did_what_is_known_from_changes_before_anybody_asked(team: Server, tmp_path: Path) -> None:
     set_status(team, "anna", 1, "done")
     # As after a crash: the journal has it, and memory nothing.
     shutil.copytree(team.path.parent, tmp_path / "copy", ignore=shutil.ignore_patterns("copy"))
-    again = with_users(Server(tmp_path / "copy" / team.path.name, {}))
+    again = Server(tmp_path / "copy" / team.path.name, BEHIND_A_PROXY)
     try:
         assert next_image(again, "anna", "?task=review") is None
         assert next_image(again, "rita", "?task=review") == 1
@@ -263,7 +263,7 @@ def test_a_change_of_the_image_renews_its_claim(team: Server) -> None:
 
 def test_many_who_ask_at_once_get_each_image_once(serve: Serve, small: dict[str, Any]) -> None:
     images = [{"id": number, "file_name": f"{number}.jpg", "width": 10, "height": 10} for number in range(1, 301)]
-    team = with_users(serve({**small, "images": images, "annotations": []}))
+    team = serve({**small, "images": images, "annotations": []}, **BEHIND_A_PROXY)
     assert team.get("/readyz").status_code == 200
     rules = random.Random(3)
 
@@ -292,14 +292,14 @@ def test_many_who_ask_at_once_get_each_image_once(serve: Serve, small: dict[str,
 def test_presence_is_said_and_listed(team: Server) -> None:
     for client, body in (("tab-1", {"image_id": 2, "editing": True}), ("tab-2", {"image_id": None})):
         assert team.ask("PUT", f"/api/presence/{client}", json=body, **by("anna")).status_code == 204
-    listed = team.get("/api/presence").json
+    listed = team.get("/api/presence", **by("ben")).json
     assert [(each["client"], each["user"], each["image_id"], each["editing"]) for each in listed] == [
         ("tab-1", "anna", 2, True),
         ("tab-2", "anna", None, False),
     ]
     assert team.delete("/api/presence/tab-1", **by("ben")).status_code == 204
     assert team.delete("/api/presence/tab-2", **by("anna")).status_code == 204
-    assert [each["client"] for each in team.get("/api/presence").json] == ["tab-1"]
+    assert [each["client"] for each in team.get("/api/presence", **by("ben")).json] == ["tab-1"]
 
 
 @pytest.mark.parametrize(

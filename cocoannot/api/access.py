@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
@@ -22,7 +23,7 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cocoannot.api.errors import error_response
-from cocoannot.errors import LoginFailed, NotAllowed
+from cocoannot.errors import CocoannotError, LoginFailed, NotAllowed
 from cocoannot.extension import runtime
 from cocoannot.people.accounts import PREFIX
 from cocoannot.people.callers import Caller
@@ -79,6 +80,19 @@ def require(role: Role) -> None:
         raise NotAllowed(f"This needs the role {role}; {_described(caller)}")
 
 
+def is_still_here() -> Callable[[], bool]:
+    """Tells later, without the request, whether whoever calls is still known: not disabled, revoked or logged out."""
+    identify, user = g.identify, g.caller.user
+
+    def is_here() -> bool:
+        try:
+            return bool(identify().user == user)
+        except CocoannotError:
+            return False
+
+    return is_here
+
+
 def cookie_of_token(token: str) -> str:
     """What the cookie holds: it proves that its bearer had the token, without being it."""
     return hmac.new(token.encode(), b"cocoannot cookie", hashlib.sha256).hexdigest()
@@ -98,7 +112,8 @@ def _check(settings: Settings) -> Response | None:
     needed = _role_needed(endpoint)
     if method == "OPTIONS" or needed == ANYBODY:
         return None
-    g.caller = caller = _identify(settings, runtime().people)
+    g.identify = _identifying(settings, runtime().people)
+    g.caller = caller = g.identify()
     g.actor = None if caller.by == "none" else caller.user
     if needed != "viewer":
         require(needed)
@@ -128,21 +143,31 @@ def _vary_by_origin(response: Response) -> Response:
     return response
 
 
-def _identify(settings: Settings, people: People) -> Caller:
-    """Who calls. A token that is sent counts before all else, then what a trusted proxy says, then the cookie.
+def _identifying(settings: Settings, people: People) -> Callable[[], Caller]:
+    """Tells who calls, now and later: it has read the request already, and looks everything else up each time.
 
-    Raises `LoginFailed`, which says what to do, `NotAllowed`, `UsersUnreadable`.
+    A token that is sent counts before all else, then what a trusted proxy says, then the cookie. What it returns raises
+    `LoginFailed`, which says what to do, `NotAllowed`, `UsersUnreadable`.
     """
-    has_users = people.is_on
-    if not (has_users or settings.token or settings.user_header):
-        return _LOCAL
-    bearer, named = _bearer(), _named_by_proxy(settings)
-    # Proxies may send a token of their own on.
-    if bearer is not None and (named is None or bearer.startswith(PREFIX)):
-        return _by_bearer(settings, people, bearer) or _refuse(settings, has_users)
-    if named is not None:
-        return people.callers.by_proxy(named)
-    return _by_cookie(settings, people, request.cookies.get(COOKIE, "")) or _refuse(settings, has_users)
+    bearer, named, cookie = _bearer(), _named_by_proxy(settings), request.cookies.get(COOKIE, "")
+    refusal = _refusal(settings, bearer, cookie)
+
+    def identify() -> Caller:
+        has_users = people.is_on
+        if not (has_users or settings.token or settings.user_header):
+            return _LOCAL
+        # Proxies may send a token of their own on.
+        if bearer is not None and (named is None or bearer.startswith(PREFIX)):
+            caller = _by_bearer(settings, people, bearer)
+        elif named is not None:
+            return people.callers.by_proxy(named)
+        else:
+            caller = _by_cookie(settings, people, cookie)
+        if caller is None:
+            raise LoginFailed(refusal(has_users))
+        return caller
+
+    return identify
 
 
 def _by_bearer(settings: Settings, people: People, bearer: str) -> Caller | None:
@@ -178,19 +203,26 @@ def _is_from_proxy(settings: Settings) -> bool:
     return not original["REMOTE_ADDR"]
 
 
-def _refuse(settings: Settings, has_users: bool) -> Caller:
-    if settings.user_header and settings.user_header in request.headers and not _is_from_proxy(settings):
-        how = f"as {_PROXY_SECRET}" if settings.proxy_secret else "over a Unix socket"
-        raise LoginFailed(f"{settings.user_header} is believed from the proxy alone, which proves itself {how}")
-    if not has_users:
-        raise LoginFailed("A token is needed; send it as `Authorization: Bearer TOKEN`, or POST it to /api/login")
-    if _bearer() is not None:
-        raise LoginFailed("The token is wrong, has expired, or was revoked; make a new one on the page")
-    if request.cookies.get(COOKIE):
-        raise LoginFailed("The session has ended; log in again, by POST to /api/login")
-    raise LoginFailed(
-        "Log in, by POST of user and password to /api/login, or send a personal token as `Authorization: Bearer TOKEN`"
-    )
+def _refusal(settings: Settings, bearer: str | None, cookie: str) -> Callable[[bool], str]:
+    """What to say to somebody who is not known, by whether there are users."""
+    is_forged = settings.user_header and settings.user_header in request.headers and not _is_from_proxy(settings)
+
+    def text(has_users: bool) -> str:
+        if is_forged:
+            how = f"as {_PROXY_SECRET}" if settings.proxy_secret else "over a Unix socket"
+            return f"{settings.user_header} is believed from the proxy alone, which proves itself {how}"
+        if not has_users:
+            return "A token is needed; send it as `Authorization: Bearer TOKEN`, or POST it to /api/login"
+        if bearer is not None:
+            return "The token is wrong, has expired, or was revoked; make a new one on the page"
+        if cookie:
+            return "The session has ended; log in again, by POST to /api/login"
+        return (
+            "Log in, by POST of user and password to /api/login, or send a personal token as "
+            "`Authorization: Bearer TOKEN`"
+        )
+
+    return text
 
 
 def _described(caller: Caller) -> str:

@@ -13,6 +13,11 @@ def actor() -> str | None:
     return name
 
 
+def all_of(user: str) -> str:
+    """What all clients of `user` have in common, as presence and streams know them."""
+    return holder_of(user, "", "").who
+
+
 def holder(client: str = "") -> Holder:
     """The client `client` of the user who calls, or of their address where nobody knows who that is."""
     return holder_of(actor(), request.remote_addr or "", client)

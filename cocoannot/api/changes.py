@@ -14,9 +14,9 @@ from cocoannot.api.blueprint import Blueprint, history, store
 from cocoannot.api.caller import actor
 from cocoannot.api.committing import change
 from cocoannot.api.history import as_of_now
-from cocoannot.api.responses import json_response, moment
+from cocoannot.api.responses import json_response
 from cocoannot.changes.change import Edit
-from cocoannot.changes.description import DescribedChange, Undone, describe, kind, summary
+from cocoannot.changes.description import DescribedChange, Undone, describe, told
 from cocoannot.changes.operations import Revert, Undo
 from cocoannot.errors import NotKept
 from cocoannot.extension import runtime
@@ -99,7 +99,7 @@ def revert_changes(body: dict[str, Any]) -> Response:
     (undone,) = committed.results
     assert isinstance(undone, Undone)
     made = committed.change
-    listed = _listed(DescribedChange(0, 0, None, undone.edits), msgspec.to_builtins(undone.edits[:MOST_EDITS]))
+    listed = told(DescribedChange(0, 0, None, undone.edits), msgspec.to_builtins(undone.edits[:MOST_EDITS]))
     answer: dict[str, Any] = {"revision": made and made.revision, "dry_run": body["dry_run"]}
     answer |= {name: listed[name] for name in ("summary", "edits", "more") if name in listed}
     return json_response(answer, committed=committed)
@@ -113,7 +113,7 @@ def _check_kept(since: int | None) -> None:
 
 def _body(made: DescribedChange) -> dict[str, Any]:
     edits = msgspec.to_builtins(made.edits[:MOST_EDITS])
-    return _listed(made, edits)
+    return told(made, edits)
 
 
 def _with_records(changes: Sequence[DescribedChange], *, oldest_first: bool) -> list[dict[str, Any]]:
@@ -127,32 +127,16 @@ def _with_records(changes: Sequence[DescribedChange], *, oldest_first: bool) -> 
             if edits and size > MOST_TEXT:
                 break
             texts = {"before": _raw(edit.before), "after": _raw(edit.after)}
-            edits.append({**msgspec.structs.asdict(describe(edit)), **texts})
+            edits.append({**msgspec.to_builtins(describe(edit)), **texts})
         if found and size > MOST_TEXT:
             break
-        found.append(_listed(made, edits))
+        found.append(told(made, edits))
     return found if oldest_first else found[::-1]
 
 
 def _edits_of(made: DescribedChange) -> Sequence[Edit]:
     whole = history().change(made.revision)
     return whole.edits[:MOST_EDITS] if whole else ()
-
-
-def _listed(made: DescribedChange, edits: list[dict[str, Any]]) -> dict[str, Any]:
-    body = {
-        "revision": made.revision,
-        "time": moment(made.time),
-        "user": made.actor,
-        "kind": kind(made),
-        "summary": summary(made, made.edits),
-        "edits": edits,
-    }
-    if made.undoes is not None:
-        body["undoes"] = made.undoes
-    if len(edits) < len(made.edits):
-        body["more"] = len(made.edits) - len(edits)
-    return body
 
 
 def _raw(text: bytes | None) -> msgspec.Raw | None:

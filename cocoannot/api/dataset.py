@@ -15,7 +15,7 @@ from cocoannot.api.blueprint import Blueprint, history, store, titled_examples
 from cocoannot.api.committing import replace
 from cocoannot.api.openapi import CHANGED, ETAG, IF_MATCH
 from cocoannot.api.parsing import decode, if_match, json_body
-from cocoannot.api.responses import CHANGE, REVISION, json_response, moment
+from cocoannot.api.responses import CHANGE, REVISION, json_response, moment_or_none
 from cocoannot.errors import VersionMismatch
 from cocoannot.extension import runtime
 from cocoannot.people.roles import needs
@@ -137,7 +137,7 @@ def get_status() -> dict[str, Any]:
         "dataset": {
             "uri": runtime().uri(),
             "path": status.path,
-            "loaded_at": moment(status.loaded_at),
+            "loaded_at": moment_or_none(status.loaded_at),
             "bytes": status.size,
             "counts": status.counts,
             "warnings": status.warnings,
@@ -152,12 +152,12 @@ def get_status() -> dict[str, Any]:
         "pending": {
             **status.pending.counts(),
             "summary": status.pending.summary(),
-            "since": moment(status.pending_since),
+            "since": moment_or_none(status.pending_since),
         },
         "saver": {
             "interval": runtime().settings.auto_save_interval,
             "next_save_in": saver.next_save_in(),
-            "last_saved_at": moment(status.last_saved_at),
+            "last_saved_at": moment_or_none(status.last_saved_at),
             "last_save_seconds": status.last_save_seconds,
             "last_error": status.journal_error or status.last_error,
         },
@@ -173,7 +173,7 @@ def s3_part(s3: S3Status | None) -> dict[str, Any] | None:
         "uri": s3.uri,
         "state": s3.state,
         "etag": s3.etag,
-        "last_uploaded_at": moment(s3.uploaded_at),
+        "last_uploaded_at": moment_or_none(s3.uploaded_at),
         "uploading": s3.uploading._asdict() if s3.uploading else None,
         "last_error": s3.last_error,
         "atomic": s3.atomic,

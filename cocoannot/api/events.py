@@ -8,6 +8,7 @@ from flask import Response, request
 from webargs.flaskparser import abort
 
 from cocoannot.api import event_schemas
+from cocoannot.api.access import is_still_here
 from cocoannot.api.blueprint import Blueprint
 from cocoannot.api.caller import holder
 from cocoannot.api.openapi import LAST_EVENT_ID
@@ -48,7 +49,7 @@ def follow_events(query: dict[str, Any]) -> Response:
         return Response(mimetype="text/event-stream", headers=_HEADERS)
     feed, team = runtime().events, runtime().team
     images = frozenset(query["image_ids"]) or None
-    opening = feed.open(who.who, images, place, resume=resume)
+    opening = feed.open(who.who, images, place, resume=resume, is_welcome=is_still_here())
     if query["client"]:
         team.claims.stream_opened(who)
         opening.at_end(lambda: team.stream_closed(who))

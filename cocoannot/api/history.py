@@ -9,7 +9,8 @@ from flask import Response
 
 from cocoannot.api import query_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, history, store
-from cocoannot.api.responses import existing, json_response, moment
+from cocoannot.api.responses import existing, json_response
+from cocoannot.clock import moment
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.people.roles import needs

@@ -104,6 +104,7 @@ class Edit(ma.Schema):
     id = fields.Integer()
     image_id = fields.Integer(allow_none=True, metadata={"description": "the image that the record is, or is on"})
     op = fields.String(validate=ma.validate.OneOf(["add", "update", "delete"]))
+    from_image_id = fields.Integer(metadata={"description": "the image that a moved annotation was on before"})
     before = fields.Raw(allow_none=True, metadata={"description": "the record, with `with=records`"})
     after = fields.Raw(allow_none=True, metadata={"description": "the record, with `with=records`"})
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 from flask import Response, request, url_for
 
+from cocoannot.clock import moment
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record, etag
 from cocoannot.errors import UnknownId
@@ -109,6 +110,6 @@ def _array(texts: Iterable[bytes]) -> bytes:
     return b"[%b]" % b",".join(texts)
 
 
-def moment(seconds: float | None) -> datetime | None:
-    """A time in seconds since 1970 as answers have it."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+def moment_or_none(seconds: float | None) -> datetime | None:
+    """A time in seconds since 1970 as answers have it, `None` for none."""
+    return None if seconds is None else moment(seconds)

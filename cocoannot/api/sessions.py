@@ -9,6 +9,7 @@ from flask import Response, g, request
 from cocoannot.api import people_schemas
 from cocoannot.api.access import COOKIE, cookie_of_token
 from cocoannot.api.blueprint import Blueprint
+from cocoannot.api.caller import all_of
 from cocoannot.api.responses import no_content
 from cocoannot.errors import Conflict, LoginFailed, NotAllowed
 from cocoannot.extension import runtime
@@ -51,8 +52,14 @@ def login(body: dict[str, str]) -> Response:
 @blueprint.response(204)
 @blueprint.errors(503, 507)
 def logout() -> Response:
-    """Log out: the session ends for good, and the cookie goes"""
-    runtime().people.logins.log_out(request.cookies.get(COOKIE, ""))
+    """Log out: the session ends for good, and the cookie goes
+
+    All clients of the user are gone from presence then; those that are still logged in come back with their next sign
+    of life. The session's streams of events end within seconds.
+    """
+    user = runtime().people.logins.log_out(request.cookies.get(COOKIE, ""))
+    if user is not None:
+        runtime().team.presence.leave_all(all_of(user))
     response = no_content()
     response.delete_cookie(COOKIE, httponly=True, samesite="Strict", secure=request.is_secure)
     return response

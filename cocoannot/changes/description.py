@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.tracker import ChangeTracker
+from cocoannot.clock import moment
 from cocoannot.coco.parser import NONE, AnnotationKeys, SectionName, read_keys
 
 _Action = Literal["added", "updated", "deleted"]
@@ -18,12 +20,21 @@ _ACTIONS: dict[Operation, _Action] = {operation: action for action, operation in
 
 
 class DescribedEdit(msgspec.Struct, frozen=True, gc=False):
-    """One record that was touched. `image_id` is that of its image, its own for an image, `None` for a category."""
+    """One record that was touched. `image_id` is that of its image, its own for an image, `None` for a category.
+
+    `from_image_id` is there for an annotation that was moved to another image: the one that it was on before.
+    """
 
     section: SectionName
     id: int
     image_id: int | None
     op: Operation
+    from_image_id: int | UnsetType = UNSET
+
+    @property
+    def images(self) -> set[int]:
+        """The images that it changed something on."""
+        return {image_id for image_id in (self.image_id, self.from_image_id) if isinstance(image_id, int)}
 
 
 class DescribedChange(msgspec.Struct, frozen=True, gc=False):
@@ -52,7 +63,27 @@ class Undone(msgspec.Struct, frozen=True):
 def describe(edit: Edit) -> DescribedEdit:
     """What `edit` did."""
     image_id = image_of(edit, edit.before if edit.after is None else edit.after)
-    return DescribedEdit(edit.section, edit.record_id, image_id, _OPERATIONS[edit.action])
+    before = image_id if edit.after is None else image_of(edit, edit.before)
+    moved = edit.before is not None and before not in (None, image_id)
+    op = _OPERATIONS[edit.action]
+    return DescribedEdit(edit.section, edit.record_id, image_id, op, UNSET if before is None or not moved else before)
+
+
+def told(change: DescribedChange, edits: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """`change` as answers and events have it, with the first ones of its edits as `edits`."""
+    body = {
+        "revision": change.revision,
+        "time": moment(change.time),
+        "user": change.actor,
+        "kind": kind(change),
+        "summary": summary(change, change.edits),
+        "edits": edits,
+    }
+    if change.undoes is not None:
+        body["undoes"] = change.undoes
+    if len(edits) < len(change.edits):
+        body["more"] = len(change.edits) - len(edits)
+    return body
 
 
 def kind(change: Change | DescribedChange) -> Literal["edit", "undo", "reset"]:

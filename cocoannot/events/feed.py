@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from cocoannot.changes.change import Change
-from cocoannot.errors import Unavailable
+from cocoannot.errors import HistoryError, NotKept, Unavailable
 from cocoannot.events.audience import Images
 from cocoannot.events.hub import Hub
 from cocoannot.events.places import Places
@@ -26,6 +26,7 @@ from cocoannot.events.stream import Stream
 from cocoannot.events.texts import Event, block, change_event, event_id, heartbeat, retry
 from cocoannot.events.waiting import Waiting
 from cocoannot.store.base import History, Store
+from cocoannot.store.queries import ChangeQuery
 
 RELEASE = "cocoannot.release"
 """Where the environment of a request has, from a server that can let go of a connection, what takes an `Opening`."""
@@ -34,6 +35,8 @@ _PLACE = re.compile(r"(?:([0-9a-f]{1,32}):)?([0-9]{1,16})")
 _COME_AGAIN = 2.0
 _LAST_WRITES = 2.0
 _RECEIVED = 64 << 10
+_AT_ONCE = 200
+"""How many changes are read from the history at a time."""
 
 
 class Place(NamedTuple):
@@ -136,15 +139,18 @@ class Feed:
         """Wait for the last of them to be closed, after `end`."""
         self.hub.join(_LAST_WRITES)
 
-    def open(self, who: str, images: Images, given: Place | None, *, resume: bool) -> Opening:
+    def open(
+        self, who: str, images: Images, given: Place | None, *, resume: bool, is_welcome: Callable[[], bool]
+    ) -> Opening:
         """A place for a stream of `who`, which goes on from `given` where it is to `resume`, else from now.
 
+        `is_welcome()` is asked every few seconds; where they are no more, the stream ends.
         Raises `TooMany`, `Unavailable` where the server is ending.
         """
         if self.hub.is_ending:
             raise Unavailable("the server is ending; come again in a moment", _COME_AGAIN)
         self._places.take(who)
-        opening = Opening(self.hub, images)
+        opening = Opening(self.hub, images, is_welcome)
         opening.at_end(lambda: self._places.leave(who))
         try:
             # After the place was taken: what comes later is noted.
@@ -189,11 +195,23 @@ class Feed:
         return True
 
     def _past(self, after: int, floor: int) -> list[Event] | None:
+        """What happened after a revision, up to another; `None` where that is not all known."""
         store = self._store()
-        changes = store.changes(after) if isinstance(store, History) else None
-        if changes is None:
+        if not isinstance(store, History):
             return None
-        return [change_event(self._lineage, change) for change in changes if change.revision <= floor]
+        events: list[Event] = []
+        while after < floor:
+            # Piece by piece: whole changes are large, and events are not.
+            until = min(after + _AT_ONCE, floor)
+            try:
+                changes = store.whole_changes(ChangeQuery(after, until, limit=_AT_ONCE))
+            except (NotKept, HistoryError):
+                return None
+            if changes is None or [change.revision for change in changes] != list(range(after + 1, until + 1)):
+                return None
+            events += [change_event(self._lineage, change) for change in changes]
+            after = until
+        return events
 
     def _hello(self, cursor: int, images: Images, *, reset: bool) -> bytes:
         data = {
@@ -224,13 +242,14 @@ class Feed:
 class Opening:
     """A place that is taken for a stream that has no connection yet; it gets one by `go_on`, or none by `cancel`."""
 
-    __slots__ = ("_at_end", "_hub", "_images", "cursor", "hello")
+    __slots__ = ("_at_end", "_hub", "_images", "_is_welcome", "cursor", "hello")
 
-    def __init__(self, hub: Hub, images: Images) -> None:
+    def __init__(self, hub: Hub, images: Images, is_welcome: Callable[[], bool]) -> None:
         self.cursor = 0
         self.hello: Callable[[], bytes] = bytes
         self._hub = hub
         self._images = images
+        self._is_welcome = is_welcome
         self._at_end: list[Callable[[], object]] = []
 
     def at_end(self, action: Callable[[], object]) -> None:
@@ -240,7 +259,8 @@ class Opening:
     def go_on(self, connection: socket.socket, head: bytes = b"") -> None:
         """Write `head`, then events, to a connection, which is the stream's own from now on."""
         hello, self.hello = self.hello, bytes
-        self._hub.add(Stream(connection, self.cursor, self._images, lambda: head + hello(), self.cancel))
+        stream = Stream(connection, self.cursor, self._images, lambda: head + hello(), self.cancel, self._is_welcome)
+        self._hub.add(stream)
 
     def cancel(self) -> None:
         """There is no connection, or none any more."""

@@ -38,6 +38,9 @@ _REST = 9.0
 _LOOK = 1.0
 """Seconds between two looks for streams that are due for a heartbeat, or stuck for too long."""
 
+_WELCOME = 5.0
+"""Seconds between two looks whether a stream is still welcome, after a user was disabled, for example."""
+
 _PIECE = 64 << 10
 """Bytes of events that are put together for one write, about."""
 
@@ -190,7 +193,7 @@ class Hub:
 
     def _take_up(self, stream: Stream, now: float) -> None:
         stream.prepare(2 * HEARTBEAT)
-        stream.last_write = now
+        stream.last_write = stream.looked_at = now
         try:
             self._selector.register(stream.fd, selectors.EVENT_READ)
         except (OSError, ValueError):
@@ -290,6 +293,11 @@ class Hub:
 
     def _look_after(self, now: float) -> None:
         for stream in self._streams:
+            if now >= stream.looked_at + _WELCOME:
+                stream.looked_at = now
+                if not stream.is_welcome():
+                    self._close(stream)
+                    continue
             if stream.stuck_since is not None:
                 if now > stream.stuck_since + self._patience:
                     self._cut_off(stream)

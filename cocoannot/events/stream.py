@@ -37,6 +37,7 @@ class Stream:
 
     `images` are those that it follows, `None` for all. `cursor` is the revision up to which it has everything.
     `hello()` gives the first bytes when it is taken up; `on_close` is called once, when it is closed.
+    `is_welcome()` tells whether it may go on.
     """
 
     __slots__ = (
@@ -47,7 +48,9 @@ class Stream:
         "fd",
         "hello",
         "images",
+        "is_welcome",
         "last_write",
+        "looked_at",
         "on_close",
         "out",
         "owed",
@@ -61,11 +64,13 @@ class Stream:
         images: frozenset[int] | None,
         hello: Callable[[], bytes],
         on_close: Callable[[], object],
+        is_welcome: Callable[[], bool],
     ) -> None:
         self.cursor = cursor
         self.images = images
         self.hello = hello
         self.on_close = on_close
+        self.is_welcome = is_welcome
         self.fd = connection.fileno()
         self.out = memoryview(b"")
         """What is to be written next."""
@@ -73,6 +78,8 @@ class Stream:
         """Bytes of events that came since it is stuck."""
         self.stuck_since: float | None = None
         self.last_write = 0.0
+        self.looked_at = 0.0
+        """When it was asked last whether it is welcome."""
         self._socket = connection
         self._received = 0
         self._closed = False

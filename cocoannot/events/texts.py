@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from cocoannot.changes.change import Change, Edit
-from cocoannot.coco.parser import NONE, AnnotationKeys, read_keys
+from cocoannot.changes.description import DescribedEdit, describe_change, told
 from cocoannot.coco.records import etag
 
 MOST_EDITS = 100
@@ -22,8 +22,6 @@ MOST_EDITS = 100
 
 RETRY = 2000
 """Milliseconds after which a browser comes back that lost its stream."""
-
-_OPERATIONS = {"added": "add", "updated": "update", "deleted": "delete"}
 
 
 class Event(NamedTuple):
@@ -39,29 +37,11 @@ def change_event(lineage: str, change: Change) -> Event:
     place = event_id(lineage, change.revision)
     if change.replaced:
         return Event(change.revision, block("reset", {"revision": change.revision}, place), None)
-    told: list[dict[str, object]] = []
-    images: set[int] = set()
-    concerns_all = False
-    for number, edit in enumerate(change.edits):
-        before, after = _image_of(edit, edit.before), _image_of(edit, edit.after)
-        images.update(image for image in (before, after) if image is not None)
-        concerns_all = concerns_all or edit.section == "categories"
-        if number < MOST_EDITS:
-            told.append(_described(edit, before, after))
-    data: dict[str, object] = {
-        "revision": change.revision,
-        "time": change.time,
-        "user": change.actor,
-        "edits": told,
-    }
-    if len(change.edits) > MOST_EDITS:
-        data["more"] = len(change.edits) - MOST_EDITS
-    return Event(change.revision, block("change", data, place), None if concerns_all else frozenset(images))
-
-
-def described(edit: Edit) -> dict[str, object]:
-    """What `edit` did, without the texts: `section`, `id`, `op`, and where there are any `image_id` and `etag`."""
-    return _described(edit, _image_of(edit, edit.before), _image_of(edit, edit.after))
+    made = describe_change(change)
+    edits = [_with_etag(edit, each) for edit, each in zip(change.edits[:MOST_EDITS], made.edits, strict=False)]
+    concerns_all = any(edit.section == "categories" for edit in change.edits)
+    images = None if concerns_all else frozenset[int]().union(*[edit.images for edit in made.edits])
+    return Event(change.revision, block("change", told(made, edits), place), images)
 
 
 def event_id(lineage: str, revision: int) -> str:
@@ -85,25 +65,7 @@ def retry() -> bytes:
     return b"retry: %d\n" % RETRY
 
 
-def _described(edit: Edit, before: int | None, after: int | None) -> dict[str, object]:
-    told: dict[str, object] = {"section": edit.section, "id": edit.record_id}
-    image = before if edit.after is None else after
-    if image is not None:
-        told["image_id"] = image
-    if edit.before is not None and edit.after is not None and before not in (None, after):
-        told["from_image_id"] = before
-    told["op"] = _OPERATIONS[edit.action]
-    if edit.after is not None:
-        told["etag"] = etag(edit.after)
-    return told
-
-
-def _image_of(edit: Edit, text: bytes | None) -> int | None:
-    """The image that a record is or belongs to, `None` for none."""
-    if text is None or edit.section == "categories":
-        return None
-    if edit.section == "images":
-        return edit.record_id
-    keys = read_keys("annotations", text)
-    assert isinstance(keys, AnnotationKeys)
-    return None if keys.image_id == NONE else keys.image_id
+def _with_etag(edit: Edit, described: DescribedEdit) -> dict[str, Any]:
+    """What an edit did, with the ETag that its record has now."""
+    body: dict[str, Any] = msgspec.to_builtins(described)
+    return body if edit.after is None else {**body, "etag": etag(edit.after)}

@@ -9,9 +9,10 @@ import zlib
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import UNSET
 
 from cocoannot.changes.change import Edit
-from cocoannot.changes.description import DescribedEdit, Operation, describe, image_of
+from cocoannot.changes.description import DescribedEdit, Operation, describe
 from cocoannot.coco.parser import SectionName
 from cocoannot.errors import CocoannotError
 
@@ -60,7 +61,8 @@ class Head(msgspec.Struct, frozen=True, gc=False, array_like=True, omit_defaults
 
     def described(self) -> DescribedEdit:
         """What the edit did."""
-        return DescribedEdit(_SECTIONS[self.section], self.record_id, self.image_id, _OPERATIONS[self.operation])
+        section, left = _SECTIONS[self.section], UNSET if self.left is None else self.left
+        return DescribedEdit(section, self.record_id, self.image_id, _OPERATIONS[self.operation], left)
 
 
 _texts = msgspec.msgpack.Decoder(list[Texts])
@@ -97,14 +99,8 @@ def unpack_heads(data: bytes) -> list[Head]:
 def head_of(edit: Edit) -> Head:
     """What `edit` is about."""
     told = describe(edit)
-    left = None if edit.before is None else image_of(edit, edit.before)
-    return Head(
-        section_number(edit.section),
-        edit.record_id,
-        _OPERATIONS.index(told.op),
-        told.image_id,
-        None if left == told.image_id else left,
-    )
+    left = None if told.from_image_id is UNSET else told.from_image_id
+    return Head(section_number(edit.section), edit.record_id, _OPERATIONS.index(told.op), told.image_id, left)
 
 
 def texts_of(edit: Edit) -> Texts:

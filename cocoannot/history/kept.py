@@ -26,9 +26,9 @@ from cocoannot.errors import HistoryError
 from cocoannot.history.blocks import DamagedHistory
 from cocoannot.history.database import is_transient, open_database, open_for_reading, put_aside, seal
 from cocoannot.history.forgetting import forget
-from cocoannot.history.stretches import find_beginning
 from cocoannot.history.numbering import Numberings, find_numberings, keep_numberings
 from cocoannot.history.reader import Reader
+from cocoannot.history.stretches import find_beginning
 from cocoannot.history.work import DAY
 from cocoannot.history.writer import Writer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from cocoannot.clock import Clock
 from cocoannot.errors import LoginFailed, TooManyLogins, UnknownUser
@@ -56,17 +56,19 @@ class Logins:
         """An attempt in another way; where its block raises `LoginFailed` it has failed."""
         return self._attempt(address)
 
-    def log_out(self, text: str) -> None:
-        """End a session; what is none, or ended already, is left alone. Raises `SaveError`, `UsersUnreadable`."""
+    def log_out(self, text: str) -> str | None:
+        """End a session; returns whose it was, `None` for what is none, or ended already, which is left alone.
+
+        Raises `SaveError`, `UsersUnreadable`.
+        """
         known = self._file.current()
         session = read_session(known, text) if known else None
         if session is None or self._callers.by_session(text) is None:
-            return
-        try:
+            return None
+        # Somebody may have removed the user a moment ago, with all sessions.
+        with suppress(UnknownUser):
             self._file.change(lambda directory: directory.end_session(session.name, session.id))
-        except UnknownUser:
-            # Removed a moment ago, with all sessions.
-            return
+        return session.name
 
     @contextmanager
     def _attempt(self, address: str, name: str | None = None) -> Iterator[None]:

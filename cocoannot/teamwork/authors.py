@@ -82,8 +82,8 @@ def _look_up(store: Store, image_id: int) -> str | None:
     if not isinstance(store, History):
         return None
     for version in reversed(store.versions("images", image_id)):
-        change = store.change(version.revision)
-        for edit in reversed(change.edits if change else ()):
-            if edit.section == "images" and edit.record_id == image_id and _new_status(edit) in FINISHED:
-                return person(version.actor)
+        before, after = (None if record is None else record.text for record in (version.before, version.record))
+        status = status_of(after)
+        if status in FINISHED and status != status_of(before):
+            return person(version.actor)
     return None

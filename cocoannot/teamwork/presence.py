@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from cocoannot.clock import Clock
+from cocoannot.clock import Clock, moment
 from cocoannot.errors import TooMany
 from cocoannot.teamwork.holder import Holder
 
@@ -121,5 +120,5 @@ def _told(holder: Holder, here: Here) -> dict[str, Any]:
         "user": holder.user,
         "image_id": here.image_id,
         "editing": here.editing,
-        "since": datetime.fromtimestamp(here.since, UTC),
+        "since": moment(here.since),
     }
