@@ -185,7 +185,7 @@ def _team(chromium: Browser, studio: Studio, server: Server) -> None:
         studio.take("team-gallery", anna.page)
         anna.page.get_by_role("button", name="Your account").click()
         anna.page.get_by_role("button", name="Users").click()
-        anna.page.get_by_label("Name").fill("dora")
+        anna.page.get_by_role("textbox", name="Name", exact=True).fill("dora")
         anna.page.get_by_role("button", name="Add", exact=True).click()
         expect(anna.page.locator(".shown-once")).to_be_visible()
         studio.take("users", anna.page)

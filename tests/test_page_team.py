@@ -187,7 +187,7 @@ def test_who_is_on_the_image_is_said_above_it_and_on_its_thumbnail(anna: Visitor
     anna.open("#/images")
     expect(ben.page.locator(".here")).to_be_hidden()
     tile = anna.page.locator(".tile").first
-    expect(tile.locator(".face")).to_have_text("BE")
+    expect(tile.locator(".face")).to_have_attribute("data-initials", "BE")
     expect(anna.page.locator(".tile .face")).to_have_count(1)
     expect(anna.page.get_by_role("button", name="Who is here: ben")).to_be_visible()
 

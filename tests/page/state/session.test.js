@@ -506,6 +506,9 @@ test("one's own change is no news, whether its answer or its event comes first",
   await settled();
   session.heard(server.told("me"));
   tellRevision(server.revision);
+  // Longer than the page waits before it asks.
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  assert.equal(server.calls.filter(({method, path}) => method === "GET" && path.includes("/annotations")).length, 1);
   const go = server.keepBack();
   session.update("7", {category_id: 1});
   await until(() => server.isWaiting, "it is on its way");
@@ -514,14 +517,13 @@ test("one's own change is no news, whether its answer or its event comes first",
   await new Promise((resolve) => setTimeout(resolve, 60));
   go();
   await settled();
-  const calls = server.calls.length;
   // Whatever comes of the event above has come when this is there.
   server.byOthers({op: "delete", id: 8});
   session.heard(server.told("anna"));
   tellRevision(server.revision);
   await until(() => !session.entries.has("8"), "it is there");
   assert.equal(others, 1);
-  assert.equal(server.calls.length, calls + 1);
+  assert.equal(server.calls.filter(({method, path}) => method === "GET" && path.includes("/annotations")).length, 2);
   assert.equal(session.entries.get("7")?.others, null);
 });
 
@@ -531,13 +533,21 @@ test("one's own undo is no change of somebody else's, though it is told of befor
   session.on("others", () => (others += 1));
   session.update("7", {category_id: 2});
   await settled();
-  const go = server.keepBack();
-  const undone = session.undo();
-  await until(() => server.isWaiting, "it is on its way");
-  session.heard({revision: server.revision + 1, time: 0, user: "me", edits: [{section: "annotations", id: 7, image_id: 1, op: "update"}]});
-  tellRevision(server.revision + 1);
+  // It is done, and its answer is still on its way.
+  const {fetch} = globalThis;
+  const gate = {open: () => {}};
+  const opened = new Promise((resolve) => (gate.open = () => resolve(undefined)));
+  globalThis.fetch = async (path, init) => {
+    const answer = await fetch(path, init);
+    if (String(path).endsWith("/undo")) await opened;
+    return answer;
+  };
+  const [undone, before] = [session.undo(), server.revision];
+  await until(() => server.revision > before, "it is done");
+  session.heard(server.told("me"));
+  tellRevision(server.revision);
   await new Promise((resolve) => setTimeout(resolve, 60));
-  go();
+  gate.open();
   await undone;
   await until(() => session.entries.get("7")?.annotation.category_id === 1, "it is undone");
   assert.equal(others, 0);

@@ -10,7 +10,8 @@ export const MOST_FACES = 6;
 
 /** @param {string | null} user */
 export function face(user, title = nameOfPerson(user)) {
-  const mark = el("span", {class: "face", title, "aria-hidden": "true"}, initialsOf(user));
+  // By the style sheet: who speaks to the computer says names, and not initials.
+  const mark = el("span", {class: "face", title, "aria-hidden": "true", "data-initials": initialsOf(user)});
   mark.style.backgroundColor = colourOfPerson(user);
   return mark;
 }
@@ -22,5 +23,5 @@ export function face(user, title = nameOfPerson(user)) {
 export function faces(people, most = MOST_FACES) {
   const shown = people.slice(0, most).map(({user, editing}) => face(user, `${nameOfPerson(user)}${editing ? ", at work" : ""}`));
   const more = people.length - shown.length;
-  return more > 0 ? [...shown, el("span", {class: "face more", "aria-hidden": "true"}, `+${more}`)] : shown;
+  return more > 0 ? [...shown, el("span", {class: "face more", "aria-hidden": "true", "data-initials": `+${more}`})] : shown;
 }

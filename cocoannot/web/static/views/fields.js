@@ -70,8 +70,7 @@ export function makeForm(fields, {action, submit, buttons = [], className = ""})
  */
 function makeInput({name, type = "text", value = "", autocomplete = "off", options, readonly = false, optional = false}, isFirst) {
   if (options) {
-    const list = el("select", {name}, ...options.map(([each, text]) => el("option", {value: each}, text)));
-    list.value = value || options[0][0];
+    const list = el("select", {name}, ...options.map(([each, text]) => el("option", {value: each, defaultSelected: each === value}, text)));
     return list;
   }
   const input = el("input", {name, type, value, autocomplete, autofocus: isFirst, required: !optional, spellcheck: "false", autocapitalize: "off"});

@@ -42,7 +42,7 @@ export class Page {
   /** @param {Parts} parts */
   constructor(parts) {
     this.parts = parts;
-    const {commands, categories, preferences, saveState, session, presence, me, queue} = parts;
+    const {commands, categories, preferences, saveState, session, presence, me, queue, events} = parts;
     const buttons = new CommandButtons(commands);
     this.buttons = buttons;
     this.#addCommands();
@@ -57,7 +57,12 @@ export class Page {
     this.editor = new Editor(byId("editor"), {...parts, buttons, pickCategory: pick});
     this.statistics = new Statistics(byId("statistics"));
     this.people = new PeopleHere({presence, me, go: (id) => go(imageAddress(id, session.query))});
-    this.account = new Account({me, queue, left: () => location.reload()});
+    const left = () => {
+      // Other tabs are not to go on hearing what this user may hear.
+      events.restart();
+      location.reload();
+    };
+    this.account = new Account({me, queue, left});
     this.header = new Header(byId("head"), {saveState, buttons, me, people: this.people, account: this.account});
     joinTeam({...parts, gallery: this.gallery, buttons, readAgain: () => this.#readAgain()});
     listen(commands, (input) => this.editor.toTool(input));
