@@ -193,13 +193,12 @@ class Id(fields.Raw):
         return int(value)
 
 
-class Position(fields.Raw):
-    """Where an annotation goes in the file's list, from 0."""
+class Natural(fields.Raw):
+    """An integer from 0 on; `7.0` is one, as JSON Schema has it."""
 
-    def __init__(self) -> None:
-        description = "how many annotations are before it once the batch is done; the end, where it is not given"
+    def __init__(self, description: str, **options: Any) -> None:
         schema = {"type": "integer", "minimum": 0, "maximum": MAX_ID, "description": description}
-        super().__init__(metadata=schema)
+        super().__init__(metadata=schema, **options)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         is_whole = type(value) is int or (isinstance(value, float) and value.is_integer())
@@ -251,7 +250,7 @@ class RestoreOperation(Closed):
 
     op = Kind("restore")
     annotation = fields.Nested(RestoredAnnotation, required=True)
-    position = Position()
+    position = Natural("how many annotations are before it once the batch is done; the end, where it is not given")
 
 
 class BatchOperation(fields.Field[Operation]):
@@ -321,9 +320,7 @@ class Reversal(Closed):
     """What a user did, to be taken back."""
 
     actor = fields.String(required=True, data_key="user", validate=validate.Length(1, 1000))
-    since = fields.Integer(
-        required=True, strict=True, validate=validate.Range(0, MAX_ID), metadata={"description": "after this revision"}
-    )
+    since = Natural("after this revision", required=True)
     dry_run = fields.Boolean(
         load_default=False,
         metadata={"description": "tell only what would be done"},
