@@ -197,7 +197,9 @@ class KeptHistory:
             self._writer = Writer(self._database, beginning, self._clock.time())
             if beginning is not None:
                 self.repeats = self.repeats or beginning.repeats
-                log.info("%s: %s", self._path, beginning.reason)
+                # That there is a history now is nothing that anybody has to know.
+                level = logging.DEBUG if beginning.is_first else logging.INFO
+                log.log(level, "%s: %s", self._path, beginning.reason)
         self._writer.write(changes)
         # A file that has to be opened again goes on from here.
         self._revision, self._known = self._writer.revision, True

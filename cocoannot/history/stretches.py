@@ -38,13 +38,14 @@ class Span(NamedTuple):
 class Beginning(NamedTuple):
     """A stretch that is to begin with the change that makes `revision`, and why.
 
-    `repeats` tells that revisions are given again that others were told of.
+    `repeats` tells that revisions are given again that others were told of, `is_first` that there was none before.
     """
 
     revision: int
     joined: bool
     reason: str
     repeats: bool = False
+    is_first: bool = False
 
 
 def spans(database: sqlite3.Connection) -> list[Span]:
@@ -112,7 +113,7 @@ def find_beginning(
     first = changes[0].revision if changes else revision + 1
     counted = spans(database)
     if not counted:
-        return Beginning(first, False, "the history begins here")
+        return Beginning(first, False, "the history begins here", is_first=True)
     last = last_revision(database, counted)
     if not known:
         return Beginning(revision + 1, False, "something else wrote the file")

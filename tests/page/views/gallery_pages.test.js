@@ -13,7 +13,7 @@ async function begin(query) {
     const page = Number(/page=(\d+)/.exec(String(path))?.[1]);
     asked.push(page);
     const images = Array.from({length: PAGE}, (_, i) => ({id: (page - 1) * PAGE + i, width: 1, height: 1, _annotation_count: 0}));
-    return new Response(JSON.stringify(images), {headers: {"X-Pagination": '{"total": 300}'}});
+    return new Response(JSON.stringify(images), {headers: {"X-Pagination": '{"total": 300}', "X-Dataset-Revision": "1"}});
   });
   // As the gallery does: what is in view is looked at again after each change.
   const pages = new GalleryPages(() => [0, PAGE].forEach((position) => pages.total !== null && pages.at(position)));
