@@ -16,8 +16,9 @@ import selectors
 import socket
 import sys
 import time
+from datetime import datetime
 
-_TIME = re.compile(rb'"time":([0-9.]+)')
+_TIME = re.compile(rb'"time":"([^"]+)"')
 _OF_ONE = 20
 _SAMPLE = 100
 _QUIET = 1.0
@@ -55,7 +56,8 @@ def main() -> None:
             if found and quiet_at < float("inf"):
                 quiet_at = time.monotonic() + _QUIET
             if key.data % max(1, number // _SAMPLE) == 0:
-                delays += [arrived - float(made) for made in _TIME.findall(data)]
+                made = [datetime.fromisoformat(text.decode()).timestamp() for text in _TIME.findall(data)]
+                delays += [arrived - each for each in made]
     print(json.dumps({"events": events, "closed": closed, "delays": delays}))
 
 
