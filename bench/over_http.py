@@ -81,6 +81,21 @@ def journal(suite: Suite) -> None:
     suite.judge("throughput with the journal on", amount(on, "/s"), beside, ratio, "≥ 0.8", ratio >= 0.8)
 
 
+def history(suite: Suite) -> None:
+    """What the history costs of the throughput of changes."""
+    kinds = ("cocoannot", "cocoannot without history")
+    rounds = _by_turns(suite, "history", [suite.server(kind) for kind in kinds], _posts(suite))
+    on, off = (
+        suite.note("`POST /api/annotations`, history", kind, [each.throughput for each in seen], "/s")
+        for kind, seen in zip(("kept", "none"), rounds, strict=True)
+    )
+    for kind, seen in zip(("kept", "none"), rounds, strict=True):
+        _note_latencies(suite, "`POST /api/annotations`, history", kind, seen)
+    ratio = suite.ratio(*([each.throughput for each in seen] for seen in rounds))
+    beside = f"without {amount(off, '/s')}"
+    suite.judge("throughput with the history kept", amount(on, "/s"), beside, ratio, "≥ 0.9", ratio >= 0.9)
+
+
 def saves(suite: Suite) -> None:
     """Waiting times of 8 clients, three quarters reading, without saves and while they run back to back."""
     suite.tell("saves")

@@ -30,11 +30,17 @@ KINDS: dict[str, tuple[list[str], str]] = {
     "cocoannot": (_OURS, "cocoannot.wsgi:app"),
     "cocoannot, fsync always": (_OURS, "cocoannot.wsgi:app"),
     "cocoannot without journal": (_OURS, "bench.unwritten:serve()"),
+    "cocoannot without history": (_OURS, "cocoannot.wsgi:app"),
     "bare route": (_PLAIN, "bench.rivals:bare()"),
     "dicts": (_PLAIN, "bench.rivals:dicts()"),
     "load-modify-save": (_PLAIN, "bench.rivals:whole_file()"),
 }
 """How each server is started: gunicorn's options, and the application."""
+
+_SETTINGS_OF = {
+    "cocoannot, fsync always": {"COCOANNOT_JOURNAL_FSYNC": "always"},
+    "cocoannot without history": {"COCOANNOT_HISTORY_DAYS": "0"},
+}
 
 
 class Round(NamedTuple):
@@ -64,7 +70,7 @@ class Server:
             [sys.executable, "-m", "gunicorn", *options, "--keep-alive", "60", "--bind", f"127.0.0.1:{self.port}", app],
             # Not the checkout, where gunicorn finds a configuration.
             cwd=dataset.parent,
-            env=_environment(dataset) | ({"COCOANNOT_JOURNAL_FSYNC": "always"} if "always" in kind else {}) | dict(env),
+            env=_environment(dataset) | _SETTINGS_OF.get(kind, {}) | dict(env),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

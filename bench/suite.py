@@ -110,6 +110,12 @@ class Suite:
         folder.mkdir()
         return Path(shutil.copy(self.dataset(scale), folder / "dataset.json"))
 
+    def folder(self, name: str) -> Path:
+        """A new folder of that name."""
+        folder = self._folder / name
+        folder.mkdir()
+        return folder
+
     def repeats_of(self, contender: str, scale: float) -> int:
         """How often a contender is loaded; seldom at full size where that takes half a minute for no target."""
         return min(self.repeats, 3) if contender == "dicts" and scale > 0.3 else self.repeats

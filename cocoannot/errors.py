@@ -69,6 +69,14 @@ class NotInS3(CocoannotError):
     """The dataset has no object in S3."""
 
 
+class NotKept(CocoannotError):
+    """A revision of the past is not kept any more, or there is no such revision yet."""
+
+
+class HistoryError(CocoannotError):
+    """The history can't be read at the moment; nothing is lost."""
+
+
 class UnknownId(CocoannotError):
     """No record has this id."""
 
@@ -105,12 +113,14 @@ class S3Conflict(Conflict):
 class VersionMismatch(CocoannotError):
     """The record or the dataset is not at the version that the caller expected.
 
-    `current` is the version that it is at: an ETag for a record, a revision for the dataset.
+    `current` is the version that it is at: an ETag for a record, a revision for the dataset. `details` tell of what
+    could not be merged.
     """
 
-    def __init__(self, message: str, current: str) -> None:
+    def __init__(self, message: str, current: str, details: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
         self.current = current
+        self.details = dict(details or {})
 
 
 class InvalidRecord(CocoannotError):
@@ -119,6 +129,42 @@ class InvalidRecord(CocoannotError):
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         super().__init__("; ".join(f"{field}: {' '.join(texts)}" for field, texts in errors.items()))
         self.errors: dict[str, list[str]] = {field: list(texts) for field, texts in errors.items()}
+
+
+class UsersUnreadable(CocoannotError):
+    """The file of users is damaged or gone; nobody is let in."""
+
+
+class UnknownUser(CocoannotError):
+    """There is no user of this name, or no token with this id."""
+
+
+class LoginFailed(CocoannotError):
+    """The name, the password, the token or the link is wrong; which of them is not told."""
+
+
+class NotAllowed(CocoannotError):
+    """It is known who asks, and they may not do this."""
+
+
+class ComeAgain(CocoannotError):
+    """Not at the moment; it may be tried again in `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooMany(ComeAgain):
+    """Whoever asks has asked for too much at a time."""
+
+
+class TooManyLogins(TooMany):
+    """A login comes too early."""
+
+
+class Unavailable(ComeAgain):
+    """Not possible for anybody."""
 
 
 class BadPicture(CocoannotError):

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, current_app
 
 from cocoannot import logs
+from cocoannot.background.history_writer import HistoryWriter
 from cocoannot.background.journal_sync import JournalSync
 from cocoannot.background.saver import Saver
 from cocoannot.coco.records import Record
 from cocoannot.errors import NotInS3, NotLoaded
+from cocoannot.events.feed import Feed
 from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.history.kept import KeptHistory
 from cocoannot.lifecycle import Lifecycle, Wait
 from cocoannot.manager import DatasetManager
+from cocoannot.people.people import People
+from cocoannot.people.roles import Role
 from cocoannot.pictures.choose import Pictures
 from cocoannot.settings import S3Uri, Settings, unknown_settings
+from cocoannot.store.base import Followers
 from cocoannot.store.memory.store import MemoryStore
 from cocoannot.store.queries import ImageQuery
+from cocoannot.teamwork.team import Team
 
 if TYPE_CHECKING:
     from cocoannot.replica.replica import Replica
@@ -35,11 +43,33 @@ class Runtime:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.lifecycle = Lifecycle(settings, self._load, self._close)
+        self.people = People(
+            DatasetFile(settings.dataset_path()).users if settings.dataset else None,
+            settings.session_days,
+            cast(Role, settings.user_role),
+        )
+        self.lifecycle = Lifecycle(settings, self._load, self._close, lambda: self.people.is_on)
         at_once = settings.journal_fsync == "always"
-        self.store = MemoryStore(lambda: self.saver.notify(), None if at_once else lambda: self.journal_sync.notify())
+        self.events = Feed(
+            lambda: self.store,
+            settings.event_streams,
+            settings.threads // 4,
+            settings.client_timeout,
+            lambda images: self.team.presence.present(images),
+            lambda: self.team.presence.sweep(),
+        )
+        self.team = Team(lambda: self.store, time, self.events.tell_presence)
+        self.history = self._kept_history()
+        self.store = MemoryStore(
+            lambda: self.saver.notify(),
+            None if at_once else lambda: self.journal_sync.notify(),
+            # Who works on what first: an event may bring somebody to ask for it.
+            follower=Followers(self.team, self.events),
+            history=self.history,
+        )
         self.manager = DatasetManager(self.store)
         self.journal_sync = JournalSync(self.store.sync)
+        self.history_writer = HistoryWriter(lambda: self.history.step() if self.history else None)
         self.saver = Saver(
             settings.auto_save_interval,
             self.store.unsaved_since,
@@ -71,21 +101,32 @@ class Runtime:
 
         return Replica(self.settings.dataset, self.settings.s3_options(), file)
 
+    def _kept_history(self) -> KeptHistory | None:
+        days = self.settings.history_days
+        return None if days == 0 else KeptHistory(days, on_note=lambda: self.history_writer.notify())
+
     def _load(self, file: DatasetFile, wait: Wait) -> None:
+        self.people.check()
         loaded = None
         if isinstance(self.settings.dataset, S3Uri):
             s3 = self.open_s3(file)
             loaded = s3.start(lambda: wait(0), create=self.settings.create)
             self.s3 = s3
         self.store.load_file(file, create=self.settings.create, loaded=loaded)
+        # What is too old may have to be forgotten.
+        self.history_writer.notify()
+        self.events.start(self.store.status().file_revision, None if self.s3 is None else self.s3.status(0).revision)
         self.pictures.start(file.path, self._first_images, lambda: wait(0))
 
     def _close(self) -> None:
+        self.events.end()
         self.manager.shutdown()
         self.saver.end()
         self.journal_sync.end()
+        self.history_writer.end()
         # A request that came before may still be at it.
         self.manager.close()
+        self.events.join()
 
     def _save_last(self) -> None:
         # Under the lock: the process must not end before the saver's log lines are out.

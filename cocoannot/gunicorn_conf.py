@@ -13,7 +13,9 @@ from typing import Any
 
 from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
 
-from cocoannot.errors import ConfigError
+from cocoannot.errors import CocoannotError, ConfigError
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.people.people import People
 from cocoannot.server.json_logger import JsonLogger
 from cocoannot.server.worker import Worker
 from cocoannot.settings import Settings, unknown_settings
@@ -57,8 +59,8 @@ def on_starting(server: Any) -> None:
 def when_ready(server: Any) -> None:
     """Sockets that systemd handed over are known only now."""
     _check_or_end(server)
-    settings = Settings.read()
-    for warning in sorted({text for host in _hosts(server) if (text := settings.warning(host))}):
+    settings, users = Settings.read(), _has_users()
+    for warning in sorted({text for host in _hosts(server) if (text := settings.warning(host, users=users))}):
         server.log.warning("%s", warning)
 
 
@@ -66,7 +68,7 @@ def on_reload(server: Any) -> None:
     """HUP reads the configuration again; one that is refused ends gunicorn, after its worker."""
     try:
         _check(server)
-    except ConfigError as exc:
+    except CocoannotError as exc:
         raise HaltServer(str(exc), 1) from exc
 
 
@@ -80,7 +82,7 @@ def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None
 def _check_or_end(server: Any) -> None:
     try:
         _check(server)
-    except ConfigError as exc:
+    except CocoannotError as exc:
         server.log.error("%s", exc)
         sys.exit(1)
 
@@ -95,8 +97,14 @@ def _check(server: Any) -> None:
             f"worker_class={server.cfg.worker_class_str!r} is not allowed; leave it out (-k, --worker-class): "
             f"cocoannot has a worker of its own, {worker_class}"
         )
+    users = _has_users()
     for host in _hosts(server):
-        settings.check_address(host)
+        settings.check_address(host, users=users)
+
+
+def _has_users() -> bool:
+    """Whether everybody has to log in. Raises `UsersUnreadable`."""
+    return People(DatasetFile(Settings.read().dataset_path()).users).is_on
 
 
 def _hosts(server: Any) -> list[str]:

@@ -29,15 +29,20 @@ class Lifecycle:
     """Starts and stops one application, once each.
 
     `load(file, wait)` is called when the dataset is ours, and may raise what `start` does; `close()` saves what is
-    pending and ends what runs, before the dataset is let go of.
+    pending and ends what runs, before the dataset is let go of. `has_users()` tells whether everybody has to log in.
     """
 
     def __init__(
-        self, settings: Settings, load: Callable[[DatasetFile, Wait], object], close: Callable[[], object]
+        self,
+        settings: Settings,
+        load: Callable[[DatasetFile, Wait], object],
+        close: Callable[[], object],
+        has_users: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._load = load
         self._close = close
+        self._has_users = has_users
         self._file: DatasetFile | None = None
         self._stopped = False
         # Guards starting and stopping: the process does not end while somebody holds it.
@@ -78,8 +83,9 @@ class Lifecycle:
         if self.is_started:
             return
         try:
-            self._settings.check_address(host)
-            for warning in filter(None, [self._settings.warning(host), *unknown_settings(os.environ)]):
+            users = self._has_users()
+            self._settings.check_address(host, users=users)
+            for warning in filter(None, [self._settings.warning(host, users=users), *unknown_settings(os.environ)]):
                 log.warning("%s", warning)
             self.start(server_url(host, port))
         except CocoannotError as exc:

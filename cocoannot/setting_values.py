@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
@@ -61,6 +62,12 @@ def setting(name: str, default: str, kind: Kind, description: str, *, secret: bo
 def integer(low: int, high: int) -> Kind:
     """An integer, bounds included."""
     return Kind(f"an integer from {low} to {high}", _within(low, high, int))
+
+
+def integer_or_nothing(low: int, high: int) -> Kind:
+    """An integer, bounds included, or `None` where nothing is given."""
+    number = _within(low, high, int)
+    return Kind(f"an integer from {low} to {high}, or nothing", lambda text: number(text) if text else None)
 
 
 def seconds(low: float, high: float) -> Kind:
@@ -144,12 +151,20 @@ def _parse_origins(text: str) -> tuple[str, ...]:
     return tuple(origin.removesuffix(":443" if origin.startswith("https:") else ":80") for origin in origins)
 
 
+def _parse_header(text: str) -> str | None:
+    # Those that carry a secret, or that mean something else already, name nobody.
+    if text and (not _HEADER.fullmatch(text) or text.lower() in ("authorization", "cookie", "host", "origin")):
+        raise ValueError(text)
+    return text or None
+
+
 FLAG = Kind("0 or 1", _parse_flag)
 PATH = Kind("the path of a folder on this machine", _parse_path)
 """`None` where it is empty, as in the three below."""
 FILE_OR_S3 = Kind("the path of a COCO JSON file on this machine, or s3://BUCKET/KEY", _parse_file)
 FOLDER_OR_S3 = Kind("the path of a folder on this machine, or s3://BUCKET/PREFIX", _parse_folder)
 TOKEN = Kind("at least 16 printable ASCII characters without a space", _parse_token)
+HEADER = Kind("the name of a header, such as X-Forwarded-User", _parse_header)
 HOSTS = Kind("names or addresses without ports, separated by commas", _parse_hosts)
 """In lower case, without a dot at the end; the loopback names are always among them."""
 ORIGINS = Kind("origins such as https://annotate.example.org, separated by commas", _parse_origins)

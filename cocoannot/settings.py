@@ -16,7 +16,7 @@ import platformdirs
 
 from cocoannot import setting_values as values
 from cocoannot.errors import ConfigError
-from cocoannot.setting_values import FLAG, Setting, integer, one_of, seconds, setting, size
+from cocoannot.setting_values import FLAG, Setting, integer, integer_or_nothing, one_of, seconds, setting, size
 from cocoannot.setting_values import S3Uri as S3Uri
 
 _MEBIBYTE = 1024 * 1024
@@ -70,7 +70,19 @@ class Settings:
     backups: int = setting(
         "COCOANNOT_BACKUPS", "7", integer(0, 1000), "how many daily copies of the dataset are kept; 0 for none"
     )
+    history_days: int | None = setting(
+        "COCOANNOT_HISTORY_DAYS",
+        "",
+        integer_or_nothing(0, 36500),
+        "after how many days changes are forgotten. If it is not set, all are kept for good. `0` keeps no history",
+    )
     threads: int = setting("COCOANNOT_THREADS", "16", integer(2, 1024), "threads that answer requests")
+    event_streams: int = setting(
+        "COCOANNOT_EVENT_STREAMS",
+        "1000",
+        integer(0, 100_000),
+        "how many event streams may be open. They take no threads",
+    )
     lock_timeout: float = setting(
         "COCOANNOT_LOCK_TIMEOUT",
         "40",
@@ -118,6 +130,29 @@ class Settings:
         "0",
         integer(0, 10),
         "how many proxies stand in front. Their `X-Forwarded-For`, `-Host` and `-Proto` are believed",
+    )
+    session_days: int = setting(
+        "COCOANNOT_SESSION_DAYS", "14", integer(1, 365), "days after which a user has to log in again"
+    )
+    user_header: str | None = setting(
+        "COCOANNOT_USER_HEADER",
+        "",
+        values.HEADER,
+        "the header in which a proxy names the user whose password it has checked: `X-Forwarded-User`",
+    )
+    proxy_secret: str | None = setting(
+        "COCOANNOT_PROXY_SECRET",
+        "",
+        values.TOKEN,
+        "what the proxy sends as `X-Proxy-Secret`, so that its user header is believed; not needed over a Unix "
+        "socket; at least 16 printable ASCII characters without a space",
+        secret=True,
+    )
+    user_role: str = setting(
+        "COCOANNOT_USER_ROLE",
+        "annotator",
+        one_of("viewer", "annotator", "reviewer", "admin"),
+        "the role of users whom the proxy names and who have no account here",
     )
     cache: Path | None = setting(
         "COCOANNOT_CACHE",
@@ -185,6 +220,8 @@ class Settings:
             except (ValueError, KeyError, OverflowError, RuntimeError) as exc:
                 shown = "..." if known.secret else repr(text)
                 raise ConfigError(f"{known.name}={shown} is not allowed; give {known.allowed}") from exc
+        if read["user_header"] and not read["proxies"]:
+            raise ConfigError("COCOANNOT_USER_HEADER needs COCOANNOT_PROXIES: how many proxies stand in front")
         return cls(**read)
 
     def dataset_path(self) -> Path:
@@ -207,17 +244,25 @@ class Settings:
         """How S3 is talked to."""
         return S3Options(self.s3_timeout, self.s3_addressing, self.s3_checksums, self.s3_conditional)
 
-    def check_address(self, host: str) -> None:
-        """Raise `ConfigError` where listening at `host` (an IP address, a name, a socket's path) needs a token."""
-        if not (is_loopback(host) or self.token or self.insecure):
+    def check_address(self, host: str, *, users: bool = False) -> None:
+        """Raise `ConfigError` where listening at `host` (an IP address, a name, a socket's path) lets strangers in.
+
+        With `users` everybody has to log in.
+        """
+        if not (is_loopback(host) or self.token or users or self.user_header or self.insecure):
             raise ConfigError(
                 f"listening at {host!r} lets others in: set COCOANNOT_TOKEN, or COCOANNOT_INSECURE=1 if everybody who "
                 "reaches it may change the dataset, or give a loopback address such as 127.0.0.1:8000"
             )
 
-    def warning(self, host: str) -> str | None:
+    def warning(self, host: str, *, users: bool = False) -> str | None:
         """What the log should say of listening at `host`, which `check_address` allows; `None` for nothing."""
-        if self.token:
+        if self.user_header and not self.proxy_secret and not host.startswith("/"):
+            return (
+                f"COCOANNOT_USER_HEADER is not believed at {host!r}: set COCOANNOT_PROXY_SECRET, or let the proxy use "
+                "a Unix socket"
+            )
+        if self.token or users or self.user_header:
             return None
         if not is_loopback(host):
             return f"COCOANNOT_INSECURE=1, listening at {host!r}: everybody who reaches it may change the dataset"

@@ -1,17 +1,22 @@
-"""A real browser on the page of a real server: what went wrong in it, and where the picture's pixels are."""
+"""A real browser on the page of a real server: what went wrong in it, where the picture's pixels are, and a network
+that is slow or broken. What the page must do then is the tests' business."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from servers import until
+from PIL import Image
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from servers import Server, until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 needs_browser = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium: apt-get install chromium")
@@ -19,7 +24,25 @@ needs_browser = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium: a
 PICTURE = (912, 610)
 """A picture of this size fills the canvas of a window of 1280 x 720 pixels, a pixel each, with its margin of 12."""
 
+CATEGORIES: list[dict[str, Any]] = [
+    {"id": 1, "name": "cat"},
+    {"id": 2, "name": "dog"},
+    {"id": 5, "name": "person", "keypoints": ["head", "hand", "foot"], "skeleton": [[1, 2], [1, 3]]},
+]
+API = "**/api/**"
+BATCH = "**/api/annotations/batch"
+
+# A busy machine is slow; what never comes fails all the same.
+expect.set_options(timeout=15_000)
+
 _MARGIN = 12
+_PAINTED = "performance.getEntriesByName('image').length"
+
+_QUIET = """async () => {
+    const count = () => performance.getEntriesByType("resource").length;
+    for (let before = -1; before !== count(); await new Promise(resolve => setTimeout(resolve, 500))) before = count();
+}"""
+_DEAF = "window.SharedWorker = class { port = {postMessage() {}}; };"
 
 
 @contextmanager
@@ -33,14 +56,45 @@ def browser() -> Iterator[Browser]:
             chromium.close()
 
 
+def images(count: int) -> list[dict[str, Any]]:
+    """Records of images, 1 to `count`, that all show one plain picture."""
+    return [{"id": i, "file_name": "plain.png", "width": PICTURE[0], "height": PICTURE[1]} for i in range(1, count + 1)]
+
+
+def write_dataset(folder: Path, annotations: Sequence[str], images: object, categories: object = CATEGORIES) -> Path:
+    """A dataset with the plain picture beside it. `annotations` are JSON texts, which stay as they are."""
+    Image.new("RGB", PICTURE, "navy").save(folder / "plain.png")
+    records = ",\n".join(annotations)
+    path = folder / "dataset.json"
+    sections = [
+        f'"images": {json.dumps(images)}',
+        f'"annotations": [\n{records}\n]',
+        f'"categories": {json.dumps(categories)}',
+    ]
+    path.write_text("{" + ",\n".join(sections) + "}\n")
+    return path
+
+
+def settled(page: Page) -> None:
+    """Wait until nothing was loaded for half a second. The browser's own notion of it never comes: a stream is open."""
+    page.evaluate(_QUIET)
+
+
+def deafen(page: Page) -> None:
+    """Open the page anew so that no event reaches it: it knows of others only what it asks for."""
+    page.add_init_script(_DEAF)
+    page.reload()
+
+
 class Visitor:
-    """Somebody who uses the page at `url`: `page` is Playwright's."""
+    """Somebody who uses the page at `url`: `page` is Playwright's, `sent` the bodies of all requests but GET."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.url = url
         self.problems: list[str] = []
         self.foreign: list[str] = []
+        self.sent: list[str] = []
         page.set_default_timeout(15_000)
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -52,10 +106,23 @@ class Visitor:
 
     def open_image(self, image_id: int) -> None:
         """Open the page at an image, and wait until its picture can be drawn on."""
+        self.page.evaluate("performance.clearMeasures('image')")
         self.open(f"#/images/{image_id}")
+        self.wait_for_picture()
+
+    def deafen(self) -> None:
+        """Let no event reach the open image: it knows of others only what it asks for."""
+        deafen(self.page)
+        self.wait_for_picture()
+
+    def wait_for_picture(self) -> None:
+        """Wait until the picture can be drawn on."""
         expect(self.page.locator(".editor .bar")).to_contain_text(str(PICTURE[0]))
-        painted = "performance.getEntriesByName('image').length"
-        until(lambda: self.page.evaluate(painted), "the picture is painted")
+        self.painted()
+
+    def painted(self) -> None:
+        """Wait until a picture is painted that was not when an image was opened."""
+        pumped(self.page, lambda: bool(self.page.evaluate(_PAINTED)), "the picture is painted")
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Where the picture's pixel (x, y) is in the window; the picture must be of the size `PICTURE`, fitted."""
@@ -77,6 +144,13 @@ class Visitor:
         mouse.move(*self.at(*end))
         mouse.up()
 
+    def hold(self, start: tuple[float, float], *ways: tuple[float, float]) -> None:
+        """Press at one pixel of the picture and move over others; the button stays down."""
+        self.page.mouse.move(*self.at(*start))
+        self.page.mouse.down()
+        for way in ways:
+            self.page.mouse.move(*self.at(*way))
+
     def press(self, *keys: str) -> None:
         """Press keys one after another, on the picture."""
         for key in keys:
@@ -96,11 +170,110 @@ class Visitor:
         """The rows of the list of annotations."""
         return self.page.locator(".objects li")
 
+    @property
+    def current(self) -> Any:
+        """The row that is selected."""
+        return self.page.locator(".objects .current")
+
     def _note(self, message: Any) -> None:
         if message.type == "error":
             self.problems.append(message.text)
 
     def _check(self, request: Any) -> None:
         target = urlsplit(request.url)
+        if request.method != "GET":
+            self.sent.append(request.post_data or "")
         if target.scheme in ("http", "https") and target.netloc != urlsplit(self.url).netloc:
             self.foreign.append(request.url)
+
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One for all tests of a module."""
+    with browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Visit]:
+    """Makes visitors of the page at an address, each with a browser's memory of its own. At the end, none may have seen
+    a problem, but for those that have one of the texts `expected`."""
+    made: list[tuple[Visitor, Sequence[str]]] = []
+
+    def visit(url: str, *, expected: Sequence[str] = (), **context: Any) -> Visitor:
+        window = chromium.new_context(**{"viewport": {"width": 1280, "height": 720}, **context})
+        visitor = Visitor(window.new_page(), url)
+        made.append((visitor, expected))
+        return visitor
+
+    yield visit
+    for visitor, expected in made:
+        assert visitor.foreign == []
+        assert [each for each in visitor.problems if not any(text in each for text in expected)] == []
+    for visitor, _ in made:
+        visitor.page.unroute_all(behavior="ignoreErrors")
+        visitor.page.context.close()
+
+
+def pumped(page: Page, look: Callable[[], bool], what: str) -> None:
+    """As `until`, where requests wait for this process to let them go."""
+
+    def after_a_while() -> bool:
+        page.wait_for_timeout(20)
+        return look()
+
+    until(after_a_while, what)
+
+
+class Gate:
+    """Keeps requests of one kind back until it is opened."""
+
+    def __init__(self, visitor: Visitor, pattern: str) -> None:
+        self._page = visitor.page
+        self._waiting: list[Route] = []
+        self._is_open = False
+        self._page.route(pattern, self._take)
+
+    def _take(self, route: Route) -> None:
+        if self._is_open:
+            route.continue_()
+        else:
+            self._waiting.append(route)
+
+    def wait_for_one(self) -> None:
+        """Until a request is there."""
+        pumped(self._page, lambda: bool(self._waiting), "a request waits")
+
+    def open(self) -> None:
+        """Let go what waits, and what comes."""
+        self._is_open = True
+        for route in self._waiting:
+            route.continue_()
+
+
+def away(visitor: Visitor) -> Callable[[], None]:
+    """The server can't be reached, until what this gives is called."""
+    visitor.page.route(API, lambda route: route.abort("connectionrefused"))
+    return lambda: visitor.page.unroute(API)
+
+
+def records(server: Server, image_id: int = 1) -> list[dict[str, Any]]:
+    """The annotations of an image in the server."""
+    found: list[dict[str, Any]] = server.request("GET", f"/api/images/{image_id}/annotations").body
+    return found
+
+
+def text_of(server: Server, annotation_id: int) -> str:
+    """The record's text as the server has it."""
+    with urllib.request.urlopen(f"{server.url}/api/annotations/{annotation_id}") as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def saved_text(server: Server, dataset: Path) -> str:
+    """The file's text, after a save."""
+    assert server.request("POST", "/api/flush", {}).status == 200
+    return dataset.read_text()

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import pytest
 from api_client import api as api
 from api_client import serve as serve
+from browser import chromium as chromium
+from browser import visit as visit
 from s3_servers import moto as moto
 from s3_servers import s3 as s3
 from s3_servers import seaweedfs as seaweedfs

@@ -40,7 +40,7 @@ def make_day(folder: Path, count: int, seed: int) -> Path:
     next_id = max(each["id"] for each in dataset["annotations"]) + 1
     for number in range(len(dataset["images"]), count):
         width, height = size = rng.choice(SIZES)
-        image = {
+        image: Record = {
             "license": 1,
             "file_name": f"{number + 139:012}.jpg",
             "coco_url": f"http://images.cocodataset.org/train2017/{number + 139:012}.jpg",
@@ -48,7 +48,7 @@ def make_day(folder: Path, count: int, seed: int) -> Path:
             "width": width,
             "id": number * 37 + 139,
         }
-        shutil.copy(samples[size], folder / "images" / image["file_name"])
+        shutil.copy(samples[size], folder / "images" / str(image["file_name"]))
         dataset["images"].append(image)
         for _ in range(rng.choice([0, 1, 2, 3, 5, 8])):
             next_id += rng.randint(1, 400)
@@ -127,9 +127,7 @@ def _around(parts: list[list[float]]) -> list[float]:
     return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
 
 
-def _keypoints(
-    rng: random.Random, x: float, y: float, w: float, h: float
-) -> tuple[list[int], list[tuple[int, int]]]:
+def _keypoints(rng: random.Random, x: float, y: float, w: float, h: float) -> tuple[list[int], list[tuple[int, int]]]:
     """Not labelled ones are 0, 0, 0, as COCO has them; at least two are labelled."""
     flat: list[int] = []
     found = []

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from browser import Visitor
-from day_model import COMPUTED, Change, Edit, Fields, Near, Shape, Token, Version, View, value
+from day_model import COMPUTED, Change, Edit, Fields, Near, Shape, Token, View, value
 from day_shapes import (
     ROUNDING,
     Handle,
@@ -77,7 +77,7 @@ class Hand:
         self._selected = None
         box = self.visitor.page.locator(".canvas").bounding_box()
         assert box is not None
-        self._box = {**box}
+        self._box = {side: float(box[side]) for side in ("x", "y", "width", "height")}
 
     @property
     def _zoom(self) -> float:
@@ -245,7 +245,11 @@ class Hand:
             one, other = ring[edge.index], ring[(edge.index + 1) % len(ring)]
             place = self._place((0.7 * one[0] + 0.3 * other[0], 0.7 * one[1] + 0.3 * other[1]))
             at = _on_line(self._pixel(place), one, other)
-            if not self._is_alone(shape, place) or not self._is_free(place) or not self._is_nearest(fields, edge, place):
+            if (
+                not self._is_alone(shape, place)
+                or not self._is_free(place)
+                or not self._is_nearest(fields, edge, place)
+            ):
                 continue
             self._wait_for_no_double_click(place)
             self.visitor.page.mouse.dblclick(*place)
@@ -285,7 +289,12 @@ class Hand:
         if left < 0 or top < 0 or right > self.frame[0] or bottom > self.frame[1]:
             return None
         which = self._rng.randrange(4)
-        most = [self.frame[0] - (right - left), self.frame[1] - (bottom - top), self.frame[0] - left, self.frame[1] - top]
+        most = [
+            self.frame[0] - (right - left),
+            self.frame[1] - (bottom - top),
+            self.frame[0] - left,
+            self.frame[1] - top,
+        ]
         number = round(self._rng.uniform(2, max(2.0, most[which])), self._rng.choice([0, 1, 3]))
         if not 2 <= number <= most[which] or abs(number - value(fields["bbox"][which])) < 0.5:
             return None
@@ -372,7 +381,12 @@ class Hand:
         fields = self.view[shape].fields
         for _ in range(12):
             place = self._inside(fields)
-            if place and self._is_alone(shape, place) and is_inside(fields, self._pixel(place)) and self._is_free(place):
+            if (
+                place
+                and self._is_alone(shape, place)
+                and is_inside(fields, self._pixel(place))
+                and self._is_free(place)
+            ):
                 self._wait_for_no_double_click(place)
                 self.visitor.page.mouse.click(*place)
                 self._clicked = (time.monotonic(), place)
@@ -402,7 +416,9 @@ class Hand:
         point, size = self._pixel(place), extent(self.view[shape].fields)
         reach = _REACH / self._zoom
         return not any(
-            other is not shape and is_around(bounds(version.fields), point, reach) and extent(version.fields) <= size * 1.02
+            other is not shape
+            and is_around(bounds(version.fields), point, reach)
+            and extent(version.fields) <= size * 1.02
             for other, version in self.view.items()
         )
 
@@ -472,7 +488,7 @@ class Hand:
     def _is_flat(self, changes: Fields) -> bool:
         if "bbox" in changes and isinstance(changes["bbox"], list):
             return min(value(side) for side in changes["bbox"][2:]) < 2
-        if "segmentation" in changes and changes["segmentation"]:
+        if changes.get("segmentation"):
             return any(_area(ring) < 4 for ring in rings(changes))
         return False
 
@@ -539,5 +555,3 @@ def _on_line(point: Point, one: Point, other: Point) -> Point:
 
 def _area(ring: Sequence[Point]) -> float:
     return abs(sum(ring[i - 1][0] * ring[i][1] - ring[i][0] * ring[i - 1][1] for i in range(len(ring)))) / 2
-
-

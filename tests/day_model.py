@@ -70,7 +70,7 @@ def texts_in(text: str, section: str) -> list[str]:
     decoder = json.JSONDecoder()
     at = text.index(f'"{section}"') + len(section) + 2 if section else 0
     at = text.index("[", at) + 1
-    found = []
+    found: list[str] = []
     while True:
         while text[at] in " \t\r\n,":
             at += 1
@@ -192,11 +192,13 @@ def _measured_rings(rings: list[list[float]]) -> tuple[float, float, list[float]
         xs, ys = ring[0::2], ring[1::2]
         boxes.append(box := _around(list(zip(xs, ys, strict=True))))
         # From the first corner, so that a small ring far away keeps its digits.
-        twice = sum((xs[i - 1] - xs[0]) * (ys[i] - ys[0]) - (xs[i] - xs[0]) * (ys[i - 1] - ys[0]) for i in range(len(xs)))
+        twice = sum(
+            (xs[i - 1] - xs[0]) * (ys[i] - ys[0]) - (xs[i] - xs[0]) * (ys[i - 1] - ys[0]) for i in range(len(xs))
+        )
         areas.append(min(abs(twice) / 2, box[2] * box[3]))
     around = _around([(x, y) for ring in rings for x, y in zip(ring[0::2], ring[1::2], strict=True)])
     if _meet(boxes):
-        # It is the area of their union, which the geometry's own tests look at; one that crosses itself is hard to foretell.
+        # The area of their union, which the tests of geometry look at. One that crosses itself is hard to foretell.
         return 0.0, min(sum(box[2] * box[3] for box in boxes), around[2] * around[3]), around
     area = min(sum(areas), around[2] * around[3])
     return area, area, around
@@ -223,7 +225,7 @@ class Edit(NamedTuple):
 
     kind: Literal["add", "update", "delete"]
     shape: Shape
-    fields: Fields = {}
+    fields: Fields = {}  # noqa: RUF012
 
 
 class Change(NamedTuple):
@@ -324,7 +326,7 @@ class Model:
         return Made(change.image_id, parts)
 
     def move(self, source: list[Made], target: list[Made]) -> Literal["done", "refused", "none"]:
-        """Undo or redo: take the last of `source` back, where nobody else was there; it is then the last of `target`."""
+        """Undo or redo: take the last of `source` back, where nobody else was there; it is the last of `target`."""
         if not source:
             return "none"
         made = source.pop()

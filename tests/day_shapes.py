@@ -27,7 +27,7 @@ class Handle(NamedTuple):
     kind: Literal["vertex", "middle", "corner", "edge", "keypoint"]
     at: Point
     ring: int
-    index: int
+    index: int  # type: ignore[assignment]
     room: float = math.inf
 
 
@@ -39,7 +39,10 @@ def kind_of(fields: Fields) -> Kind:
         return "polygon"
     points = labelled(fields)
     # A box that the server is still to compute is that of the points.
-    if not points or isinstance(fields["bbox"], list) and any(abs(a - b) > 0.05 for a, b in zip(_around(points), _box(fields), strict=True)):
+    if not points or (
+        isinstance(fields["bbox"], list)
+        and any(abs(a - b) > 0.05 for a, b in zip(_around(points), _box(fields), strict=True))
+    ):
         return "box"
     return "points"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -56,7 +55,8 @@ class Watch:
 
     def _take(self, request: Any, response: Any) -> None:
         path, status, headers = urlsplit(request.url).path, response.status, response.headers
-        self.log.append(f"{request.method} {path} {status} {headers.get('x-dataset-revision')} {headers.get('x-change-revision')} {time.time():.2f} {(request.post_data or '')[:300]}")
+        revisions = f"{headers.get('x-dataset-revision')} {headers.get('x-change-revision')}"
+        self.log.append(f"{request.method} {path} {status} {revisions} {(request.post_data or '')[:300]}")
         if status >= 400:
             self.refused.append((request.method, path, status))
         if _UNDO.match(path) and status in (200, 404, 409):

@@ -19,6 +19,9 @@ REFUSED = {
     "reassign_to: is the category that is to be deleted": "which id is in the path",
     "category_id: is required": "that only a caption may lack it (JSON Schema could, but code generators could not)",
     "segmentation: (is empty; give|an annotation needs|nothing would be left of).*": "that there must be some geometry",
+    "segmentation: has no (pixels|width or no height), .*": "what the numbers mean",
+    r"skeleton: has a keypoint above \d+, the number of keypoints of the category": "how many keypoints there are",
+    r"category_id: defines \d+ keypoints, and the annotation has others; give keypoints too": "the same",
     r"segmentation\.\d+: must have an x and a y for each of at least three points": "that numbers come in pairs",
     r"segmentation\.size: must be \[\d+, \d+\], the height and width of the image": "how large the image is",
     "segmentation: can't be RLE, because the image has no usable height and width: give polygons": "the same",
@@ -31,6 +34,10 @@ REFUSED = {
     r"keypoints: (has \d+ keypoints, and the category defines \d+|v must be 0, 1 or 2)": "the same, and the category's",
     r"_schema: the new dataset: annotations\[\d+\]: has no '(image_)?id'; .*": "that only panoptic ones lack it",
     "Idempotency-Key: Idempotency-Key .* was given to another request before .*": "which keys were used",
+    "_schema: Give a user and a password, or a token.": "which fields go together (code generators could not)",
+    "name: '(local|token)' is reserved": "that two names mean something already",
+    "name: must have 1 to 100 printable characters": "that spaces around a name do not count",
+    "comment: an open image has none; .*": "that the status and its comment go together",
     ".*: holds an integer that does not fit into 64 bits": "what fields of any name may hold, at any depth",
 }
 """A field and a message of a 422 for a body that fits its schema, and what it is that no schema says."""

@@ -8,14 +8,15 @@ import random
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from browser import browser
+from browser import browser, deafen, settled
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 from servers import Server, serve, until
+from users import logged_in, serve_team
 
 from cocoannot.demo import make_demo
 
@@ -60,7 +61,7 @@ class Studio:
     def take(self, name: str, page: Page, *, idle: bool = True) -> None:
         """A picture of what is to be seen, with few colours, so that it is small; once the network is `idle`."""
         if idle:
-            page.wait_for_load_state("networkidle")
+            settled(page)
         with Image.open(io.BytesIO(page.screenshot())) as picture:
             small = picture.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)
         small.save(self._folder / f"{name}.png", optimize=True)
@@ -75,7 +76,7 @@ class Studio:
                 _wait_for_picture(page)
             else:
                 expect(page.locator("#save-state")).to_contain_text("Saved")
-                page.wait_for_load_state("networkidle")
+                settled(page)
             if act:
                 act(page)
             self.take(name, page)
@@ -85,8 +86,8 @@ def main(folder: Path) -> None:
     """Write a picture of each state into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, browser() as chromium:
-        demo, crowd = (Path(temporary) / name / "annotations.json" for name in ("demo", "crowd"))
-        for dataset in (demo, crowd):
+        demo, crowd, team = (Path(temporary) / name / "annotations.json" for name in ("demo", "crowd", "team"))
+        for dataset in (demo, crowd, team):
             make_demo(dataset.parent)
         _make_crowd(crowd)
         with serve(demo) as server:
@@ -94,6 +95,8 @@ def main(folder: Path) -> None:
             _views(studio)
             _waiting(studio)
             _two_versions(studio, server)
+        with serve_team(team, {"anna": "admin", "ben": "annotator", "cem.aydin": "reviewer"}) as server:
+            _team(chromium, Studio(chromium, server, folder), server)
         with serve(crowd) as server:
             Studio(chromium, server, folder).shoot("crowd", "#/images/1", DARK, DESK)
 
@@ -140,6 +143,8 @@ def _two_versions(studio: Studio, server: Server) -> None:
     with studio.page(LIGHT, DESK, IMAGE) as page:
         _wait_for_picture(page)
         # The page is not to hear of the other's change before it makes its own.
+        deafen(page)
+        _wait_for_picture(page)
         page.route("**/api/status", lambda route: route.abort())
         box = next(
             each for each in server.request("GET", "/api/images/16/annotations").body if not each["segmentation"]
@@ -151,6 +156,45 @@ def _two_versions(studio: Studio, server: Server) -> None:
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_contain_text("Take theirs")
         studio.take("two-versions", page, idle=False)
+
+
+def _team(chromium: Browser, studio: Studio, server: Server) -> None:
+    """Several people: each with a browser."""
+    with studio.page(LIGHT, DESK, "#/images") as page:
+        expect(page.get_by_role("dialog", name="Log in")).to_be_visible()
+        studio.take("login", page)
+    people = {"anna": LIGHT, "ben": DARK, "cem.aydin": LIGHT}
+    with ExitStack() as stack:
+        anna, ben, cem = (
+            stack.enter_context(logged_in(chromium, server, name, color_scheme=scheme, reduced_motion="reduce"))
+            for name, scheme in people.items()
+        )
+        for visitor in (anna, ben, cem):
+            visitor.open(IMAGE)
+            _wait_for_picture(visitor.page)
+        expect(anna.page.locator(".here")).to_contain_text("ben and cem.aydin")
+        settled(ben.page)
+        ben.page.locator(".objects .name").first.click()
+        ben.press("4")
+        expect(anna.page.locator(".by:visible")).to_have_text("ben")
+        studio.take("team-anna", anna.page, idle=False)
+        studio.take("team-ben", ben.page)
+        cem.open("#/images/5")
+        anna.open("#/images")
+        expect(anna.page.locator(".tile .face")).to_have_count(2)
+        studio.take("team-gallery", anna.page)
+        anna.page.get_by_role("button", name="Your account").click()
+        anna.page.get_by_role("button", name="Users").click()
+        anna.page.get_by_role("textbox", name="Name", exact=True).fill("dora")
+        anna.page.get_by_role("button", name="Add", exact=True).click()
+        expect(anna.page.locator(".shown-once")).to_be_visible()
+        studio.take("users", anna.page)
+    with logged_in(chromium, server, "ben", **PHONE) as ben, logged_in(chromium, server, "anna") as anna:
+        anna.open(IMAGE)
+        ben.open(IMAGE)
+        _wait_for_picture(ben.page)
+        expect(ben.page.locator(".here")).to_be_visible()
+        studio.take("phone-team", ben.page)
 
 
 def _make_crowd(path: Path) -> None:

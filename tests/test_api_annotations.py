@@ -276,6 +276,19 @@ def test_patch_of_box_or_area_beside_a_segmentation_is_a_422(api: Server, change
     assert api.patch(f"{URL}/1", changes).json["errors"]["json"].keys() == changes.keys()
 
 
+def test_annotation_whose_image_is_null_is_as_the_document_tells(serve: Serve, small: dict[str, Any]) -> None:
+    small["annotations"][0] |= {"image_id": None, "category_id": None}
+    record = serve(small).get(f"{URL}/1").json
+    assert (record["image_id"], record["category_id"]) == (None, None)
+
+
+@pytest.mark.parametrize("field", ["area", "bbox"])
+def test_null_for_box_or_area_is_refused_for_the_same_reason_everywhere(api: Server, field: str) -> None:
+    drawn, boxed = (api.patch(f"{URL}/{number}", {field: None}).json for number in (1, 2))
+    assert drawn == boxed
+    assert "can't be removed" in drawn["message"]
+
+
 def test_patch_of_a_box_alone_computes_the_area(api: Server) -> None:
     record = api.patch(f"{URL}/2", {"bbox": [1, 2, 5, 6]}).json
     assert (record["area"], record["bbox"]) == (30, [1, 2, 5, 6])

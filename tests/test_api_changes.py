@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from api_client import Response, Serve, Server
 
+from cocoannot.changes.operations import Delete, Update
+from cocoannot.extension import runtime
+
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 
 
@@ -43,6 +46,7 @@ def test_an_image_comes_back_whole_and_in_its_place(api: Server) -> None:
             edit("annotations", 1, 1, "add"),
             edit("annotations", 2, 1, "add"),
         ],
+        "undoes": 1,
     }
     assert (answer.headers["X-Dataset-Revision"], answer.headers["X-Change-Revision"]) == ("2", "2")
     assert export(api) == before
@@ -99,7 +103,8 @@ def test_a_change_that_is_not_there_is_a_404(api: Server, revision: int) -> None
     assert "those after revision 0 are kept" in answer.json["message"]
 
 
-def test_a_change_that_is_not_kept_any_more_is_a_404(api: Server) -> None:
+def test_a_change_that_is_not_kept_any_more_is_a_404(serve: Serve, small: dict[str, Any]) -> None:
+    api = serve(small, COCOANNOT_HISTORY_DAYS=0)
     api.post("/api/annotations", BOX)
     # A start has what the journal has, which is what is not in the file.
     answer = undo(api.again(), 1)
@@ -147,7 +152,8 @@ def test_changes_are_listed_with_the_newest_last(api: Server) -> None:
     assert api.get("/api/changes?since=5").json == []
 
 
-def test_changes_that_are_not_kept_are_told_of(api: Server) -> None:
+def test_changes_that_are_not_kept_are_told_of(serve: Serve, small: dict[str, Any]) -> None:
+    api = serve(small, COCOANNOT_HISTORY_DAYS=0)
     api.post("/api/annotations", BOX)
     api.again()
     assert api.get("/api/changes").json == []
@@ -196,3 +202,68 @@ def test_a_position_that_is_none_is_refused(api: Server, position: object) -> No
         "json": {"operations": {"0": {"position": [f"must be an integer from 0 to {2**53 - 1}"]}}}
     }
     assert json.loads(export(api)) == json.loads(api.path.read_bytes())
+
+
+# Reverting what a user did
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"user": "anna"},
+        {"user": "", "since": 0},
+        {"user": "anna", "since": -1},
+        {"user": "anna", "since": "0"},
+        {"user": "anna", "since": 0, "dry_run": 0},
+        {"user": "anna", "since": 0, "dry_run": "true"},
+        {"user": "anna", "since": 0, "dry_run": None},
+        {"user": "anna", "since": 0, "force": True},
+        {"user": None, "since": 0},
+    ],
+)
+def test_what_can_not_be_meant_is_not_taken_back(api: Server, body: Any) -> None:
+    assert api.post("/api/changes/revert", body).status_code == 422
+
+
+def test_of_a_user_who_did_nothing_nothing_is_taken_back(api: Server) -> None:
+    api.post("/api/annotations", BOX)
+    answer = api.post("/api/changes/revert", {"user": "nobody", "since": 0})
+    assert answer.json == {"revision": None, "dry_run": False, "summary": "no changes", "edits": []}
+    assert api.revision == 1
+
+
+def test_a_user_s_changes_are_taken_back_over_http(serve: Serve, small: dict[str, Any]) -> None:
+    api = serve(small)
+    before = export(api)
+    store = runtime(api.app).store
+    store.commit([Delete("images", 1)], actor="anna")
+    store.commit([Update("annotations", 7, {"score": 1})], actor="ben")
+    api = api.again()
+    edits = [edit("images", 1, 1, "add"), edit("annotations", 1, 1, "add"), edit("annotations", 2, 1, "add")]
+    body = {"user": "anna", "since": 0}
+    answer = api.post("/api/changes/revert", {**body, "dry_run": True})
+    assert answer.json == {
+        "revision": None,
+        "dry_run": True,
+        "summary": "2 annotation(s) added, 1 image(s) added",
+        "edits": edits,
+    }
+    assert "X-Change-Revision" not in answer.headers
+    answer = api.post("/api/changes/revert", body)
+    assert (answer.json["revision"], answer.json["edits"]) == (3, edits)
+    assert answer.headers["X-Change-Revision"] == "3"
+    assert api.post("/api/changes/2/undo").status_code == 200
+    assert export(api) == before
+    refused = api.post("/api/changes/revert", {"user": "ben", "since": 99})
+    assert refused.json["edits"] == []
+
+
+def test_what_somebody_built_upon_is_listed(api: Server) -> None:
+    store = runtime(api.app).store
+    store.commit([Update("annotations", 7, {"score": 1})], actor="anna")
+    store.commit([Update("annotations", 7, {"score": 2})], actor="ben")
+    answer = api.post("/api/changes/revert", {"user": "anna", "since": 0})
+    assert answer.status_code == 409
+    assert answer.json["errors"] == {"edits": [edit("annotations", 7, 2, "update")]}
+    assert "somebody else changed annotations 7" in answer.json["message"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import FakeClock, OpenDataset
 
-from cocoannot.changes.operations import Restore
+from cocoannot.changes.operations import Add, Restore, Update
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.records import Record
 from cocoannot.errors import (
@@ -239,6 +239,14 @@ def test_caption_needs_a_category_where_there_are_any(manager: DatasetManager) -
     assert manager.add_annotation({"image_id": 1, "category_id": 1, "caption": "a cat"})["caption"] == "a cat"
 
 
+def test_caption_alone_is_changed_wherever_it_is(open_dataset: OpenDataset, small: Fields) -> None:
+    small["annotations"].append({"id": 8, "image_id": 1, "category_id": 1, "caption": "a cat"})
+    manager = open_dataset(small)
+    changed = manager.update_annotation(8, {"caption": "a black cat"})
+    assert changed is not None
+    assert changed["caption"] == "a black cat"
+
+
 @pytest.mark.parametrize("categories", ["[]", "[ ]"])
 def test_no_empty_categories_are_saved_beside_captions_without_one(
     open_dataset: OpenDataset, dataset_path: Path, categories: str
@@ -284,10 +292,23 @@ def test_id_that_the_client_brings_is_taken_and_counts_on(manager: DatasetManage
     assert manager.add_annotation(BOX)["id"] == 41
 
 
-def test_id_zero_is_an_id(manager: DatasetManager) -> None:
-    manager.add_annotation({**BOX, "id": 0})
-    assert manager.get_annotation(0) is not None
+def test_id_zero_of_a_file_is_an_id(open_dataset: OpenDataset, small: Fields) -> None:
+    for section in ("images", "annotations", "categories"):
+        small[section][0]["id"] = 0
+    manager = open_dataset(small)
+    assert manager.update_annotation(0, {"image_id": 0, "category_id": 0}) is not None
     assert manager.delete_annotation(0) is True
+    manager.store.commit([Restore(json.dumps(small["annotations"][0]).encode())])
+    assert manager.get_annotation(0) is not None
+
+
+def test_new_annotation_can_not_have_the_id_zero(manager: DatasetManager) -> None:
+    errors = refused(manager, lambda: manager.add_annotation({**BOX, "id": 0}))
+    assert errors == {
+        "id": ["must be an integer from 1 to 2^53 - 1: pycocotools counts an annotation with id 0 as not found"]
+    }
+    assert manager.add_image({"id": 0, "file_name": "0.jpg", "width": 5, "height": 5})["id"] == 0
+    assert manager.add_category({"id": 0, "name": "root"})["id"] == 0
 
 
 def test_ids_that_are_taken_are_refused(manager: DatasetManager) -> None:
@@ -328,6 +349,12 @@ BAD_ANNOTATIONS: dict[str, tuple[Fields, str]] = {
         {"image_id": 4, "category_id": 1, "segmentation": {"size": [50, 100], "counts": [1, 2]}},
         "segmentation.counts",
     ),
+    "mask without pixels": (
+        {"image_id": 4, "category_id": 1, "segmentation": {"size": [50, 100], "counts": [5000, 0]}},
+        "segmentation",
+    ),
+    "polygon without a width": ({**NEW, "segmentation": [[1, 1, 1, 5, 1, 9]]}, "segmentation"),
+    "polygon of one point": ({**NEW, "segmentation": [[1, 1, 1, 1, 1, 1]]}, "segmentation"),
     "box of three": ({**BOX, "bbox": [1, 2, 3]}, "bbox"),
     "box without extent": ({**BOX, "bbox": [1, 2, 0, 3]}, "bbox"),
     "box not finite": ({**BOX, "bbox": [1, 2, math.inf, 3]}, "bbox"),
@@ -460,6 +487,7 @@ BAD_UPDATES: dict[str, tuple[int, Fields, str]] = {
     "unknown category": (1, {"category_id": 3}, "category_id"),
     "no category": (1, {"category_id": None}, "category_id"),
     "bad polygon": (1, {"segmentation": [[0, 0]]}, "segmentation.0"),
+    "polygon without a height": (1, {"segmentation": [[0, 0, 5, 0, 9, 0]]}, "segmentation"),
     "bad box": (2, {"bbox": [0, 0, -1, 1]}, "bbox"),
     "bad area": (2, {"area": "x"}, "area"),
     "area not finite": (2, {"area": math.nan}, "area"),
@@ -667,7 +695,7 @@ def test_new_image_is_stored_with_all_its_fields(manager: DatasetManager) -> Non
     record = manager.add_image(fields)
     assert dict(record) == {"id": 5, "file_name": "ä.jpg", "width": 65_535, "height": 1, "license": 3}
     assert ids(manager.get_images()) == [1, 2, 4, 5]
-    assert manager.add_image({**fields, "id": 3})["id"] == 3
+    assert manager.add_image({**fields, "id": 3, "file_name": "b.jpg"})["id"] == 3
     assert manager.get_next_image_id() == 6
     assert manager.add_annotation({**BOX, "image_id": 3})["id"] == 8
 
@@ -678,6 +706,50 @@ def test_image_is_updated_in_place(manager: DatasetManager, small: Fields) -> No
     assert dict(record) == small["images"][1] | {"file_name": "renamed.jpg", "note": {"a": [1]}}
     assert ids(manager.get_images()) == [1, 2, 4]
     assert manager.update_image(2, {"note": None}) == small["images"][1] | {"file_name": "renamed.jpg"}
+
+
+def test_file_name_of_another_image_is_refused(manager: DatasetManager) -> None:
+    fields = {"width": 3, "height": 3}
+    changes: list[Callable[[], object]] = [
+        lambda: manager.add_image({**fields, "file_name": "two.jpg"}),
+        lambda: manager.update_image(1, {"file_name": "two.jpg"}),
+    ]
+    for take in changes:
+        with pytest.raises(Conflict, match=r"file_name 'two\.jpg' already: id 2"):
+            take()
+    assert manager.revision == 0
+    assert manager.update_image(2, {"file_name": "two.jpg", "note": 1}) is not None
+    manager.update_image(2, {"file_name": "three.jpg"})
+    manager.add_image({**fields, "file_name": "two.jpg"})
+    manager.delete_image(2)
+    assert manager.add_image({**fields, "file_name": "three.jpg"})["id"] == 6
+
+
+def test_file_names_follow_all_changes_of_many_images(manager: DatasetManager) -> None:
+    for number in range(1500):
+        manager.add_image({"file_name": f"{number}.jpg", "width": 3, "height": 3})
+    for image in manager.get_images()[3:1503]:
+        manager.delete_image(image["id"])
+    assert manager.add_image({"file_name": "7.jpg", "width": 3, "height": 3})["id"] == 1505
+    with pytest.raises(Conflict, match=r"'7\.jpg' already: id 1505"):
+        manager.add_image({"file_name": "7.jpg", "width": 3, "height": 3})
+
+
+def test_each_image_of_a_change_sees_the_file_names_of_the_others(manager: DatasetManager) -> None:
+    image = {"file_name": "new.jpg", "width": 3, "height": 3}
+    with pytest.raises(BadOperation, match=r"file_name 'new\.jpg' already: id 5"):
+        manager.store.commit([Add("images", image), Add("images", image)])
+    swap = [Update("images", 1, {"file_name": "x"}), Update("images", 2, {"file_name": "one.jpg"})]
+    manager.store.commit([*swap, Update("images", 1, {"file_name": "two.jpg"})])
+    assert [image["file_name"] for image in manager.get_images()] == ["two.jpg", "one.jpg", "empty.jpg"]
+
+
+def test_file_name_that_a_file_has_twice_stays(open_dataset: OpenDataset, small: Fields) -> None:
+    small["images"][1]["file_name"] = "one.jpg"
+    manager = open_dataset(small)
+    assert manager.update_image(2, {"file_name": "one.jpg", "width": 9}) is not None
+    with pytest.raises(Conflict):
+        manager.update_image(4, {"file_name": "one.jpg"})
 
 
 @pytest.mark.parametrize(
@@ -701,6 +773,57 @@ def test_bad_field_of_an_image_is_refused(manager: DatasetManager, changes: Fiel
     fields = {"file_name": "x.jpg", "width": 3, "height": 3, **changes}
     assert list(refused(manager, lambda: manager.add_image(fields))) == [field]
     assert list(refused(manager, lambda: manager.update_image(1, changes))) == [field]
+
+
+ODD_KEYPOINTS: dict[str, tuple[Fields, str]] = {
+    "text": ({"keypoints": "head"}, "keypoints"),
+    "a number among names": ({"keypoints": ["head", 2]}, "keypoints"),
+    "an empty name": ({"keypoints": ["head", " "]}, "keypoints"),
+    "an object": ({"keypoints": {"head": 1}}, "keypoints"),
+    "a skeleton of text": ({"keypoints": ["head", "hand"], "skeleton": "head-hand"}, "skeleton"),
+    "from 0": ({"keypoints": ["head", "hand"], "skeleton": [[0, 1]]}, "skeleton"),
+    "beyond the last": ({"keypoints": ["head", "hand"], "skeleton": [[1, 3]]}, "skeleton"),
+    "three ends": ({"keypoints": ["head", "hand"], "skeleton": [[1, 2, 2]]}, "skeleton"),
+    "a fraction": ({"keypoints": ["head", "hand"], "skeleton": [[1.5, 2]]}, "skeleton"),
+    "true": ({"keypoints": ["head", "hand"], "skeleton": [[True, 2]]}, "skeleton"),
+    "no keypoints": ({"keypoints": None, "skeleton": [[1, 2]]}, "skeleton"),
+}
+
+
+@pytest.mark.parametrize("case", ODD_KEYPOINTS)
+def test_odd_keypoints_of_a_category_are_refused(manager: DatasetManager, case: str) -> None:
+    fields, field = ODD_KEYPOINTS[case]
+    assert list(refused(manager, lambda: manager.add_category({"name": "x", **fields}))) == [field]
+    assert list(refused(manager, lambda: manager.update_category(5, fields))) == [field]
+
+
+def test_keypoints_of_a_skeleton_are_stored_as_integers(manager: DatasetManager) -> None:
+    hand = manager.add_category({"name": "hand", "keypoints": ["wrist", "thumb"], "skeleton": [[1.0, 2]]})
+    assert b'"skeleton": [[1, 2]]' in hand.text
+
+
+def test_odd_keypoints_that_a_file_has_are_no_hindrance(open_dataset: OpenDataset, small: Fields) -> None:
+    small["categories"][2]["skeleton"] = [[0, 1]]
+    manager = open_dataset(small)
+    assert manager.update_category(5, {"name": "man"}) is not None
+    assert list(refused(manager, lambda: manager.update_category(5, {"keypoints": ["hand", "head"]}))) == ["skeleton"]
+    assert manager.update_category(5, {"skeleton": None, "keypoints": ["hand", "head"]}) is not None
+
+
+def test_number_of_keypoints_stays_while_annotations_have_as_many(manager: DatasetManager) -> None:
+    pose = manager.add_annotation({"image_id": 1, "category_id": 5, "keypoints": [1, 1, 2, 5, 5, 2]})["id"]
+    manager.add_category({"id": 9, "name": "bird", "keypoints": ["beak"]})
+    for change in (
+        lambda: manager.update_category(5, {"keypoints": ["head", "hand", "foot"]}),
+        lambda: manager.delete_category(5, reassign_to=9),
+    ):
+        with pytest.raises(Conflict, match=r"1 annotation\(s\) of category 5 have another number of keypoints"):
+            change()
+    assert list(refused(manager, lambda: manager.update_annotation(pose, {"category_id": 9}))) == ["category_id"]
+    assert manager.update_category(5, {"keypoints": ["top", "hand"]}) is not None
+    assert manager.update_annotation(pose, {"category_id": 9, "keypoints": [1, 1, 2]}) is not None
+    assert manager.update_category(5, {"keypoints": ["head", "hand", "foot"]}) is not None
+    assert manager.update_annotation(pose, {"category_id": 1}) is not None
 
 
 @pytest.mark.parametrize("field", ["file_name", "width", "height"])

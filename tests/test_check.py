@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import json
 import subprocess
@@ -15,6 +16,7 @@ from click.testing import Result
 from flask import Flask
 from PIL import Image
 from pycocotools import mask as masks
+from pycocotools.coco import COCO
 
 from cocoannot.check.dataset_check import check_dataset
 from cocoannot.check.findings import Findings, Problem
@@ -165,10 +167,36 @@ def test_every_flavour_of_coco_is_right(flavour: str) -> None:
     } == {}
 
 
+def test_captions_alone_are_found_beside_other_annotations(small: dict[str, Any]) -> None:
+    captions = [{"id": i, "image_id": 1, "category_id": 1, "caption": "a cat", "iscrowd": 0} for i in (11, 12)]
+    assert numbers({**small, "annotations": captions}) == {}
+    small["annotations"] += captions
+    assert numbers(small) == {"no_geometry": (2, [11, 12])}
+    assert found(small)["no_geometry"].repaired == 0
+
+
 @pytest.mark.parametrize("indent", [None, 2])
-def test_layout_and_byte_order_mark_are_no_problem(small: dict[str, Any], indent: int | None) -> None:
+def test_layout_is_no_problem(small: dict[str, Any], indent: int | None) -> None:
     text = json.dumps(small, indent=indent).replace("\n", "\r\n")
-    assert numbers(text.encode("utf-8-sig")) == {}
+    assert numbers(text.encode()) == {}
+
+
+def test_byte_order_mark_is_found_since_pycocotools_refuses_it(tmp_path: Path, small: dict[str, Any]) -> None:
+    path, out = tmp_path / "dataset.json", tmp_path / "fixed.json"
+    path.write_bytes(json.dumps(small, indent=1).encode("utf-8-sig"))
+    with pytest.raises(json.JSONDecodeError):
+        COCO(str(path))
+    assert numbers(path.read_bytes()) == {"byte_order_mark": (1, [])}
+    assert run(path, "--fix", out).exit_code == 0
+    assert out.read_bytes() == path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    assert len(COCO(str(out)).imgs) == 3
+
+
+def test_byte_order_mark_goes_also_where_other_bytes_are_replaced(tmp_path: Path) -> None:
+    path, out = tmp_path / "dataset.json", tmp_path / "fixed.json"
+    path.write_bytes(codecs.BOM_UTF8 + '{"images": [], "info": "ä'.encode() + b'\xff"}')
+    run(path, "--fix", out)
+    assert json.loads(out.read_text()) == {"images": [], "info": "ä\ufffd"}
 
 
 def test_mask_in_compressed_form_is_right(small: dict[str, Any]) -> None:
@@ -339,7 +367,11 @@ def test_utf_16_is_read(small: dict[str, Any]) -> None:
 UNREADABLE = {
     "empty": (b" \n", "empty_file", ""),
     "cut off": (b'{"images": [{"id": 1}', "not_json", "truncated"),
-    "comma": (b'{"x": NaN, "images": [1,]}', "not_json", "(byte 24)"),
+    "comma": (
+        b'{"x": NaN, "images": [1,]}',
+        "not_json",
+        "not JSON: trailing comma in array (byte 24), line 1, column 25: `{",
+    ),
     "NaN after digits": (b'{"images": [24NaN]}', "not_json", "line 1, column "),
     "words": (b"hello", "not_json", "(byte 0)"),
     "two values": (b"{} {}", "not_json", "trailing characters"),
@@ -406,6 +438,27 @@ def test_no_picture_at_all_in_the_folder_of_the_settings_is_a_problem(tmp_path: 
     result = run(path, "--json", COCOANNOT_IMAGES=str(tmp_path / "elsewhere"))
     [problem] = json.loads(result.stdout)["problems"]
     assert (problem["kind"], problem["count"], problem["ids"]) == ("missing_picture", 3, [1, 2, 4])
+
+
+def test_folder_of_the_settings_that_is_none_is_named(tmp_path: Path, small: dict[str, Any]) -> None:
+    path = tmp_path / "dataset.json"
+    path.write_text(json.dumps(small))
+    for images in (tmp_path / "nowhere", path):
+        result = run(path, COCOANNOT_IMAGES=str(images))
+        assert (result.exit_code, result.output) == (2, f"Error: COCOANNOT_IMAGES='{images}' is not a folder\n")
+
+
+def test_records_that_share_an_id_are_named_by_it_once(pictured: Path, small: dict[str, Any]) -> None:
+    small["images"] = [{"id": 3, "file_name": f"{i}.jpg", "width": 5, "height": 5} for i in range(3)]
+    small["images"].append({"id": 9, "file_name": "two.jpg", "width": 320, "height": 240})
+    pictured.write_text(json.dumps(small))
+    assert "missing_picture: 3 images whose picture is not there: 3, ...\n" in run(pictured).stdout
+
+
+def test_one_of_each_is_counted_in_the_singular(tmp_path: Path) -> None:
+    path = tmp_path / "dataset.json"
+    path.write_text(json.dumps(FLAVOURS["stuff"]))
+    assert f"{path}: 1 image, 1 annotation, 1 category; nothing is wrong\n" in run(path).stdout
 
 
 def test_json_has_everything(tmp_path: Path, small: dict[str, Any]) -> None:

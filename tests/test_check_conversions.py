@@ -101,6 +101,10 @@ POLYGONS = {
     "exterior under points": {"points": {"exterior": [[10, 10], [50, 10], [50, 30], [10, 30]], "interior": []}},
     "objects": [{"x": 10, "y": 10}, {"x": 50, "y": 10}, {"x": 50, "y": 30}, {"x": 10, "y": 30}],
     "all_points": {"all_points_x": [10, 50, 50, 10], "all_points_y": [10, 10, 30, 30]},
+    "GeoJSON of several": {
+        "type": "MultiPolygon",
+        "coordinates": [[[[10, 10], [50, 10], [50, 30], [10, 30], [10, 10]]]],
+    },
     "GeoJSON": {"type": "Polygon", "coordinates": [[[10, 10], [50, 10], [50, 30], [10, 30], [10, 10]]]},
 }
 
@@ -165,6 +169,9 @@ KEYPOINTS = {
     "triples": [[12, 11, 2], [40, 25, 1], [0, 0, 0]],
     "texts": ["12", "11", "2", "40", "25", "1", "0", "0", "0"],
     "JSON as text": "[12, 11, 2, 40, 25, 1, 0, 0, 0]",
+    "objects": [{"x": 12, "y": 11, "v": 2}, {"x": 40, "y": 25, "v": 1}, {"x": 0, "y": 0, "v": 0}],
+    "no numbers for one that is not labelled": [[12, 11, 2], [40, 25, 1], [None, None, 0]],
+    "NaN for one that is not labelled": [12, 11, 2, 40, 25, 1, float("nan"), float("nan"), 0],
 }
 
 
@@ -182,12 +189,51 @@ def test_keypoints_in_another_form_are_converted_and_kept(path: Path, form: str)
     assert (copy, lost) == (with_keypoints(), [])
 
 
+@pytest.mark.parametrize("keypoints", [[12, 11, 2], [[12, 11, 2], None, None], [12, None, 2, 40, 25, 1, 0, 0, 0]])
+def test_keypoints_that_can_not_be_read_leave_unlabelled_ones(path: Path, keypoints: Any) -> None:
+    dataset = with_keypoints()
+    dataset["annotations"][0]["keypoints"] = keypoints
+    copy, lost = fixed(path, dataset)
+    assert (copy["annotations"][0]["keypoints"], copy["annotations"][0]["num_keypoints"]) == ([0] * 9, 0)
+    assert [(field, was["keypoints"]) for _, field, was in lost] == [("keypoints", keypoints)]
+
+
 @pytest.mark.parametrize("keypoints", [[[12, 11], [40, 25], [0, 0]], [12, 11, 40, 25, 0, 0]])
 def test_pairs_are_keypoints_that_are_seen(path: Path, keypoints: Any) -> None:
     dataset = with_keypoints()
     dataset["annotations"][0]["keypoints"] = keypoints
     copy, _ = fixed(path, dataset)
     assert copy["annotations"][0]["keypoints"] == [12, 11, 2, 40, 25, 2, 0, 0, 0]
+
+
+ODD_SKELETONS: dict[str, dict[str, Any]] = {
+    "keypoints of text": {"keypoints": "beak, tail"},
+    "keypoints of numbers": {"keypoints": [1, 2]},
+    "keypoints in an object": {"keypoints": {"beak": 1}},
+    "a keypoint beyond the last": {"keypoints": ["beak", "tail"], "skeleton": [[1, 3]]},
+    "a keypoint 0 beside the last": {"keypoints": ["beak", "tail"], "skeleton": [[0, 2]]},
+    "a bone of three": {"keypoints": ["beak", "tail", "wing"], "skeleton": [[1, 2, 3]]},
+    "names instead of numbers": {"keypoints": ["beak", "tail"], "skeleton": [["beak", "tail"]]},
+    "a flat skeleton": {"keypoints": ["beak", "tail"], "skeleton": [1, 2]},
+    "a skeleton without keypoints": {"skeleton": [[1, 2]]},
+}
+
+
+@pytest.mark.parametrize("case", ODD_SKELETONS)
+def test_odd_skeletons_are_found(path: Path, case: str) -> None:
+    dataset = birds()
+    dataset["categories"][0] |= ODD_SKELETONS[case]
+    _, findings = checked(write(path, dataset))
+    assert {problem.kind: (problem.count, problem.repaired) for problem in findings.problems} == {
+        "bad_skeleton": (1, 0)
+    }
+
+
+@pytest.mark.parametrize("fields", [{"keypoints": [], "skeleton": []}, {"keypoints": None, "skeleton": None}])
+def test_empty_skeletons_are_right(path: Path, fields: dict[str, Any]) -> None:
+    dataset = birds()
+    dataset["categories"][0] |= fields
+    assert checked(write(path, dataset))[1].problems == []
 
 
 def test_skeleton_from_0_is_counted_from_1(path: Path) -> None:
@@ -369,10 +415,43 @@ def test_mask_of_an_image_whose_id_is_shared_is_not_measured_by_the_other(path: 
     assert copy["annotations"][1]["segmentation"] == {"size": [3, 4], "counts": "066"}
 
 
-def test_names_for_records_are_not_thrown_away(path: Path) -> None:
-    result = run(write(path, {**birds(), "categories": ["rook", "crow"]}), "--fix", path.with_name("fixed.json"))
-    assert (result.exit_code, "the 2 categories are texts" in result.stdout) == (1, True)
+def test_same_annotation_of_two_files_pasted_together_is_kept_twice(path: Path) -> None:
+    one, two = two_files()
+    two["annotations"] = one["annotations"]
+    copy_path = path.with_name("fixed.json")
+    pasted = {section: one[section] + two[section] for section in one}
+    assert run(write(path, pasted), "--fix", copy_path).exit_code == 1
+    first, second = json.loads(copy_path.read_text())["annotations"]
+    assert {**first, "id": 0} == {**second, "id": 0}
+    assert first["id"] != second["id"]
+
+
+@pytest.mark.parametrize("names", [["rook", "crow"], [["rook", 1], ["crow", 2]]])
+def test_names_for_records_are_not_thrown_away(path: Path, names: list[object]) -> None:
+    result = run(write(path, {**birds(), "categories": names}), "--fix", path.with_name("fixed.json"))
+    assert (result.exit_code, "the 2 categories are no records" in result.stdout) == (1, True)
     assert not path.with_name("fixed.json").exists()
+
+
+def test_no_copy_is_written_that_lacks_all_annotations(path: Path) -> None:
+    dataset = birds(segmentation=[], bbox=[10, 10, 40, 20, 1, 1])
+    dataset["annotations"].append({**dataset["annotations"][0], "id": 9})
+    result = run(write(path, dataset), "--fix", path.with_name("fixed.json"))
+    assert (result.exit_code, "all 2 annotations would have to go" in result.stdout) == (1, True)
+    assert not path.with_name("fixed.json").exists()
+
+
+@pytest.mark.parametrize("section", ["images", "annotations", "categories"])
+def test_one_record_without_a_list_is_that_record(path: Path, section: str) -> None:
+    dataset = birds()
+    copy, lost = fixed(path, {**dataset, section: dataset[section][0]})
+    assert (copy, lost) == ({**dataset, section: dataset[section][:1]}, [])
+
+
+def test_what_is_left_of_a_section_is_counted_once(path: Path) -> None:
+    result = run(write(path, {**birds(), "annotations": "none"}), "--fix", path.with_name("fixed.json"))
+    assert result.exit_code == 1
+    assert "a list of records: annotations\n    not repaired\n" in result.stdout
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -442,7 +521,12 @@ def test_numbers_that_are_not_finite_are_kept_as_they_were(path: Path) -> None:
 # Encodings
 
 
-ENCODINGS = {"cp1252": "straße_grün.jpg", "latin-1": "naïve café.jpg", "gbk": "测试图片.jpg", "utf-16": "straße.jpg"}
+ENCODINGS = {
+    "cp1252": "straße_grün.jpg",
+    "latin-1": "naïve café.jpg",
+    "gbk": "测试图片 鹦鹉.jpg",
+    "utf-16": "straße.jpg",
+}
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -459,6 +543,19 @@ def test_file_in_another_encoding_finds_its_pictures(path: Path, encoding: str) 
         [kept] = originals(path)["replaced"]
         start = content.index(b'{"id": 3')
         assert bytes.fromhex(kept["was_bytes"]) == content[start : content.index(b"}", start) + 1]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("shift_jis", "写真一.jpg"), ("shift_jis", "カラス.jpg"), ("cp1251", "Ворона.jpg"), ("cp1253", "κόρακας.jpg")],
+)
+def test_file_in_an_encoding_that_is_not_known_is_not_read_in_another(path: Path, encoding: str, name: str) -> None:
+    dataset = birds()
+    dataset["images"][0]["file_name"] = name
+    content = json.dumps(dataset, ensure_ascii=False).encode(encoding)
+    result = run(write(path, content), "--fix", path.with_name("fixed.json"))
+    assert "no encoding fits all of them" in result.stdout
+    assert name.encode(encoding) in bytes.fromhex(originals(path)["replaced"][0]["was_bytes"])
 
 
 def test_bytes_of_no_encoding_are_kept(path: Path) -> None:
@@ -485,7 +582,7 @@ def test_one_wrong_byte_in_a_file_of_utf_8_changes_no_other_character(path: Path
 def with_boxes(*boxes: list[float]) -> dict[str, Any]:
     dataset = birds()
     dataset["annotations"] = [
-        birds(id=i, segmentation=[], bbox=box, area=box[2] * box[3])["annotations"][0] for i, box in enumerate(boxes)
+        birds(id=i, segmentation=[], bbox=box, area=box[2] * box[3])["annotations"][0] for i, box in enumerate(boxes, 1)
     ]
     return dataset
 
@@ -546,6 +643,38 @@ def test_absolute_path_inside_of_the_folder_is_found(path: Path) -> None:
     result = run(write(path, dataset), "--fix", path.with_name("fixed.json"))
     assert (result.exit_code, "odd_file_name" in result.stdout) == (0, True)
     assert json.loads(path.with_name("fixed.json").read_text())["images"][0]["file_name"] == "rook.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "picture"),
+    [("two%20rooks.jpg", "two rooks.jpg"), ("caf\u00e9.jpg", "cafe\u0301.jpg"), ("cafe\u0301.jpg", "caf\u00e9.jpg")],
+)
+def test_other_forms_of_a_name_become_that_of_the_picture(path: Path, name: str, picture: str) -> None:
+    path.with_name("images").mkdir()
+    Image.new("RGB", (64, 48)).save(path.parent / "images" / picture)
+    dataset = birds()
+    dataset["images"][0]["file_name"] = name
+    result = run(write(path, dataset), "--fix", path.with_name("fixed.json"))
+    assert (result.exit_code, "odd_file_name" in result.stdout) == (0, True)
+    assert json.loads(path.with_name("fixed.json").read_text())["images"][0]["file_name"] == picture
+
+
+def test_pictures_that_only_the_server_finds_are_missing(path: Path) -> None:
+    path.with_name("images").mkdir()
+    Image.new("RGB", (64, 48)).save(path.parent / "images" / "rook.jpg")
+    dataset = birds()
+    dataset["images"][0]["file_name"] = "C:\\data\\images\\rook.jpg"
+    result = run(write(path, dataset))
+    assert (result.exit_code, "is not there: 1 with backslashes" in result.stdout) == (1, True)
+
+
+def test_web_address_that_is_none_is_no_picture(path: Path) -> None:
+    Image.new("RGB", (64, 48)).save(path.with_name("rook.jpg"))
+    dataset = birds()
+    dataset["images"].append({**dataset["images"][0], "id": 9, "file_name": "http://[rook.jpg"})
+    dataset["images"].append({"id": 10, "width": 64, "height": 48, "coco_url": "http://[rook.jpg"})
+    result = run(write(path, dataset))
+    assert (result.exit_code, "1 with a web address for a file_name" in result.stdout) == (1, True)
 
 
 REASONS = {

@@ -58,7 +58,7 @@ def test_levels_are_in_the_answer(path: Path, small: dict[str, Any]) -> None:
         ("no_iscrowd", "note", ["datumaro", "pycocotools"]),
         ("stale_area", "note", []),
     ]
-    assert run(path).stdout.splitlines()[0].endswith("; 1 kind of problem, 1 of notes")
+    assert run(path).stdout.splitlines()[0].endswith("; 1 kind of problem, 1 kind of notes")
     assert "  error no_iscrowd: 1 annotation without iscrowd: 1\n" in run(path).stdout
 
 
@@ -104,15 +104,16 @@ def test_lvis_has_no_iscrowd_and_no_file_names(path: Path, small: dict[str, Any]
     path.write_text(json.dumps(small))
     answer = json.loads(run(path, "--json").stdout)
     assert [(each["kind"], each["message"]) for each in answer["problems"]] == [
-        ("bad_file_name", "3 images without a file_name: 3 have a coco_url")
+        ("bad_file_name", "3 images without a file_name: 3 have an address")
     ]
     assert run(path, "--for", "lvis").exit_code == 0
 
 
-def test_picture_of_an_address_gives_the_file_name(path: Path, small: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["coco_url", "flickr_url"])
+def test_picture_of_an_address_gives_the_file_name(path: Path, small: dict[str, Any], tmp_path: Path, key: str) -> None:
     for image in small["images"]:
         Image.new("RGB", (image["width"], image["height"])).save(tmp_path / image["file_name"])
-        image["coco_url"] = f"http://example.org/val/{image.pop('file_name')}"
+        image[key] = f"http://example.org/val/{image.pop('file_name')}"
     path.write_text(json.dumps(small))
     assert run(path, "--fix", path.with_name("out.json")).exit_code == 0
     names = [each["file_name"] for each in json.loads(path.with_name("out.json").read_text())["images"]]

@@ -9,11 +9,13 @@ import json
 import random
 import shutil
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from cocoannot.check.dataset_check import check_dataset
 from cocoannot.check.findings import Findings
@@ -21,7 +23,7 @@ from cocoannot.check.repair import write_repaired
 from cocoannot.errors import DatasetError
 from cocoannot.manager import DatasetManager
 
-pytestmark = pytest.mark.torture
+pytestmark = [pytest.mark.torture, pytest.mark.filterwarnings("ignore:__array__ implementation")]
 
 COUNTS = (250, 5_000)
 """How many files, in the usual form and in the long one."""
@@ -35,6 +37,14 @@ JUNK: list[Any] = [
     {"exterior": [[1, 1], [9, 1], [9, 9]], "interiors": []}, {"size": [48, 64], "counts": [0, 3072]},
     {"size": [64, 48], "counts": [0, 48, 3024]}, [{"size": [48, 64], "counts": [0, 3072]}], [[5, 5, 2], [6, 6, 1]],
 ]  # fmt: skip
+
+
+ENCODINGS: list[Callable[[str], bytes]] = [
+    *[str.encode] * 5,
+    lambda text: text.encode("utf-8-sig"),
+    lambda text: text.encode("utf-16"),
+    lambda text: text.replace(", ", ",\r\n").encode(),
+]
 
 
 def a_dataset(rng: random.Random) -> dict[str, Any]:
@@ -99,7 +109,7 @@ def check_one(seed: int, folder: Path) -> str:
         with contextlib.suppress(AttributeError, IndexError, TypeError):
             break_something(dataset, rng)
     path, out = folder / "in.json", folder / "out.json"
-    path.write_text(json.dumps(dataset))
+    path.write_bytes(rng.choice(ENCODINGS)(json.dumps(dataset)))
     findings = Findings()
     checked = check_dataset(path.read_bytes(), findings)
     if checked is None or findings.no_copy:
@@ -114,8 +124,23 @@ def check_one(seed: int, folder: Path) -> str:
         return "in part"
     DatasetManager().load(out)
     with contextlib.redirect_stdout(io.StringIO()):
-        COCO(str(out))
+        evaluate(COCO(str(out)))
     return "clean"
+
+
+def evaluate(coco: COCO) -> None:
+    """Assert that each object is found by its own box, and that masks can be painted."""
+    for annotation in coco.anns.values():
+        if annotation.get("segmentation"):
+            coco.annToMask(annotation)
+    found = [{**each, "score": 1.0} for each in coco.anns.values() if each.get("bbox") and not each["iscrowd"]]
+    if found:
+        evaluation = COCOeval(coco, coco.loadRes(copy.deepcopy(found)), "bbox")
+        evaluation.evaluate()
+        matches = [each["gtMatches"][0] for each in evaluation.evalImgs if each]
+        ignored = [each["gtIgnore"] for each in evaluation.evalImgs if each]
+        for numbers, unseen in zip(matches, ignored, strict=True):
+            assert all(numbers[unseen == 0])
 
 
 def find_all(dataset: dict[str, Any], out: Path, originals: Path, ids: Path) -> None:

@@ -209,7 +209,7 @@ def test_conflict_of_a_stopped_server_is_settled_before_the_next_start(
 
     status, output = command("flush", "--on-conflict", choice)
     others = sorted(dataset.parent.glob(f"{dataset.name}.{'ours' if choice == 'theirs' else 'theirs'}-*"))
-    assert (status, output) == (0, f"Settled: {choice}; kept beside it: {', '.join(map(str, others))}\n")
+    assert (status, output) == (0, f"Conflict resolved by {choice}; kept beside it: {', '.join(map(str, others))}\n")
     other = others[0]
     ours, not_ours = (other, dataset) if choice == "theirs" else (dataset, other)
     assert annotation_ids(ours) == [1, 2, 7, added]

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from api_client import openapi
@@ -17,10 +18,16 @@ import cocoannot
 from cocoannot import create_app
 from cocoannot.api.blueprint import Blueprint
 from cocoannot.api.body_schemas import MAX_OPERATIONS
+from cocoannot.api.event_schemas import MAX_COMMENT
 from cocoannot.api.parsing import MAX_DEPTH
 from cocoannot.check.kinds import KINDS, TOOLS, Kind
 from cocoannot.coco.fields import MAX_FILE_NAME, MAX_NAME
+from cocoannot.events import places
+from cocoannot.events.ring import MOST_EVENTS
+from cocoannot.events.texts import MOST_EDITS
+from cocoannot.people.directory import MAX_TOKENS, MAX_USERS
 from cocoannot.settings import SETTINGS
+from cocoannot.teamwork import claims, presence
 
 TEXT = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
 EVERYTHING = "\n".join(text for name, text in TEXT.items() if name != "CHANGELOG.md")
@@ -101,7 +108,17 @@ def test_every_command_and_option_that_is_named_exists() -> None:
     assert named == known.keys() - {"openapi"}
     for name, options in re.findall(r"\bflask ([a-z0-9-]+)[^`\n]*?((?: --[a-z-]+)+)", EVERYTHING):
         if name in known:
-            assert set(options.split()) <= {option for parameter in known[name].params for option in parameter.opts}
+            command = known[name]
+            own = command.commands.values() if isinstance(command, click.Group) else [command]
+            assert set(options.split()) <= {
+                option for each in own for parameter in each.params for option in parameter.opts
+            }
+
+
+def test_every_command_of_a_group_is_explained() -> None:
+    group = create_app({}).cli.commands["user"]
+    assert isinstance(group, click.Group)
+    assert set(re.findall(r"`flask user ([a-z]+)", section(TEXT["security.md"], "Users"))) == group.commands.keys()
 
 
 def test_every_command_is_explained() -> None:
@@ -158,8 +175,21 @@ def test_limits_are_those_of_the_code() -> None:
     assert limits["depth of JSON"] == f"{MAX_DEPTH} levels"
     assert limits["records on a page"] == f"{Blueprint.DEFAULT_PAGINATION_PARAMETERS['max_page_size']:,}"
     assert limits["operations in a batch"] == f"{MAX_OPERATIONS:,}"
+    assert limits["users, tokens of one user"] == f"{MAX_USERS:,}, {MAX_TOKENS}"
     assert limits["name and supercategory of a category"] == f"{MAX_NAME:,} characters each"
     assert limits["`file_name` of an image"] == f"{MAX_FILE_NAME:,} characters"
+    assert limits["event streams"].endswith(f"{places.MOST_OF_ONE} of a user or an address")
+    assert limits["clients that say where they are"].startswith(f"{presence.MOST:,}, {presence.MOST_OF_ONE} of")
+    assert limits["claimed images"] == f"{claims.MOST:,}, {claims.MOST_OF_ONE} of a client"
+    assert limits["comment on a status"] == f"{MAX_COMMENT:,} characters"
+    events = TEXT["events.md"]
+    assert f"its first {MOST_EDITS} edits" in events
+    assert f"more than {MOST_EVENTS:,} changes" in events
+    assert f"After {presence.LASTS:g} seconds of silence" in events
+    assert (
+        f"and {claims.AFTER_STREAM:g} seconds after it. Without a stream it lasts {claims.ALONE / 60:g} minutes"
+        in events
+    )
 
 
 # What is shown

@@ -182,6 +182,14 @@ def test_check_reads_gzip_and_writes_a_repaired_copy_as_its_name_says(dataset_pa
     assert run(out).exit_code == 0
 
 
+def test_capitals_in_the_name_make_no_difference(tmp_path: Path, packed: bytes) -> None:
+    path = tmp_path / "DATASET.JSON.GZ"
+    path.write_bytes(packed)
+    with closing(MemoryStore()) as store:
+        store.load(str(path))
+        assert store.export().name == "DATASET.JSON"
+
+
 def test_gzip_under_another_name_is_refused_with_advice(tmp_path: Path, packed: bytes) -> None:
     path = tmp_path / "dataset.json"
     path.write_bytes(packed)

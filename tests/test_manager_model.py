@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from cocoannot.changes.tracker import ChangeTracker
+from cocoannot.errors import Conflict
 from cocoannot.manager import DatasetManager
 from cocoannot.store.memory.store import MemoryStore
 
@@ -43,6 +45,9 @@ class Model:
 
     def find(self, section: str, record_id: int) -> Fields | None:
         return next((record for record in self.sections[section] if record["id"] == record_id), None)
+
+    def image_named(self, name: str) -> int | None:
+        return next((image["id"] for image in self.sections["images"] if image["file_name"] == name), None)
 
     def put(self, section: str, record: Fields) -> None:
         self.sections[section].append(record)
@@ -106,7 +111,7 @@ class ManagerAndModel(RuleBasedStateMachine):
 
     # Annotations
 
-    @rule(image=FEW, category=FEW, bbox=BOX, wanted=st.none() | st.integers(0, 40))
+    @rule(image=FEW, category=FEW, bbox=BOX, wanted=st.none() | st.integers(1, 40))
     def add_annotation(self, image: int, category: int, bbox: list[int], wanted: int | None) -> None:
         image_id, category_id = self.pick("images", image), self.pick("categories", category)
         if image_id is None or category_id is None or wanted in self.model.ids("annotations"):
@@ -184,6 +189,10 @@ class ManagerAndModel(RuleBasedStateMachine):
     @rule(name=st.text(alphabet="abü", min_size=1, max_size=3), side=SIDE)
     def add_image(self, name: str, side: int) -> None:
         fields = {"file_name": name, "width": side, "height": side}
+        if self.model.image_named(name) is not None:
+            with pytest.raises(Conflict):
+                self.manager.add_image(fields)
+            return
         record_id = self.model.next_ids["images"]
         assert self.manager.add_image(fields)["id"] == record_id
         self.model.put("images", {"id": record_id} | fields)
@@ -193,6 +202,10 @@ class ManagerAndModel(RuleBasedStateMachine):
     def update_image(self, number: int, name: str, note: Any) -> None:
         record_id = self.pick("images", number)
         if record_id is None:
+            return
+        if self.model.image_named(name) not in (None, record_id):
+            with pytest.raises(Conflict):
+                self.manager.update_image(record_id, {"file_name": name, "note": note})
             return
         stored = self.manager.update_image(record_id, {"file_name": name, "note": note})
         record = self.model.find("images", record_id)

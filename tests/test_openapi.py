@@ -93,7 +93,7 @@ def test_every_answer_has_the_revision() -> None:
 
 def test_errors_that_come_before_a_view_are_told_everywhere() -> None:
     for path, method, operation in operations():
-        needed = {"403"} if path == "/api/login" else {"401", "403", "503"}
+        needed = {"403"} if operation["x-role"] == "anybody" else {"401", "403", "503"}
         assert needed <= operation["responses"].keys(), (method, path)
 
 
@@ -109,6 +109,18 @@ def test_ways_to_send_the_token_are_told() -> None:
     assert (schemes["cookie"]["in"], schemes["cookie"]["name"]) == ("cookie", "cocoannot")
     assert openapi()["security"] == [{"bearer": []}, {"cookie": []}, {}]
     assert operation("post", "/api/login")["security"] == []
+
+
+def test_every_operation_says_which_role_it_needs_and_whether_it_is_open() -> None:
+    roles = {f"{method} {path}": operation["x-role"] for path, method, operation in operations()}
+    assert set(roles.values()) == {"anybody", "viewer", "annotator", "reviewer", "admin"}
+    assert {name for name, role in roles.items() if role == "anybody"} == {
+        "post /api/login",
+        "post /api/logout",
+        "post /api/password",
+    }
+    for _, _, operation in operations():
+        assert (operation.get("security") == []) == (operation["x-role"] == "anybody")
 
 
 def test_token_is_told_to_be_needed_where_one_is_set() -> None:
@@ -205,10 +217,11 @@ def test_page_sizes_are_told() -> None:
     }
 
 
-def test_id_in_a_path_is_an_integer() -> None:
+def test_id_in_a_path_is_an_integer_and_a_client_a_name() -> None:
     for path, methods in openapi()["paths"].items():
         for parameter in methods.get("parameters", []):
-            assert parameter["schema"]["type"] == "integer", path
+            told = "string" if parameter["name"] in ("client", "name", "token_id") else "integer"
+            assert parameter["schema"]["type"] == told, path
 
 
 def test_conditional_headers_are_told_where_they_are_honoured() -> None:

@@ -2,8 +2,8 @@
 breaks, somebody else on the same images, a server that is ended and killed. At the end the file holds exactly what was
 meant; nothing is lost.
 
-`make torture` lets it last longer. Settings of that: DAY_SEED (it is printed), DAY_SECONDS, and DAY_DATASET, a COCO file
-with its pictures in DAY_IMAGES, instead of the one that is made here.
+`make torture` lets it last longer. Settings of that: DAY_SEED (it is printed), DAY_SECONDS, and DAY_DATASET, a COCO
+file with its pictures in DAY_IMAGES, instead of the one that is made here.
 """
 
 from __future__ import annotations
@@ -170,7 +170,9 @@ class Day:
         made, watch = source[-1], self.worker.watch
         self._tell(word)
         count, painted = len(watch.undos), self.worker.painted()
-        self.worker.visitor.press("v", "Control+z" if word == "undo" else self._rng.choice(["Control+Shift+z", "Control+y"]))
+        self.worker.visitor.press(
+            "v", "Control+z" if word == "undo" else self._rng.choice(["Control+Shift+z", "Control+y"])
+        )
         watch.pumped(lambda: len(watch.undos) > count, f"the {word} is answered")
         status = watch.undos[-1]
         if status == 404 and made.forgettable:
@@ -192,6 +194,7 @@ class Day:
         painted = self.worker.painted()
         self._leave(step)
         self._opened(painted)
+        return None
 
     def _go_away(self, step: int) -> None:
         """To the next image while the server can't be reached."""
@@ -293,7 +296,7 @@ class Day:
         """The page sends what it kept; where somebody else was faster, it asks."""
         settling = Settling(self.model, self.history, known).settle(pending)
         dialog = self.worker.visitor.page.locator("dialog[open]", has_text="Two versions of one annotation")
-        choice = None
+        choice: Literal["mine", "theirs"] | None = None
         while True:
             try:
                 asked: Change = settling.send(choice) if choice else next(settling)

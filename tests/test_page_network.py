@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import json
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from browser import PICTURE, Visitor, browser, needs_browser
+from browser import BATCH, PICTURE, Gate, Visit, Visitor, away, needs_browser, pumped, records, settled, text_of
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Route, expect
 from servers import Server, serve, until
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
-BATCH = "**/api/annotations/batch"
-API = "**/api/**"
-
 # Numbers that JavaScript would write otherwise.
 BOX = '{"id": 7, "image_id": 1, "category_id": 1, "bbox": [50.0, 60.50, 426.0, 300.0], "area": 127800.0, "iscrowd": 0}'
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as chromium:
-        yield chromium
 
 
 @pytest.fixture
@@ -49,68 +38,11 @@ def server(dataset: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def visitor(chromium: Browser, server: Server) -> Iterator[Visitor]:
+def visitor(visit: Visit, server: Server) -> Visitor:
     """Somebody who has image 1 open. What the browser says of a broken network is no problem of the page."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 720})
-    visitor = Visitor(context.new_page(), server.url)
+    visitor = visit(server.url, expected=["Failed to load resource"])
     visitor.open_image(1)
-    yield visitor
-    assert [each for each in visitor.problems if "Failed to load resource" not in each] == []
-    context.close()
-
-
-def pumped(page: Page, look: Callable[[], bool], what: str) -> None:
-    """As `until`, where requests wait for this process to let them go."""
-
-    def after_a_while() -> bool:
-        page.wait_for_timeout(20)
-        return look()
-
-    until(after_a_while, what)
-
-
-class Gate:
-    """Keeps requests of one kind back until it is opened."""
-
-    def __init__(self, visitor: Visitor, pattern: str) -> None:
-        self._page = visitor.page
-        self._waiting: list[Route] = []
-        self._is_open = False
-        self._page.route(pattern, self._take)
-
-    def _take(self, route: Route) -> None:
-        if self._is_open:
-            route.continue_()
-        else:
-            self._waiting.append(route)
-
-    def wait_for_one(self) -> None:
-        """Until a request is there."""
-        pumped(self._page, lambda: bool(self._waiting), "a request waits")
-
-    def open(self) -> None:
-        """Let go what waits, and what comes."""
-        self._is_open = True
-        for route in self._waiting:
-            route.continue_()
-
-
-def records(server: Server, image_id: int = 1) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = server.request("GET", f"/api/images/{image_id}/annotations").body
-    return found
-
-
-def text_of(server: Server, annotation_id: int) -> str:
-    """The record's text as the server has it."""
-    with urllib.request.urlopen(f"{server.url}/api/annotations/{annotation_id}") as answer:
-        text: str = answer.read().decode()
-    return text
-
-
-def away(visitor: Visitor) -> Callable[[], None]:
-    """The server can't be reached, until what this gives is called."""
-    visitor.page.route(API, lambda route: route.abort("connectionrefused"))
-    return lambda: visitor.page.unroute(API)
+    return visitor
 
 
 def test_many_undos_bring_back_every_digit(visitor: Visitor, server: Server) -> None:
@@ -165,7 +97,7 @@ def test_a_drag_during_somebody_elses_change_is_asked_about(visitor: Visitor, se
     mouse.move(*visitor.at(320, 200))
     assert server.request("PATCH", "/api/annotations/7", {"category_id": 2}).status == 200
     expect(visitor.page.locator("#save-state")).to_contain_text("1 unsaved change")
-    visitor.page.wait_for_load_state("networkidle")
+    settled(visitor.page)
     mouse.move(*visitor.at(340, 200))
     mouse.up()
     visitor.page.get_by_role("button", name="Take mine").click()
@@ -194,6 +126,7 @@ def test_shapes_that_are_drawn_while_the_server_is_away_are_seen_and_kept(visito
     back = away(visitor)
     visitor.press("b")
     visitor.drag((500, 400), (620, 490))
+    expect(visitor.page.locator(".notice")).to_contain_text("does not answer")
     visitor.drag((700, 400), (720, 490))
     expect(visitor.objects).to_have_count(3)
     visitor.state.to_contain_text("Server away - 2 changes kept here")

@@ -343,3 +343,14 @@ def test_making_room_for_images_and_categories_keeps_names_and_gaps(gap: str) ->
     assert [tables.category_index.names[slot] for slot in tables.categories.slots()] == [
         json.loads(text)["name"] for text in kept
     ]
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", '{"images": null, "annotations": null}', '{"images": [], "annotations": []}']
+)
+def test_columns_of_a_section_without_records_have_the_types_of_others(content: str) -> None:
+    record = '{"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 1, "area": 1.5, "width": 1, "height": 1}'
+    full = read_document(f'{{"images": [{record}], "annotations": [{record}]}}'.encode(), "test").sections
+    for name, section in read_document(content.encode(), "test").sections.items():
+        types = {column: values.dtype for column, values in section.keys.items()}
+        assert types == {column: values.dtype for column, values in full[name].keys.items()}

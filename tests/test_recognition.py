@@ -39,7 +39,7 @@ OTHERS: dict[str, tuple[str | bytes, str]] = {
     "Label Studio": ('[{"id": 5, "data": {"image": "x"}, "annotations": []}]', "tasks of Label Studio"),
     "results": (
         '[{"image_id": 3, "category_id": 8, "bbox": [1, 2, 3, 4], "score": 0.25}]',
-        "a results file: predictions, which belong to a dataset",
+        "not a COCO file: expected `object`, got `array`; a results file: predictions, which belong to a dataset",
     ),
     "results of masks": ('[{"image_id": 3, "category_id": 8, "segmentation": {}, "score": 0.25}]', "a results file"),
     "annotations alone": ('[{"id": 1, "image_id": 3, "category_id": 8, "bbox": [1, 2, 3, 4]}]', "annotations alone"),
@@ -48,6 +48,13 @@ OTHERS: dict[str, tuple[str | bytes, str]] = {
     "other keys": ('{"pictures": [], "boxes": []}', "without images, annotations and categories. Its keys are 'pic"),
     "many keys": (json.dumps(dict.fromkeys("abcdefghijkl")), "'g', 'h' and 4 more"),
     "a text": ('"images"', "one value"),
+    "JSON in a text": (json.dumps('{"images": []}'), "encoded twice"),
+    "a dataset in a list": ('[{"images": [], "annotations": []}]', r"datasets in a list: take one out.* \(1 record\)"),
+    "a dataset in an object": ('{"data": {"images": [], "annotations": []}}', "a dataset under 'data': take it out"),
+    "keys in capitals": (
+        '{"Images": [], "Annotations": [], "categories": []}',
+        "'Images' and 'Annotations': these keys",
+    ),
     "YOLO labels": ("0 0.5 0.5 0.25 0.125\n3 0.1 0.2 0.05 0.05\n", "a list of labels of one picture"),
     "YOLO label": ("0 0.5 0.5 0.25 0.125", "a list of labels of one picture"),
     "YOLO pictures": ("./images/crow.jpg\n./images/rook.png\n", "a list of pictures"),
@@ -69,6 +76,7 @@ OTHERS: dict[str, tuple[str | bytes, str]] = {
 
 NO_JSON: dict[str, tuple[str | bytes, str]] = {
     "NDJSON": ('{"id": 1}\n{"id": 2}\n', "line 2, column 1: .*: a JSON value on each line"),
+    "a bracket too many": ('{"images": []}\n]', "line 2, column 1: `]`: a closing bracket too many"),
     "two datasets": ('{\n"images": []}\n{"images": []}', "line 3, column 1: .*more than one JSON value"),
     "a comment": ('{"images": [] // all of them\n}', "line 1, column 15: .*: a comment"),
     "a comment before": ("/* birds */ {}", "line 1, column 1: .*: a comment"),

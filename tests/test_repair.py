@@ -39,6 +39,7 @@ UNREPAIRABLE = {
     "no_geometry",
     "flat_polygons",
     "flat_bbox",
+    "bad_skeleton",
     "hole",
     "bad_iscrowd",
     "outside_image",
@@ -96,7 +97,7 @@ def first_of(dataset: dict[str, Any]) -> dict[str, Any]:
 
 def test_right_file_is_copied_byte_for_byte(path: Path, small: dict[str, Any]) -> None:
     small["info"]["more than one block"] = "x" * 3_000_000
-    path.write_bytes(json.dumps(small, indent=1).replace("\n", "\r\n").encode("utf-8-sig"))
+    path.write_bytes(json.dumps(small, indent=1).replace("\n", "\r\n").encode())
     result = run(path, "--fix", path.with_name("out.json"))
     assert (result.exit_code, path.with_name("out.json").read_bytes()) == (0, path.read_bytes())
     assert not Repaired(path.with_name("out.json")).originals_path.exists()
@@ -245,6 +246,20 @@ def test_a_file_without_categories_needs_none_where_no_annotation_names_one(path
     path.write_text(json.dumps(small))
     _, findings = checked(path)
     assert findings.problems == []
+
+
+def test_annotation_with_id_0_gets_another_one(path: Path, small: dict[str, Any]) -> None:
+    for section in (small["images"], small["annotations"], small["categories"]):
+        section[0]["id"] = 0
+    small["annotations"][0] |= {"image_id": 0, "category_id": 0}
+    small["annotations"][2]["category_id"] = 0
+    small["annotations"][1]["image_id"] = 0
+    copy, lost = fixed(path, small)
+    assert [each["id"] for each in copy["annotations"]] == [8, 2, 7]
+    assert (copy["images"], copy["categories"], lost) == (small["images"], small["categories"], [])
+    assert json.loads(path.with_name("fixed.json.ids.json").read_bytes())["ids"] == [
+        {"section": "annotations", "index": 0, "was": 0, "now": 8}
+    ]
 
 
 def test_repeated_names_get_their_id(path: Path, small: dict[str, Any]) -> None:

@@ -338,7 +338,7 @@ def test_addition_stands_behind_the_last_record_and_changes_no_other_byte(
     data = layout(FLAVOURS[name])
     manager = open_dataset(data)
     image_id = FLAVOURS[name]["images"][0]["id"]
-    categories = [{"category_id": each["id"]} for each in FLAVOURS[name].get("categories", [])]
+    categories = [{"category_id": each["id"], "bbox": [1, 2, 3, 4]} for each in FLAVOURS[name].get("categories", [])]
     fields = {"image_id": image_id, **(categories[0] if categories else {})}
     records = [manager.add_annotation({**fields, "caption": text}) for text in ("one", "two")]
     (_, first), (second, _), (_, end) = record_spans(data, "annotations")
@@ -499,15 +499,19 @@ def test_text_is_escaped_where_the_file_is_ascii_and_only_there(open_dataset: Op
     name = 'zoë "東京" 😀\x7f'
     for data, written in (
         (b'{"images": [{"id": 1, "file_name": "a"}]}', rb'"zo\u00eb \"\u6771\u4eac\" \ud83d\ude00' + b'\x7f"'),
+        (
+            b'\xef\xbb\xbf{"images": [{"id": 1, "file_name": "a"}]}',
+            rb'"zo\u00eb \"\u6771\u4eac\" \ud83d\ude00' + b'\x7f"',
+        ),
         ('{"images": [{"id": 1, "file_name": "ä"}]}'.encode(), '"zoë \\"東京\\" 😀\x7f"'.encode()),
     ):
         manager = open_dataset(data)
         changed = manager.update_image(1, {"file_name": name})
-        added = manager.add_image({"file_name": name, "width": 1, "height": 1, "ñ": 1})
+        added = manager.add_image({"file_name": f"2 {name}", "width": 1, "height": 1, "ñ": 1})
         assert changed is not None
         assert changed.text == b'{"id": 1, "file_name": %b}' % written
-        assert b'"file_name": %b' % written in added.text
-        assert (changed["file_name"], added["file_name"], added["ñ"]) == (name, name, 1)
+        assert b'"file_name": "2 %b' % written[1:] in added.text
+        assert (changed["file_name"], added["file_name"], added["ñ"]) == (name, f"2 {name}", 1)
         assert text_of(manager).isascii() == data.isascii()
         assert manager.store.find(ImageQuery(file_name="東京")).total == 2
         manager.save()

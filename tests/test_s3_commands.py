@@ -127,7 +127,7 @@ def test_conflict_over_http_tells_both_etags_and_the_choices(
     assert answer.json["errors"] == {
         "expected_etag": expected,
         "current_etag": there.etag,
-        "choices": ["overwrite", "pull-from-s3"],
+        "choices": ["merge-from-s3", "overwrite", "pull-from-s3"],
     }
     assert there.read() == theirs
     assert application.post("/api/save-to-s3", {"on_conflict": "theirs"}).status_code == 422

@@ -129,14 +129,17 @@ class Annotator(api_client.Server):
         return len(json.loads(self.copy.read_bytes())["annotations"])
 
     def files(self) -> dict[str, bytes]:
-        """Every file in the folder of the local copy, with its content."""
+        """Every file in the folder of the local copy, with its content.
+
+        What is kept of an upload that may be there, for a merge, is looked at in `test_s3_merge`.
+        """
         paths = sorted(path for path in self.copy.parent.rglob("*") if path.is_file())
         # What state.json holds is looked at by what a start makes of it, and a journal's segment grows.
         own = ("state.json", "lock")
         return {
             str(path.relative_to(self.copy.parent)): b"" if path.name in own else path.read_bytes()
             for path in paths
-            if path.suffix != ".jsonl"
+            if path.suffix != ".jsonl" and path.parent.name != "agreed"
         }
 
     def facts(self) -> tuple[object, ...]:

@@ -285,7 +285,7 @@ def test_newer_object_of_somebody_else_is_not_written_over(
     assert refused.value.details == {
         "expected_etag": expected,
         "current_etag": there.etag,
-        "choices": ["overwrite", "pull-from-s3"],
+        "choices": ["merge-from-s3", "overwrite", "pull-from-s3"],
     }
     assert there.read() == theirs
     assert there.others() == []

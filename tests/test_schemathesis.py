@@ -89,7 +89,9 @@ def fuzz(folder: Path, phases: Sequence[str], cases: int, seed: int, settings: M
 def test_no_request_has_an_answer_that_the_document_does_not_describe(tmp_path: Path, settings: dict[str, str]) -> None:
     run = fuzz(tmp_path, SINGLE, CASES, 1, settings)
     check(run, SINGLE)
-    assert run.report["operations"]["tested"] == run.report["operations"]["total"] == operations()
+    assert run.report["operations"]["total"] == operations()
+    # A stream of events has no end.
+    assert run.report["operations"]["tested"] == operations() - 1
     assert run.report["test_cases"]["generated"] > 1000
     assert accepted(run.report) > 150, "most of what was sent was refused, so it tells little"
 

@@ -27,7 +27,9 @@ def test_defaults() -> None:
         auto_save_interval=30,
         journal_fsync="everysec",
         backups=7,
+        history_days=None,
         threads=16,
+        event_streams=1000,
         lock_timeout=40,
         client_timeout=20,
         max_body_bytes=64 * MEBIBYTE,
@@ -37,6 +39,10 @@ def test_defaults() -> None:
         hosts=LOOPBACK,
         cors_origins=(),
         proxies=0,
+        session_days=14,
+        user_header=None,
+        proxy_secret=None,
+        user_role="annotator",
         cache=None,
         cache_bytes=1024 * MEBIBYTE,
         s3_timeout=20,
@@ -55,6 +61,9 @@ def test_every_field_has_a_setting() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
+        ("COCOANNOT_HISTORY_DAYS", "90", 90),
+        ("COCOANNOT_HISTORY_DAYS", "0", 0),
+        ("COCOANNOT_HISTORY_DAYS", " ", None),
         ("COCOANNOT_DATASET", "/data/a b.json", Path("/data/a b.json")),
         ("COCOANNOT_DATASET", "~/a.json", Path.home() / "a.json"),
         ("COCOANNOT_DATASET", "", None),
@@ -70,6 +79,8 @@ def test_every_field_has_a_setting() -> None:
         ("DATASET_AUTO_SAVE_INTERVAL", " 5 ", 5),
         ("COCOANNOT_THREADS", "2", 2),
         ("COCOANNOT_THREADS", "1024", 1024),
+        ("COCOANNOT_EVENT_STREAMS", "0", 0),
+        ("COCOANNOT_EVENT_STREAMS", "100000", 100_000),
         ("COCOANNOT_LOCK_TIMEOUT", "0", 0),
         ("COCOANNOT_LOCK_TIMEOUT", "3600", 3600),
         ("COCOANNOT_MAX_BODY_BYTES", "1024", 1024),
@@ -153,6 +164,14 @@ def test_value_that_is_allowed_is_read(name: str, text: str, value: object) -> N
         ("COCOANNOT_PROXIES", "-1"),
         ("COCOANNOT_PROXIES", "11"),
         ("COCOANNOT_PROXIES", "127.0.0.1"),
+        ("COCOANNOT_SESSION_DAYS", "0"),
+        ("COCOANNOT_SESSION_DAYS", "366"),
+        ("COCOANNOT_USER_HEADER", "X Forwarded User"),
+        ("COCOANNOT_USER_HEADER", "X_Forwarded_User"),
+        ("COCOANNOT_USER_HEADER", "Authorization"),
+        ("COCOANNOT_USER_HEADER", "cookie"),
+        ("COCOANNOT_USER_ROLE", "owner"),
+        ("COCOANNOT_USER_ROLE", ""),
         ("COCOANNOT_CACHE", "s3://bucket/cache"),
         ("COCOANNOT_CACHE_BYTES", "1000"),
         ("COCOANNOT_CACHE_BYTES", "1GB"),
@@ -177,8 +196,19 @@ def test_token_that_is_refused_is_not_shown(token: str) -> None:
     assert token not in repr(error.value.__cause__)
 
 
-def test_token_is_not_shown_with_the_settings() -> None:
-    assert TOKEN not in repr(Settings.read({"COCOANNOT_TOKEN": TOKEN}, {}))
+@pytest.mark.parametrize("name", ["COCOANNOT_TOKEN", "COCOANNOT_PROXY_SECRET"])
+def test_secret_is_not_shown_with_the_settings_nor_in_an_error(name: str) -> None:
+    assert TOKEN not in repr(Settings.read({name: TOKEN}, {}))
+    with pytest.raises(ConfigError) as error:
+        Settings.read({name: f"{TOKEN} {TOKEN}"}, {})
+    assert TOKEN not in str(error.value)
+
+
+def test_header_of_a_proxy_needs_the_number_of_proxies() -> None:
+    with pytest.raises(ConfigError, match="COCOANNOT_USER_HEADER needs COCOANNOT_PROXIES"):
+        Settings.read({"COCOANNOT_USER_HEADER": "X-Forwarded-User"}, {})
+    settings = Settings.read({"COCOANNOT_USER_HEADER": "X-Forwarded-User", "COCOANNOT_PROXIES": 1}, {})
+    assert settings.user_header == "X-Forwarded-User"
 
 
 @pytest.mark.parametrize(

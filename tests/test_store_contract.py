@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as strategies
 
 from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.description import DescribedEdit, Undone
-from cocoannot.changes.operations import Add, Delete, Operation, Restore, Undo, Update
+from cocoannot.changes.operations import Add, Delete, Operation, Restore, Revert, Undo, Update
 from cocoannot.coco.records import Record
+from cocoannot.coco.statuses import Status
 from cocoannot.errors import (
     BadOperation,
     Conflict,
     DatasetError,
     InvalidRecord,
     KeyReused,
+    NotKept,
     NotLoaded,
     UnknownId,
     VersionMismatch,
 )
-from cocoannot.store.base import Deleted, Found, Head, History, Page, Saves, SavingStore
+from cocoannot.history.kept import KeptHistory
+from cocoannot.store.base import Deleted, Follower, Found, Head, History, Page, Saves, SavingStore
 from cocoannot.store.memory.store import MemoryStore
-from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ImageQuery, Statistics
+from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ChangeQuery, ImageQuery, Statistics
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
+OPEN: tuple[Status, ...] = ("open",)
+DONE_OR_OPEN: tuple[Status, ...] = ("done", "open")
 
 
 class EveryStore(SavingStore, History, Protocol):
     """What the suite needs of a store."""
 
 
-STORES: dict[str, Callable[[], EveryStore]] = {"memory": lambda: MemoryStore(on_append=lambda: None)}
+STORES: dict[str, Callable[[], EveryStore]] = {
+    "memory": lambda: MemoryStore(on_append=lambda: None),
+    "memory with a history": lambda: MemoryStore(on_append=lambda: None, history=KeptHistory()),
+}
+FOLLOWED: dict[str, Callable[[Follower], EveryStore]] = {
+    "memory": lambda follower: MemoryStore(on_append=lambda: None, follower=follower),
+    "memory, durable": lambda follower: MemoryStore(follower=follower),
+    "memory with a history": lambda follower: MemoryStore(follower=follower, history=KeptHistory()),
+}
 
 
 @pytest.fixture(params=STORES)
@@ -96,6 +113,68 @@ def test_a_store_with_a_file_and_a_past_says_so(store: EveryStore) -> None:
     assert isinstance(store, History)
 
 
+# Who follows
+
+
+class Heard:
+    """A follower that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.told: list[tuple[str, int]] = []
+
+    def changed(self, change: Change) -> None:
+        self.changes.append(change)
+        self.told.append(("changed", change.revision))
+
+    def promised(self, revision: int) -> None:
+        self.told.append(("promised", revision))
+
+    def saved(self, revision: int) -> None:
+        self.told.append(("saved", revision))
+
+
+@pytest.fixture(params=FOLLOWED)
+def followed(request: pytest.FixtureRequest, dataset_path: Path, small: dict[str, Any]) -> Iterator[tuple[Any, Heard]]:
+    heard = Heard()
+    store = FOLLOWED[request.param](heard)
+    dataset_path.write_text(json.dumps(small))
+    store.load(str(dataset_path))
+    yield store, heard
+    store.close()
+
+
+def test_a_follower_hears_of_each_change_once_and_then_of_its_promise(followed: tuple[EveryStore, Heard]) -> None:
+    store, heard = followed
+    changes = [commit(store, Add("annotations", BOX), actor="anna"), commit(store, Delete("images", 1))]
+    assert heard.changes == changes
+    assert heard.told == [("changed", 1), ("promised", 1), ("changed", 2), ("promised", 2)]
+
+
+def test_a_follower_hears_nothing_of_what_changed_nothing(followed: tuple[EveryStore, Heard]) -> None:
+    store, heard = followed
+    with pytest.raises(BadOperation):
+        store.commit([Delete("images", 99)])
+    store.commit([])
+    assert heard.told == []
+
+
+def test_a_follower_hears_of_saves_and_replacements(followed: tuple[EveryStore, Heard]) -> None:
+    store, heard = followed
+    commit(store, Add("annotations", BOX))
+    store.save()
+    change = store.replace({"annotations": b"[]"})
+    assert heard.told[2:] == [("promised", 1), ("saved", 1), ("changed", 2), ("promised", 2), ("saved", 2)]
+    assert heard.changes[-1] == change
+
+
+def test_followers_hear_changes_of_many_threads_in_the_order_of_revisions(followed: tuple[EveryStore, Heard]) -> None:
+    store, heard = followed
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: commit(store, Add("annotations", BOX)), range(200)))
+    assert [change.revision for change in heard.changes] == list(range(1, 201))
+
+
 # Reading
 
 
@@ -120,6 +199,51 @@ def test_a_record_is_the_text_that_is_stored(store: EveryStore, small: dict[str,
     assert record is not None
     assert record.text == json.dumps(small["annotations"][2]).encode()
     assert store.get("annotations", 99).record is None
+
+
+def test_the_first_image_is_the_first_one_of_the_list(store: EveryStore) -> None:
+    commit(store, Update("images", 1, {"annotation_status": "done"}))
+    for query in (
+        ImageQuery(),
+        ImageQuery(statuses=OPEN),
+        ImageQuery(statuses=OPEN, without={2}),
+        ImageQuery(statuses=OPEN, without={2, 4}),
+        ImageQuery(statuses=DONE_OR_OPEN, sort="-id"),
+        ImageQuery(ids={4, 1}, sort="-id"),
+        ImageQuery(ids=()),
+        ImageQuery(annotated=False),
+    ):
+        texts = store.find(query).texts
+        found = store.first(query)
+        assert (found.record.text if found.record else None) == (texts[0] if texts else None), query
+        assert found.revision == 1
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=strategies.lists(
+        strategies.tuples(strategies.integers(0, 3000), strategies.sampled_from(["done", None, "x", "delete", "add"])),
+        max_size=40,
+    )
+)
+def test_the_next_open_image_is_found_whatever_was_done(
+    dataset_path: Path, steps: list[tuple[int, str | None]]
+) -> None:
+    images = [{"id": number, "file_name": f"{number}.png", "annotation_status": "done"} for number in range(3000)]
+    shutil.rmtree(dataset_path.with_name(dataset_path.name + ".cocoannot"), ignore_errors=True)
+    dataset_path.write_text(json.dumps({"images": images}))
+    store = STORES["memory"]()
+    store.load(str(dataset_path))
+    for number, (image_id, what) in enumerate(steps):
+        if what == "add":
+            commit(store, Add("images", {"file_name": f"{number}.jpg", "width": 1, "height": 1}))
+        elif store.get("images", image_id).record is not None:
+            delete, update = Delete("images", image_id), Update("images", image_id, {"annotation_status": what})
+            commit(store, delete if what == "delete" else update)
+        query = ImageQuery(statuses=OPEN, without={image_id // 2})
+        texts, found = store.find(query, 0, 1).texts, store.first(query).record
+        assert ([found.text] if found else []) == texts
+    store.close()
 
 
 def test_annotations_of_an_image_tell_whether_there_is_one(store: EveryStore) -> None:
@@ -238,6 +362,8 @@ def test_sections_may_be_mixed_in_one_change(store: EveryStore) -> None:
         (Update("annotations", 1, {"bbox": "x"}, None), InvalidRecord),
         (Update("annotations", 1, {"score": 1}, frozenset(["other"])), VersionMismatch),
         (Add("categories", {"name": "cat"}), Conflict),
+        (Add("images", {"file_name": "two.jpg", "width": 9, "height": 9}), Conflict),
+        (Update("categories", 5, {"skeleton": [[0, 1]]}), InvalidRecord),
     ],
 )
 def test_one_operation_that_can_not_be_done_undoes_all(
@@ -265,6 +391,82 @@ def test_an_update_without_fields_is_no_change(store: EveryStore) -> None:
 
 
 # Replacing in bulk
+
+
+@pytest.mark.parametrize(
+    ("text", "gone", "left"),
+    [
+        ('{ "a" : 1 ,\n "b": [2], "images": [] }', "a", '{\n "b": [2], "images": [] }'),
+        ('{"images": [], "b": [2]\n, "c": 3 }', "b", '{"images": []\n, "c": 3 }'),
+        ('{"images": [], "b": [2], "c": 3 }', "c", '{"images": [], "b": [2] }'),
+        ('{"images": [], "a,": ",", "b": 2}', "a,", '{"images": [], "b": 2}'),
+    ],
+)
+def test_a_top_level_value_can_be_taken_away_and_the_rest_keeps_its_bytes(
+    unloaded: EveryStore, dataset_path: Path, text: str, gone: str, left: str
+) -> None:
+    dataset_path.write_text(text)
+    unloaded.load(str(dataset_path))
+    change = unloaded.replace({gone: None})
+    assert change.replaced == (gone,)
+    assert text_of(unloaded).decode() == left
+
+
+def test_every_top_level_value_can_be_taken_away_for_others(unloaded: EveryStore, dataset_path: Path) -> None:
+    dataset_path.write_text('{"a": 1, "images": [], "b": 2}\n')
+    unloaded.load(str(dataset_path))
+    unloaded.replace({"a": None, "b": None, 'in "quotes"': b"3"})
+    assert text_of(unloaded) == b'{ "images": [], "in \\"quotes\\"": 3}\n'
+
+
+def test_a_replacement_that_is_made_by_a_call_sees_the_dataset_as_it_replaces_it(store: EveryStore) -> None:
+    def make() -> dict[str, bytes | None]:
+        assert store.export().revision == store.revision == 1
+        return {"images": b"[%b]" % store.find(ImageQuery()).texts[0]}
+
+    commit(store, Add("annotations", BOX))
+    assert store.replace(make, actor="anna").revision == 2
+    assert store.counts()["images"] == 1
+
+    class Refused(Exception):
+        pass
+
+    def refuse() -> dict[str, bytes | None]:
+        raise Refused
+
+    with pytest.raises(Refused):
+        store.replace(refuse)
+    assert store.revision == 2
+    commit(store, Add("annotations", BOX))
+
+
+def test_an_update_on_an_older_version_is_merged_with_what_others_did(store: EveryStore) -> None:
+    record = store.get("annotations", 2).record
+    assert record is not None
+    commit(store, Update("annotations", 2, {"category_id": 1}))
+    late = Update("annotations", 2, {"note": "x"}, frozenset([record.etag]), merge=True)
+    committed = store.commit([late])
+    assert committed.merged == {0: ("category_id",)}
+    (result,) = committed.results
+    assert isinstance(result, Record)
+    assert (result["category_id"], result["note"]) == (1, "x")
+    with pytest.raises(BadOperation) as refused:
+        store.commit([Add("annotations", BOX), Update("annotations", 2, {"category_id": 5}, late.if_match, merge=True)])
+    cause = refused.value.cause
+    assert isinstance(cause, VersionMismatch)
+    assert cause.details["fields"] == ["category_id"]
+
+
+def test_versions_tell_what_each_change_found(store: EveryStore) -> None:
+    before = store.get("annotations", 2).record
+    commit(store, Update("annotations", 2, {"note": 1}))
+    commit(store, Delete("annotations", 2))
+    first, second = store.versions("annotations", 2)
+    assert before is not None
+    assert first.before is not None
+    assert second.before is not None
+    assert first.record is not None
+    assert (first.before.text, second.before.text, second.record) == (before.text, first.record.text, None)
 
 
 def test_a_replacement_is_a_change_without_edits(store: EveryStore) -> None:
@@ -306,6 +508,112 @@ def test_the_edits_of_a_change_taken_back_give_the_dataset_of_before(store: Ever
     assert change is not None
     records = {edit.record_id: edit.before for edit in change.edits if edit.section == "annotations" and edit.before}
     assert records == {each["id"]: json.dumps(each).encode() for each in small["annotations"]}
+
+
+def summed_up(store: EveryStore, **conditions: Any) -> list[int]:
+    return [change.revision for change in store.find_changes(ChangeQuery(**conditions))]
+
+
+def test_changes_are_found_by_who_made_them_where_and_when(store: EveryStore) -> None:
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    commit(store, Update("annotations", 7, {"image_id": 1}), actor="ben")
+    commit(store, Add("annotations", BOX), actor="anna")
+    commit(store, Update("categories", 1, {"name": "kitten"}))
+    assert summed_up(store) == [1, 2, 3, 4]
+    assert (summed_up(store, actor="anna"), summed_up(store, actor="nobody")) == ([1, 3], [])
+    assert (summed_up(store, image_id=1), summed_up(store, image_id=2)) == ([2, 3], [1, 2])
+    assert summed_up(store, record=("annotations", 7)) == [1, 2]
+    assert summed_up(store, record=("annotations", 7), image_id=1, actor="ben") == [2]
+    assert (summed_up(store, since=2), summed_up(store, until=2), summed_up(store, since=1, until=3)) == (
+        [3, 4],
+        [1, 2],
+        [2, 3],
+    )
+    assert (summed_up(store, limit=2), summed_up(store, since=0, limit=2)) == ([3, 4], [1, 2])
+    assert summed_up(store, since=9) == []
+
+
+def test_a_change_is_summed_up_by_its_edits(store: EveryStore) -> None:
+    commit(store, Delete("images", 2), Add("categories", {"name": "fish"}), actor="anna")
+    (found,) = store.find_changes(ChangeQuery())
+    assert (found.revision, found.actor, found.replaced) == (1, "anna", ())
+    assert found.edits == (
+        DescribedEdit("annotations", 7, 2, "delete"),
+        DescribedEdit("images", 2, 2, "delete"),
+        DescribedEdit("categories", 6, None, "add"),
+    )
+    store.replace({"annotations": b"[]"})
+    assert store.find_changes(ChangeQuery(since=1))[0].replaced == ("annotations",)
+
+
+def test_versions_have_what_was_before_them_too(store: EveryStore, small: dict[str, Any]) -> None:
+    commit(store, Update("annotations", 7, {"score": 1}))
+    commit(store, Update("annotations", 7, {"score": 2}), Update("annotations", 7, {"score": 3}))
+    first, second = store.versions("annotations", 7)
+    assert first.before == small["annotations"][2]
+    assert (second.before and second.before["score"], second.record and second.record["score"]) == (1, 3)
+
+
+def test_the_annotations_of_an_image_are_told_as_they_were(store: EveryStore, small: dict[str, Any]) -> None:
+    commit(store, Delete("annotations", 1))
+    commit(store, Update("annotations", 7, {"image_id": 1}), Update("annotations", 2, {"image_id": 2}))
+    commit(store, Add("annotations", BOX))
+    commit(store, Delete("images", 1))
+    commit(store, Add("images", {"id": 1, "file_name": "new.jpg", "width": 9, "height": 9}))
+    expected = {0: [1, 2], 1: [2], 2: [7], 3: [7, 8], 4: None, 5: []}
+    for revision, wanted in expected.items():
+        page = store.annotations_at(1, revision)
+        assert (None if page is None else ids(page.texts)) == wanted
+    page = store.annotations_at(1, 0)
+    assert page is not None
+    assert page.texts == [json.dumps(record).encode() for record in small["annotations"][:2]]
+    assert (page.total, page.revision) == (2, 0)
+    assert store.annotations_at(99, 0) is None
+    with pytest.raises(NotKept, match="no revision 6 yet; the dataset is at 5"):
+        store.annotations_at(1, 6)
+
+
+def test_the_dataset_is_exported_as_it_was(store: EveryStore) -> None:
+    texts = [text_of(store)]
+    for operations in (
+        [Delete("images", 1)],
+        [Add("annotations", {**BOX, "image_id": 2}), Update("annotations", 7, {"note": "x" * 1000})],
+        [Add("categories", {"name": "fish"}), Delete("categories", 1, reassign_to=2)],
+        [Delete("annotations", 8)],
+    ):
+        commit(store, *operations)
+        texts.append(text_of(store))
+    for revision, text in enumerate(texts):
+        export = store.export_at(revision)
+        assert json.loads(b"".join(map(bytes, export.blocks))) == json.loads(text)
+        assert (export.revision, export.name) == (revision, "dataset.json")
+    with pytest.raises(NotKept):
+        store.export_at(5)
+
+
+def test_what_was_before_a_replacement_can_not_be_told(store: EveryStore) -> None:
+    commit(store, Delete("annotations", 1))
+    store.replace({"annotations": b"[]"})
+    commit(store, Add("annotations", BOX))
+    for revision in (0, 1):
+        with pytest.raises(NotKept):
+            store.annotations_at(1, revision)
+        with pytest.raises(NotKept):
+            store.export_at(revision)
+    page = store.annotations_at(1, 2)
+    assert page is not None
+    assert page.texts == []
+    assert [version.revision for version in store.versions("annotations", 1)] == [1]
+
+
+def test_the_work_of_each_user_is_counted_by_day(store: EveryStore) -> None:
+    commit(store, Add("annotations", BOX), Add("annotations", BOX), actor="anna")
+    commit(store, Update("images", 1, {"annotation_status": "done"}), actor="anna")
+    commit(store, Update("images", 1, {"annotation_status": "empty"}), Delete("images", 2), actor="ben")
+    commit(store, Update("images", 4, {"annotation_status": "empty"}))
+    found = {each.actor: each[2:] for each in store.work()}
+    assert found == {"anna": (2, 2, 1), "ben": (1, 1, 0), None: (1, 0, 1)}
+    assert {len(each.day) for each in store.work()} == {10}
 
 
 def test_changes_reach_back_to_a_revision(store: EveryStore) -> None:
@@ -368,6 +676,82 @@ def test_a_restored_record_goes_where_it_is_to_be(store: EveryStore, small: dict
     texts = [json.dumps(record).encode() for record in small["annotations"]]
     commit(store, Restore(texts[1], 1), Restore(texts[0], 0))
     assert text_of(store) == before
+
+
+# Reverting what a user did
+
+
+def reverted(store: EveryStore, actor: str, since: int = 0, *, dry_run: bool = False) -> list[tuple[str, int, str]]:
+    (undone,) = store.commit([Revert(actor, since, dry_run)], actor="admin").results
+    assert isinstance(undone, Undone)
+    return [(edit.section, edit.id, edit.op) for edit in undone.edits]
+
+
+def test_what_a_user_did_is_taken_back_as_one_change(store: EveryStore) -> None:
+    before = text_of(store)
+    commit(store, Add("annotations", BOX), actor="anna")
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    commit(store, Update("annotations", 7, {"score": 2}), Delete("annotations", 1), actor="anna")
+    expected = [("annotations", 8, "delete"), ("annotations", 7, "update"), ("annotations", 1, "add")]
+    assert reverted(store, "anna", dry_run=True) == expected
+    assert store.revision == 3
+    assert reverted(store, "anna") == expected
+    assert (store.revision, text_of(store)) == (4, before)
+    assert reverted(store, "anna") == []
+    assert store.revision == 4
+
+
+def test_what_others_did_stays_and_so_does_what_came_before(store: EveryStore) -> None:
+    commit(store, Update("annotations", 1, {"score": 1}), actor="anna")
+    commit(store, Update("annotations", 2, {"score": 1}), actor="ben")
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    assert reverted(store, "anna", since=1) == [("annotations", 7, "update")]
+    records = [store.get("annotations", record_id).record for record_id in (1, 2, 7)]
+    assert [record is not None and "score" in record for record in records] == [True, True, False]
+
+
+def test_what_somebody_took_back_already_is_not_in_the_way(store: EveryStore) -> None:
+    before = text_of(store)
+    commit(store, Update("annotations", 1, {"score": 1}), actor="anna")
+    commit(store, Delete("annotations", 2), actor="anna")
+    commit(store, Undo(1), actor="ben")
+    assert reverted(store, "anna") == [("annotations", 2, "add")]
+    assert text_of(store) == before
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [("anna", Update("annotations", 1, {"score": 1})), ("ben", Update("annotations", 1, {"score": 2}))],
+        [
+            ("anna", Update("annotations", 1, {"score": 1})),
+            ("ben", Update("annotations", 1, {"score": 2})),
+            ("anna", Update("annotations", 1, {"score": 3})),
+        ],
+        [
+            ("anna", Add("images", {"id": 1000, "file_name": "new.jpg", "width": 9, "height": 9})),
+            ("ben", Add("annotations", {**BOX, "image_id": 1000})),
+        ],
+        [("anna", Update("annotations", 1, {"score": 1})), ("ben", Delete("annotations", 1))],
+    ],
+)
+def test_what_somebody_built_upon_is_told_and_nothing_is_taken_back(
+    store: EveryStore, operations: list[tuple[str, Operation]]
+) -> None:
+    commit(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    for actor, operation in operations:
+        commit(store, operation, actor=actor)
+    before, revision = text_of(store), store.revision
+    for dry_run in (True, False):
+        with pytest.raises(BadOperation) as raised:
+            reverted(store, "anna", dry_run=dry_run)
+        cause = raised.value.cause
+        assert isinstance(cause, Conflict)
+        edits = cause.details["edits"]
+        assert isinstance(edits, list)
+        assert len(edits) == 1
+        assert edits[0]["id"] in (1, 1000)
+    assert (text_of(store), store.revision) == (before, revision)
 
 
 # Requests that are sent again

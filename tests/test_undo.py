@@ -106,6 +106,16 @@ def test_every_change_of_an_odd_file_is_undone_byte_for_byte(
     assert check_that_every_change_can_be_undone(open_dataset(data), dataset_path, data) > 0
 
 
+def test_what_was_missing_then_may_be_missing_when_a_record_comes_back(manager: DatasetManager) -> None:
+    commit(manager, Delete("images", 2))
+    commit(manager, Restore(b'{"id": 9, "image_id": 2, "category_id": 1}'))
+    taken_back = [undo(manager, revision).revision for revision in (manager.revision, manager.revision - 1)]
+    for revision in reversed(taken_back):
+        undo(manager, revision)
+    assert manager.store.get("annotations", 9).record is not None
+    assert manager.store.get("images", 2).record is None
+
+
 # Any changes, taken back in turn
 
 

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Flask, Response, request
 from webargs.flaskparser import abort
 from werkzeug.routing import BaseConverter
 
 from cocoannot.api import openapi as document
 from cocoannot.api.access import COOKIE, register_access
-from cocoannot.api.access import blueprint as access_blueprint
 from cocoannot.api.annotations import blueprint as annotations_blueprint
 from cocoannot.api.categories import blueprint as categories_blueprint
 from cocoannot.api.changes import blueprint as changes_blueprint
 from cocoannot.api.dataset import blueprint as dataset_blueprint
 from cocoannot.api.docs import blueprint as docs_blueprint
 from cocoannot.api.errors import Api, register_errors
+from cocoannot.api.event_schemas import CLIENT
 from cocoannot.api.health import blueprint as health_blueprint
+from cocoannot.api.history import blueprint as history_blueprint
 from cocoannot.api.metrics import blueprint as metrics_blueprint
 from cocoannot.api.metrics import register_metrics
-from cocoannot.api.pictures import blueprint as images_blueprint
+from cocoannot.api.presence import blueprint as events_blueprint
 from cocoannot.api.responses import REVISION
 from cocoannot.api.s3 import blueprint as s3_blueprint
+from cocoannot.api.sessions import blueprint as sessions_blueprint
+from cocoannot.api.users import blueprint as users_blueprint
+from cocoannot.api.work import blueprint as images_blueprint
 from cocoannot.coco.parser import MAX_ID
 from cocoannot.extension import runtime
+from cocoannot.people.roles import needs
 from cocoannot.version import __version__
 
 _UNLOADED = {
     "health.healthz",
     "metrics.metrics",
     "api-docs.openapi_json",
-    "access.login",
+    "sessions.login",
+    "sessions.logout",
+    "sessions.set_password",
     "docs.page",
     "docs.file",
     "web.page",
     "web.file",
 }
+
+
+class ClientConverter(BaseConverter):
+    """What stands for the name of a client in a path; the views look at it."""
 
 
 class IdConverter(BaseConverter):
@@ -51,6 +64,7 @@ def register(app: Flask) -> None:
     state = runtime(app)
     settings = state.settings
     app.url_map.converters["id"] = IdConverter
+    app.url_map.converters["client"] = ClientConverter
     app.url_map.merge_slashes = False
     app.config.update(
         API_TITLE="cocoannot",
@@ -58,13 +72,16 @@ def register(app: Flask) -> None:
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX="/api",
         OPENAPI_JSON_PATH="openapi.json",
-        API_SPEC_OPTIONS=document.options(token=settings.token is not None),
+        API_SPEC_OPTIONS=document.options(
+            guarded=bool(settings.token or settings.user_header) or state.people.file.exists
+        ),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     register_metrics(app)
     register_access(app, settings)
     api = Api(app, spec_kwargs={"extra_plugins": [document.More()]})
     api.register_converter(IdConverter, lambda _: {"type": "integer", "minimum": -MAX_ID, "maximum": MAX_ID})
+    api.register_converter(ClientConverter, lambda _: {"type": "string", "pattern": f"^{CLIENT}$"})
     document.add_operations(api.ma_plugin.converter)
     document.add_security(api.spec, COOKIE)
     query_names: dict[str, frozenset[str]] = {}
@@ -73,12 +90,18 @@ def register(app: Flask) -> None:
         images_blueprint,
         annotations_blueprint,
         categories_blueprint,
+        history_blueprint,
         changes_blueprint,
+        events_blueprint,
         s3_blueprint,
-        access_blueprint,
+        sessions_blueprint,
+        users_blueprint,
     ):
         api.register_blueprint(blueprint)
         query_names |= blueprint.query_names
+    # It is flask-smorest's own, a method, which can't be marked itself.
+    openapi_json = app.view_functions["api-docs.openapi_json"]
+    app.view_functions["api-docs.openapi_json"] = needs("viewer")(partial(openapi_json))
     app.register_blueprint(docs_blueprint)
     app.register_blueprint(health_blueprint)
     app.register_blueprint(metrics_blueprint)

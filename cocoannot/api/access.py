@@ -1,8 +1,12 @@
-"""Who may call: host, origin, token, in this order. What callers may then do is the same for all of them.
+"""Who may call: host, origin, who it is, and the role that the route needs, in this order.
 
-Host not one of ours          403   (a page that points its own name at this machine)
-a change from another origin  403   (a page somewhere else that the user has open)
-no token where one is set     401
+Host not one of ours              403   (a page that points its own name at this machine)
+a change from another origin      403   (a page somewhere else that the user has open)
+nobody known, where somebody must 401
+somebody whose role is not enough 403   (what a route needs is said at the route, by `needs`)
+
+`flask.g.actor` is the name of who calls from then on, `None` where that is not known: without users and without a
+token, and at routes that are open to anybody. `flask.g.caller` has the role, too.
 """
 
 from __future__ import annotations
@@ -10,34 +14,42 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, g, request
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from cocoannot.api import body_schemas
-from cocoannot.api.blueprint import Blueprint
 from cocoannot.api.errors import error_response
-from cocoannot.api.responses import no_content
+from cocoannot.errors import CocoannotError, LoginFailed, NotAllowed
 from cocoannot.extension import runtime
+from cocoannot.people.accounts import PREFIX
+from cocoannot.people.callers import Caller
+from cocoannot.people.people import People
+from cocoannot.people.roles import ANYBODY, Needed, Role, allows, role_needed
+from cocoannot.people.signatures import same
 from cocoannot.settings import Settings
 
 COOKIE = "cocoannot"
 EXPOSED = [
     *("ETag", "Location", "X-Pagination", "X-Dataset-Revision"),
-    *("X-Change-Revision", "Idempotency-Replayed"),
+    *("X-Change-Revision", "Idempotency-Replayed", "X-Merged"),
+    *("Retry-After", "X-Claim-Seconds"),
 ]
 """Headers of answers that pages of other origins may read."""
 
-_ALLOWED = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Range"]
+_ALLOWED = [
+    *("Authorization", "Content-Type", "If-Match", "If-None-Match", "Range"),
+    *("Idempotency-Key", "Last-Event-ID"),
+]
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _ANY_HOST = {"health.healthz", "health.readyz"}
-_OPEN = {*_ANY_HOST, "access.login", "docs.page", "docs.file", "web.page", "web.file"}
-
-blueprint = Blueprint("access", __name__, url_prefix="/api", description="Who may call")
+_PROXY_SECRET = "X-Proxy-Secret"
+_LOCAL = Caller("local", "admin", "none")
+_WITH_THE_TOKEN = Caller("token", "admin", "token")
 
 
 def register_access(app: Flask, settings: Settings) -> None:
@@ -61,23 +73,33 @@ def register_access(app: Flask, settings: Settings) -> None:
     app.before_request(partial(_check, settings))
 
 
-@blueprint.route("/login", methods=["POST"])
-@blueprint.arguments(body_schemas.Login)
-@blueprint.response(204)
-@blueprint.errors(400, 401, 413, 415)
-@blueprint.doc(security=[])
-def login(body: dict[str, str]) -> Response:
-    """Trade the token for a cookie, for pages"""
-    token = runtime().settings.token
-    if token and not _same(body["token"], token):
-        return _unauthorized("The token is wrong")
-    response = no_content()
-    if token:
-        response.set_cookie(COOKIE, _cookie_for(token), httponly=True, samesite="Strict", secure=request.is_secure)
-    return response
+def require(role: Role) -> None:
+    """Raise `NotAllowed` where the caller has not at least this role: for what only a part of a view needs."""
+    caller: Caller = g.caller
+    if not allows(caller.role, role):
+        raise NotAllowed(f"This needs the role {role}; {_described(caller)}")
+
+
+def is_still_here() -> Callable[[], bool]:
+    """Tells later, without the request, whether whoever calls is still known: not disabled, revoked or logged out."""
+    identify, user = g.identify, g.caller.user
+
+    def is_here() -> bool:
+        try:
+            return bool(identify().user == user)
+        except CocoannotError:
+            return False
+
+    return is_here
+
+
+def cookie_of_token(token: str) -> str:
+    """What the cookie holds: it proves that its bearer had the token, without being it."""
+    return hmac.new(token.encode(), b"cocoannot cookie", hashlib.sha256).hexdigest()
 
 
 def _check(settings: Settings) -> Response | None:
+    g.actor = None
     endpoint, method = request.endpoint, request.method
     if endpoint not in _ANY_HOST and _host_name(request.host) not in settings.hosts:
         return error_response(
@@ -87,11 +109,23 @@ def _check(settings: Settings) -> Response | None:
         return error_response(
             HTTPStatus.FORBIDDEN, "Changes from pages of other origins are refused; COCOANNOT_CORS_ORIGINS allows some"
         )
-    if not settings.token or method == "OPTIONS" or endpoint in _OPEN:
+    needed = _role_needed(endpoint)
+    if method == "OPTIONS" or needed == ANYBODY:
         return None
-    if _has_token(settings.token):
-        return None
-    return _unauthorized("A token is needed; send it as `Authorization: Bearer TOKEN`, or POST it to /api/login")
+    g.identify = _identifying(settings, runtime().people)
+    g.caller = caller = g.identify()
+    g.actor = None if caller.by == "none" else caller.user
+    if needed != "viewer":
+        require(needed)
+    return None
+
+
+def _role_needed(endpoint: str | None) -> Needed:
+    if endpoint is None:
+        # There is nothing there, which strangers are not told.
+        return "viewer"
+    # Nobody but an admin gets to what has no role, though a test makes sure that there is nothing of the kind.
+    return role_needed(current_app.view_functions[endpoint]) or "admin"
 
 
 def _origin_is_ours(settings: Settings) -> bool:
@@ -109,27 +143,92 @@ def _vary_by_origin(response: Response) -> Response:
     return response
 
 
-def _has_token(token: str) -> bool:
+def _identifying(settings: Settings, people: People) -> Callable[[], Caller]:
+    """Tells who calls, now and later: it has read the request already, and looks everything else up each time.
+
+    A token that is sent counts before all else, then what a trusted proxy says, then the cookie. What it returns raises
+    `LoginFailed`, which says what to do, `NotAllowed`, `UsersUnreadable`.
+    """
+    bearer, named, cookie = _bearer(), _named_by_proxy(settings), request.cookies.get(COOKIE, "")
+    refusal = _refusal(settings, bearer, cookie)
+
+    def identify() -> Caller:
+        has_users = people.is_on
+        if not (has_users or settings.token or settings.user_header):
+            return _LOCAL
+        # Proxies may send a token of their own on.
+        if bearer is not None and (named is None or bearer.startswith(PREFIX)):
+            caller = _by_bearer(settings, people, bearer)
+        elif named is not None:
+            return people.callers.by_proxy(named)
+        else:
+            caller = _by_cookie(settings, people, cookie)
+        if caller is None:
+            raise LoginFailed(refusal(has_users))
+        return caller
+
+    return identify
+
+
+def _by_bearer(settings: Settings, people: People, bearer: str) -> Caller | None:
+    if settings.token and same(bearer, settings.token):
+        return _WITH_THE_TOKEN
+    return people.callers.by_token(bearer)
+
+
+def _by_cookie(settings: Settings, people: People, cookie: str) -> Caller | None:
+    if settings.token and same(cookie, cookie_of_token(settings.token)):
+        return _WITH_THE_TOKEN
+    return people.callers.by_session(cookie) if cookie else None
+
+
+def _bearer() -> str | None:
     # Not `request.authorization`: it takes a token with "=" in it for parameters.
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return _same(given.strip(), token)
-    return _same(request.cookies.get(COOKIE, ""), _cookie_for(token))
+    return given.strip() if scheme.lower() == "bearer" else None
 
 
-def _cookie_for(token: str) -> str:
-    """What the cookie holds: it proves that its bearer had the token, without being it."""
-    return hmac.new(token.encode(), b"cocoannot cookie", hashlib.sha256).hexdigest()
+def _named_by_proxy(settings: Settings) -> str | None:
+    """Whom the proxy names, where it is certain that the proxy does; `None` where it names nobody."""
+    if not settings.user_header:
+        return None
+    return (request.headers.get(settings.user_header) or None) if _is_from_proxy(settings) else None
 
 
-def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+def _is_from_proxy(settings: Settings) -> bool:
+    if settings.proxy_secret:
+        return same(request.headers.get(_PROXY_SECRET, ""), settings.proxy_secret)
+    # As the server has it, before X-Forwarded-For: nothing, where the connection came over a Unix socket.
+    original = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
+    return not original["REMOTE_ADDR"]
 
 
-def _unauthorized(message: str) -> Response:
-    response = error_response(HTTPStatus.UNAUTHORIZED, message)
-    response.headers["WWW-Authenticate"] = "Bearer"
-    return response
+def _refusal(settings: Settings, bearer: str | None, cookie: str) -> Callable[[bool], str]:
+    """What to say to somebody who is not known, by whether there are users."""
+    is_forged = settings.user_header and settings.user_header in request.headers and not _is_from_proxy(settings)
+
+    def text(has_users: bool) -> str:
+        if is_forged:
+            how = f"as {_PROXY_SECRET}" if settings.proxy_secret else "over a Unix socket"
+            return f"{settings.user_header} is believed from the proxy alone, which proves itself {how}"
+        if not has_users:
+            return "A token is needed; send it as `Authorization: Bearer TOKEN`, or POST it to /api/login"
+        if bearer is not None:
+            return "The token is wrong, has expired, or was revoked; make a new one on the page"
+        if cookie:
+            return "The session has ended; log in again, by POST to /api/login"
+        return (
+            "Log in, by POST of user and password to /api/login, or send a personal token as "
+            "`Authorization: Bearer TOKEN`"
+        )
+
+    return text
+
+
+def _described(caller: Caller) -> str:
+    return (
+        f"this token of {caller.user} has {caller.role}" if caller.by == "token" else f"{caller.user} has {caller.role}"
+    )
 
 
 def _host_name(host: str) -> str:

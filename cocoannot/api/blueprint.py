@@ -25,6 +25,7 @@ from cocoannot.api.parsing import StrictParser
 from cocoannot.errors import UnknownId
 from cocoannot.extension import runtime
 from cocoannot.manager import DatasetManager
+from cocoannot.people.roles import ANYBODY, role_needed
 from cocoannot.store.base import History, SavingStore
 
 _NAMES = "_query_names"
@@ -46,8 +47,12 @@ class Blueprint(flask_smorest.Blueprint):
         """The parameters that each endpoint takes in its query."""
 
     def add_url_rule(self, rule: str, endpoint: Any = None, view_func: Any = None, *args: Any, **options: Any) -> None:
-        """Like flask-smorest's, with the view's name as the operation's id."""
-        view_func = self.doc(operationId=view_func.__name__)(view_func)
+        """Like flask-smorest's, with the view's name as the operation's id. `needs` must have said who may call it."""
+        role = role_needed(view_func)
+        if role is None:
+            raise TypeError(f"{view_func.__name__} has no role; put `needs` below its route")
+        open_to_all: dict[str, Any] = {"security": []} if role == ANYBODY else {}
+        view_func = self.doc(operationId=view_func.__name__, **{"x-role": role}, **open_to_all)(view_func)
         self.query_names[f"{self.name}.{endpoint or view_func.__name__}"] = getattr(view_func, _NAMES, frozenset())
         super().add_url_rule(rule, endpoint, view_func, *args, **options)
 

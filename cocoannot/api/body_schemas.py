@@ -22,6 +22,8 @@ from cocoannot.coco.fields import (
     FLAG,
     ID,
     IMAGE,
+    KEYPOINTS,
+    NEW_ANNOTATION_ID,
     NEW_ID,
     SUPERCATEGORY,
     Field,
@@ -95,7 +97,12 @@ def _geometry(*, removable: bool = True) -> dict[str, fields.Raw]:
 _OPTIONAL_ID = ID._replace(nullable=True)
 
 NewAnnotation = RequestRecord.from_dict(
-    {"id": _field(NEW_ID), "image_id": _field(ID, required=True), "category_id": _field(_OPTIONAL_ID), **_geometry()},
+    {
+        "id": _field(NEW_ANNOTATION_ID),
+        "image_id": _field(ID, required=True),
+        "category_id": _field(_OPTIONAL_ID),
+        **_geometry(),
+    },
     name="NewAnnotation",
 )
 AnnotationChanges = RequestRecord.from_dict(
@@ -123,7 +130,7 @@ class RestoredAnnotation(ma.Schema):
 
 
 Annotation = Record.from_dict(
-    {"id": _field(ID), "image_id": _field(ID), "category_id": _field(_OPTIONAL_ID), **_stored_geometry()},
+    {"id": _field(ID), "image_id": _field(_OPTIONAL_ID), "category_id": _field(_OPTIONAL_ID), **_stored_geometry()},
     name="Annotation",
 )
 ListedAnnotation = Annotation.from_dict({"_etag": fields.String()}, name="ListedAnnotation")
@@ -147,11 +154,17 @@ ListedImage = Image.from_dict(
     name="ListedImage",
 )
 NewCategory = RequestRecord.from_dict(
-    {"id": _field(NEW_ID), **_record_fields(CATEGORY, required=True), "supercategory": _field(SUPERCATEGORY)},
+    {
+        "id": _field(NEW_ID),
+        **_record_fields(CATEGORY, required=True),
+        "supercategory": _field(SUPERCATEGORY),
+        **_record_fields(KEYPOINTS),
+    },
     name="NewCategory",
 )
 CategoryChanges = RequestRecord.from_dict(
-    {**_record_fields(CATEGORY), "supercategory": _field(SUPERCATEGORY)}, name="CategoryChanges"
+    {**_record_fields(CATEGORY), "supercategory": _field(SUPERCATEGORY), **_record_fields(KEYPOINTS)},
+    name="CategoryChanges",
 )
 Category = Record.from_dict(
     {"id": _field(ID, required=True), "name": fields.String(), "supercategory": fields.String(allow_none=True)},
@@ -219,6 +232,10 @@ class UpdateOperation(Closed):
     id = Id()
     changes = fields.Nested(AnnotationChanges, required=True)
     if_match = Version()
+    on_conflict = fields.String(
+        validate=validate.OneOf(["merge"]),
+        metadata={"description": "`merge`: as for PATCH; `merged` in the result names the fields that others changed"},
+    )
 
 
 class DeleteOperation(Closed):
@@ -259,7 +276,8 @@ class BatchOperation(fields.Field[Operation]):
             case "add":
                 return Add("annotations", loaded["annotation"])
             case "update":
-                return Update("annotations", loaded["id"], loaded["changes"], loaded.get("if_match"))
+                merge = "on_conflict" in loaded
+                return Update("annotations", loaded["id"], loaded["changes"], loaded.get("if_match"), merge)
             case "delete":
                 return Delete("annotations", loaded["id"], loaded.get("if_match"))
         return Restore(loaded["annotation"], loaded.get("position"))
@@ -291,18 +309,44 @@ def _members(text: msgspec.Raw) -> dict[str, msgspec.Raw]:
         raise ma.ValidationError({"_schema": ["Invalid input type."]}) from exc
 
 
-class Login(Closed):
-    """The token, to be traded for a cookie."""
-
-    token = fields.String(required=True, validate=validate.Length(1, 4096))
-
-
 class OnConflict(Closed):
     """What to do where something else changed the file, or the object in S3."""
 
     optional = True
 
     on_conflict = fields.String(validate=validate.OneOf(["overwrite"]))
+
+
+class Reversal(Closed):
+    """What a user did, to be taken back."""
+
+    actor = fields.String(required=True, data_key="user", validate=validate.Length(1, 1000))
+    since = fields.Integer(
+        required=True, strict=True, validate=validate.Range(0, MAX_ID), metadata={"description": "after this revision"}
+    )
+    dry_run = fields.Boolean(
+        load_default=False,
+        metadata={"description": "tell only what would be done"},
+    )
+
+    @ma.pre_load
+    def check_flag(self, data: Any, **_: Any) -> Any:
+        """JSON's own `true` and `false` alone: marshmallow takes numbers and texts for them."""
+        if isinstance(data, dict) and not isinstance(data.get("dry_run", False), bool):
+            raise ma.ValidationError({"dry_run": ["Not a valid boolean."]})
+        return data
+
+
+class Merge(Closed):
+    """How to merge S3's version into ours."""
+
+    optional = True
+
+    dry_run = fields.Boolean(truthy={True}, falsy={False}, metadata={"description": "tell only what would be done"})
+    on_conflict = fields.String(
+        validate=validate.OneOf(["ours", "theirs"]),
+        metadata={"description": "whose fields count where both sides changed them"},
+    )
 
 
 class Replacement(Closed):

@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
-from flask import g, request
+from flask import request
 
 from cocoannot.api.blueprint import store
+from cocoannot.api.caller import actor
 from cocoannot.api.openapi import KEY_PATTERN, MAX_KEY
 from cocoannot.changes.change import Change
 from cocoannot.changes.operations import Operation
@@ -43,12 +44,6 @@ def change(operation: Operation) -> Committed:
 def replace(texts: Mapping[str, bytes], *, if_revision: int) -> Change:
     """Replace top-level values in bulk, for the current request. Raises as `Store.replace`."""
     return store().replace(texts, actor=actor(), if_revision=if_revision)
-
-
-def actor() -> str | None:
-    """Who asks; `None` where that is not known."""
-    name: str | None = g.get("actor")
-    return name
 
 
 def _key() -> str:

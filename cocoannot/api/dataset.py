@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,14 +9,16 @@ from flask import Response, request
 from webargs.flaskparser import abort
 from werkzeug.exceptions import BadRequest
 
-from cocoannot.api import body_schemas, response_schemas
-from cocoannot.api.blueprint import Blueprint, store, titled_examples
+from cocoannot.api import body_schemas, query_schemas, response_schemas
+from cocoannot.api.access import require
+from cocoannot.api.blueprint import Blueprint, history, store, titled_examples
 from cocoannot.api.committing import replace
 from cocoannot.api.openapi import CHANGED, ETAG, IF_MATCH
 from cocoannot.api.parsing import decode, if_match, json_body
-from cocoannot.api.responses import CHANGE, REVISION, json_response
+from cocoannot.api.responses import CHANGE, REVISION, json_response, moment_or_none
 from cocoannot.errors import VersionMismatch
 from cocoannot.extension import runtime
+from cocoannot.people.roles import needs
 from cocoannot.version import __version__
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _REPLACE = {
 
 
 @blueprint.route("/dataset")
+@needs("viewer")
 @blueprint.response(200, response_schemas.DatasetHead)
 @blueprint.doc(responses={200: {"links": _REPLACE}})
 def get_dataset() -> Response:
@@ -52,6 +54,7 @@ def get_dataset() -> Response:
 
 
 @blueprint.route("/dataset", methods=["PUT"])
+@needs("admin")
 @blueprint.response(200, response_schemas.DatasetHead, headers={"X-Change-Revision": CHANGED["X-Change-Revision"]})
 @blueprint.errors(400, 409, 412, 413, 415, 422, 428, 503, 507)
 @blueprint.doc(
@@ -81,12 +84,19 @@ def replace_dataset() -> Response:
 
 
 @blueprint.route("/dataset/export")
+@needs("viewer")
+@blueprint.arguments(query_schemas.AtRevision, location="query")
 @blueprint.response(200, {"type": "object"}, description="The whole dataset, as the file would be", headers=ETAG)
-def export_dataset() -> Response:
-    """Download the whole dataset as it is now"""
-    export = store().export()
+@blueprint.errors(404)
+def export_dataset(query: dict[str, Any]) -> Response:
+    """Download the whole dataset as it is now, or was at a revision
+
+    404 where that can't be told any more, or is yet to come. Each record is what it was, byte for byte.
+    """
+    export = history().export_at(query["at"]) if "at" in query else store().export()
     response = Response(map(bytes, export.blocks), mimetype="application/json")
-    response.content_length = export.size
+    if export.size is not None:
+        response.content_length = export.size
     response.headers.set("Content-Disposition", "attachment", filename=export.name)
     response.headers[REVISION] = str(export.revision)
     response.set_etag(str(export.revision))
@@ -94,6 +104,7 @@ def export_dataset() -> Response:
 
 
 @blueprint.route("/stats")
+@needs("viewer")
 @blueprint.response(200, response_schemas.Statistics)
 def get_statistics() -> Response:
     """Get what the dataset is made of
@@ -115,6 +126,7 @@ def get_statistics() -> Response:
 
 
 @blueprint.route("/status")
+@needs("viewer")
 @blueprint.response(200, response_schemas.Status)
 def get_status() -> dict[str, Any]:
     """Get what is saved and what is not"""
@@ -125,7 +137,7 @@ def get_status() -> dict[str, Any]:
         "dataset": {
             "uri": runtime().uri(),
             "path": status.path,
-            "loaded_at": _moment(status.loaded_at),
+            "loaded_at": moment_or_none(status.loaded_at),
             "bytes": status.size,
             "counts": status.counts,
             "warnings": status.warnings,
@@ -140,12 +152,12 @@ def get_status() -> dict[str, Any]:
         "pending": {
             **status.pending.counts(),
             "summary": status.pending.summary(),
-            "since": _moment(status.pending_since),
+            "since": moment_or_none(status.pending_since),
         },
         "saver": {
             "interval": runtime().settings.auto_save_interval,
             "next_save_in": saver.next_save_in(),
-            "last_saved_at": _moment(status.last_saved_at),
+            "last_saved_at": moment_or_none(status.last_saved_at),
             "last_save_seconds": status.last_save_seconds,
             "last_error": status.journal_error or status.last_error,
         },
@@ -161,7 +173,7 @@ def s3_part(s3: S3Status | None) -> dict[str, Any] | None:
         "uri": s3.uri,
         "state": s3.state,
         "etag": s3.etag,
-        "last_uploaded_at": _moment(s3.uploaded_at),
+        "last_uploaded_at": moment_or_none(s3.uploaded_at),
         "uploading": s3.uploading._asdict() if s3.uploading else None,
         "last_error": s3.last_error,
         "atomic": s3.atomic,
@@ -169,6 +181,7 @@ def s3_part(s3: S3Status | None) -> dict[str, Any] | None:
 
 
 @blueprint.route("/flush", methods=["POST"])
+@needs("annotator")
 @blueprint.arguments(body_schemas.OnConflict, required=False)
 @blueprint.response(200, response_schemas.Flushed)
 @blueprint.errors(400, 409, 413, 415, 503, 507)
@@ -176,8 +189,10 @@ def flush(options: dict[str, Any]) -> dict[str, Any]:
     """Save now
 
     `saved` is false where there was nothing to save. 409 where something else changed the file; `{"on_conflict":
-    "overwrite"}` keeps the other version beside it and saves.
+    "overwrite"}` keeps the other version beside it and saves; that needs the role admin.
     """
+    if "on_conflict" in options:
+        require("admin")
     saved = store().save(overwrite=options.get("on_conflict") == "overwrite")
     if saved is None:
         return {"saved": False, "summary": "no changes", "revision": store().revision}
@@ -213,7 +228,3 @@ def _replacement_texts() -> dict[str, bytes]:
         )
     found = {field: bytes(getattr(texts, field)) for field in texts.__struct_fields__}
     return {field: text for field, text in found.items() if text}
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

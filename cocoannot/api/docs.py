@@ -8,6 +8,8 @@ from pathlib import Path
 from flask import Blueprint, Response, send_from_directory
 from webargs.flaskparser import abort
 
+from cocoannot.people.roles import ANYBODY, needs
+
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
     "docs.css": _STATIC,
@@ -28,12 +30,14 @@ blueprint = Blueprint("docs", __name__, url_prefix="/api/docs")
 
 
 @blueprint.route("")
+@needs(ANYBODY)
 def page() -> Response:
     """The page itself."""
     return _send("docs.html", _STATIC)
 
 
 @blueprint.route("/<name>")
+@needs(ANYBODY)
 def file(name: str) -> Response:
     """A script, style sheet or icon of the page."""
     if name not in _FILES:

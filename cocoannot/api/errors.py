@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import flask_smorest
@@ -15,6 +16,7 @@ from cocoannot.api.responses import json_response
 
 _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
     errors.UnknownId: HTTPStatus.NOT_FOUND,
+    errors.NotKept: HTTPStatus.NOT_FOUND,
     errors.AmbiguousId: HTTPStatus.CONFLICT,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.FileChanged: HTTPStatus.CONFLICT,
@@ -28,7 +30,14 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
     errors.NotInS3: HTTPStatus.BAD_REQUEST,
     errors.S3Error: HTTPStatus.BAD_GATEWAY,
     errors.JournalError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.HistoryError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotLoaded: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UsersUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UnknownUser: HTTPStatus.NOT_FOUND,
+    errors.LoginFailed: HTTPStatus.UNAUTHORIZED,
+    errors.NotAllowed: HTTPStatus.FORBIDDEN,
+    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 _WHAT_TO_DO = {
@@ -83,6 +92,10 @@ def _handle(error: errors.CocoannotError) -> Response:
     response = error_response(_status(cause), str(error), _details(error))
     if isinstance(error, errors.VersionMismatch):
         response.set_etag(error.current)
+    if isinstance(error, errors.LoginFailed):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.ComeAgain):
+        response.headers["Retry-After"] = str(ceil(error.retry_after))
     return response
 
 
@@ -116,7 +129,7 @@ def _details(error: errors.CocoannotError) -> object:
 
 def _plain(error: errors.CocoannotError) -> dict[str, object]:
     if isinstance(error, errors.VersionMismatch):
-        return {"current": error.current}
+        return {"current": error.current, **error.details}
     return error.details if isinstance(error, errors.Conflict) else {}
 
 

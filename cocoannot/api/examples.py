@@ -34,6 +34,11 @@ _S3: dict[str, Any] = {
     "atomic": True,
 }
 
+_MERGE_COUNTS = {
+    **{f"{action}_by_{side}": 0 for side in ("us", "them") for action in ("added", "changed", "deleted")},
+    **dict.fromkeys(("merged", "same", "renumbered", "unified"), 0),
+}
+
 REQUESTS: dict[str, dict[str, Any]] = {
     "NewAnnotation": {
         "polygon": {"image_id": 1, "category_id": 1, "segmentation": _POLYGON},
@@ -66,13 +71,49 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "ImageChanges": {"other field": {"license": 2}, "without a field": {"license": None}},
     "NewCategory": {"category": {"name": "dog", "supercategory": "animal"}},
     "CategoryChanges": {"other name": {"name": "kitten"}},
-    "Login": {"token": {"token": "the server's COCOANNOT_TOKEN"}},
+    "Login": {
+        "password": {"user": "anna", "password": "correct horse battery"},
+        "token": {"token": "a personal token, or the server's COCOANNOT_TOKEN"},
+    },
+    "NewPassword": {"link": {"link": "anna:7:1796005124:5f0c...", "password": "correct horse battery"}},
+    "NewUser": {
+        "with a link": {"name": "anna", "role": "annotator", "link": True},
+        "with a password": {"name": "ben", "role": "reviewer", "password": "correct horse battery"},
+    },
+    "UserChanges": {"other role": {"role": "reviewer"}, "disable": {"active": False}, "new link": {"link": True}},
+    "NewToken": {"for a script": {"name": "nightly export", "role": "viewer", "days": 90}},
+    "PresenceBody": {"on an image": {"image_id": 1, "editing": True}, "nowhere": {"image_id": None}},
+    "StatusBody": {"done": {"status": "done"}, "returned": {"status": "returned", "comment": "one cat is missing"}},
     "OnConflict": {"save": {}, "save over what another program wrote": {"on_conflict": "overwrite"}},
+    "Reversal": {
+        "look first": {"user": "anna", "since": 41, "dry_run": True},
+        "do it": {"user": "anna", "since": 41},
+    },
+    "Merge": {
+        "merge": {},
+        "see what would be done": {"dry_run": True},
+        "take theirs in conflicts": {"on_conflict": "theirs"},
+    },
     "Replacement": {"records": {"images": [_IMAGE], "annotations": [_ANNOTATION], "categories": [_CATEGORY]}},
 }
 """Bodies of requests: by the schema's name, a title for each."""
 
+_USER = {"name": "anna", "role": "annotator", "active": True, "has_password": False, "created": _LOADED}
+_TOKEN = {
+    "id": "1f3a5c7e9b0d",
+    "name": "nightly export",
+    "role": "viewer",
+    "created": _LOADED,
+    "expires": None,
+    "used": _SAVED,
+}
+
 ANSWERS: dict[str, Any] = {
+    "Me": {"user": "anna", "role": "annotator", "by": "password"},
+    "User": _USER,
+    "ChangedUser": {**_USER, "link": "/#password=anna:7:1796005124:5f0c..."},
+    "Token": _TOKEN,
+    "CreatedToken": {**_TOKEN, "token": "coa_..."},
     "Annotation": _ANNOTATION,
     "ListedAnnotation": {**_ANNOTATION, "_etag": "1e7ccb1b5e0a"},
     "BatchResults": {
@@ -82,14 +123,7 @@ ANSWERS: dict[str, Any] = {
     "ListedImage": {**_IMAGE, "_annotation_count": 1},
     "Neighbours": {"previous": 3, "next": 7, "position": 11, "total": 97},
     "DeletedImage": {"annotations_deleted": 7},
-    "Change": {
-        "revision": 42,
-        "time": _CHANGED,
-        "user": None,
-        "kind": "edit",
-        "summary": "1 annotation(s) added",
-        "edits": [{"section": "annotations", "id": 1, "image_id": 1, "op": "add"}],
-    },
+    "Present": {"client": "tab-1", "user": "anna", "image_id": 1, "editing": True, "since": _CHANGED},
     "Category": _CATEGORY,
     "ListedCategory": {**_CATEGORY, "_annotation_count": 1},
     "DatasetHead": {"info": {}, "licenses": [], "categories": [_CATEGORY], "counts": _COUNTS, "revision": 42},
@@ -99,6 +133,22 @@ ANSWERS: dict[str, Any] = {
         "annotations_per_image": [{"at_least": 0, "at_most": 0, "images": 1}],
         "sizes": [{"at_least": 0, "below": 8, "annotations": 2}],
     },
+    "Change": {
+        "revision": 42,
+        "time": _CHANGED,
+        "user": "anna",
+        "kind": "edit",
+        "summary": "1 annotation(s) updated",
+        "edits": [{"section": "annotations", "id": 1, "image_id": 1, "op": "update"}],
+    },
+    "Reverted": {
+        "revision": 43,
+        "dry_run": False,
+        "summary": "1 annotation(s) updated",
+        "edits": [{"section": "annotations", "id": 1, "image_id": 1, "op": "update"}],
+    },
+    "Version": {"revision": 42, "time": _CHANGED, "user": "anna", "record": _ANNOTATION},
+    "UserDay": {"day": "2026-01-05", "user": "anna", "changes": 120, "annotations": 118, "images": 17},
     "Flushed": {"saved": True, "summary": "3 annotation(s) added", "revision": 42},
     "S3Status": _S3,
     "SavedToS3": {
@@ -108,6 +158,20 @@ ANSWERS: dict[str, Any] = {
         "size": 4711,
         "revision": 42,
         "kept": None,
+    },
+    "MergedFromS3": {
+        "status": "success",
+        "s3_uri": _S3["uri"],
+        "etag": _S3["etag"],
+        "revision": 43,
+        "needed": True,
+        "dry_run": False,
+        "base": "kept",
+        "counts": dict.fromkeys(("images", "annotations", "categories"), _MERGE_COUNTS),
+        "conflict_count": 1,
+        "undecided_count": 0,
+        "conflicts": [{"section": "annotations", "id": 7, "kind": "deleted_by_us", "fields": [], "taken": "theirs"}],
+        "renumbered": {"images": [], "annotations": [{"from": 151, "to": 160}], "categories": []},
     },
     "Status": {
         "version": "0.1.0",

@@ -7,17 +7,20 @@ from flask import Blueprint, Response
 from cocoannot.api.blueprint import store
 from cocoannot.api.responses import json_response
 from cocoannot.errors import JournalError, NotLoaded
+from cocoannot.people.roles import ANYBODY, needs
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.route("/healthz")
+@needs(ANYBODY)
 def healthz() -> Response:
     """200 while the process answers."""
     return json_response({"status": "ok"})
 
 
 @blueprint.route("/readyz")
+@needs(ANYBODY)
 def readyz() -> Response:
     """200 once the dataset is loaded and changes are accepted, else 503 with the reason.
 

@@ -8,10 +8,10 @@ from flask import Response
 from flask_smorest.pagination import PaginationParameters
 
 from cocoannot.api import body_schemas, query_schemas, response_schemas
-from cocoannot.api.blueprint import Blueprint, store
+from cocoannot.api.blueprint import Blueprint, history, store
 from cocoannot.api.committing import change
-from cocoannot.api.openapi import ETAG, IF_MATCH
-from cocoannot.api.parsing import if_match
+from cocoannot.api.openapi import ETAG, IF_MATCH, MERGED
+from cocoannot.api.parsing import if_match, merges
 from cocoannot.api.responses import (
     changed_response,
     created_response,
@@ -22,6 +22,7 @@ from cocoannot.api.responses import (
     versioned_list_response,
 )
 from cocoannot.changes.operations import Add, Delete, Update
+from cocoannot.people.roles import needs
 from cocoannot.store.base import Deleted
 from cocoannot.store.queries import ImageQuery
 
@@ -29,6 +30,7 @@ blueprint = Blueprint("images", __name__, url_prefix="/api/images", description=
 
 
 @blueprint.route("")
+@needs("viewer")
 @blueprint.arguments(query_schemas.ImageListQuery, location="query")
 @blueprint.response(200, body_schemas.ListedImage(many=True))
 @blueprint.paginate()
@@ -43,6 +45,7 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
 
 
 @blueprint.route("", methods=["POST"])
+@needs("admin")
 @blueprint.arguments(body_schemas.NewImage)
 @blueprint.created(body_schemas.Image, "image")
 @blueprint.commits(400, 413, 415)
@@ -52,6 +55,7 @@ def add_image(image: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/<id:image_id>")
+@needs("viewer")
 @blueprint.response(200, body_schemas.Image, headers=ETAG)
 @blueprint.errors(404, 409)
 @blueprint.unchanged()
@@ -61,19 +65,22 @@ def get_image(image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>", methods=["PATCH"])
+@needs("admin")
+@blueprint.arguments(query_schemas.UpdateQuery, location="query")
 @blueprint.arguments(body_schemas.ImageChanges)
-@blueprint.response(200, body_schemas.Image, headers=ETAG)
+@blueprint.response(200, body_schemas.Image, headers={**ETAG, **MERGED})
 @blueprint.commits(400, 404, 412, 413, 415)
 @blueprint.takes(IF_MATCH)
-def update_image(changes: dict[str, Any], image_id: int) -> Response:
+def update_image(query: dict[str, Any], changes: dict[str, Any], image_id: int) -> Response:
     """Change fields of an image's record
 
     A field that is given replaces the stored one, `null` removes an optional one.
     """
-    return changed_response(change(Update("images", image_id, changes, if_match())))
+    return changed_response(change(Update("images", image_id, changes, if_match(), merges(query))))
 
 
 @blueprint.route("/<id:image_id>", methods=["DELETE"])
+@needs("admin")
 @blueprint.response(200, response_schemas.DeletedImage)
 @blueprint.commits(404, 412)
 @blueprint.takes(IF_MATCH)
@@ -89,6 +96,7 @@ def delete_image(image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>/neighbours")
+@needs("viewer")
 @blueprint.arguments(query_schemas.ImageFilters, location="query")
 @blueprint.response(200, response_schemas.Neighbours)
 @blueprint.errors(404, 409)
@@ -105,11 +113,18 @@ def get_neighbours(query: dict[str, Any], image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>/annotations")
-@blueprint.arguments(query_schemas.WithEtag, location="query")
+@needs("viewer")
+@blueprint.arguments(query_schemas.AnnotationsOfImageQuery, location="query")
 @blueprint.response(200, body_schemas.ListedAnnotation(many=True), headers=ETAG)
 @blueprint.errors(404, 409)
 @blueprint.unchanged()
 def list_annotations_of_image(query: dict[str, Any], image_id: int) -> Response:
-    """List the annotations of an image, as stored, in file order, not paged"""
-    page = store().annotations_of(image_id, query["derived"])
+    """List the annotations of an image, as stored, in file order, not paged
+
+    With `at` as they were at that revision; 404 where that can't be told any more, or is yet to come.
+    """
+    if "at" in query:
+        page = history().annotations_at(image_id, query["at"], query["derived"])
+    else:
+        page = store().annotations_of(image_id, query["derived"])
     return versioned_list_response(existing(page, "image", image_id))

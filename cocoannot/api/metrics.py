@@ -23,8 +23,10 @@ from prometheus_client.registry import Collector
 
 from cocoannot.api.instrumentation import ServedRequest, instrument
 from cocoannot.errors import NotLoaded
+from cocoannot.events.feed import Feed
 from cocoannot.extension import runtime
 from cocoannot.logs import ACCESS
+from cocoannot.people.roles import needs
 from cocoannot.store.base import Store
 from cocoannot.version import __version__
 
@@ -40,6 +42,7 @@ access_log = logging.getLogger(ACCESS)
 
 
 @blueprint.route("/metrics")
+@needs("viewer")
 def metrics() -> Response:
     """Everything that is measured, in Prometheus' text format; without the dataset's part until it is loaded."""
     measured = cast(_Metrics, current_app.extensions[_NAME])
@@ -49,7 +52,7 @@ def metrics() -> Response:
 def register_metrics(app: Flask) -> None:
     """Measure and log every request to `app` from now on; to be called before other checks of requests are added."""
     store = runtime(app).manager.store
-    measured = app.extensions[_NAME] = _Metrics(store)
+    measured = app.extensions[_NAME] = _Metrics(store, runtime(app).events)
 
     def ended(served: ServedRequest) -> None:
         measured.count(served)
@@ -61,7 +64,7 @@ def register_metrics(app: Flask) -> None:
 class _Metrics:
     """The registry of one application, and what is counted as it happens."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, feed: Feed) -> None:
         self.registry = _Registry()
         self._requests = Counter(
             "cocoannot_http_requests",
@@ -82,6 +85,7 @@ class _Metrics:
         build = Info("cocoannot_build", "What is running", registry=self.registry)
         build.info({"version": __version__, "python": platform.python_version()})
         self.registry.register(_DatasetCollector(store))
+        self.registry.register(_StreamCollector(feed))
         ProcessCollector(registry=self.registry)
 
         # The library would look for each series by its labels in a slower way.
@@ -102,6 +106,21 @@ class _Registry(CollectorRegistry):
         for family in super().collect():
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
+
+
+class _StreamCollector(Collector):
+    """The streams of events, looked up when it is asked for."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def collect(self) -> Iterable[Metric]:
+        yield _gauge("event_streams", "Streams of events that are open", self._feed.count)
+        yield CounterMetricFamily(
+            "cocoannot_event_streams_cut_off",
+            "Streams of events that were closed because their readers did not keep up",
+            self._feed.hub.cut_off,
+        )
 
 
 class _DatasetCollector(Collector):

@@ -41,6 +41,19 @@ IDEMPOTENCY_KEY = {
     "done again: it gets the first answer. 422 where the name was given to another request",
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": KEY_PATTERN},
 }
+LAST_EVENT_ID = {
+    "in": "header",
+    "name": "Last-Event-ID",
+    "description": "the id of the last event that the client has, to go on from there; goes before `since`",
+    "schema": {"type": "string"},
+}
+CLAIM = {
+    "X-Claim-Seconds": {
+        "description": "how long the claim lasts without a sign of life; left out while the client has a stream",
+        "required": False,
+        "schema": {"type": "integer", "minimum": 0},
+    }
+}
 RANGE = {
     "in": "header",
     "name": "Range",
@@ -67,6 +80,13 @@ CHANGED = {
         "description": "`true` where this is the answer to the same request that was sent before",
         "schema": {"const": "true"},
     },
+}
+MERGED = {
+    "X-Merged": {
+        "description": "the fields that others had changed since the version of `If-Match`, with `on_conflict=merge`: "
+        "percent-encoded where that is needed, with commas between them, or `*` for very many",
+        "schema": {"type": "string"},
+    }
 }
 PAGES = {
     "X-Pagination": {
@@ -100,8 +120,16 @@ GUARDED_CALL = {HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE}
 
 _ERRORS: dict[int, tuple[str, str, object]] = {
     400: ("The body is not JSON", "The body is not JSON: Input data was truncated", None),
-    401: ("A token is set, and not sent", "A token is needed; send it as `Authorization: Bearer TOKEN`", None),
-    403: ("The host or the origin is not allowed", "Changes from pages of other origins are refused", None),
+    401: (
+        "Not logged in: a token is set, or there are users",
+        "A token is needed; send it as `Authorization: Bearer TOKEN`",
+        None,
+    ),
+    403: (
+        "The caller's role, the host or the origin is not enough",
+        "This needs the role reviewer; anna is annotator",
+        None,
+    ),
     404: ("There is no such record", "there is no annotation with id 99", None),
     409: (
         "The change contradicts what the dataset holds",
@@ -122,6 +150,11 @@ _ERRORS: dict[int, tuple[str, str, object]] = {
         {"json": {"image_id": ["there is no image with id 99"]}},
     ),
     428: ("If-Match is missing", 'If-Match: "REVISION" is missing; send the revision that you read', None),
+    429: (
+        "Too much at a time, or too early",
+        "you have 20 event streams open, which is the limit for one user or address; close one",
+        None,
+    ),
     502: (
         "S3 refused, or could not be reached",
         "upload s3://data/train.json: access is denied; the credentials need the permissions that the README lists",
@@ -144,6 +177,8 @@ _ERROR_HEADERS: dict[int, dict[str, Any]] = {
     401: {"WWW-Authenticate": {"description": "how to send the token", "schema": {"type": "string"}}},
     412: {"ETag": {**ETAG["ETag"], "required": False, "description": "the version by now"}},
     416: {"Content-Range": {"description": "how many bytes there are", "schema": {"type": "string"}}},
+    429: {"Retry-After": {"description": "seconds after which to try again", "schema": {"type": "integer"}}},
+    503: {"Retry-After": {"description": "seconds, where that is known", "schema": {"type": "integer"}}},
 }
 
 _DESCRIPTION = """\
@@ -164,8 +199,9 @@ the change that was made.
 
 **PATCH** merges at the top level: a field that is given replaces the stored one, `null` removes an optional one.
 
-**Who may call.** Where the server has a token, send it as `Authorization: Bearer TOKEN`, or trade it for a cookie by
-`POST /api/login`.
+**Who may call.** Where the server has users or a token, send a token as `Authorization: Bearer TOKEN`, or log in by
+`POST /api/login`, which sets a cookie. `x-role` is the role that a call needs at least: viewer, annotator, reviewer or
+admin, each of which may do what those before it may. Without users every caller is an admin.
 
 Not under `/api`, and not described here: `GET /healthz` (200 while the process answers), `GET /readyz` (200 once the
 dataset is loaded and changes are accepted, else 503 with the reason) and `GET /metrics` (Prometheus' text format).
@@ -195,18 +231,18 @@ def add_operations(converter: Any) -> None:
     converter.add_attribute_function(describe)
 
 
-def options(token: bool) -> dict[str, Any]:
-    """What the document says as a whole; `token` tells whether one is set, so that a call must bring it."""
+def options(guarded: bool) -> dict[str, Any]:
+    """What the document says as a whole; `guarded` tells whether a call must say who makes it."""
     ways: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
     return {
         "info": {"description": _DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
-        "security": ways if token else [*ways, {}],
+        "security": ways if guarded else [*ways, {}],
     }
 
 
 def add_security(spec: APISpec, cookie: str) -> None:
     """Add the ways to send the token, as a header or in the cookie of that name."""
-    bearer = {"type": "http", "scheme": "bearer", "description": "COCOANNOT_TOKEN, where it is set"}
+    bearer = {"type": "http", "scheme": "bearer", "description": "a personal token, or COCOANNOT_TOKEN"}
     spec.components.security_scheme("bearer", bearer)
     spec.components.security_scheme(
         "cookie", {"type": "apiKey", "in": "cookie", "name": cookie, "description": "as POST /api/login sets it"}

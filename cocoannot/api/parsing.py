@@ -141,6 +141,11 @@ def if_match() -> frozenset[str] | None:
     return etags(request.headers["If-Match"]) if "If-Match" in request.headers else None
 
 
+def merges(query: dict[str, Any]) -> bool:
+    """Whether an update with this query is to be merged with what others did."""
+    return query.get("on_conflict") == "merge"
+
+
 def etags(text: str) -> frozenset[str]:
     """The ETags in the text of an `If-Match`, without quotes; `*` for any.
 

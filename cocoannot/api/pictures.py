@@ -15,6 +15,7 @@ from cocoannot.api.responses import conditional_response, existing
 from cocoannot.api.streams import stream_response
 from cocoannot.coco.records import Record
 from cocoannot.extension import runtime
+from cocoannot.people.roles import needs
 
 __all__ = ["blueprint"]
 """That of the images, with the routes of their pictures."""
@@ -23,6 +24,7 @@ _BYTES = {"type": "string", "format": "binary"}
 
 
 @blueprint.route("/<id:image_id>/file")
+@needs("viewer")
 @blueprint.arguments(query_schemas.FileQuery, location="query")
 @blueprint.response(200, _BYTES, content_type="image/*", headers=ETAG)
 @blueprint.response(206, _BYTES, content_type="image/*", headers=RANGES)
@@ -46,6 +48,7 @@ def get_picture(query: dict[str, Any], image_id: int) -> Response:
 
 
 @blueprint.route("/<id:image_id>/thumbnail")
+@needs("viewer")
 @blueprint.arguments(query_schemas.ThumbnailQuery, location="query")
 @blueprint.response(200, _BYTES, content_type="image/jpeg", headers=ETAG)
 @blueprint.errors(404, 409, 502)

@@ -8,8 +8,12 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from cocoannot.coco.statuses import STATUSES
 from cocoannot.pictures.thumbnails import MAX_SIZE
 from cocoannot.store.queries import SORTS
+
+LONGEST_WAIT = 25
+"""Seconds that `GET /api/changes` waits at most: proxies give up after 30 or 60."""
 
 
 class Query(ma.Schema):
@@ -60,6 +64,12 @@ class ImageFilters(Query):
     max_annotations = _count("images with at most so many annotations")
     min_size = _pixels("images with an annotation of at least this size: the square root of its area, in pixels")
     below_size = _pixels("images with an annotation below this size")
+    statuses = fields.List(
+        fields.String(validate=validate.OneOf(STATUSES)),
+        data_key="status",
+        load_default=list,
+        metadata={"description": "images with any of these statuses; `open` for none"},
+    )
     sort = fields.String(
         load_default="position",
         validate=validate.OneOf(SORTS),
@@ -73,13 +83,6 @@ class ImageListQuery(ImageFilters):
 
 class WithEtag(Query):
     derived = _derived("etag")
-
-
-class ChangesQuery(Query):
-    since = _count("changes after this revision, the oldest first")
-    limit = Numeral(
-        load_default=100, validate=validate.Range(1, 1000), metadata={"description": "how many changes at most"}
-    )
 
 
 class FileQuery(Query):
@@ -96,6 +99,38 @@ class ThumbnailQuery(Query):
     )
 
 
+class AtRevision(Query):
+    at = _count("as it was at this revision")
+
+
+class AnnotationsOfImageQuery(AtRevision):
+    derived = _derived("etag")
+
+
+class VersionsQuery(Query):
+    since = _count("changes after this revision, the oldest ones first where there are more than `limit`")
+    until = _count("changes up to this revision")
+    limit = Numeral(load_default=100, validate=validate.Range(1, 1000), metadata={"description": "how many at most"})
+
+
+class ChangesQuery(VersionsQuery):
+    actor = fields.String(data_key="user", metadata={"description": "changes of this user"})
+    image_id = Numeral(metadata={"description": "changes of this image and of annotations on it"})
+    annotation_id = Numeral(metadata={"description": "changes of this annotation"})
+    wait = fields.Float(
+        load_default=0.0,
+        allow_nan=False,
+        validate=validate.Range(0, LONGEST_WAIT),
+        metadata={"description": "seconds to wait for a change where there is none"},
+    )
+    derived = fields.List(
+        fields.String(validate=validate.OneOf(["records"])),
+        data_key="with",
+        load_default=list,
+        metadata={"description": "`records` adds the records before and after"},
+    )
+
+
 class AnnotationListQuery(WithEtag):
     image_id = Numeral(metadata={"description": "annotations of this image"})
     category_id = Numeral(metadata={"description": "annotations of this category"})
@@ -104,6 +139,16 @@ class AnnotationListQuery(WithEtag):
 
 class CategoryListQuery(Query):
     derived = _derived("annotation_count")
+
+
+class UpdateQuery(Query):
+    on_conflict = fields.String(
+        validate=validate.OneOf(["merge"]),
+        metadata={
+            "description": "`merge`: where others changed other fields since the version of `If-Match`, both changes "
+            "hold, and `X-Merged` names theirs. 412 with `base`, `theirs` and `fields` where they changed the same"
+        },
+    )
 
 
 class ReassignQuery(Query):

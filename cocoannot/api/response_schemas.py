@@ -56,6 +56,21 @@ class Statistics(ma.Schema):
     sizes = fields.List(fields.Nested(SizeBar))
 
 
+class Version(ma.Schema):
+    revision = fields.Integer(allow_none=True, metadata={"description": "null for what was there before"})
+    time = fields.DateTime(allow_none=True)
+    user = fields.String(allow_none=True)
+    record = fields.Raw(allow_none=True, metadata={"description": "null where it was deleted"})
+
+
+class UserDay(ma.Schema):
+    day = fields.Date(metadata={"description": "of UTC"})
+    user = fields.String(allow_none=True, metadata={"description": "null where it is not known"})
+    changes = fields.Integer()
+    annotations = fields.Integer(metadata={"description": "edits of annotations"})
+    images = fields.Integer(metadata={"description": "images that were done"})
+
+
 class Flushed(ma.Schema):
     saved = fields.Boolean()
     summary = fields.String(metadata={"example": "3 annotation(s) added"})
@@ -76,6 +91,9 @@ class DeletedImage(ma.Schema):
 class BatchResult(ma.Schema):
     annotation = fields.Nested(Annotation, allow_none=True)
     etag = fields.String(allow_none=True)
+    merged = fields.List(
+        fields.String(), metadata={"description": "the fields that others had changed, where it was merged with that"}
+    )
 
 
 class BatchResults(ma.Schema):
@@ -87,20 +105,33 @@ class Edit(ma.Schema):
 
     section = fields.String(validate=ma.validate.OneOf(["images", "annotations", "categories"]))
     id = fields.Integer()
-    image_id = fields.Integer(allow_none=True)
+    image_id = fields.Integer(allow_none=True, metadata={"description": "the image that the record is, or is on"})
     op = fields.String(validate=ma.validate.OneOf(["add", "update", "delete"]))
+    from_image_id = fields.Integer(metadata={"description": "the image that a moved annotation was on before"})
+    before = fields.Raw(allow_none=True, metadata={"description": "the record, with `with=records`"})
+    after = fields.Raw(allow_none=True, metadata={"description": "the record, with `with=records`"})
 
 
 class Change(ma.Schema):
     revision = fields.Integer()
     time = fields.DateTime()
-    user = fields.String(allow_none=True)
+    user = fields.String(allow_none=True, metadata={"description": "null where it is not known"})
     kind = fields.String(
         validate=ma.validate.OneOf(["edit", "undo", "reset"]),
         metadata={"description": "`reset` is a bulk replacement, which has no edits"},
     )
     summary = fields.String()
     edits = fields.List(fields.Nested(Edit))
+    undoes = fields.Integer(metadata={"description": "the revision that was taken back"})
+    more = fields.Integer(metadata={"description": "how many edits are not listed"})
+
+
+class Reverted(ma.Schema):
+    revision = fields.Integer(allow_none=True, metadata={"description": "null where nothing was done"})
+    dry_run = fields.Boolean()
+    summary = fields.String()
+    edits = fields.List(fields.Nested(Edit))
+    more = fields.Integer(metadata={"description": "how many edits are not listed"})
 
 
 class Backup(ma.Schema):
@@ -171,6 +202,65 @@ class SavedToS3(ma.Schema):
     size = fields.Integer(metadata={"description": "bytes"})
     revision = fields.Integer()
     kept = fields.String(allow_none=True, metadata={"description": "where the version that was there was copied to"})
+
+
+class MergeCounts(ma.Schema):
+    """Records of one section. `merged` are those in which fields of both sides came together, `same` those that both
+    changed or added alike, `renumbered` ours that got another id, `unified` ours that became one that they added."""
+
+    added_by_us = fields.Integer()
+    changed_by_us = fields.Integer()
+    deleted_by_us = fields.Integer()
+    added_by_them = fields.Integer()
+    changed_by_them = fields.Integer()
+    deleted_by_them = fields.Integer()
+    merged = fields.Integer()
+    same = fields.Integer()
+    renumbered = fields.Integer()
+    unified = fields.Integer()
+
+
+class MergeConflict(ma.Schema):
+    section = fields.String(metadata={"description": "the record's section, or another top-level key of the file"})
+    id = fields.Integer(allow_none=True)
+    kind = fields.String(validate=ma.validate.OneOf(["fields", "deleted_by_us", "deleted_by_them", "in_use"]))
+    fields_ = fields.List(fields.String(), data_key="fields", attribute="fields")
+    taken = fields.String(
+        validate=ma.validate.OneOf(["ours", "theirs"]),
+        allow_none=True,
+        metadata={"description": "whose version counts, null where it is left to be chosen"},
+    )
+
+
+class Renumbered(ma.Schema):
+    from_ = fields.Integer(data_key="from", attribute="from")
+    to = fields.Integer()
+
+
+def _by_section(schema: type[ma.Schema], *, many: bool = False) -> fields.Nested:
+    sections = {name: fields.Nested(schema, many=many) for name in ("images", "annotations", "categories")}
+    return fields.Nested(ma.Schema.from_dict(sections, name=f"{schema.__name__}BySection"))  # type: ignore[arg-type]
+
+
+class MergedFromS3(ma.Schema):
+    status = fields.String(metadata={"example": "success"})
+    s3_uri = fields.String()
+    etag = fields.String(metadata={"description": "of the version that was merged"})
+    revision = fields.Integer(metadata={"description": "that has both"})
+    needed = fields.Boolean(metadata={"description": "false where S3 has what was agreed last"})
+    dry_run = fields.Boolean()
+    base = fields.String(
+        validate=ma.validate.OneOf(["kept", "s3_version", "none"]),
+        metadata={
+            "description": "where the version agreed last is from: kept beside the file, an older version of the "
+            "object, or not known any more; then nothing counts as deleted"
+        },
+    )
+    counts = _by_section(MergeCounts)
+    conflict_count = fields.Integer()
+    undecided_count = fields.Integer()
+    conflicts = fields.List(fields.Nested(MergeConflict), metadata={"description": "at most 1,000"})
+    renumbered = _by_section(Renumbered, many=True)
 
 
 class Status(ma.Schema):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from flask import Response, request, url_for
 
+from cocoannot.clock import moment
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record, etag
 from cocoannot.errors import UnknownId
@@ -16,6 +19,10 @@ from cocoannot.store.base import Committed, Found, Page
 REVISION = "X-Dataset-Revision"
 CHANGE = "X-Change-Revision"
 REPEATED = "Idempotency-Replayed"
+MERGED = "X-Merged"
+
+_MOST_NAMED = 2_000
+"""Characters of field names in a header; proxies refuse much longer ones."""
 
 Result = TypeVar("Result")
 
@@ -35,10 +42,14 @@ def found_response(found: Found, noun: str, record_id: int) -> Response:
 
 
 def changed_response(committed: Committed, status: int = 200) -> Response:
-    """The record that a single change left, as stored."""
+    """The record that a single change left, as stored, with the fields that it was merged with."""
     (record,) = committed.results
     assert isinstance(record, Record)
-    return _of_change(conditional_response(record.text, "application/json", record.etag, status), committed)
+    response = _of_change(conditional_response(record.text, "application/json", record.etag, status), committed)
+    if fields := committed.merged.get(0):
+        names = ",".join([quote(name, safe="") for name in fields])
+        response.headers[MERGED] = names if len(names) <= _MOST_NAMED else "*"
+    return response
 
 
 def created_response(committed: Committed, section: SectionName, noun: str) -> Response:
@@ -106,3 +117,8 @@ def _of_change(response: Response, committed: Committed) -> Response:
 
 def _array(texts: Iterable[bytes]) -> bytes:
     return b"[%b]" % b",".join(texts)
+
+
+def moment_or_none(seconds: float | None) -> datetime | None:
+    """A time in seconds since 1970 as answers have it, `None` for none."""
+    return None if seconds is None else moment(seconds)

@@ -19,11 +19,15 @@ from cocoannot.changes.description import Undone
 Result = int | str | tuple[int] | Undone
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """`request` is the SHA-256 of the request, in hexadecimal; `results` are those of its operations, in order."""
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`request` is the SHA-256 of the request, in hexadecimal; `results` are those of its operations, in order.
+
+    `merged` as in `cocoannot.store.base.Committed`.
+    """
 
     request: str
     results: tuple[Result, ...]
+    merged: dict[int, tuple[str, ...]] = {}
 
 
 def whole(answer: Answer, after: Sequence[bytes | None]) -> Answer:
@@ -32,4 +36,4 @@ def whole(answer: Answer, after: Sequence[bytes | None]) -> Answer:
     `after` is what each edit left. Raises `IndexError` where there is no such edit.
     """
     results = [(after[each] or b"").decode() if isinstance(each, int) else each for each in answer.results]
-    return Answer(answer.request, tuple(results))
+    return Answer(answer.request, tuple(results), answer.merged)

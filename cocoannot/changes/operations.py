@@ -21,12 +21,17 @@ class Add(msgspec.Struct, frozen=True, gc=False):
 
 
 class Update(msgspec.Struct, frozen=True, gc=False):
-    """Merge `changes` into a record at the top level; `None` as a value removes its field."""
+    """Merge `changes` into a record at the top level; `None` as a value removes its field.
+
+    With `merge`, a record that has another version than `if_match` says is changed all the same, where others changed
+    other fields since.
+    """
 
     section: SectionName
     record_id: int
     changes: Mapping[str, Any]
     if_match: ETags = None
+    merge: bool = False
 
 
 class Delete(msgspec.Struct, frozen=True, gc=False):
@@ -55,4 +60,15 @@ class Undo(msgspec.Struct, frozen=True, gc=False):
     revision: int
 
 
-Operation = Add | Update | Delete | Restore | Undo
+class Revert(msgspec.Struct, frozen=True, gc=False):
+    """Take back what `actor` did after the revision `since`, byte for byte and in place.
+
+    It is the only operation of its change. With `dry_run` nothing is done: it is told what would be.
+    """
+
+    actor: str
+    since: int
+    dry_run: bool = False
+
+
+Operation = Add | Update | Delete | Restore | Undo | Revert

@@ -36,6 +36,9 @@ def repair_annotation(
     else:
         repair.box = repair_bbox(fields, measured, repair)
         _repair_area(fields, measured, repair.box, repair)
+    if "keypoints" in repair.lost and keypoints and repair.box:
+        # An evaluation of keypoints needs some of each annotation of such a category, and passes over unlabelled ones.
+        repair.changes |= {"keypoints": [0] * (3 * keypoints), "num_keypoints": 0}
     left = {**fields, **repair.changes}
     useful = any(left.get(field) for field in _GEOMETRY)
     repair.useless = any(record.get(field) for field in _GEOMETRY) and not useful

@@ -55,13 +55,19 @@ def look_at_annotations(checked: Checked, findings: Findings, progress: Callable
         for i in np.flatnonzero(~right).tolist():
             _look_closely(checked, first + i, references)
         progress(len(text))
+    # The same text in two files that were put together is about two pictures.
+    identity = checked.images.identity
+    several = sorted({each for i, each in identity.repeated.items() if i not in identity.copies})
+    annotations.unsure.update(np.flatnonzero(np.isin(checked.image_ids, several)).tolist())
     annotations.assign_ids(findings)
+    annotations.replace_id_0()
     annotations.apply_ids(findings, np.zeros(0, np.int64))
     for section, column in ((checked.images, checked.image_ids), (checked.categories, checked.category_ids)):
         if shared := section.apply_ids(findings, column):
             cases = find_shared(section, shared, annotations, column)
             findings.add("repeated_id", section.name, count=0).cases += cases
     references.resolve(findings)
+    _look_at_captions(checked)
     for positions in annotations.problems.values():
         positions.sort()
 
@@ -98,6 +104,17 @@ def _look_closely(checked: Checked, i: int, references: _References) -> None:
     checked.geometry[i] = bool(repair.changes)
     if repair.box:
         checked.boxes[i] = repair.box
+    elif record.get("caption") is not None:
+        checked.captions.append(i)
+
+
+def _look_at_captions(checked: Checked) -> None:
+    """Captions alone stop an evaluation of other annotations, which goes by category."""
+    annotations, categories = checked.annotations, checked.categories
+    captions = [i for i in checked.captions if i not in annotations.dropped]
+    if (len(categories.present()) or categories.added) and not np.isnan(checked.boxes[:, 0]).all():
+        annotations.problems["no_geometry"] += captions
+        annotations.left["no_geometry"] += len(captions)
 
 
 class _References:
@@ -154,7 +171,8 @@ class _References:
             problem = findings.add("missing_image", "annotations", count=0)
             problem.detail = self._what_it_may_be(others, len(without))
             if len(without):
-                findings.no_copy = f"{len(without):,} annotations name no image, and would have to go"
+                name = "annotation names" if len(without) == 1 else "annotations name"
+                findings.no_copy = f"{len(without):,} {name} no image, and would have to go"
             return
         annotations.dropped |= dict.fromkeys(lost.tolist(), ("missing_image",))
         kept[lost] = False

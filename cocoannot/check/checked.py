@@ -17,7 +17,8 @@ class Checked:
     """A file that can be read. `geometry` marks the annotations whose own fields are to be repaired.
 
     `image_ids` and `category_ids` are what annotations refer to when that is repaired, `NONE` for nothing; `boxes` are
-    theirs then, [x, y, width, height] in pixels, NaN for none. LVIS has no `iscrowd`.
+    theirs then, [x, y, width, height] in pixels, NaN for none; `captions` are those that have nothing but a caption.
+    LVIS has no `iscrowd`.
     """
 
     def __init__(self, readable: Readable) -> None:
@@ -29,6 +30,7 @@ class Checked:
         count = len(self.annotations)
         self.boxes: Floats = np.full((count, 4), np.nan)
         self.geometry = np.zeros(count, np.bool_)
+        self.captions: list[int] = []
         self.image_ids: Ints = np.full(count, NONE, np.int64)
         self.category_ids: Ints = np.full(count, NONE, np.int64)
 

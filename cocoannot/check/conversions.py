@@ -139,6 +139,9 @@ def _polygons_of_object(value: Mapping[str, Any]) -> list[object] | None:
         rings = value["coordinates"]
         rings = [ring[:-1] if ring[:1] == ring[-1:] else ring for ring in rings if isinstance(ring, list)]
         outer, inner = rings[:1], rings[1:]
+    elif isinstance(value.get("coordinates"), list) and value.get("type") == "MultiPolygon":
+        parts = [_polygons_of_object({"type": "Polygon", "coordinates": rings}) for rings in value["coordinates"]]
+        return None if None in parts else [polygon for part in parts for polygon in part or ()]
     elif isinstance(value.get("exterior"), list):
         outer, inner = [value["exterior"]], value.get("interiors", value.get("interior")) or []
     elif isinstance(value.get("all_points_x"), list) and isinstance(value.get("all_points_y"), list):
@@ -192,11 +195,17 @@ def _counts_of(counts: object) -> Iterator[object]:
 
 
 def keypoints_of(value: object, expected: int | None) -> list[Number] | None:
-    """Keypoints as [x, y, v, ...]: from triples, and from pairs, of which (0, 0) is one that is not labelled."""
+    """Keypoints as [x, y, v, ...]: from triples, and from pairs, of which (0, 0) is one that is not labelled.
+
+    Where a keypoint that is not labelled has no numbers for x and y, these are 0.
+    """
     if isinstance(value, str):
         value = _parsed(value)
     if not isinstance(value, list):
         return None
+    if value and all(isinstance(item, dict) and {"x", "y", "v"} <= item.keys() for item in value):
+        value = [[item[key] for key in ("x", "y", "v")] for item in value]
+    value = _with_unlabelled(value)
     if value and all(isinstance(item, list) and len(item) == len(value[0]) for item in value):
         width = len(value[0])
         flat = numbers_of([number for item in value for number in item])
@@ -209,6 +218,16 @@ def keypoints_of(value: object, expected: int | None) -> list[Number] | None:
         return flat
     pairs = zip(flat[::2], flat[1::2], strict=True)
     return [number for x, y in pairs for number in (x, y, 2 if x or y else 0)]
+
+
+def _with_unlabelled(value: list[Any]) -> list[Any]:
+    nowhere: list[object] = [None, None, 0]
+    if any(item == nowhere for item in value):
+        return [[0, 0, 0] if item == nowhere else item for item in value]
+    if None in value and len(value) % 3 == 0:
+        triples = [value[i : i + 3] for i in range(0, len(value), 3)]
+        return [number for triple in triples for number in ([0, 0, 0] if triple == nowhere else triple)]
+    return value
 
 
 def flag_of(value: object) -> int | None:

@@ -42,9 +42,12 @@ def check_dataset(
     look_at_boxes(checked)
     for section in checked.sections.values():
         section.report(findings)
-        if section.are_texts():
+        if section.are_no_records():
             # What they stand for, and which id each has, is known to somebody.
-            findings.no_copy = f"the {len(section):,} {section.name} are texts, not records with ids"
+            findings.no_copy = f"the {len(section):,} {section.name} are no records with ids"
+        elif len(section.dropped) == len(section) > 1:
+            # It is rather this check that does not know their form.
+            findings.no_copy = f"all {len(section):,} {section.name} would have to go"
     if _are_labels(checked):
         findings.add("no_geometry", "annotations", count=0).is_convention = True
     return checked

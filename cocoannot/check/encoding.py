@@ -20,6 +20,9 @@ _ACCIDENTS = 4
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _MARKS = (0x10FF00, 0x10FE00, 0xFFF00)
 _SAMPLE = 10_000
+_MOST = 0.5
+_LAST_COMMON = 0xD7
+_WESTERN = 2
 
 
 class Decoded:
@@ -108,12 +111,21 @@ def _guess(data: bytes) -> str | None:
         if number > _SAMPLE:
             break
     order = ("gbk", "cp1252") if chinese > western else ("cp1252", "gbk")
-    return next((encoding for encoding in order if _decodes(data, encoding)), None)
+    return next((encoding for encoding in order if _is_likely(data, encoding)), None)
 
 
-def _decodes(data: bytes, encoding: str) -> bool:
+def _is_likely(data: bytes, encoding: str) -> bool:
+    """Whether all of `data` can be read so, and is what people write. Other encodings can be read so by accident.
+
+    Most of Chinese are the common characters of GB 2312, which stand before its others; few Western words have more
+    than two letters in a row that are beyond ASCII, as Cyrillic and Greek ones have.
+    """
     try:
-        data.decode(encoding)
+        words = _WORDS.findall(data.decode(encoding))
     except UnicodeDecodeError:
         return False
-    return True
+    if encoding == "gbk":
+        characters = "".join(words[:_SAMPLE])
+        common = sum(lead <= _LAST_COMMON for lead in characters.encode("gb2312", "ignore")[::2])
+        return common > _MOST * len(characters)
+    return sum(len(word) <= _WESTERN for word in words) > _MOST * len(words)

@@ -110,8 +110,9 @@ class Findings:
 
     def count_removed(self, removed: Iterable[tuple[str, str, int]]) -> None:
         """Note what a copy lost: kind, section and position of each record, once."""
+        problems = {(each.kind, each.section): each for each in self.problems}
         for key, count in Counter((kind, section) for kind, section, _ in removed).items():
-            problem = self._problems.get(key) or self._problems.get((key[0], ""))
+            problem = problems.get(key) or problems.get((key[0], ""))
             if problem:
                 problem.removed = min(count, problem.repaired)
 

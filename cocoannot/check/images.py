@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 
 from cocoannot.check.checked import Checked
 from cocoannot.check.findings import Findings
-from cocoannot.check.pictures import FindPictures, look_for_pictures
+from cocoannot.check.pictures import FindPictures, Search, last_part, look_for_pictures
 from cocoannot.check.record_repairs import Size, is_text, repair_image, size_of
 from cocoannot.check.scan import Id
 from cocoannot.check.sections import decode
@@ -55,9 +54,9 @@ def look_at_images(checked: Checked, findings: Findings, find_pictures: FindPict
         for i, name in addressed.items():
             if gallery.has(name):
                 images.changes[i]["file_name"] = name
-        look_for_pictures(checked, findings, gallery, kept | addressed, sizes, measure=measure)
+        look_for_pictures(Search(checked, findings, gallery, sizes, measure), kept | addressed)
     if addressed:
-        findings.add("bad_file_name", "images", count=0).detail = f"{len(addressed):,} have a coco_url"
+        findings.add("bad_file_name", "images", count=0).detail = f"{len(addressed):,} have an address"
     unnamed = [i for i in images.problems["bad_file_name"] if not is_text(images.changes[i].get("file_name"))]
     findings.unrepairable("bad_file_name", "images", len(unnamed))
     findings.unrepairable("bad_size", "images", sum(i not in sizes for i in images.problems["bad_size"]))
@@ -89,8 +88,10 @@ def _look_closely(checked: Checked, i: int, sizes: dict[int, Size], names: dict[
 
 def _name_in_address(checked: Checked, i: int) -> str:
     """The last part of an image's address, empty where it has none."""
-    address = decode(checked.images.text(i))[0].get("coco_url") if i not in checked.images.dropped else None
-    return urlsplit(address).path.rpartition("/")[2] if isinstance(address, str) else ""
+    record = decode(checked.images.text(i))[0] if i not in checked.images.dropped else {}
+    addresses = (record.get(key) for key in ("coco_url", "flickr_url"))
+    names = (last_part(address) for address in addresses if isinstance(address, str))
+    return next(filter(None, names), "")
 
 
 def _look_at_names(checked: Checked, names: dict[int, str]) -> None:

@@ -33,6 +33,9 @@ KINDS = {
     "not_json": Kind("error", "that is not JSON", noun="file"),
     "not_a_dataset": Kind("error", "that is no dataset", noun="file"),
     "not_utf8": Kind("error", "not in UTF-8", "converted to UTF-8, U+FFFD for what is no character", "place"),
+    "byte_order_mark": Kind(
+        "error", "that begins with a byte order mark, which many programs refuse", "without it", noun="file"
+    ),
     "lone_surrogate": Kind(
         "warning",
         "where half of a surrogate pair stands alone",
@@ -55,6 +58,12 @@ KINDS = {
         "error", "without an integer id of at most 2^53 - 1", '"7" as 7, a new id for others; annotations follow'
     ),
     "repeated_id": Kind("error", "with the id of an earlier one", "a new id; the same record once"),
+    "zero_id": Kind(
+        "note",
+        "with id 0, which pycocotools counts as not found",
+        "a new id",
+        tools=frozenset({"pycocotools", "detr"}),
+    ),
     "bad_reference": Kind(
         "error", "with an image_id or category_id that is no integer", '"7" as 7, else the new id of what has it'
     ),
@@ -65,7 +74,12 @@ KINDS = {
     "skeleton_from_0": Kind(
         "warning", "whose skeleton counts keypoints from 0", "counted from 1", tools=frozenset({"pycocotools"})
     ),
-    "bad_file_name": Kind("error", "without a file_name", "that of the picture by its coco_url", tools=_NO_LVIS),
+    "bad_skeleton": Kind(
+        "warning",
+        "whose keypoints are no list of names, or whose skeleton is no list of pairs of them",
+        tools=frozenset({"pycocotools", "datumaro"}),
+    ),
+    "bad_file_name": Kind("error", "without a file_name", "that of the picture by its address", tools=_NO_LVIS),
     "odd_file_name": Kind(
         "warning", "whose file_name is no path from the folder of pictures", "the path where the picture is"
     ),
@@ -79,7 +93,7 @@ KINDS = {
     "bad_polygons": Kind(
         "error", "with polygons that are none, or in another form", "in COCO's form", tools=_ALL - {"yolo"}
     ),
-    "flat_polygons": Kind("warning", "with a polygon that has no area", tools=frozenset({"yolo", "detr"})),
+    "flat_polygons": Kind("warning", "with a polygon or a mask that has no area", tools=frozenset({"yolo", "detr"})),
     "hole": Kind("warning", "with a polygon inside of another, a hole that COCO fills"),
     "bad_rle": Kind("error", "with an RLE that is no mask of its image, or in another form", "in COCO's form"),
     "no_bbox": Kind("error", "without a bbox", "computed"),

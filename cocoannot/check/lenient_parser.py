@@ -100,6 +100,8 @@ def make_readable(data: bytes, findings: Findings) -> Readable | None:
     if not data.lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"{") and (words := recognise_bytes(data)):
         findings.add("not_json", detail=words)
         return None
+    if data.startswith(codecs.BOM_UTF8):
+        findings.add("byte_order_mark")
     marked = MarkedText(data, findings)
     buffer = marked.text
     try:
@@ -135,7 +137,7 @@ def _reason(exc: Exception, marked: MarkedText) -> str:
 
     error = type(exc)(re.sub(r"byte (\d+)", place, str(exc)))
     words = str(refusal(error, marked.original_json(text), "", recognise=lambda: recognise_json(text)))
-    return words.removeprefix(": ").removeprefix("not JSON: ")
+    return words.removeprefix(": ").removeprefix("not JSON: ").removeprefix("not a COCO file: ")
 
 
 def _entries(buffer: bytes) -> list[_Entry]:

@@ -39,17 +39,22 @@ FindPictures = Callable[[Sequence[str]], Gallery]
 """Finds the pictures of a dataset by the file names that its images have."""
 
 
-def look_for_pictures(
-    checked: Checked,
-    findings: Findings,
-    gallery: Gallery,
-    names: Mapping[int, str],
-    sizes: dict[int, Size],
-    *,
-    measure: bool,
-) -> None:
-    """Look for the pictures of images, by position; sizes that are missing go to `sizes` where `measure` is given."""
-    images = checked.images
+class Search(NamedTuple):
+    """What a look at pictures needs: the file's images, where their pictures are, and the images' `sizes` by position.
+
+    Sizes that are missing go there, and into the copy, where `measure` is given.
+    """
+
+    checked: Checked
+    findings: Findings
+    gallery: Gallery
+    sizes: dict[int, Size]
+    measure: bool
+
+
+def look_for_pictures(search: Search, names: Mapping[int, str]) -> None:
+    """Look for the pictures of the images that have these names, by position."""
+    findings, gallery, images = search.findings, search.gallery, search.checked.images
     found = {i: path for i, name in names.items() if (path := _path_of(gallery, name)) is not None}
     if not found and not gallery.certain:
         findings.notes.append(
@@ -59,13 +64,13 @@ def look_for_pictures(
         return
     missing = [i for i in names if i not in found]
     images.problems["missing_picture"] += missing
-    if words := _why(checked, gallery, names, missing):
+    if words := _why(search, names, missing):
         findings.add("missing_picture", "images", count=0).detail = words
     for i, path in found.items():
         if path != names[i]:
             images.problems["odd_file_name"].append(i)
             images.changes[i]["file_name"] = path
-    _compare_sizes(checked, findings, gallery, found, sizes, measure=measure)
+    _compare_sizes(search, found)
 
 
 def _path_of(gallery: Gallery, name: str) -> str | None:
@@ -78,27 +83,20 @@ def _path_of(gallery: Gallery, name: str) -> str | None:
         inside = os.path.relpath(name, gallery.place)
         if not inside.startswith("..") and gallery.has(inside):
             return inside
-    return None
+    others = (unquote(name), unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
+    return next((other for other in others if other != name and gallery.has(other)), None)
 
 
-def _compare_sizes(
-    checked: Checked,
-    findings: Findings,
-    gallery: Gallery,
-    found: Mapping[int, str],
-    sizes: dict[int, Size],
-    *,
-    measure: bool,
-) -> None:
-    images = checked.images
+def _compare_sizes(search: Search, found: Mapping[int, str]) -> None:
+    images, sizes = search.checked.images, search.sizes
     wrong: list[str] = []
     for i, path in found.items():
-        picture = gallery.measure(path)
+        picture = search.gallery.measure(path)
         if picture is None:
             continue
         size = picture.height, picture.width
         if i not in sizes:
-            if measure:
+            if search.measure:
                 sizes[i] = size
                 images.changes[i] |= {"height": size[0], "width": size[1]}
         elif sizes[i] != size:
@@ -107,21 +105,21 @@ def _compare_sizes(
             record_id = images.examples([i])[0]
             wrong.append(f"{record_id} is {width}x{height}, its picture {picture.width}x{picture.height}{exif}")
     if wrong:
-        findings.add("wrong_size", "images", wrong, len(wrong))
+        search.findings.add("wrong_size", "images", wrong, len(wrong))
 
 
-def _why(checked: Checked, gallery: Gallery, names: Mapping[int, str], missing: Sequence[int]) -> str:
+def _why(search: Search, names: Mapping[int, str], missing: Sequence[int]) -> str:
     """Why pictures are not found, where that can be told."""
     reasons: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for i in missing[:1000]:
         for reason, path in _others(names[i]):
-            if gallery.has(path):
+            if search.gallery.has(path):
                 reasons[reason] += 1
                 examples.setdefault(reason, f"{names[i]!r} is there as {path!r}")
                 break
         else:
-            for reason in _plain_reasons(names[i], decode(checked.images.text(i))[0]):
+            for reason in _plain_reasons(names[i], decode(search.checked.images.text(i))[0]):
                 reasons[reason] += 1
                 break
     return "; ".join(
@@ -142,13 +140,22 @@ def _others(name: str) -> Iterator[tuple[str, str]]:
     for other in (plain.lower(), plain.upper()):
         if other != plain:
             yield "with capital letters that differ", other
-    base = os.path.basename(urlsplit(plain).path if "://" in plain else plain)
+    base = last_part(plain) if "://" in plain else os.path.basename(plain)
     if base and base != plain:
         yield "in another folder", base
     for suffix in (".jpg", ".jpeg", ".png", ".JPG", ".PNG"):
         yield "without its suffix", plain + suffix
         if (stem := os.path.splitext(plain)[0]) + suffix != plain:
             yield "with another suffix", stem + suffix
+
+
+def last_part(address: str) -> str:
+    """The name that a web address ends with, empty where it has none."""
+    try:
+        return urlsplit(address).path.rpartition("/")[2]
+    except ValueError:
+        # Such as http://[
+        return ""
 
 
 def _plain_reasons(name: str, record: Mapping[str, object]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cocoannot.coco.fields import MAX_SIDE, is_integer, is_number
 from cocoannot.coco.geometry import COORDINATE_LIMIT, Number
-from cocoannot.coco.rules import Fields
+from cocoannot.coco.rules import Errors, Fields, check_keypoints
 
 Size = tuple[int, int]
 """Height and width of an image, in pixels."""
@@ -78,8 +78,12 @@ def repair_category(record: Mapping[str, Any], record_id: int, *, finite: bool) 
     fields = dict(record) if finite else finite_fields(record, repair)
     if not is_text(fields.get("name")):
         repair.set("bad_name", "name", f"category {record_id}")
+    errors: Errors = {}
+    check_keypoints(errors, fields)
     if skeleton := skeleton_from_1(fields):
         repair.set("skeleton_from_0", "skeleton", skeleton)
+    elif errors:
+        repair.leave("bad_skeleton")
     return repair
 
 

@@ -7,6 +7,7 @@ OUT.ids.json        the old id beside the new one, where there are new ones
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -104,6 +105,13 @@ def _with_progress(blocks: Iterator[Piece], progress: Callable[[int], object]) -
         progress(len(block))
 
 
+def _without_byte_order_mark(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    for first in pieces:
+        yield first[len(codecs.BOM_UTF8) :] if bytes(first[:4]).startswith(codecs.BOM_UTF8) else first
+        break
+    yield from pieces
+
+
 class _Repair:
     """The copy's text; what was removed and replaced is known once all pieces were taken."""
 
@@ -116,8 +124,8 @@ class _Repair:
         sections = {name: section.serialized() for name, section in self._sections.items()}
         pieces = FrozenDataset(readable.buffer, readable.values, sections).pieces()
         if readable.marked.has_characters:
-            return iter([readable.marked.readable(b"".join(pieces))])
-        return pieces
+            pieces = iter([readable.marked.readable(b"".join(pieces))])
+        return _without_byte_order_mark(pieces)
 
     def removed(self) -> list[Removed]:
         return self._checked.readable.removed + [

@@ -71,7 +71,8 @@ class Report:
         return answer
 
     def lines(self) -> Iterator[str]:
-        total = ", ".join(f"{count:,} {name}" for name, count in self._counts.items())
+        nouns = {"images": "image", "annotations": "annotation", "categories": "category"}
+        total = ", ".join(f"{count:,} {nouns[name] if count == 1 else name}" for name, count in self._counts.items())
         yield f"{self._name}: {total + '; ' if total else ''}{self._verdict()}"
         for problem in self._problems:
             yield from self._lines_of(problem)
@@ -83,7 +84,7 @@ class Report:
         notes = sum(problem.level(self._wanted.tools) == "note" for problem in self._problems)
         bad = len(self._problems) - notes
         verdict = ("1 kind of problem" if bad == 1 else f"{bad} kinds of problems") if bad else "nothing is wrong"
-        return verdict + (f", {notes} of notes" if notes else "")
+        return verdict + (f", {notes} kind{'s' if notes > 1 else ''} of notes" if notes else "")
 
     def _lines_of(self, problem: Problem) -> Iterator[str]:
         few = ", ".join(map(str, problem.examples)) + (", ..." if problem.count > len(problem.examples) else "")

@@ -5,6 +5,7 @@
 {"7": "a.jpg"}            an image or category with the id 7 and that name
 {"cat": 7}                a category with that name and the id 7
 {"7": [{...}, {...}]}     annotations of the image 7, where they name none of their own
+{"id": 7, "width": 640}   one record, which needs no list
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ def records_of(section: str, text: bytes) -> Records:
     if not text.startswith(b"{"):
         return Records([], [("", text)], [])
     records = Records([], [], [])
+    if _is_record(section, text):
+        return Records([text], [], [])
     for key, start, end in find_values(text):
         value = text[start:end]
         found = _records(section, key, value, records.unused)
@@ -45,6 +48,13 @@ def records_of(section: str, text: bytes) -> Records:
         else:
             records.texts.extend(found)
     return records
+
+
+def _is_record(section: str, text: bytes) -> bool:
+    """Whether an object is one record: it has an id that is no record, and another field of such records."""
+    fields = _FIELDS.decode(text)
+    others = {"images": {"file_name", "width"}, "annotations": {"image_id"}, "categories": {"name"}}[section]
+    return as_id(_number(bytes(fields.get("id", b"null")))) is not None and not others.isdisjoint(fields)
 
 
 def _records(section: str, key: str, value: bytes, unused: list[str]) -> list[bytes] | None:

@@ -29,7 +29,8 @@ class Section:
     the records to be `added`.
 
     `ids` are those that they came with, `NONE` where there was none; `odd_ids` what stood there then. `infinite` are
-    the records that may have numbers that are not finite, `left` counts the problems that a copy still has.
+    the records that may have numbers that are not finite, `left` counts the problems that a copy still has. `unsure`
+    are those that look like another one, and may be of another image.
     """
 
     def __init__(self, readable: Readable, name: str) -> None:
@@ -43,6 +44,7 @@ class Section:
         self.added: list[Fields] = []
         self.identity: Identity = identify(self.ids[:0], {}, self._is_same)
         self.left: Counter[str] = Counter()
+        self.unsure: set[int] = set()
         self.problems: defaultdict[str, list[int]] = defaultdict(list)
         self._buffer = readable.buffer
 
@@ -71,9 +73,9 @@ class Section:
             self.odd_ids[position] = value
         return record
 
-    def are_texts(self) -> bool:
-        """Whether there are nothing but texts, such as names, where records should be."""
-        return len(self) > 0 and all(self.text(i).startswith(b'"') for i in range(len(self)))
+    def are_no_records(self) -> bool:
+        """Whether there is nothing but texts or lists, such as names, where records should be."""
+        return len(self) > 0 and all(self.text(i).startswith((b'"', b"[")) for i in range(len(self)))
 
     def drop(self, position: int, kind: str) -> None:
         self.dropped[position] = (kind,)
@@ -98,6 +100,13 @@ class Section:
             findings.add("bad_id", self.name, places, len(odd))
         if repeated := self.identity.repeated:
             findings.add("repeated_id", self.name, dict.fromkeys(repeated.values()), len(repeated))
+
+    def replace_id_0(self) -> None:
+        """Give annotations with id 0 another one: nothing refers to them."""
+        for position in np.flatnonzero(self.identity.ids == 0).tolist():
+            if position not in self.dropped:
+                self.problems["zero_id"].append(position)
+                self.identity.ids[position] = self.identity.changed[position] = next(self.identity.free)
 
     def apply_ids(self, findings: Findings, references: Ints) -> set[int]:
         """Give the records their ids; `references` are those in annotations. Returns the ids that records share.
@@ -142,6 +151,8 @@ class Section:
     def _is_same(self, position: int, other: int) -> bool:
         """Whether two records with one id are the same one: an image of one picture, a category of one name."""
         one, two = self.text(position), self.text(other)
+        if position in self.unsure:
+            return False
         if one == two:
             return True
         first, second = decode(one)[0], decode(two)[0]
@@ -158,8 +169,8 @@ class Section:
                     findings.unrepairable(kind, self.name, self.left[kind])
 
     def examples(self, positions: Iterable[int]) -> list[Example]:
-        """How the first few are called in a message."""
-        return self.named(islice(positions, EXAMPLES))
+        """How the first few are called in a message, those that share an id once."""
+        return list(dict.fromkeys(self.named(islice(positions, 100 * EXAMPLES))))[:EXAMPLES]
 
     def named(self, positions: Iterable[int]) -> list[Example]:
         """The ids of records, or their places where they have none."""

@@ -29,9 +29,10 @@ class SharedId(NamedTuple):
         noun = {"images": "image", "categories": "category"}[self.section]
         names = ", ".join(self.names) + (", ..." if len(self.records) > len(self.names) else "")
         few = ", ".join(map(str, self.annotations[:_SHOWN])) + (", ..." if len(self.annotations) > _SHOWN else "")
-        return (
-            f"{noun} id {self.id}: {len(self.records):,} records ({names}), "
-            f"and {len(self.annotations):,} annotations refer to it ({few})"
+        count = len(self.annotations)
+        refer = "annotation refers" if count == 1 else "annotations refer"
+        return f"{noun} id {self.id}: {len(self.records):,} records ({names}), and {count:,} {refer} to it" + (
+            f" ({few})" if few else ""
         )
 
 

@@ -32,7 +32,7 @@ _LARGE = 20_000_000
 
 
 class _Unreadable(click.ClickException):
-    """The file is not there, or may not be read."""
+    """The file, or the folder of pictures that the settings name, is not there, or may not be read."""
 
     exit_code = 2
 
@@ -78,9 +78,10 @@ def check(
     problem has a level. An `error` makes programs that train stop, or read something else than what is meant. A
     `warning` is hardly meant so. A `note` is a matter of convention.
 
-    The exit status is 0 if nothing is wrong but notes, 1 if anything is, and 2 if FILE is not there or may not be read.
-    With --fix it is 0 if everything was repaired. OUT.removed.json has what the copy does not have as it was,
-    OUT.ids.json has old ids beside new ones. What could mean two things stays as it is, and is listed.
+    The exit status is 0 if nothing is wrong but notes, 1 if anything is, and 2 if FILE is not there or may not be read,
+    or COCOANNOT_IMAGES is no folder. With --fix it is 0 if everything was repaired. OUT.removed.json has what the copy
+    does not have as it was, OUT.ids.json has old ids beside new ones. What could mean two things stays as it is, and is
+    listed.
     """
     try:
         path = file or runtime().settings.dataset_path()
@@ -104,6 +105,8 @@ def _run(path: Path, out: Path | None, wanted: Wanted) -> Report:
     remote = _pictures_in_s3(path)
     if remote is not None:
         findings.notes.append(f"pictures were not looked for: they are in S3, under {remote}")
+    elif (images := runtime().settings.images) and not Path(str(images)).is_dir():
+        raise _Unreadable(f"COCOANNOT_IMAGES={str(images)!r} is not a folder")
     with _progress("Checking", len(data)) as progress:
         checked = check_dataset(
             data,
@@ -145,10 +148,12 @@ class _Gallery:
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         settings = runtime().settings
-        self.certain = settings.images is not None
         places = folders(settings, Path(os.path.realpath(path)))
         images = [{"file_name": name} for name in names[: PictureFolder.sample]]
-        self._pictures = choose(places, images, lambda: None) or places[0]
+        found = choose(places, images, lambda: None)
+        self._pictures = found or places[0]
+        # Where the server finds pictures only by another reading of their names, they are there too.
+        self.certain = settings.images is not None or found is not None
         self.place = self._pictures.place
 
     def has(self, file_name: str) -> bool:

@@ -36,7 +36,7 @@ def flush(on_conflict: str | None, as_json: bool) -> None:
     changed it.
     """
     file = DatasetFile(runtime().settings.dataset_path())
-    maintenance = MemoryMaintenance(file)
+    maintenance = MemoryMaintenance(file, runtime().history)
     if (owner := maintenance.owner()) is not None:
         answer, text = _ask_to_save(owner, file, on_conflict)
     elif not maintenance.exists:
@@ -72,5 +72,5 @@ def _save_journal(maintenance: Maintenance, name: str) -> tuple[dict[str, Any], 
 def _resolve_conflict(maintenance: Maintenance, choice: str) -> tuple[dict[str, Any], str]:
     with maintenance.owned():
         kept = maintenance.resolve_conflict(choice, timestamp())
-    text = f"Settled: {choice}; kept beside it: {', '.join(kept) or 'nothing, there was nothing else'}"
+    text = f"Conflict resolved by {choice}; kept beside it: {', '.join(kept) or 'nothing, there was nothing else'}"
     return {"settled": choice, "kept": kept}, text

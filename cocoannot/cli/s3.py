@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from contextvars import copy_context
 from typing import Any
 
@@ -41,7 +42,7 @@ def save_to_s3(on_conflict: str | None, as_json: bool) -> None:
     If a server runs on the dataset, it is asked to upload. If none runs, this command uploads the local copy, with the
     changes in its journal.
     """
-    file = _local_copy()
+    file = local_copy()
     owner = MemoryMaintenance(file).owner()
     answer = _upload_here(file, on_conflict) if owner is None else _ask_to_upload(owner, file, on_conflict)
     text = (
@@ -60,8 +61,8 @@ def pull_from_s3(as_json: bool) -> None:
 
     Stop the server first. The local version is kept beside the downloaded one.
     """
-    file = _local_copy()
-    maintenance = MemoryMaintenance(file)
+    file = local_copy()
+    maintenance = MemoryMaintenance(file, runtime().history)
     if (owner := maintenance.owner()) is not None:
         raise OwnedElsewhere(f"{runtime().uri()} is served by {describe(owner)}; stop it first")
     file.path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +74,8 @@ def pull_from_s3(as_json: bool) -> None:
     print_answer({"uri": runtime().uri(), "path": str(file.path), "kept": kept}, text, as_json)
 
 
-def _local_copy() -> DatasetFile:
+def local_copy() -> DatasetFile:
+    """The local copy of the dataset's object. Raises `NotInS3`."""
     settings = runtime().settings
     file = DatasetFile(settings.dataset_path(), settings.backups)
     if not isinstance(settings.dataset, S3Uri):
@@ -92,11 +94,11 @@ def _flush(maintenance: Maintenance) -> None:
 
 
 def _upload_here(file: DatasetFile, on_conflict: str | None) -> dict[str, Any]:
-    maintenance = MemoryMaintenance(file)
+    maintenance = MemoryMaintenance(file, runtime().history)
     if not maintenance.exists:
         raise DatasetError(f"there is no local copy of {runtime().uri()} to upload, {file.path} does not exist")
-    with maintenance.owned():
-        s3, store = runtime().open_s3(file), maintenance.load()
+    with maintenance.owned(), closing(maintenance.load()) as store:
+        s3 = runtime().open_s3(file)
         uploaded = _with_progress(
             lambda: s3.upload(store, overwrite=on_conflict == "overwrite"),
             lambda: s3.status(store.revision).uploading,

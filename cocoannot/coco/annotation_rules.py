@@ -9,7 +9,15 @@ from cocoannot.coco.fields import AREA, CAPTION, ID, SIDE, is_integer
 from cocoannot.coco.geometry import count_keypoints, measure_bbox, measure_keypoints, measure_segmentation
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
-from cocoannot.coco.rules import Errors, Fields, check_field, common_errors, id_errors, refuse
+from cocoannot.coco.rules import (
+    Errors,
+    Fields,
+    check_field,
+    common_errors,
+    count_of_keypoints,
+    id_errors,
+    refuse,
+)
 from cocoannot.errors import InvalidRecord
 
 _SHAPES = ("segmentation", "bbox", "keypoints")
@@ -50,7 +58,7 @@ def new_annotation(fields: Mapping[str, Any], references: References) -> Fields:
         check_field(errors, "caption", given["caption"], CAPTION)
     measured: Fields = {}
     if given.get("segmentation"):
-        measured = _measured(errors, given["segmentation"], image_id, references)
+        measured = _drawn(errors, given["segmentation"], image_id, references)
     elif "bbox" in given:
         measured = _boxed(errors, given["bbox"])
     elif "keypoints" in given:
@@ -109,9 +117,13 @@ def changed_annotation(record: Record, changes: Mapping[str, Any], references: R
         result |= _counted(errors, given["keypoints"], category_id, references)
     elif "keypoints" in changes:
         result["num_keypoints"] = None
+    elif "category_id" in changes and has_other_keypoints(
+        record, defined := _defined_keypoints(category_id, references)
+    ):
+        errors["category_id"] = [f"defines {defined} keypoints, and the annotation has others; give keypoints too"]
     removed = any(field in changes for field in (*_SHAPES, "caption"))
     if removed and not errors and not any(merged.get(field) for field in _SHAPES) and "caption" not in merged:
-        errors.setdefault("segmentation", ["nothing would be left of the geometry; delete the annotation instead"])
+        errors["segmentation"] = ["nothing would be left of the geometry; delete the annotation instead"]
     refuse(errors)
     return _with_integers(result)
 
@@ -128,10 +140,10 @@ def _change_shape(
     if given.get("segmentation"):
         result.pop("area", None)
         result.pop("bbox", None)
-        result |= _measured(errors, given["segmentation"], image_id, references)
+        result |= _drawn(errors, given["segmentation"], image_id, references)
     elif merged.get("segmentation"):
         for field in ("bbox", "area"):
-            if field in result:
+            if field in given:
                 errors[field] = ["is computed from the segmentation; change the segmentation instead"]
         if "image_id" in given and isinstance(merged["segmentation"], dict):
             _measured(errors, merged["segmentation"], image_id, references)
@@ -142,6 +154,15 @@ def _change_shape(
         check_field(errors, "area", given.get("area"), AREA)
         if "keypoints" in given and _follows_keypoints(record):
             result |= _boxed_keypoints(given["keypoints"])
+
+
+def _drawn(errors: Errors, segmentation: object, image_id: int | None, references: References) -> Fields:
+    """What follows from a segmentation that is given. Of an empty one it would be a box that nothing can match."""
+    measured = _measured(errors, segmentation, image_id, references)
+    if measured and min(measured["bbox"][2:]) <= 0:
+        what = "has no pixels" if isinstance(segmentation, dict) else "has no width or no height"
+        errors["segmentation"] = [f"{what}, so an evaluation can't find it; draw it again, or delete the annotation"]
+    return measured
 
 
 def _measured(errors: Errors, segmentation: object, image_id: int | None, references: References) -> Fields:
@@ -188,13 +209,22 @@ def _category(errors: Errors, fields: Mapping[str, Any], references: References)
 
 
 def _counted(errors: Errors, keypoints: object, category_id: int | None, references: References) -> Fields:
-    category = None if category_id is None else references.get("categories", category_id)
-    names = category.get("keypoints") if category else None
     try:
-        return {"num_keypoints": count_keypoints(keypoints, len(names) if isinstance(names, list) and names else None)}
+        return {"num_keypoints": count_keypoints(keypoints, _defined_keypoints(category_id, references))}
     except InvalidRecord as exc:
         errors |= exc.errors
         return {}
+
+
+def _defined_keypoints(category_id: int | None, references: References) -> int | None:
+    category = None if category_id is None else references.get("categories", category_id)
+    return None if category is None else count_of_keypoints(category)
+
+
+def has_other_keypoints(annotation: Mapping[str, Any], defined: int | None) -> bool:
+    """Whether an annotation has keypoints, and others than the `defined` ones of a category that it is to belong to."""
+    keypoints = annotation.get("keypoints")
+    return bool(defined) and isinstance(keypoints, list) and len(keypoints) not in (0, 3 * (defined or 0))
 
 
 def _size(image: Record | None) -> tuple[int | None, int | None]:

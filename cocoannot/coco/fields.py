@@ -23,7 +23,9 @@ MAX_FILE_NAME = 4_096
 """Longest `file_name` of an image, in characters: a path on Linux has no more bytes."""
 
 MAX_AREA = 2**53
-"""Largest `area`, in square pixels, and largest number in a restored `bbox`, in pixels."""
+"""Largest `area`, in square pixels."""
+
+_NOT_BLANK = r"[^\s\x1c-\x1f\x85]"
 
 Schema = dict[str, Any]
 
@@ -67,9 +69,10 @@ def unstorable(value: object) -> str | None:
     return None
 
 
-def _integer(low: int, high: int, *, nullable: bool = False, description: str = "") -> Field:
+def _integer(low: int, high: int, *, nullable: bool = False, description: str = "", why: str = "") -> Field:
     unit = f", in {description}" if description else ""
-    message = f"must be an integer from {_written(low)} to {_written(high)}{unit}"
+    reason = f": {why}" if why else ""
+    message = f"must be an integer from {_written(low)} to {_written(high)}{unit}{reason}"
 
     def problem(value: object) -> str | None:
         return None if is_integer(value) and low <= value <= high else message
@@ -92,7 +95,7 @@ def _text(longest: int | None = None, *, blank: bool = True, nullable: bool = Fa
     if longest is not None:
         schema["maxLength"] = longest
     if not blank:
-        schema |= {"minLength": 1, "pattern": r"[^\s\x1c-\x1f\x85]"}
+        schema |= {"minLength": 1, "pattern": _NOT_BLANK}
     return Field(problem, schema, nullable)
 
 
@@ -103,12 +106,36 @@ def _number(low: float, high: float, message: str, description: str) -> Field:
     return Field(problem, {"type": "number", "minimum": low, "maximum": high, "description": description}, True)
 
 
+def _keypoint_names() -> Field:
+    def problem(value: object) -> str | None:
+        if isinstance(value, list) and all(isinstance(name, str) and name.strip() for name in value):
+            return None
+        return "must be a list of texts, the name of each keypoint"
+
+    name: Schema = {"type": "string", "minLength": 1, "pattern": _NOT_BLANK}
+    return Field(problem, {"type": "array", "items": name, "description": "names of the keypoints"}, True)
+
+
+def _skeleton() -> Field:
+    def problem(value: object) -> str | None:
+        pairs: list[Any] = value if isinstance(value, list) else [None]
+        if all(isinstance(pair, list) and len(pair) == 2 and all(map(is_integer, pair)) for pair in pairs):
+            return None if all(end >= 1 for pair in pairs for end in pair) else "counts keypoints from 1, not from 0"
+        return "must be a list of pairs of keypoints, [[1, 2], ...], counted from 1"
+
+    pair: Schema = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
+    return Field(problem, {"type": "array", "items": pair, "description": "pairs of keypoints, counted from 1"}, True)
+
+
 def _written(number: int) -> str:
     return {MAX_ID: "2^53 - 1", -MAX_ID: "-(2^53 - 1)"}.get(number, f"{number:,}")
 
 
 NEW_ID = _integer(0, MAX_ID, nullable=True)
 """An id that a client brings for a new record; null is none."""
+
+NEW_ANNOTATION_ID = _integer(1, MAX_ID, nullable=True, why="pycocotools counts an annotation with id 0 as not found")
+"""The same for an annotation: pycocotools marks a detection with the id of what it matches, and 0 is for nothing."""
 
 ID = _integer(-MAX_ID, MAX_ID)
 """An id that a file may hold, or that a record refers to."""
@@ -125,6 +152,9 @@ CATEGORY: Mapping[str, Field] = {"name": _text(MAX_NAME, blank=False)}
 """The fields that a category must have."""
 
 SUPERCATEGORY = _text(MAX_NAME, nullable=True)
+
+KEYPOINTS: Mapping[str, Field] = {"keypoints": _keypoint_names(), "skeleton": _skeleton()}
+"""What a category may tell of the keypoints of its annotations."""
 
 
 def geometry_schemas() -> dict[str, Schema]:

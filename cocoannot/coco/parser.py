@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from cocoannot.coco.recognition import recognise_bytes, recognise_json, recognise_keys
 from cocoannot.coco.refusals import refusal
+from cocoannot.coco.statuses import STATUS, status_number
 from cocoannot.errors import DatasetError, NotADataset
 
 NONE = -(2**63)
@@ -54,7 +55,7 @@ class Section(NamedTuple):
 class Document(NamedTuple):
     """A file's text and what stands where: `values` gives each top-level key its byte range, in file order.
 
-    `ascii` tells whether the text is ASCII alone.
+    `ascii` tells whether the text, but for a byte order mark, is ASCII alone.
     """
 
     buffer: bytes
@@ -68,6 +69,7 @@ class ImageKeys(msgspec.Struct, gc=False):
     file_name: Any = None
     width: Any = None
     height: Any = None
+    annotation_status: Any = None
 
 
 class AnnotationKeys(msgspec.Struct, gc=False):
@@ -95,14 +97,26 @@ class _AnyKeys(msgspec.Struct, gc=False):
     width: Any = None
     height: Any = None
     name: Any = None
+    annotation_status: Any = None
     segments_info: msgspec.Raw = msgspec.Raw()
 
 
 Keys = ImageKeys | AnnotationKeys | CategoryKeys
 
 _KEYS: dict[str, type[Any]] = {"images": ImageKeys, "annotations": AnnotationKeys, "categories": CategoryKeys}
-_IDS = {"images": ("id",), "annotations": ("id", "image_id", "category_id", "iscrowd"), "categories": ("id",)}
-_EXTRA = {"images": ("sized",), "annotations": ("area",), "categories": ()}
+_IDS = {"images": ("id",), "annotations": ("id", "image_id", "category_id"), "categories": ("id",)}
+_COLUMNS: dict[str, dict[str, type[np.generic]]] = {
+    "images": {"id": np.int64, "sized": np.bool_, "status": np.int8},
+    "annotations": {
+        "id": np.int64,
+        "image_id": np.int64,
+        "category_id": np.int64,
+        "iscrowd": np.bool_,
+        "area": np.float32,
+    },
+    "categories": {"id": np.int64},
+}
+"""The arrays of the index, which have these types also where a section has no records."""
 _NAMES = {"images": "file_name", "annotations": None, "categories": "name"}
 _LISTS = {section: msgspec.json.Decoder(list[keys]) for section, keys in _KEYS.items()}  # type: ignore[valid-type]
 _ONE = {section: msgspec.json.Decoder(keys) for section, keys in _KEYS.items()}
@@ -139,7 +153,7 @@ def read_document(buffer: bytes, source: str) -> Document:
     Raises `DatasetError` where something can't be kept as it is: `NaN`, not UTF-8, a repeated top-level key, a section
     that is no list, a record that is no object, an id that is no integer; `NotADataset` for files of other kinds.
     """
-    is_ascii = buffer.isascii()
+    is_ascii = buffer.removeprefix(_BOM).isascii()
     if not is_ascii:
         _check_utf8(buffer, source)
     skip = _skipped(buffer)
@@ -258,22 +272,25 @@ def _read_section(
     start, end = span or (0, 0)
     text = memoryview(buffer)[start:end]
     if span is None or bytes(text[:5]) == b"null":
-        empty = np.zeros(0, np.int64)
-        return Section(start, end, empty, empty, dict.fromkeys(_IDS[name] + _EXTRA[name], empty), [])
+        nowhere = np.zeros(0, np.int64)
+        return Section(start, end, nowhere, nowhere, _joined(name, []), [])
     if bytes(text[:1]) != b"[":
         raise DatasetError(f"{source}: {name!r} must be a list of records")
     starts, ends = records or _decode(lambda _: find_records(buffer, start, end), text, source, start)
-    columns: dict[str, list[Any]] = {column: [] for column in _IDS[name] + _EXTRA[name]}
+    pieces: list[dict[str, npt.NDArray[Any]]] = []
     names: list[str] = []
     for first in range(0, len(starts), _PIECE):
         at = slice(first, first + _PIECE)
         keys, arrays = _read_piece(buffer, starts[at], ends[at], name, f"{source}: {name}", first)
-        for column, parts in columns.items():
-            parts.append(arrays[column])
+        pieces.append(arrays)
         if field := _NAMES[name]:
             names.extend(value if type(value) is str else "" for value in map(attrgetter(field), keys))
-    joined = {column: np.concatenate(parts) if parts else starts for column, parts in columns.items()}
-    return Section(start, end, starts, ends, joined, names)
+    return Section(start, end, starts, ends, _joined(name, pieces), names)
+
+
+def _joined(name: str, pieces: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
+    columns = _COLUMNS[name].items()
+    return {column: np.concatenate([np.zeros(0, kind), *(each[column] for each in pieces)]) for column, kind in columns}
 
 
 def _locate(buffer: bytes, raws: Sequence[msgspec.Raw]) -> tuple[Ints, Ints]:
@@ -319,9 +336,12 @@ def _arrays(keys: list[Keys], name: str) -> dict[str, npt.NDArray[Any]]:
         column: np.fromiter(map(attrgetter(column), keys), np.int64, len(keys)) for column in _IDS[name]
     }
     if name == "annotations":
+        arrays["iscrowd"] = np.fromiter(map(attrgetter("iscrowd"), keys), np.bool_, len(keys))
         arrays["area"] = _areas(keys)
     elif name == "images":
         arrays["sized"] = np.fromiter(map(has_size, keys), np.bool_, len(keys))  # type: ignore[arg-type]
+        statuses = map(status_number, map(attrgetter(STATUS), keys))
+        arrays["status"] = np.fromiter(statuses, np.int8, len(keys))
     return arrays
 
 
@@ -341,7 +361,9 @@ def _too_large(ids: Ints, column: str) -> bool:
 def _tidy(section: str, text: bytes, where: str) -> Keys:
     keys: _AnyKeys = _decode(_ANY.decode, text, where, 0)
     if section == "images":
-        return ImageKeys(_integer(keys.id, "id", where), keys.file_name, keys.width, keys.height)
+        return ImageKeys(
+            _integer(keys.id, "id", where), keys.file_name, keys.width, keys.height, keys.annotation_status
+        )
     if section == "categories":
         return CategoryKeys(_integer(keys.id, "id", where), keys.name)
     panoptic = keys.id is None and len(bytes(keys.segments_info)) > 0

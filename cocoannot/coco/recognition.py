@@ -68,6 +68,7 @@ _RESULTS = (
     "pycocotools reads this one with loadRes()"
 )
 _LISTS: tuple[tuple[set[str], str], ...] = (
+    ({"images", "annotations"}, "datasets in a list: take one out, or each into a file of its own"),
     ({"image_id", "score"}, _RESULTS),
     ({"image_id", "id", "category_id"}, "annotations alone: a dataset is an object with images and categories too"),
     ({"image_id"}, _RESULTS),
@@ -104,6 +105,8 @@ def recognise_json(text: bytes) -> str | None:
     Raises msgspec's errors where it is no JSON, and `RecursionError`.
     """
     start = text.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(b'"{'):
+        return "a JSON text within quotes: it was encoded twice, so decode it once"
     if start.startswith(b"["):
         return _recognise_list(_LIST.decode(start))
     if start.startswith(b"{"):
@@ -125,8 +128,13 @@ def recognise_keys(keys: Sequence[str], fields: dict[str, msgspec.Raw] | None = 
     for needed, words in _FORMATS:
         if needed <= names:
             return f"{words}. {_list_of(keys)}"
+    if other_case := [key for key in keys if key.lower() in ("images", "annotations")]:
+        return f"an object with {' and '.join(map(repr, other_case))}: these keys are written in lower case"
     if names & _SECTIONS:
         return None
+    for key, value in (fields or {}).items():
+        if {"images", "annotations"} <= _fields_of(value):
+            return f"an object that has a dataset under {key[:_SHOWN_NAME]!r}: take it out"
     first = _fields_of(next(iter(fields.values()))) if fields else set()
     if {"regions", "filename"} <= first:
         return "VIA annotations: export the project as COCO from there"
@@ -146,11 +154,14 @@ def explain_syntax(text: bytes, error: Exception) -> str:
     around = text[max(begin, at - 24) : at + 24 if end < 0 else min(end, at + 24)].decode("utf-8", "replace")
     excerpt = "".join(char if char.isprintable() else " " for char in around).strip(" \ufffd")
     place = f"line {line}, column {column}" + (f": `{excerpt}`" if excerpt else "")
-    cause = _cause_of_more(text[:at]) if trailing else _cause(text[max(0, at - 500) : at], text[at : at + 500])
+    before, after = text[max(0, at - 500) : at], text[at : at + 500]
+    cause = _cause_of_more(text[:at], after) if trailing else _cause(before, after)
     return f"{place}: {cause}" if cause else place
 
 
-def _cause_of_more(before: bytes) -> str:
+def _cause_of_more(before: bytes, after: bytes) -> str:
+    if after.startswith((b"]", b"}")):
+        return "a closing bracket too many; take it out"
     if before.endswith((b"\n", b" ", b"\t")) and b"\n" in before and b"\n" not in before.strip():
         return "a JSON value on each line (NDJSON, JSON Lines) is not one dataset"
     return "there is more than one JSON value in the file; keep one"
@@ -180,8 +191,12 @@ def _recognise_list(values: Sequence[msgspec.Raw]) -> str:
     fields = _fields_of(values[0])
     for needed, words in _LISTS:
         if needed <= fields:
-            return f"{words} ({len(values):,} records)"
-    return f"a list of {len(values):,} values, and a dataset is an object with images, annotations and categories"
+            return f"{words} ({_counted(values, 'record')})"
+    return f"a list of {_counted(values, 'value')}, and a dataset is an object with images, annotations and categories"
+
+
+def _counted(values: Sequence[object], noun: str) -> str:
+    return f"{len(values):,} {noun}{'' if len(values) == 1 else 's'}"
 
 
 def _fields_of(value: msgspec.Raw) -> set[str]:

@@ -31,7 +31,7 @@ def refusal(
         except msgspec.DecodeError as other:
             # The type was wrong before the text was.
             return refusal(other, text, source, offset)
-        return NotADataset(f"{words}: {more}") if more else DatasetError(words)
+        return NotADataset(f"{words}; {more}") if more else DatasetError(words)
     if not text.strip():
         return NotADataset(
             f"{source}: the file is empty; COCOANNOT_CREATE=1 makes an empty dataset where there is no file"
@@ -42,10 +42,11 @@ def refusal(
     if words := recognise_bytes(text) or "":
         return NotADataset(f"{source}: not a COCO file: {words}")
     found = re.search(r"byte (\d+)", message)
+    message = message.removeprefix("JSON is malformed: ")
     placed = re.sub(r"byte (\d+)", lambda number: f"byte {int(number[1]) + offset}", message)
     if found and _is_no_number(text, int(found[1])):
         return DatasetError(f"{source}: not JSON: {placed}: NaN and Infinity are not JSON")
-    return NotADataset(f"{source}: not JSON: {placed}; {explain_syntax(text, exc)}")
+    return NotADataset(f"{source}: not JSON: {placed}, {explain_syntax(text, exc)}")
 
 
 def _is_no_number(text: bytes, at: int) -> bool:

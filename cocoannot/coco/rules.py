@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cocoannot.coco.fields import CATEGORY, FLAG, IMAGE, NEW_ID, SUPERCATEGORY, Field, unstorable
+from cocoannot.coco.fields import (
+    CATEGORY,
+    FLAG,
+    IMAGE,
+    KEYPOINTS,
+    NEW_ANNOTATION_ID,
+    NEW_ID,
+    SUPERCATEGORY,
+    Field,
+    unstorable,
+)
+from cocoannot.coco.parser import SectionName
 from cocoannot.errors import InvalidRecord
 
 Fields = dict[str, Any]
@@ -40,24 +51,35 @@ def new_category(fields: Mapping[str, Any]) -> Fields:
     for name, field in CATEGORY.items():
         check_field(errors, name, fields.get(name), field, required=True)
     check_field(errors, "supercategory", fields.get("supercategory"), SUPERCATEGORY)
+    check_keypoints(errors, fields)
     refuse(errors)
-    return {"supercategory": "none", **{key: value for key, value in fields.items() if value is not None}}
+    given = {key: value for key, value in fields.items() if value is not None}
+    return {"supercategory": "none", **_with_whole_bones(given)}
 
 
-def changed_category(changes: Mapping[str, Any]) -> Fields:
-    """What to merge into a category. Raises `InvalidRecord`."""
+def changed_category(record: Mapping[str, Any], changes: Mapping[str, Any]) -> Fields:
+    """What to merge into a category, `record`. Raises `InvalidRecord`."""
     errors = common_errors(changes) | id_errors(changes)
     for name, field in CATEGORY.items():
         if name in changes:
             check_field(errors, name, changes[name], field, required=True)
     check_field(errors, "supercategory", changes.get("supercategory"), SUPERCATEGORY)
+    if not KEYPOINTS.keys().isdisjoint(changes):
+        check_keypoints(errors, {**record, **changes})
     refuse(errors)
-    return dict(changes)
+    return _with_whole_bones(dict(changes))
 
 
-def check_new_id(record_id: object) -> int:
+def count_of_keypoints(category: Mapping[str, Any]) -> int | None:
+    """How many keypoints each annotation of a category has, `None` where it tells nothing of them."""
+    names = category.get("keypoints")
+    return len(names) if isinstance(names, list) and names else None
+
+
+def check_new_id(record_id: object, section: SectionName) -> int:
     """An id that a client brings, as an integer. Raises `InvalidRecord`."""
-    if problem := NEW_ID.problem(record_id):
+    field = NEW_ANNOTATION_ID if section == "annotations" else NEW_ID
+    if problem := field.problem(record_id):
         raise InvalidRecord({"id": [problem]})
     return int(record_id)  # type: ignore[call-overload, no-any-return]
 
@@ -82,6 +104,15 @@ def check_field(errors: Errors, name: str, value: object, field: Field, *, requi
         errors[name] = [problem]
 
 
+def check_keypoints(errors: Errors, category: Mapping[str, Any]) -> None:
+    """Add to `errors` what is wrong with what a category tells of keypoints: programs that draw them need it so."""
+    for name, field in KEYPOINTS.items():
+        check_field(errors, name, category.get(name), field)
+    skeleton, count = category.get("skeleton"), count_of_keypoints(category) or 0
+    if skeleton and not errors and max(end for pair in skeleton for end in pair) > count:
+        errors["skeleton"] = [f"has a keypoint above {count}, the number of keypoints of the category"]
+
+
 def id_errors(changes: Mapping[str, Any]) -> Errors:
     """What is wrong with a change that brings an `id`."""
     return {"id": ["can't be changed; leave it out"]} if "id" in changes else {}
@@ -97,4 +128,11 @@ def _with_whole_sides(fields: Fields) -> Fields:
     for side in ("width", "height"):
         if type(fields.get(side)) is float:
             fields[side] = int(fields[side])
+    return fields
+
+
+def _with_whole_bones(fields: Fields) -> Fields:
+    """`fields` with `7.0` in a skeleton as the integer that it is: programs take it for an index."""
+    if fields.get("skeleton"):
+        fields["skeleton"] = [[int(end) for end in pair] for pair in fields["skeleton"]]
     return fields

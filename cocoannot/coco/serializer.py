@@ -6,8 +6,10 @@ Taken under the manager's lock, which takes moments, and put together outside it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from cocoannot.coco.parser import Ints, Section, SectionName
@@ -85,6 +87,21 @@ class FrozenSection(NamedTuple):
             first = False
         yield tail
 
+    def text(self, slot: int) -> Piece:
+        """The record at `slot`."""
+        own = self.texts.get(slot)
+        return memoryview(self.buffer)[self.starts[slot] : self.ends[slot]] if own is None else own
+
+    def pieces_of(self, records: Iterable[Piece]) -> Iterator[Piece]:
+        """The section's text, brackets included, with these records and no others."""
+        head, gap, tail = self.layout or layout_of(self.buffer, self.section, self.style)
+        yield head
+        begun = False
+        for texts in _batches(records):
+            yield (gap if begun else b"") + gap.join(texts)
+            begun = True
+        yield tail
+
     def _runs(self, slots: Ints) -> Iterator[tuple[int, int, int, int]]:
         """Untouched neighbours in the file as one, every other record by itself: first slot, lead, start, end."""
         starts, ends, leads = self.starts[slots], self.ends[slots], self.leads[slots]
@@ -111,23 +128,39 @@ class FrozenDataset(NamedTuple):
     sections: Mapping[SectionName, FrozenSection]
     omitted: frozenset[str] = frozenset()
 
-    def pieces(self, replaced: Mapping[str, bytes] | None = None) -> Iterator[Piece]:
-        """The text as immutable pieces in order; `replaced` gives other texts for top-level values.
+    def pieces(
+        self, replaced: Mapping[str, bytes | None] | Mapping[SectionName, Iterator[Piece]] | None = None
+    ) -> Iterator[Piece]:
+        """The text as immutable pieces in order; `replaced` gives other texts, or their pieces, for top-level values,
+        `None` for one that is to go.
 
         Everything that nobody touched is there byte for byte. A value that the file does not have yet goes to
         the end of the object.
         """
-        texts: dict[str, Iterable[Piece]] = {key: [text] for key, text in (replaced or {}).items()}
+        given = dict(replaced or {})
+        texts: dict[str, Iterable[Piece]] = {
+            key: [text] if isinstance(text, bytes) else text for key, text in given.items() if text is not None
+        }
+        omitted = self.omitted - texts.keys() | {key for key, text in given.items() if text is None}
         for name, section in self.sections.items():
             if name in self.values or len(section.slots):
                 texts.setdefault(name, section.pieces())
         buffer = memoryview(self.buffer)
+        opened = self.buffer.index(b"{") + 1
         position = last = 0
+        kept = False
         for key, (start, end) in self.values.items():
-            if key in self.omitted and last:
-                yield buffer[position:last]
+            if key in omitted:
                 texts.pop(key, None)
-                position = end
+                if kept:
+                    yield buffer[position:last]
+                    position = end
+                else:
+                    # Of the first one the comma is behind it.
+                    yield buffer[position:opened]
+                    position = max(self.buffer.find(b",", end) + 1, end)
+            else:
+                kept = True
             last = end
             if key in texts:
                 yield buffer[position:start]
@@ -136,14 +169,21 @@ class FrozenDataset(NamedTuple):
         if texts:
             # The closing brace is the last one of the file, and nothing but white space comes before it.
             close = self.buffer.rindex(b"}")
-            body_end = max((end for _, end in self.values.values()), default=self.buffer.index(b"{") + 1)
+            body_end = max((end for _, end in self.values.values()), default=opened)
             yield buffer[position:body_end]
             for i, (key, value) in enumerate(texts.items()):
-                comma = b", " if i or self.values else b""
-                yield comma + b'"' + key.encode() + b'": '
+                comma = b", " if i or kept else b""
+                yield comma + msgspec.json.encode(key) + b": "
                 yield from value
             position = close if not self.values else body_end
         yield buffer[position:]
+
+
+def _batches(records: Iterable[Piece]) -> Iterator[tuple[Piece, ...]]:
+    """`records`, many at a time."""
+    iterator = iter(records)
+    while batch := tuple(islice(iterator, _AT_ONCE)):
+        yield batch
 
 
 def split(pieces: Iterable[Piece], size: int = 1 << 20) -> Iterator[Piece]:

@@ -43,12 +43,16 @@ class NewFile:
 
     One process at a time may make a new file for a target: the name of the unfinished one is fixed, so that a
     start finds what a killed process left (`clear_unfinished`). It is made in `folder`, on the same file system,
-    where that is given. The mode of `like` is kept, of the target by default, and its owner where that is allowed.
+    where that is given. The mode of `like` is kept, of the target by default, and its owner where that is allowed; with
+    `mode` that is the mode.
     """
 
-    def __init__(self, target: Path, *, like: Path | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self, target: Path, *, like: Path | None = None, folder: Path | None = None, mode: int | None = None
+    ) -> None:
         self.target = target
         self._like = like or target
+        self._mode = mode
         self._path = unfinished(folder / target.name if folder else target)
         self._fd = -1
         self._replaced = False
@@ -61,7 +65,7 @@ class NewFile:
             like = None
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         # Nobody else may open it before it has the mode that it is to have.
-        self._fd = os.open(self._path, flags, 0o666 if like is None else 0o600)
+        self._fd = os.open(self._path, flags, 0o666 if like is None and self._mode is None else 0o600)
         try:
             if like is not None:
                 self._take_after(like)
@@ -91,6 +95,11 @@ class NewFile:
             os.fsync(self._fd)
             return Content(hashing.size, hashing.hexdigest())
 
+    @property
+    def path(self) -> Path:
+        """Where it is until it replaces the target."""
+        return self._path
+
     def replace(self) -> None:
         """Rename the new file over the target; from then on it is there. Raises `OSError`.
 
@@ -108,7 +117,7 @@ class NewFile:
         for uid, gid in ((-1, like.st_gid), (like.st_uid, -1)):
             with contextlib.suppress(OSError):
                 os.fchown(self._fd, uid, gid)
-        os.fchmod(self._fd, like.st_mode & 0o7777)
+        os.fchmod(self._fd, like.st_mode & 0o7777 if self._mode is None else self._mode)
 
     def _end(self) -> None:
         if not self._replaced:
@@ -129,10 +138,14 @@ def clear_unfinished(target: Path) -> None:
     unfinished(target).unlink(missing_ok=True)
 
 
-def clear_all_unfinished(folder: Path) -> None:
-    """Remove what a killed process left in `folder`, which must be the caller's own. Raises `OSError`."""
+def clear_all_unfinished(folder: Path, *, but: Path | None = None) -> None:
+    """Remove what a killed process left in `folder`, which must be the caller's own. Raises `OSError`.
+
+    What is made for `but` stays: somebody else may be at it.
+    """
     for path in folder.glob(".*.unfinished"):
-        path.unlink(missing_ok=True)
+        if but is None or path != unfinished(but):
+            path.unlink(missing_ok=True)
 
 
 def replace_file(target: Path, data: bytes) -> Content:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +25,7 @@ from cocoannot.files.disk_errors import save_error
 from cocoannot.files.identity import identify
 from cocoannot.files.journal import Recording
 from cocoannot.files.kept_copies import keep_file, keep_folder, kept_while_replaced, move
+from cocoannot.files.lineage import survived
 from cocoannot.files.segments import Entry
 from cocoannot.files.state import State, Version, write_state
 
@@ -35,7 +36,8 @@ class LoadedFile(NamedTuple):
     """What a start finds: the file's text, which version it is, and the changes that the journal has after it.
 
     `is_known` is false for a content that is in no state file: the first one, or one that something else wrote.
-    `is_certain` is false where it is not certain that the changes belong to this file.
+    `is_certain` is false where it is not certain that the changes belong to this file. `earlier` are changes that the
+    journal still has, and the file too.
     """
 
     data: bytes
@@ -43,6 +45,7 @@ class LoadedFile(NamedTuple):
     entries: list[Entry]
     is_known: bool
     is_certain: bool
+    earlier: Sequence[Entry] = ()
 
     @property
     def revision(self) -> int:
@@ -57,6 +60,7 @@ def load_file(file: DatasetFile) -> LoadedFile:
     """
     found, recording = _read(file)
     entries = _after(_floor(found), recording)
+    goes_on = found.is_known and survived(found.state.boot)
     if entries:
         certain = _certain(file, found, entries, recording)
         if len(certain) < len(entries):
@@ -66,9 +70,12 @@ def load_file(file: DatasetFile) -> LoadedFile:
                 _floor(found) + len(certain),
                 entries[-1].revision,
             )
+            goes_on = False
         entries = certain
-    file.identity.take([found.version], found.stamp, found.state.remote_of(found.version))
-    return LoadedFile(found.data, found.version, entries, found.is_known, is_certain=True)
+    lineage = found.state.lineage if goes_on else ""
+    file.identity.take([found.version], found.stamp, found.state.remote_of(found.version), lineage)
+    earlier = [entry for entry in recording.entries if entry.revision <= _floor(found)]
+    return LoadedFile(found.data, found.version, entries, found.is_known, is_certain=True, earlier=earlier)
 
 
 def load_uncertain(file: DatasetFile) -> LoadedFile:

@@ -5,9 +5,12 @@
     NAME.cocoannot/lock            who owns the dataset
     NAME.cocoannot/state.json      which content of NAME stands for which revision
     NAME.cocoannot/journal/        changes that NAME may not have yet
+    NAME.cocoannot/history.sqlite  every change; see `cocoannot.history`
     NAME.cocoannot/answers/        answers to requests that had a key
     NAME.cocoannot/unsaved.json    our version, where something else changed NAME
     NAME.cocoannot/backups/        NAME as it was before the first save of a day
+    NAME.cocoannot/users.json      who may call; written by `cocoannot.people`, and by commands beside the owner
+    NAME.cocoannot/agreed/         NAME as it was agreed with S3 last
 
 NAME may be gzip; who calls has to do with its text alone. What the text means is not known here, nor what becomes of a
 conflict.
@@ -25,6 +28,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from cocoannot.errors import DatasetError, FileChanged
+from cocoannot.files.agreed import AgreedVersions
 from cocoannot.files.answers import KeptAnswers
 from cocoannot.files.atomic import Content, NewFile, Stamp, clear_all_unfinished, clear_unfinished, sync_folder
 from cocoannot.files.backups import Backups
@@ -39,6 +43,9 @@ from cocoannot.files.state import Remote, State, Version, write_state
 log = logging.getLogger(__name__)
 
 Blocks = Iterable[bytes | memoryview]
+
+_MOST_KEPT = 32 << 20
+"""Bytes of journal that are kept for somebody else who needs them: a larger one would bring the next save forward."""
 
 
 class FileSnapshot(NamedTuple):
@@ -81,13 +88,16 @@ class DatasetFile:
         self.journal = Journal(self.folder / "journal")
         self.answers = KeptAnswers(self.folder / "answers")
         self.backups = Backups(self.path, self.folder / "backups", backups)
+        self.agreed = AgreedVersions(self.folder / "agreed")
         self.unsaved = self.folder / "unsaved.json"
+        self.users = self.folder / "users.json"
+        self.history = self.folder / "history.sqlite"
         self._is_packed = has_packed_name(self.path)
 
     @property
     def text_name(self) -> str:
         """What a file is called that holds the text as it is, whether this one is gzip or not."""
-        return self.path.name.removesuffix(".gz") if self._is_packed else self.path.name
+        return self.path.stem if self._is_packed else self.path.name
 
     @property
     def size(self) -> int:
@@ -103,8 +113,9 @@ class DatasetFile:
         """The file as it is now. Clears away what a killed process left. Raises `DatasetError`."""
         with self.reading():
             clear_unfinished(self.path)
-            clear_all_unfinished(self.folder)
+            clear_all_unfinished(self.folder, but=self.users)
             clear_all_unfinished(self.folder / "backups")
+            clear_all_unfinished(self.agreed.folder)
             with self.path.open("rb") as file:
                 stamp = Stamp.of(os.fstat(file.fileno()))
                 data = file.read()
@@ -114,12 +125,15 @@ class DatasetFile:
             state = self.identity.stored()
             self.backups.look_up()
         self._is_packed = is_packed(self.path, data)
-        text = unpack(data, self.name) if self._is_packed else data
-        return FileSnapshot(text, stamp, state, identify(state, content))
+        return FileSnapshot(self.unpacked(data), stamp, state, identify(state, content))
 
     def packed(self, blocks: Blocks) -> Blocks:
         """The text `blocks` as the file holds it: as gzip where the file is that."""
         return pack(blocks) if self._is_packed else blocks
+
+    def unpacked(self, data: bytes) -> bytes:
+        """The text of `data`, which a file of this name holds. Raises `DatasetError`."""
+        return unpack(data, self.name) if is_packed(self.path, data) else data
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -135,12 +149,20 @@ class DatasetFile:
         A disk that fails does not keep anybody from reading: the next save writes it down then.
         """
         self.identity.number_ids(dict(next_ids))
-        with suppress(OSError):
+        try:
             if self.identity.stored() != self.identity.state():
                 self.folder.mkdir(exist_ok=True)
                 # First: a power cut must not bring the file back that this state does not know any more.
                 sync_folder(self.path.parent)
                 self.identity.write()
+        except OSError:
+            self.identity.break_lineage()
+
+    def begin_lineage(self) -> None:
+        """Revisions are given again that stood for other changes. A disk that fails is let be, as in `remember`."""
+        self.identity.break_lineage()
+        with suppress(OSError):
+            self.identity.write()
 
     def create(self, data: bytes) -> None:
         """Make the file of this text, where there is none. Raises `DatasetError`."""
@@ -159,12 +181,14 @@ class DatasetFile:
         next_ids: Mapping[str, int],
         *,
         overwrite: bool = False,
+        keep_journal: bool = False,
         now: float | None = None,
     ) -> Path | None:
         """Replace the file by the text `blocks`, durably, as `revision`. Raises `SaveError`, `FileChanged`.
 
         Where something else changed the file it is left as it is; with `overwrite`, that version is kept beside it as
-        `NAME.theirs-TIME`, and the path of this returned. `now` is the time in seconds since 1970.
+        `NAME.theirs-TIME`, and the path of this returned. With `keep_journal`, the journal keeps what the file has now,
+        while it is small. `now` is the time in seconds since 1970.
         """
         now = time.time() if now is None else now
         try:
@@ -189,7 +213,8 @@ class DatasetFile:
             raise save_error(self.name, exc) from exc
         self.identity.confirm(version)
         is_forgotten, are_kept = self._forget_older(), self.answers.sync()
-        self.journal.checkpoint(revision, needed=not (is_forgotten and are_kept))
+        keep_journal = keep_journal and self.journal.size < _MOST_KEPT
+        self.journal.checkpoint(revision, needed=keep_journal or not (is_forgotten and are_kept))
         return kept
 
     def replace_by_download(
@@ -212,6 +237,7 @@ class DatasetFile:
             with NewFile(self.path) as new:
                 content = new.write(blocks)
                 check(content)
+                self.agreed.keep(new.path, content.sha256)
                 known = identify(state, content)
                 newest = max(entry.revision for entry in entries) + 1 if entries else 0
                 version = Version(*content, max(known.revision, revision, newest), known.next_ids)
@@ -224,6 +250,12 @@ class DatasetFile:
         self.identity.confirm(version)
         self.remember_remote(coming)
 
+    def settle(self) -> None:
+        """Write down that the file has everything, and that nothing changes any more. A disk that fails is let be."""
+        with suppress(OSError):
+            if self.identity.stored() == self.identity.state():
+                self.identity.settle()
+
     def remember_remote(self, remote: Remote) -> None:
         """Write down what was agreed with S3. Raises `SaveError`; it holds all the same until the process ends."""
         self.identity.remote = remote
@@ -232,6 +264,7 @@ class DatasetFile:
             self.identity.write()
         except OSError as exc:
             raise save_error(str(self.identity.path), exc) from exc
+        self.agreed.forget_others(remote.contents)
 
     def open_saved(self) -> OpenedFile:
         """The file as it was saved last, to be read whatever replaces it. Raises `SaveError`, `FileChanged`."""

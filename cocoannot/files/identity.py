@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from cocoannot.files.atomic import Content, Stamp, content_of
+from cocoannot.files.lineage import boot_id, new_lineage
 from cocoannot.files.state import Remote, State, Version, read_state, write_state
 
 
@@ -25,6 +26,9 @@ class Identity:
         """What this process wrote to `unsaved.json`, `None` where nothing."""
         self.remote: Remote | None = None
         """What was agreed with S3 last, `None` for a dataset that is not from there."""
+        self.lineage = ""
+        """What the revisions belong to (see `cocoannot.files.lineage`); "" before the file was read."""
+        self._boot = ""
         self._versions: list[Version] = []
         self._stamp: Stamp | None = None
 
@@ -37,9 +41,19 @@ class Identity:
         """What the state file says. Raises `DatasetError`, `OSError`."""
         return read_state(self.path)
 
-    def take(self, versions: list[Version], stamp: Stamp, remote: Remote | None) -> None:
-        """The file was read: it is one of `versions`."""
+    def take(self, versions: list[Version], stamp: Stamp, remote: Remote | None, lineage: str = "") -> None:
+        """The file was read: it is one of `versions`, and goes on with `lineage`, "" for a new one."""
         self._versions, self._stamp, self.remote, self.unsaved = versions, stamp, remote, None
+        self.lineage, self._boot = lineage or new_lineage(), boot_id()
+
+    def break_lineage(self) -> None:
+        """What was told of revisions can't be proven any more to the next start: begin anew."""
+        self.lineage = new_lineage()
+
+    def settle(self) -> None:
+        """Write down that everything is durable, and that nothing changes any more. Raises `OSError`."""
+        self._boot = ""
+        self.write()
 
     def is_known(self, path: Path) -> bool:
         """Whether the file at `path` is one of the versions still. One that was only touched is hashed.
@@ -64,7 +78,7 @@ class Identity:
 
     def expect(self, version: Version) -> None:
         """Write down that `version` may be in place from now on; to be called before it is. Raises `OSError`."""
-        write_state(self.path, State([*self._versions, version], self.unsaved, self.remote))
+        write_state(self.path, msgspec.structs.replace(self.state(), versions=[*self._versions, version]))
 
     def replaced(self, version: Version, stamp: Stamp) -> None:
         """`version` is in place; a power cut may bring the older one back until the folder is fsynced."""
@@ -78,7 +92,7 @@ class Identity:
 
     def expect_unsaved(self, version: Version) -> None:
         """Write down that `unsaved.json` may be `version` from now on. Raises `OSError`."""
-        write_state(self.path, State(self._versions, version, self.remote))
+        write_state(self.path, msgspec.structs.replace(self.state(), unsaved=version))
 
     def write(self) -> None:
         """Write down what is known. Raises `OSError`."""
@@ -86,7 +100,7 @@ class Identity:
 
     def state(self) -> State:
         """What is known, as it is to be in the state file."""
-        return State(list(self._versions), self.unsaved, self.remote)
+        return State(list(self._versions), self.unsaved, self.remote, lineage=self.lineage, boot=self._boot)
 
 
 def identify(state: State, content: Content) -> Version:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -61,6 +63,27 @@ class OwnerLock:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+@contextmanager
+def locked(path: Path, timeout: float) -> Iterator[None]:
+    """Hold the lock at `path` meanwhile, that others hold for moments only. Its owner is that of the folder.
+
+    Raises `TimeoutError` where it is not free within `timeout` seconds, `OSError`.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        folder = path.parent.stat()
+        with suppress(OSError):
+            os.fchown(fd, folder.st_uid, folder.st_gid)
+        deadline = time.monotonic() + timeout
+        while not _try(fd):
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"{path} is held by another process")
+            time.sleep(_STEP)
+        yield
+    finally:
+        os.close(fd)
 
 
 def find_owner(path: Path) -> Owner | None:

@@ -21,7 +21,7 @@ _GZIP = 31
 
 def has_packed_name(path: Path) -> bool:
     """Whether what is written to `path` for the first time is to be gzip."""
-    return path.suffix == ".gz"
+    return path.suffix.lower() == ".gz"
 
 
 def is_packed(path: Path, data: bytes) -> bool:

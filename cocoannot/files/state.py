@@ -27,7 +27,8 @@ class Version(msgspec.Struct, frozen=True):
 class Remote(msgspec.Struct, frozen=True):
     """What was agreed last with an object elsewhere: its URI, ETag (`None` for none yet), and our version that it is.
 
-    `uploading` is the sha256 and the revision of an upload that may be there, though no answer came.
+    `uploading` is the sha256 and the revision of an upload that may be there, though no answer came. `version_id` is
+    the object's, where its bucket has versions.
     """
 
     uri: str
@@ -36,18 +37,28 @@ class Remote(msgspec.Struct, frozen=True):
     revision: int
     uploaded_at: float | None = None
     uploading: tuple[str, int] | None = None
+    version_id: str | None = None
+
+    @property
+    def contents(self) -> set[str]:
+        """The sha256 of each content that may be what S3 has, as far as is known here."""
+        return {self.sha256, self.uploading[0]} if self.uploading else {self.sha256}
 
 
 class State(msgspec.Struct, frozen=True):
     """Every content that the file may have after a crash, oldest first, and the one kept in `unsaved.json`.
 
     `coming` takes the place of `remote` where the file is the version that it names: one that was being downloaded.
+    `lineage` and `boot` are those of the revisions (see `cocoannot.files.lineage`): a state that is written without
+    them ends the lineage.
     """
 
     versions: list[Version] = []
     unsaved: Version | None = None
     remote: Remote | None = None
     coming: Remote | None = None
+    lineage: str = ""
+    boot: str = ""
 
     def remote_of(self, version: Version) -> Remote | None:
         """What is agreed with S3 where the file is `version`."""

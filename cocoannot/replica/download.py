@@ -34,36 +34,45 @@ def download(
     log.info("Downloading %s (%d bytes) to %s", remote.uri, seen.size, file.path)
 
     def check(content: Content) -> None:
-        if sha256_of(seen) not in (None, content.sha256):
-            raise S3Error(f"read {remote.uri}: what came has another checksum than what was uploaded; try again")
+        check_content(remote, seen, content)
         before()
 
     def agree(version: Version) -> Remote:
-        return Remote(str(remote.uri), seen.etag, version.sha256, version.revision)
+        return Remote(str(remote.uri), seen.etag, version.sha256, version.revision, version_id=seen.version_id)
 
     try:
         # The disk may not take it all.
-        with _open(remote, seen) as body:
-            blocks = _logged(body, remote, clock, beat)
+        with open_object(remote, seen) as body:
+            blocks = logged(body, remote, clock, beat)
             file.replace_by_download(blocks, revision_of(seen), check, agree)
     except SaveError as exc:
         raise SaveError(f"download {remote.uri}: {exc}", disk_full=exc.disk_full) from exc
     remote.became(seen)
 
 
-def _open(remote: RemoteObject, seen: Seen) -> Body:
+def open_object(remote: RemoteObject, seen: Seen) -> Body:
+    """The version that was `seen`. Raises `S3Error`, also where it is another one by now."""
     try:
         return remote.bucket.read(remote.uri.key, seen)
     except S3Changed:
         raise S3Error(f"read {remote.uri}: it was changed in this moment; try again") from None
 
 
-def _logged(body: Body, remote: RemoteObject, clock: Clock, beat: Callable[[], object]) -> Iterator[bytes]:
-    logged, done = clock.monotonic(), 0
+def check_content(remote: RemoteObject, seen: Seen, content: Content) -> None:
+    """Raise `S3Error` where what came is not what was uploaded as the version that was `seen`."""
+    if sha256_of(seen) not in (None, content.sha256):
+        raise S3Error(f"read {remote.uri}: what came has another checksum than what was uploaded; try again")
+
+
+def logged(
+    body: Body, remote: RemoteObject, clock: Clock, beat: Callable[[], object] = lambda: None
+) -> Iterator[bytes]:
+    """The blocks of `body`; the log tells now and then how far it is, and `beat` is called after each."""
+    last, done = clock.monotonic(), 0
     for block in body:
         yield block
         done += len(block)
         beat()
-        if clock.monotonic() - logged >= _LOG_EVERY:
-            logged = clock.monotonic()
+        if clock.monotonic() - last >= _LOG_EVERY:
+            last = clock.monotonic()
             log.info("Downloading %s: %d of %d bytes", remote.uri, done, body.seen.size)

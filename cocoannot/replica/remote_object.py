@@ -55,7 +55,7 @@ class RemoteObject:
             return None
         sha256, revision = remote.uploading
         log.info("%s has revision %d, by an upload of ours whose answer did not come", self.uri, revision)
-        return Remote(remote.uri, self.seen.etag, sha256, revision, now)
+        return Remote(remote.uri, self.seen.etag, sha256, revision, now, version_id=self.seen.version_id)
 
     def describe_conflict(self) -> str:
         """What somebody else did to it."""
@@ -64,13 +64,14 @@ class RemoteObject:
     def conflict(self, remote: Remote | None) -> S3Conflict:
         """It is not what was agreed: the error that says how to choose."""
         return S3Conflict(
-            f"{self.describe_conflict()}, so it is not written over. on_conflict=overwrite (`flask save-to-s3 "
-            "--on-conflict overwrite`) copies what is there aside and uploads ours; to take S3's version, stop the "
-            "server, then `flask pull-from-s3`, which keeps ours beside it",
+            f"{self.describe_conflict()}, so it is not written over. `flask merge-from-s3` (POST /api/s3/merge) "
+            "puts both together; on_conflict=overwrite (`flask save-to-s3 --on-conflict overwrite`) copies what is "
+            "there aside and uploads ours; to take S3's version, stop the server, then `flask pull-from-s3`, which "
+            "keeps ours beside it",
             {
                 "expected_etag": remote.etag if remote else None,
                 "current_etag": self.etag,
-                "choices": ["overwrite", "pull-from-s3"],
+                "choices": ["merge-from-s3", "overwrite", "pull-from-s3"],
             },
         )
 

@@ -15,8 +15,10 @@ from cocoannot.clock import Clock
 from cocoannot.errors import S3Error
 from cocoannot.files.conflicts import LoadedFile, set_aside
 from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.merge.report import Side
 from cocoannot.replica import startup
 from cocoannot.replica.download import download
+from cocoannot.replica.merging import MergedDataset, Merger, MergeResult
 from cocoannot.replica.remote_object import RemoteObject
 from cocoannot.replica.upload import LocalDataset, Progress, Uploaded, Uploader
 from cocoannot.settings import S3Options, S3Uri
@@ -46,7 +48,7 @@ class Replica:
     def __init__(self, uri: S3Uri, options: S3Options, file: DatasetFile, clock: Clock = time) -> None:
         self.file = file
         self._remote = RemoteObject(uri, options)
-        self._uploader = Uploader(self._remote, file.identity, clock, conditional=options.conditional)
+        self._uploader = Uploader(self._remote, file, clock, conditional=options.conditional)
         self._conditional = options.conditional
         self._clock = clock
 
@@ -65,7 +67,7 @@ class Replica:
             str(self._remote.uri),
             self._state(revision),
             agreed.etag if agreed else None,
-            agreed.revision if agreed and agreed.etag else None,
+            agreed.revision if agreed and agreed.etag and agreed.revision >= 0 else None,
             agreed.uploaded_at if agreed else None,
             self._uploader.progress,
             self._remote.last_error,
@@ -88,6 +90,13 @@ class Replica:
     def upload(self, dataset: LocalDataset, *, overwrite: bool = False) -> Uploaded:
         """Save, then put exactly that file; see `Uploader.upload`."""
         return self._uploader.upload(dataset, overwrite=overwrite)
+
+    def merge(
+        self, dataset: MergedDataset, choice: Side | None = None, *, dry_run: bool = False, actor: str | None = None
+    ) -> MergeResult:
+        """Merge S3's version into ours; see `Merger.merge`. Raises `Conflict` too while an upload or a merge runs."""
+        with self._uploader.alone():
+            return Merger(self._remote, self.file, self._clock).merge(dataset, choice, dry_run=dry_run, actor=actor)
 
     def pull(self, beat: Callable[[], object], moment: str) -> list[Path]:
         """Take S3's version, while no server runs; returns where the local one is kept.

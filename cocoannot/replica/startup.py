@@ -101,6 +101,7 @@ def start(
             file.remember_remote(Remote(str(remote.uri), None, "", -1))
         case Action.USE_COPY:
             log.info("%s has not changed since; the local copy %s is used", remote.uri, file.path)
+            _keep_agreed(file)
         case Action.USE_COPY_IN_CONFLICT:
             log.warning("%s; the local copy %s is used", remote.describe_conflict(), file.path)
         case Action.USE_COPY_UNCHECKED:
@@ -108,6 +109,13 @@ def start(
         case Action.STOP:
             raise refusal or _refusal(remote, file, loaded)
     return loaded
+
+
+def _keep_agreed(file: DatasetFile) -> None:
+    """Version 0.1.0 did not keep what was agreed with S3; it may be there all the same."""
+    agreed, version = file.identity.remote, file.identity.version
+    if agreed is not None and agreed.sha256 == version.sha256:
+        file.agreed.keep(file.path, version.sha256)
 
 
 def _look(remote: RemoteObject) -> S3Error | None:

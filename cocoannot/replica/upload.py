@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from itertools import count
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -14,13 +14,12 @@ import msgspec
 
 from cocoannot.clock import Clock
 from cocoannot.errors import Conflict, S3Changed, S3Conflict, S3Error
-from cocoannot.files.dataset_file import OpenedFile
-from cocoannot.files.identity import Identity
+from cocoannot.files.dataset_file import DatasetFile, OpenedFile
 from cocoannot.files.kept_copies import timestamp
 from cocoannot.files.state import Remote, Version
 from cocoannot.replica.remote_object import RemoteObject, is_upload, metadata_of
 from cocoannot.s3.body import Seen
-from cocoannot.s3.bucket import MAX_BYTES
+from cocoannot.s3.bucket import MAX_BYTES, Written
 from cocoannot.settings import S3Uri
 
 log = logging.getLogger(__name__)
@@ -57,23 +56,25 @@ class Uploaded(NamedTuple):
 
 
 class Uploader:
-    """Uploads to `remote`; `identity` has what was agreed with S3. Safe from any thread.
+    """Uploads `file` to `remote`. Safe from any thread.
 
     With `conditional`, S3 itself sees to it that nobody's upload is overwritten.
     """
 
-    def __init__(self, remote: RemoteObject, identity: Identity, clock: Clock, *, conditional: bool) -> None:
+    def __init__(self, remote: RemoteObject, file: DatasetFile, clock: Clock, *, conditional: bool) -> None:
         self._remote = remote
-        self._identity = identity
+        self._file = file
+        self._identity = file.identity
         self._clock = clock
         self._conditional = conditional
-        # One upload at a time.
+        # One upload, or one merge, at a time.
         self._uploading = threading.Lock()
         self.progress: Progress | None = None
         """How far the upload is that runs, `None` where none does."""
 
     @property
     def is_running(self) -> bool:
+        """Whether there is an upload, or a merge, which look at the object by themselves."""
         return self._uploading.locked()
 
     def upload(self, dataset: LocalDataset, *, overwrite: bool) -> Uploaded:
@@ -82,23 +83,32 @@ class Uploader:
         Raises `S3Conflict` where S3 has a version of somebody else, `Conflict` while another upload runs, `SaveError`,
         `S3Error`; S3 is then as it was, or the upload that failed is recognised when S3 is looked at again.
         """
+        with self.alone():
+            try:
+                dataset.save()
+                with closing(dataset.hold_file()) as opened:
+                    uploaded = self._upload(dataset, opened, overwrite=overwrite)
+            except (S3Error, S3Conflict) as exc:
+                self._remote.last_error = str(exc)
+                log.error("%s", exc)
+                raise
+            finally:
+                self.progress = None
+            self._remote.last_error = None
+            return uploaded
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nothing else is done with the object meanwhile. Raises `Conflict` where something is."""
         if not self._uploading.acquire(blocking=False):
             raise Conflict(
-                f"an upload to {self._remote.uri} is running; wait for it, GET /api/status shows how far it is"
+                f"an upload to {self._remote.uri}, or a merge with it, is running; wait for it, GET /api/status shows "
+                "how far an upload is"
             )
         try:
-            dataset.save()
-            with closing(dataset.hold_file()) as opened:
-                uploaded = self._upload(dataset, opened, overwrite=overwrite)
-        except (S3Error, S3Conflict) as exc:
-            self._remote.last_error = str(exc)
-            log.error("%s", exc)
-            raise
+            yield
         finally:
-            self.progress = None
             self._uploading.release()
-        self._remote.last_error = None
-        return uploaded
 
     def _upload(self, dataset: LocalDataset, opened: OpenedFile, *, overwrite: bool) -> Uploaded:
         version, uri = opened.version, str(self._remote.uri)
@@ -113,22 +123,27 @@ class Uploader:
         theirs = (seen.etag if seen else None) != agreed.etag
         if theirs and not overwrite:
             raise self._conflict()
+        # Before it is agreed, and while it is certain to be there.
+        self._file.agreed.keep(self._file.path, version.sha256, opened.file)
         if not theirs and agreed.etag and agreed.sha256 == version.sha256:
             # Level already: a put would bring nothing.
-            self._agree(dataset, agreed.etag, version, agreed.uploaded_at)
+            self._agree(dataset, Written(agreed.etag, agreed.version_id), version, agreed.uploaded_at)
             return Uploaded(uri, agreed.etag, version.size, version.revision, None)
         kept = self._copy_aside(seen) if theirs and seen else None
-        etag = self._put(dataset, opened.file, version, agreed, seen)
-        self._agree(dataset, etag, version, self._clock.time())
+        written = self._put(dataset, opened.file, version, agreed, seen)
+        self._agree(dataset, written, version, self._clock.time())
         log.info("Uploaded dataset to %s (revision %d, %d bytes)", uri, version.revision, version.size)
-        return Uploaded(uri, etag, version.size, version.revision, kept)
+        return Uploaded(uri, written.etag, version.size, version.revision, kept)
 
-    def _agree(self, dataset: LocalDataset, etag: str, version: Version, uploaded_at: float | None) -> None:
-        self._remote.became(Seen(etag, version.size, {}))
-        dataset.remember_remote(Remote(str(self._remote.uri), etag, version.sha256, version.revision, uploaded_at))
+    def _agree(self, dataset: LocalDataset, written: Written, version: Version, uploaded_at: float | None) -> None:
+        uri, (etag, version_id) = str(self._remote.uri), written
+        self._remote.became(Seen(etag, version.size, {}, version_id))
+        dataset.remember_remote(Remote(uri, etag, version.sha256, version.revision, uploaded_at, version_id=version_id))
 
-    def _put(self, dataset: LocalDataset, file: BinaryIO, version: Version, agreed: Remote, seen: Seen | None) -> str:
-        """Put the file where `seen` is, and nothing else; returns its ETag."""
+    def _put(
+        self, dataset: LocalDataset, file: BinaryIO, version: Version, agreed: Remote, seen: Seen | None
+    ) -> Written:
+        """Put the file where `seen` is, and nothing else."""
         # Before the call: whatever becomes of the answer, and of this process, the object is recognised as ours.
         ours = (version.sha256, version.revision)
         dataset.remember_remote(msgspec.structs.replace(agreed, uploading=ours))
@@ -141,7 +156,7 @@ class Uploader:
         except (S3Error, S3Changed) as exc:
             there = self._remote.look()
             if there is not None and is_upload(there, ours):
-                return there.etag
+                return Written(there.etag, there.version_id)
             if isinstance(exc, S3Changed):
                 raise self._conflict() from exc
             raise

@@ -15,11 +15,13 @@ _BLOCK = 1 << 16
 
 
 class Seen(NamedTuple):
-    """An object, or a part of one, as S3 shows it: ETag (with its quotes), size in bytes, metadata."""
+    """An object, or a part of one, as S3 shows it: ETag (with its quotes), size in bytes, metadata; the id of its
+    version where the bucket has versions."""
 
     etag: str
     size: int
     metadata: dict[str, str]
+    version_id: str | None = None
 
 
 class Body:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 import botocore.loaders
@@ -32,6 +32,13 @@ _MISSING = ("404", "NoSuchKey", "NotFound")
 _REFUSED_CONDITION = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict", "404", "NoSuchKey", "NotFound")
 # How servers without conditional writes answer to a condition.
 _UNKNOWN_CONDITION = ("501", "NotImplemented", "400", "InvalidArgument", "InvalidRequest")
+
+
+class Written(NamedTuple):
+    """What S3 calls an object that was written; `version_id` as in `Seen`."""
+
+    etag: str
+    version_id: str | None
 
 
 class Bucket:
@@ -81,8 +88,14 @@ class Bucket:
             raise S3Error(f"read {self._errors.uri(key)}: {body.seen.size} bytes came where {length} were asked for")
         return body
 
-    def put(self, key: str, body: io.RawIOBase, metadata: Mapping[str, str], condition: Mapping[str, str]) -> str:
-        """Write the object in one request; returns its ETag. `condition` is `IfMatch` or `IfNoneMatch`, or nothing.
+    def read_version(self, key: str, version_id: str) -> Body:
+        """An older version of the object; the caller closes the body."""
+        with self._errors.translated("read an older version of", key):
+            answer = self._client.get_object(Bucket=self.name, Key=key, VersionId=version_id)
+            return Body(_seen(answer), answer["Body"], self._errors, key)
+
+    def put(self, key: str, body: io.RawIOBase, metadata: Mapping[str, str], condition: Mapping[str, str]) -> Written:
+        """Write the object in one request. `condition` is `IfMatch` or `IfNoneMatch`, or nothing.
 
         Raises `S3Changed` where the condition does not hold.
         """
@@ -93,7 +106,7 @@ class Bucket:
                     Key=key,
                     Body=body,
                     Metadata=dict(metadata),
-                    ContentType="application/gzip" if key.endswith(".gz") else "application/json",
+                    ContentType="application/gzip" if key.lower().endswith(".gz") else "application/json",
                     **condition,
                 )
             except ClientError as exc:
@@ -106,7 +119,7 @@ class Bucket:
                         "before"
                     ) from None
                 raise
-            return str(answer["ETag"])
+            return Written(str(answer["ETag"]), _version_id(answer))
 
     def copy(self, key: str, target: str, etag: str) -> None:
         """Copy the object at `key`, of this `etag`, to `target`. Raises `S3Changed` where it has another one."""
@@ -173,4 +186,11 @@ class Bucket:
 
 
 def _seen(answer: Mapping[str, Any]) -> Seen:
-    return Seen(str(answer["ETag"]), int(answer["ContentLength"]), dict(answer.get("Metadata", {})))
+    size, metadata = int(answer["ContentLength"]), dict(answer.get("Metadata", {}))
+    return Seen(str(answer["ETag"]), size, metadata, _version_id(answer))
+
+
+def _version_id(answer: Mapping[str, Any]) -> str | None:
+    """`None` too where versions are not counted any more: such an object is written over by the next one."""
+    version_id = str(answer.get("VersionId") or "null")
+    return None if version_id == "null" else version_id

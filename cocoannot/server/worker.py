@@ -2,6 +2,7 @@
 
 start       load_wsgi owns and loads the dataset, then run serves it
 TERM, ABRT  save immediately, while requests drain
+drained     end event streams, which have heard of all changes then; after a second in any case
 INT, QUIT   the same, and cut off requests that take longer than a second
 end of run  cut off requests that hang, so that the next owner need not wait for them
 """
@@ -23,10 +24,15 @@ from cocoannot import logs
 from cocoannot.errors import CocoannotError
 from cocoannot.extension import runtime
 from cocoannot.lifecycle import server_url
+from cocoannot.server import takeover
 from cocoannot.server.client_timeouts import limit_waiting, wait_for_close, without_traceback
+from cocoannot.server.file_limit import allow_open_files
 
 _LOG_SECONDS = 0.1
 """Seconds between two writings of the log lines of requests."""
+
+_STREAMS_LAST = 1.0
+"""Seconds that event streams stay open at most while requests drain."""
 
 _CUT_OFF_AFTER = 1
 """Seconds that a request may still run after INT or QUIT, and after the worker has ended its loop."""
@@ -35,11 +41,21 @@ _CUT_OFF_AFTER = 1
 class Worker(ThreadWorker):  # type: ignore[misc]
     """One process that owns the dataset, and many threads that answer requests."""
 
+    _draining_since = 0.0
+
     def load_wsgi(self) -> None:
         """Own and load the dataset together with the application; where that fails, gunicorn ends with one line."""
         super().load_wsgi()
-        self._runtime = runtime(self.wsgi)
+        app: Any = self.app.wsgi()
+        self._runtime = runtime(app)
+        self.wsgi = takeover.releasing(app)
         settings = self._runtime.settings
+        if (allowed := allow_open_files(settings.event_streams)) < settings.event_streams:
+            self.log.warning(
+                "%d files may be open, fewer than event streams (COCOANNOT_EVENT_STREAMS=%d); see ulimit -n",
+                allowed,
+                settings.event_streams,
+            )
         # One that replaces another may have to wait until that has drained, and saved.
         replaced = 0 if self.age == 1 else self.cfg.graceful_timeout + 10
         try:
@@ -60,6 +76,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         try:
             super().run()
         finally:
+            self._runtime.events.end()
             # The interpreter waits for threads that run requests, for ever if a client keeps them.
             self._cut_off_soon()
             # From now on nobody calls `notify`.
@@ -73,8 +90,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """
         if not conn.initialized:
             limit_waiting(conn.sock, self._runtime.settings.client_timeout)
-        keep = super().handle(conn)
-        if keep is False:
+        handover = takeover.begin()
+        try:
+            keep = super().handle(conn)
+        finally:
+            takeover.end()
+        if not handover.finish(conn) and keep is False:
             wait_for_close(conn.sock)
         return keep
 
@@ -82,6 +103,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Write log lines that wait, too: this is called in each round of the loop, and at least once a second."""
         super().notify()
         logs.flush_due()
+        if not self.alive:
+            self._end_streams_in_time()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """TERM: a slow request may keep the process from its exit handlers until the arbiter kills it, so save now."""
@@ -105,6 +128,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _save_immediately(self) -> None:
         if self.booted:
             self._runtime.saver.save_immediately()
+
+    def _end_streams_in_time(self) -> None:
+        """While requests drain: those who follow events wait no longer than a moment for what they still change."""
+        now = time.monotonic()
+        self._draining_since = self._draining_since or now
+        if now >= self._draining_since + _STREAMS_LAST:
+            self._runtime.events.end()
 
     def _cut_off_soon(self) -> None:
         signal.signal(signal.SIGALRM, self._cut_off)

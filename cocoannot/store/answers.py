@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cocoannot.changes.answer import Answer, Result
 from cocoannot.changes.change import Edit
@@ -11,10 +11,15 @@ from cocoannot.coco.records import Record
 from cocoannot.store.base import Deleted, OperationResult
 
 
-def answer(request: str, results: Sequence[OperationResult], edits: Sequence[Edit]) -> Answer:
-    """What to keep of `results`, which `edits` came of."""
+def answer(
+    request: str,
+    results: Sequence[OperationResult],
+    edits: Sequence[Edit],
+    merged: Mapping[int, tuple[str, ...]],
+) -> Answer:
+    """What to keep of `results`, which `edits` came of; `merged` as in `Committed`."""
     numbers = {edit.after: number for number, edit in enumerate(edits)}
-    return Answer(request, tuple([_kept(result, numbers) for result in results]))
+    return Answer(request, tuple([_kept(result, numbers) for result in results]), dict(merged))
 
 
 def results_of(kept: Answer) -> list[OperationResult]:

@@ -16,18 +16,21 @@ Every method raises `NotLoaded` before there is a dataset to serve.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from cocoannot.changes.change import Change
-from cocoannot.changes.description import Undone
+from cocoannot.changes.description import DescribedChange, Undone
 from cocoannot.changes.operations import Operation
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.coco.style import Style
-from cocoannot.store.queries import Derived, ImageQuery, Query, Statistics
+from cocoannot.store.queries import NEWEST, ChangeQuery, Derived, ImageQuery, Query, Statistics
+
+Texts = Mapping[str, bytes | None] | Callable[[], Mapping[str, bytes | None]]
+"""Top-level values as JSON texts, `None` for one that is to go; or what makes them, while nobody makes a change."""
 
 
 class Found(NamedTuple):
@@ -68,11 +71,14 @@ class Head(NamedTuple):
 
 
 class Export(NamedTuple):
-    """The whole dataset's text at a revision: `blocks` to be read once, `size` bytes in all, `name` of its file."""
+    """The whole dataset's text at a revision: `blocks` to be read once, `name` of its file.
+
+    `size` is how many bytes there are, `None` where that is not known before all are read.
+    """
 
     name: str
     revision: int
-    size: int
+    size: int | None
     blocks: Iterator[bytes | memoryview]
 
 
@@ -90,13 +96,15 @@ class Committed(NamedTuple):
     """What came of operations, in order, and the revision that has them.
 
     `change` is `None` where the operations changed nothing. Where the same request was answered before, all this is
-    what came of it then, `is_repeated` is true, and `change` is without its edits.
+    what came of it then, `is_repeated` is true, and `change` is without its edits. `merged` has, by the index of its
+    operation, the fields that others had changed where an update was merged with that.
     """
 
     results: list[OperationResult]
     revision: int
     change: Change | None
     is_repeated: bool = False
+    merged: Mapping[int, tuple[str, ...]] = {}
 
 
 class Status(NamedTuple):
@@ -152,12 +160,63 @@ class Saved(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A record as a change left it, `None` for a deleted one; `revision`, `time` and `actor` are the change's."""
+    """A record as a change left it, `None` for a deleted one; `revision`, `time` and `actor` are the change's.
+
+    `before` is what the change found, `None` where there was none.
+    """
 
     revision: int
     time: float
     actor: str | None
     record: Record | None
+    before: Record | None
+
+
+class UserDay(NamedTuple):
+    """What a user (`None`: not known) did on a day (`2026-11-30`, UTC): changes made, edits of annotations in them, and
+    images whose `annotation_status` became `done` or `empty`."""
+
+    day: str
+    actor: str | None
+    changes: int
+    annotations: int
+    images: int
+
+
+class Follower(Protocol):
+    """Who hears of each change as it is made, and of saves. Called by the store; nothing may be raised."""
+
+    def changed(self, change: Change) -> None:
+        """Memory has `change`; called in the order of revisions, while no other change can be made: be quick."""
+        ...
+
+    def promised(self, revision: int) -> None:
+        """Every change up to `revision` is as safe as the answers to those who made them say."""
+        ...
+
+    def saved(self, revision: int) -> None:
+        """The file is at `revision`."""
+        ...
+
+
+class Followers:
+    """Several who hear of each change, one after the other."""
+
+    def __init__(self, *followers: Follower) -> None:
+        self._followers = followers
+
+    def changed(self, change: Change) -> None:
+        """See `Follower`, here and below."""
+        for follower in self._followers:
+            follower.changed(change)
+
+    def promised(self, revision: int) -> None:
+        for follower in self._followers:
+            follower.promised(revision)
+
+    def saved(self, revision: int) -> None:
+        for follower in self._followers:
+            follower.saved(revision)
 
 
 class Store(Protocol):
@@ -173,6 +232,14 @@ class Store(Protocol):
         """How many changes were accepted so far, over restarts; 0 before a dataset is loaded."""
         ...
 
+    @property
+    def lineage(self) -> str:
+        """What revisions belong to, "" before a dataset is loaded: within one, each stands for one change and no other.
+
+        It goes on over restarts, unless it can't be proven that every change that was made is still there.
+        """
+        ...
+
     def get(self, section: SectionName, record_id: int) -> Found:
         """One record. Raises `AmbiguousId` where a file repeats the id."""
         ...
@@ -186,6 +253,10 @@ class Store(Protocol):
 
         Raises `AmbiguousId` where a file repeats the image's id.
         """
+        ...
+
+    def first(self, query: ImageQuery) -> Found:
+        """The first image that `query` selects, `None` where it selects none. Quick for the next one that is open."""
         ...
 
     def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:
@@ -240,12 +311,11 @@ class Store(Protocol):
         """
         ...
 
-    def replace(
-        self, texts: Mapping[str, bytes], *, actor: str | None = None, if_revision: int | None = None
-    ) -> Change:
+    def replace(self, texts: Texts, *, actor: str | None = None, if_revision: int | None = None) -> Change:
         """Replace top-level values by JSON texts, read by the same rules as a file, saved before it returns.
 
-        Raises `DatasetError` where a text can't be kept, `VersionMismatch`, `SaveError`; nothing is changed then.
+        Where `texts` are made by a call, that may read the dataset, and what it raises is raised. Raises `DatasetError`
+        where a text can't be kept, `VersionMismatch`, `SaveError`; nothing is changed then.
         """
         ...
 
@@ -303,25 +373,73 @@ class SavingStore(Store, Saves, Protocol):
     """A store that is saved to a file: what the embedded default is."""
 
 
+class Touched(Protocol):
+    """The records that changes after a revision touched."""
+
+    def __contains__(self, name: tuple[SectionName, int], /) -> bool:
+        """Whether they touched the record of this section with this id."""
+        ...
+
+    def was_there(self, name: tuple[SectionName, int]) -> bool:
+        """Whether they did, and the record was there before the first of them."""
+        ...
+
+
 @runtime_checkable
 class History(Protocol):
-    """A store that still has changes of the past; how far back is the store's decision."""
+    """A store that still has changes of the past; how far back is the store's decision.
+
+    What the past can't be read for at the moment is a `HistoryError`.
+    """
 
     @property
     def oldest_change(self) -> int:
-        """The revision after which every change is still there."""
+        """The revision after which every change is still there, and found by `find_changes`."""
+        ...
+
+    def touched_since(self, revision: int) -> AbstractContextManager[Touched]:
+        """The records that changes after `revision` touched; to be asked within the context.
+
+        Raises `NotKept` where one of these changes is not kept any more, `Conflict` where one replaced the dataset.
+        """
         ...
 
     def changes(self, since: int) -> list[Change] | None:
-        """Every change after the revision `since`, oldest first; `None` where the store does not go back that far."""
+        """Every change after the revision `since`, oldest first; `None` where memory does not go back that far."""
         ...
 
     def change(self, revision: int) -> Change | None:
         """The change that made `revision`; `None` where the store does not have it any more."""
         ...
 
-    def versions(self, section: SectionName, record_id: int) -> list[Version]:
-        """What the changes that are still there made of a record, oldest first."""
+    def find_changes(self, query: ChangeQuery) -> list[DescribedChange]:
+        """The changes that `query` selects, oldest first; fewer than there are where they have very many edits."""
+        ...
+
+    def whole_changes(self, query: ChangeQuery) -> list[Change] | None:
+        """Like `find_changes`, with their texts; `None` where there are more than `limit`, or than memory should hold.
+
+        Raises `NotKept` where `since` is given and not every change after it is kept.
+        """
+        ...
+
+    def versions(self, section: SectionName, record_id: int, query: ChangeQuery = NEWEST) -> list[Version]:
+        """What the changes that `query` selects made of a record, oldest first."""
+        ...
+
+    def annotations_at(self, image_id: int, revision: int, derived: Collection[Derived] = ()) -> Page | None:
+        """The annotations that an image had at `revision`, in file order; `None` where there was no such image.
+
+        Raises `NotKept` where that can't be told any more, or not yet; `AmbiguousId`.
+        """
+        ...
+
+    def export_at(self, revision: int) -> Export:
+        """The whole dataset as it was at `revision`. Raises `NotKept` where that can't be told any more, or not yet."""
+        ...
+
+    def work(self) -> list[UserDay]:
+        """What each user did on each day, by day and name."""
         ...
 
 
@@ -444,6 +562,10 @@ class Lookup(Protocol):
 
     def categories_named(self, name: str) -> list[int]:
         """The ids of the categories with this name."""
+        ...
+
+    def images_named(self, file_name: str) -> list[int]:
+        """The ids of the images with this `file_name`; many images may be asked for in a row."""
         ...
 
     def count_annotations(self, *, image_id: int | None = None, category_id: int | None = None) -> int:

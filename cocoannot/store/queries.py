@@ -6,6 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from cocoannot.coco.parser import SectionName
+from cocoannot.coco.statuses import Status
+
 Derived = Literal["annotation_count", "annotations", "etag"]
 """Fields that are put into each record of an answer, with an underscore in front."""
 
@@ -17,7 +20,8 @@ class ImageQuery:
     """Which images: every condition that is given must hold. `sort` is one of `SORTS`; ties keep file order.
 
     `min_annotations` and `max_annotations` enclose how many an image has; `min_size` and `below_size` one of them at
-    least, by the square root of its area, in pixels.
+    least, by the square root of its area, in pixels. `statuses` are of `cocoannot.coco.statuses`; `ids` are those of
+    which it is one, `None` for any, and `without` those of which it is none.
     """
 
     file_name: str = ""
@@ -28,6 +32,9 @@ class ImageQuery:
     max_annotations: int | None = None
     min_size: float | None = None
     below_size: float | None = None
+    statuses: Collection[Status] = ()
+    ids: Collection[int] | None = None
+    without: Collection[int] = ()
     derived: Collection[Derived] = ()
 
     @property
@@ -39,7 +46,8 @@ class ImageQuery:
     @property
     def is_whole(self) -> bool:
         """Whether it is all images, in file order or the other way round."""
-        return not (self.asks_for_annotations or self.file_name) and self.sort in ("position", "-position")
+        chosen = self.asks_for_annotations or self.file_name or self.statuses or self.ids is not None or self.without
+        return not chosen and self.sort in ("position", "-position")
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,25 @@ class CategoryQuery:
 
 
 Query = ImageQuery | AnnotationQuery | CategoryQuery
+
+
+class ChangeQuery(NamedTuple):
+    """Which changes: every condition that is given must hold.
+
+    `since` and `until` are revisions, the former not included; `record` is a section and an id. Where more than `limit`
+    are found, the oldest come where `since` is given, so that they can be followed, else the newest.
+    """
+
+    since: int | None = None
+    until: int | None = None
+    actor: str | None = None
+    image_id: int | None = None
+    record: tuple[SectionName, int] | None = None
+    limit: int = 100
+
+
+NEWEST = ChangeQuery()
+"""The newest ones, whatever they did."""
 
 
 class CategoryCount(NamedTuple):

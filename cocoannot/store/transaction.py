@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from cocoannot.changes.change import Edit
 from cocoannot.changes.description import Undone, describe
-from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Undo, Update
+from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Revert, Undo, Update
 from cocoannot.coco import annotation_rules, rules
 from cocoannot.coco.parser import MAX_ID, SectionName
 from cocoannot.coco.records import Record, check_version, encode, merge
-from cocoannot.errors import AmbiguousId, BadOperation, CocoannotError, Conflict, InvalidRecord, UnknownId
+from cocoannot.errors import (
+    AmbiguousId,
+    BadOperation,
+    CocoannotError,
+    Conflict,
+    InvalidRecord,
+    UnknownId,
+    VersionMismatch,
+)
 from cocoannot.store.base import Deleted, History, Lookup, OperationResult, Place, Stored
+from cocoannot.store.dependents import check_keypoints, check_masks
+from cocoannot.store.late_updates import LateUpdates
 from cocoannot.store.placing import Wanted, give_places
+from cocoannot.store.reverting import revert
 from cocoannot.store.undoing import undo
 
 _NOUNS: dict[SectionName, str] = {"images": "image", "annotations": "annotation", "categories": "category"}
@@ -29,8 +41,11 @@ class Transaction:
         self.edits: list[Edit] = []
         self.undoes: int | None = None
         """The revision whose change this one takes back, `None` for others."""
+        self.merged: dict[int, tuple[str, ...]] = {}
+        """By the index of an update that was merged with what others did: the fields that they changed."""
         self._lookup = lookup
         self._history = history
+        self._late_updates = LateUpdates(lookup, history)
         # The records that this change has touched so far, as it leaves them.
         self._touched: dict[tuple[SectionName, int], Stored | None] = {}
         # What was added at the end so far, and the ids that are free after that.
@@ -38,12 +53,16 @@ class Transaction:
         self._next_ids: dict[SectionName, int] = {}
         # Annotations that don't go to the end: where they are to be, and the number of their first edit.
         self._put_back: dict[int, tuple[int, int]] = {}
+        # The images that this change has given a file_name to.
+        self._file_names: dict[str, int] = {}
 
     def perform_all(self, operations: Sequence[Operation]) -> list[OperationResult]:
         """Do `operations` in order; returns what came of each. Raises `BadOperation`."""
         results: list[OperationResult] = []
         for index, operation in enumerate(operations):
             try:
+                if isinstance(operation, Update) and operation.merge:
+                    operation = self._merged(index, operation)
                 results.append(self._perform(operation))
             except CocoannotError as exc:
                 raise BadOperation(index, exc) from exc
@@ -79,6 +98,21 @@ class Transaction:
                 return self._restore(text, position)
             case Undo(revision):
                 return self._undo(revision)
+            case Revert():
+                return self._revert(operation)
+
+    def _merged(self, index: int, operation: Update) -> Update:
+        """`operation` as it is to be done: on the version that it expects, or merged with what others made of it."""
+        section, record_id = operation.section, operation.record_id
+        try:
+            self._existing(section, record_id, operation.if_match)
+        except VersionMismatch:
+            theirs = self._existing(section, record_id, None).record
+            late = self._late_updates.merge(operation, theirs, f"{_NOUNS[section]} {record_id}")
+            if late.merged:
+                self.merged[index] = late.merged
+            return Update(section, record_id, late.changes)
+        return operation
 
     def _restore(self, text: bytes, position: int | None) -> Record:
         self._refuse_panoptic("this dataset's annotations are panoptic (segments_info), which are read-only")
@@ -95,9 +129,19 @@ class Transaction:
             self._appended["annotations"] -= 1
         return record
 
-    def _undo(self, revision: int) -> Undone:
+    def _revert(self, operation: Revert) -> Undone:
+        self._check_alone()
+        edits = revert(operation.actor, operation.since, self._lookup, self._history)
+        if not operation.dry_run:
+            self.edits += edits
+        return Undone(tuple(map(describe, edits)))
+
+    def _check_alone(self) -> None:
         if self.edits or self.undoes is not None:
             raise Conflict("an undo is a change of its own; make it without other operations")
+
+    def _undo(self, revision: int) -> Undone:
+        self._check_alone()
         self.undoes = revision
         self.edits += undo(revision, self._lookup, self._history)
         return Undone(tuple(map(describe, self.edits)))
@@ -135,6 +179,7 @@ class Transaction:
                 checked = annotation_rules.new_annotation(fields, self)
             case "images":
                 checked = rules.new_image(fields)
+                self._check_file_name(checked["file_name"], None)
             case "categories":
                 checked = rules.new_category(fields)
                 self._check_name(checked["name"], None)
@@ -146,24 +191,16 @@ class Transaction:
                 checked = annotation_rules.changed_annotation(stored.record, changes, self)
             case "images":
                 checked = rules.changed_image(changes)
-                self._check_masks(stored, checked)
+                check_masks(stored, checked, partial(self._annotations_where, "image_id", stored.record_id))
+                if "file_name" in checked and checked["file_name"] != stored.record.get("file_name"):
+                    self._check_file_name(checked["file_name"], stored.record_id)
             case "categories":
-                checked = rules.changed_category(changes)
+                checked = rules.changed_category(stored.record, changes)
+                annotations = partial(self._annotations_where, "category_id", stored.record_id)
+                check_keypoints(stored, {**stored.record, **checked}, annotations)
                 if "name" in checked:
                     self._check_name(checked["name"], stored.record_id)
         return self._merge(section, stored, checked) if checked else stored.record
-
-    def _check_masks(self, image: Stored, changes: Mapping[str, Any]) -> None:
-        """A mask (RLE) has the size of its image; of another one no program could read it. Raises `Conflict`."""
-        if all(changes.get(side, image.record.get(side)) == image.record.get(side) for side in ("width", "height")):
-            return
-        annotations = self._annotations_where("image_id", image.record_id)
-        if masks := sum(isinstance(each.record.get("segmentation"), dict) for each in annotations):
-            raise Conflict(
-                f"{masks} annotation(s) of image {image.record_id} are masks (RLE) of its size, so it can't get "
-                "another width or height; replace them by polygons or delete them first",
-                {"annotation_count": masks},
-            )
 
     def _delete(self, stored: Stored, section: SectionName, reassign_to: int | None) -> Deleted:
         count = 0
@@ -171,7 +208,7 @@ class Transaction:
             case "images":
                 count = self._delete_annotations_of(stored.record_id)
             case "categories":
-                self._leave_category(stored.record_id, reassign_to)
+                self._leave_category(stored, reassign_to)
         self._remove(section, stored)
         return Deleted(count)
 
@@ -183,8 +220,9 @@ class Transaction:
             self._remove("annotations", annotation)
         return len(annotations)
 
-    def _leave_category(self, category_id: int, reassign_to: int | None) -> None:
+    def _leave_category(self, category: Stored, reassign_to: int | None) -> None:
         """See to it that no annotation uses the category. Raises `Conflict` where one does, and has nowhere to go."""
+        category_id = category.record_id
         self._refuse_panoptic("this dataset's annotations are panoptic, read-only, and may use the category")
         if reassign_to is None:
             if count := self._count_annotations_in(category_id):
@@ -197,7 +235,9 @@ class Transaction:
             raise InvalidRecord({"reassign_to": ["is the category that is to be deleted"]})
         if not self.has("categories", reassign_to):
             raise InvalidRecord({"reassign_to": [f"there is no category with id {reassign_to}"]})
-        for annotation in self._annotations_where("category_id", category_id):
+        annotations = self._annotations_where("category_id", category_id)
+        check_keypoints(category, self.get("categories", reassign_to) or {}, lambda: annotations)
+        for annotation in annotations:
             self.has("annotations", annotation.record_id)  # raises where the id is ambiguous
             self._merge("annotations", annotation, {"category_id": reassign_to})
 
@@ -223,6 +263,23 @@ class Transaction:
             if category_id != own_id:
                 raise Conflict(f"there is a category named {name!r} already: id {category_id}")
 
+    def _check_file_name(self, name: str, own_id: int | None) -> None:
+        """A file may have a `file_name` twice, and stays as it is; but some programs then refuse all of it."""
+        given = self._file_names.get(name)
+        for image_id in [*self._lookup.images_named(name), *([] if given is None else [given])]:
+            if image_id != own_id and self._is_called(image_id, name):
+                raise Conflict(
+                    f"there is an image with the file_name {name!r:.100} already: id {image_id}; programs that find "
+                    "images by it (supervision, globox) refuse a file that has one twice. Change that image instead"
+                )
+
+    def _is_called(self, image_id: int, name: str) -> bool:
+        """Whether an image still has a name that it had, or was given in this change."""
+        if ("images", image_id) not in self._touched:
+            return True
+        stored = self._touched["images", image_id]
+        return stored is not None and stored.record.get("file_name") == name
+
     def _refuse_panoptic(self, message: str) -> None:
         if self._lookup.panoptic:
             raise Conflict(message)
@@ -243,7 +300,7 @@ class Transaction:
         place = self._place(section)
         record_id = place.record_id
         if fields.get("id") is not None:
-            record_id = rules.check_new_id(fields["id"])
+            record_id = rules.check_new_id(fields["id"], section)
             self._check_free(section, record_id, "leave `id` out to get a free one")
         elif record_id > MAX_ID:
             raise Conflict(f"{section} have used the largest id there is, {MAX_ID}; bring an id that is free")
@@ -261,7 +318,7 @@ class Transaction:
     def _append(self, section: SectionName, place: Place, record_id: int, record: Record) -> Record:
         self._appended[section] += 1
         self._next_ids[section] = max(place.record_id, record_id + 1)
-        self._touched[section, record_id] = Stored(record_id, place.position, record)
+        self._touch(section, Stored(record_id, place.position, record))
         self.edits.append(Edit(section, record_id, place.position, None, record.text))
         return record
 
@@ -273,9 +330,14 @@ class Transaction:
 
     def _merge(self, section: SectionName, stored: Stored, changes: Mapping[str, Any]) -> Record:
         record = Record(_as_json(merge, stored.record.text, changes, self._lookup.style(section)))
-        self._touched[section, stored.record_id] = stored._replace(record=record)
+        self._touch(section, stored._replace(record=record))
         self.edits.append(Edit(section, stored.record_id, stored.position, stored.record.text, record.text))
         return record
+
+    def _touch(self, section: SectionName, stored: Stored) -> None:
+        self._touched[section, stored.record_id] = stored
+        if section == "images" and isinstance(name := stored.record.get("file_name"), str):
+            self._file_names[name] = stored.record_id
 
     def _remove(self, section: SectionName, stored: Stored) -> None:
         self._touched[section, stored.record_id] = None

@@ -17,7 +17,7 @@ from cocoannot.changes.inverse import inverse
 from cocoannot.coco.parser import NONE, AnnotationKeys, CategoryKeys, SectionName, read_keys
 from cocoannot.coco.records import Record
 from cocoannot.errors import AmbiguousId, Conflict, UnknownId
-from cocoannot.store.base import History, Lookup
+from cocoannot.store.base import History, Lookup, Touched
 
 _REFERENCES: tuple[tuple[SectionName, str], ...] = (("images", "image_id"), ("categories", "category_id"))
 
@@ -28,31 +28,34 @@ def undo(revision: int, lookup: Lookup, history: History) -> list[Edit]:
     Raises `UnknownId` where it is not there, or not any more, `Conflict` where it can't be taken back.
     """
     change = history.change(revision)
-    later = history.changes(revision)
-    if change is None or later is None:
+    if change is None:
         raise UnknownId(
             f"there is no change {revision} that could be undone: those after revision {history.oldest_change} are kept"
         )
     if change.replaced:
         raise Conflict(f"change {revision} replaced {', '.join(change.replaced)} in bulk, which can't be undone yet")
-    for other in later:
-        if other.replaced:
-            raise Conflict(f"change {other.revision} replaced the dataset since; what came before it can't be undone")
     edits = inverse(change.edits)
     if not edits:
         raise Conflict(f"change {revision} left everything as it was, so there is nothing to undo")
-    if changed := _Check(edits, later, lookup).failed():
+    with history.touched_since(revision) as touched:
+        changed = in_the_way(edits, touched, lookup)
+    if changed:
         raise _refusal(change, changed)
-    return _placed(edits, lookup)
+    return placed(edits, lookup)
+
+
+def in_the_way(edits: list[Edit], touched: Touched, lookup: Lookup) -> list[Edit]:
+    """Those of `edits`, which take something back, that can't be made, as later changes `touched` these records."""
+    return _Check(edits, touched, lookup).failed()
 
 
 class _Check:
-    """Whether `edits` can be made although there were `later` changes."""
+    """Whether `edits` can be made although later changes `touched` these records."""
 
-    def __init__(self, edits: list[Edit], later: list[Change], lookup: Lookup) -> None:
+    def __init__(self, edits: list[Edit], touched: Touched, lookup: Lookup) -> None:
         self._edits = edits
         self._lookup = lookup
-        self._touched = {(edit.section, edit.record_id) for change in later for edit in change.edits}
+        self._touched = touched
         self._after: dict[tuple[SectionName, int], bytes | None] = {}
         for edit in edits:
             # A record that is moved is deleted first, and then added.
@@ -86,7 +89,8 @@ class _Check:
         assert isinstance(keys, AnnotationKeys)
         for section, field in _REFERENCES:
             record_id: int = getattr(keys, field)
-            if record_id != NONE and (section, record_id) in self._touched and not self._will_be(section, record_id):
+            was_there = record_id != NONE and self._touched.was_there((section, record_id))
+            if was_there and not self._will_be(section, record_id):
                 return False
         return ("images", keys.image_id) not in self._touched or self._mask_fits(text, keys.image_id)
 
@@ -140,11 +144,11 @@ class _Check:
             return True
 
 
-def _placed(edits: list[Edit], lookup: Lookup) -> list[Edit]:
-    """`edits`, each at the position that its record has, and those that add with their `index`."""
+def placed(edits: list[Edit], lookup: Lookup) -> list[Edit]:
+    """`edits`, ready to be made: each at the position that its record has, and those that add with their `index`."""
     gone: dict[SectionName, list[int]] = {"images": [], "annotations": [], "categories": []}
     added = dict.fromkeys(gone, 0)
-    placed = []
+    found = []
     for edit in edits:
         if edit.before is None:
             before = lookup.rank(edit.section, edit.position) - bisect_left(gone[edit.section], edit.position)
@@ -157,8 +161,8 @@ def _placed(edits: list[Edit], lookup: Lookup) -> list[Edit]:
             if edit.after is None:
                 edit = msgspec.structs.replace(edit, lead=stored.lead)
                 insort(gone[edit.section], edit.position)
-        placed.append(edit)
-    return placed
+        found.append(edit)
+    return found
 
 
 def _refusal(change: Change, edits: list[Edit]) -> Conflict:

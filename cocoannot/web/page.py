@@ -9,13 +9,15 @@ from pathlib import Path
 
 from flask import Blueprint, Response, abort, request
 
+from cocoannot.people.roles import ANYBODY, needs
+
 _STATIC = Path(__file__).parent / "static"
 _YEAR = 365 * 24 * 3600
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _HEADERS = {
     # `blob:` are pictures that the page made itself, `data:` the icons in OpenLayers' style sheet.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -25,6 +27,7 @@ blueprint = Blueprint("web", __name__)
 
 
 @blueprint.route("/")
+@needs(ANYBODY)
 def page() -> Response:
     """The document, in which the address of the files stands; asked for again each time."""
     text = (_STATIC / "index.html").read_text().replace("{{files}}", f"page/{_digest()}")
@@ -36,6 +39,7 @@ def page() -> Response:
 
 
 @blueprint.route("/page/<digest>/<path:name>")
+@needs(ANYBODY)
 def file(digest: str, name: str) -> Response:
     """A script, style sheet or icon; what is at an address never changes."""
     if digest != _digest() or name not in _files():

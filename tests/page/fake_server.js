@@ -3,7 +3,7 @@
 
 import {copyTexts, parse, stringify} from "../../cocoannot/web/static/net/json.js";
 
-/** @import {Edit, Operation} from "../../cocoannot/web/static/types.js" */
+/** @import {Edit, Operation, ToldChange} from "../../cocoannot/web/static/types.js" */
 
 /**
  * @typedef {{method: string, path: string, body: any, text: string, key: string | null}} Call
@@ -29,6 +29,8 @@ export class FakeServer {
   losing = 0;
   /** @type {Outcome[]} What the next changes are answered with instead. */
   refusing = [];
+  /** @type {Map<number, string>} Who changed an annotation last, by the history that is kept. */
+  authors = new Map();
   /** @type {Map<string, Outcome>} */
   #answers = new Map();
   /** @type {Map<number, Made>} */
@@ -53,6 +55,11 @@ export class FakeServer {
     };
   }
 
+  /** Whether a call is kept back. */
+  get isWaiting() {
+    return Boolean(this.#gate?.length);
+  }
+
   /** Changes that were asked for, resent ones too. */
   get changeCalls() {
     return this.calls.filter(({method}) => method !== "GET");
@@ -64,6 +71,16 @@ export class FakeServer {
    */
   byOthers(...operations) {
     this.#batch(operations);
+  }
+
+  /**
+   * The newest change, as a stream tells it.
+   * @param {string | null} user
+   * @returns {ToldChange}
+   */
+  told(user = null) {
+    const edits = (this.#changes.get(this.revision)?.edits ?? []).map(({section, id, image_id, op}) => ({section, id, image_id, op}));
+    return {revision: this.revision, time: 1_800_000_000, user, edits};
   }
 
   /**
@@ -112,6 +129,9 @@ export class FakeServer {
     const around = /^api\/images\/(-?\d+)\/neighbours/.exec(path);
     if (around) return this.#neighbours(Number(around[1]));
     if (path.startsWith("api/categories")) return {status: 200, body: this.categories.map((category) => ({...category, _annotation_count: 0}))};
+    const kept = /^api\/annotations\/(\d+)\/history/.exec(path);
+    const author = kept && this.authors.get(Number(kept[1]));
+    if (author) return {status: 200, body: [{revision: this.revision, time: "2027-01-15T08:00:00+00:00", user: author, record: null}]};
     if (image === undefined) return {status: 404, body: {message: "There is nothing"}};
     const record = this.images.find(({id}) => id === Number(image));
     if (!record) return {status: 404, body: {message: `There is no image ${image}`}};
@@ -135,6 +155,7 @@ export class FakeServer {
    * @returns {Outcome}
    */
   #neighbours(id) {
+    if (!this.images.some((image) => image.id === id)) return {status: 404, body: {message: `There is no image ${id}`}};
     const listed = this.images.map((image) => image.id).filter((each) => this.isListed(each));
     const position = listed.includes(id) ? listed.indexOf(id) : null;
     return {status: 200, body: {previous: listed.filter((each) => each < id).at(-1) ?? null, next: listed.find((each) => each > id) ?? null, position, total: listed.length}};

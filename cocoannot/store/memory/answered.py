@@ -21,7 +21,7 @@ from cocoannot.store.memory.journal_changes import texts_after
 log = logging.getLogger(__name__)
 
 
-class _KeptAnswer(msgspec.Struct, frozen=True):
+class _KeptAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of `KeptAnswers`: the change that was made, and what was answered."""
 
     revision: int
@@ -31,6 +31,7 @@ class _KeptAnswer(msgspec.Struct, frozen=True):
     results: tuple[Result, ...]
     actor: str | None = None
     undoes: int | None = None
+    merged: dict[int, tuple[str, ...]] = {}
 
 
 def answered(kept: KeptAnswers, actor: str | None, key: str, request: str) -> Committed | None:
@@ -58,7 +59,8 @@ def answered(kept: KeptAnswers, actor: str | None, key: str, request: str) -> Co
             "request a key of its own, and send the same key only with the same request"
         )
     change = Change(found.revision, found.time, actor, key, undoes=found.undoes)
-    return Committed(results_of(Answer(found.request, found.results)), found.revision, change, is_repeated=True)
+    results = results_of(Answer(found.request, found.results))
+    return Committed(results, found.revision, change, is_repeated=True, merged=found.merged)
 
 
 def keep(kept: KeptAnswers, change: Change, answer: Answer) -> None:
@@ -86,5 +88,7 @@ def take_over(kept: KeptAnswers, entries: Iterable[Entry], revision: int) -> Non
 
 def _keep(kept: KeptAnswers, change: Change | Entry, key: str, answer: Answer) -> None:
     undoes = None if isinstance(change.undoes, UnsetType) else change.undoes
-    entry = _KeptAnswer(change.revision, change.time, key, answer.request, answer.results, change.actor, undoes)
+    entry = _KeptAnswer(
+        change.revision, change.time, key, answer.request, answer.results, change.actor, undoes, answer.merged
+    )
     kept.add(change.actor, key, msgspec.json.encode(entry))

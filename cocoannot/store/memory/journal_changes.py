@@ -46,6 +46,7 @@ class _Read(msgspec.Struct, frozen=True, gc=False):
     complete: bool
     index: int | None = None
     lead: bytes | None = None
+    position: int = 0
 
 
 def encode_change(change: Change) -> bytes:
@@ -98,6 +99,37 @@ def replay(tables: Tables, entries: Iterable[Entry], *, lenient: bool = False) -
     return changes
 
 
+def complete_changes(entries: Iterable[Entry]) -> list[Change]:
+    """The changes of `entries` as they are written, without those that version 0.1.0 wrote, which lack what was before.
+
+    Raises `DatasetError`.
+    """
+    changes = []
+    for entry in entries:
+        if bytes(entry.change).startswith(b"{"):
+            replaced = msgspec.json.decode(entry.change, type=_Replaced).replaced
+            changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, replaced=replaced))
+            continue
+        parts = _decode(entry)
+        if all(read.complete for read in parts):
+            edits = (
+                Edit(read.section, read.record_id, read.position, read.before, read.after, read.index, read.lead)
+                for read in parts
+            )
+            undoes = None if isinstance(entry.undoes, msgspec.UnsetType) else entry.undoes
+            changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits), undoes=undoes))
+    return changes
+
+
+def following(changes: Sequence[Change], revision: int) -> list[Change]:
+    """Those of `changes`, the last ones, that follow one another and lead up to `revision`."""
+    found: list[Change] = []
+    for change in reversed(changes):
+        if change.revision == revision - len(found):
+            found.append(change)
+    return found[::-1]
+
+
 def ids_beyond(entries: Iterable[Entry], next_ids: NextIds) -> NextIds:
     """`next_ids`, with none that `entries` have given already."""
     beyond = dict(next_ids)
@@ -140,11 +172,13 @@ def _read(parts: Sequence[msgspec.Raw]) -> _Read:
     record_id = msgspec.json.decode(parts[1], type=int)
     match len(parts):
         case 5:
-            return _Read(section, record_id, _text(parts[3]), _text(parts[4]), True)
+            position = msgspec.json.decode(parts[2], type=int)
+            return _Read(section, record_id, _text(parts[3]), _text(parts[4]), True, position=position)
         case 6 | 7:
+            position = msgspec.json.decode(parts[2], type=int)
             index = msgspec.json.decode(parts[5], type=int)
             lead = msgspec.json.decode(parts[6], type=str).encode() if len(parts) > 6 else None
-            return _Read(section, record_id, _text(parts[3]), _text(parts[4]), True, max(index, 0), lead)
+            return _Read(section, record_id, _text(parts[3]), _text(parts[4]), True, max(index, 0), lead, position)
         case 3:
             return _Read(section, record_id, None, bytes(parts[2]), False)
         case 2:

@@ -6,11 +6,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from cocoannot.files.conflicts import LoadedFile, resolve_conflict
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.lock import Owner, find_owner
+from cocoannot.history.kept import KeptHistory
 from cocoannot.store.base import Saved, StoppedStatus
 from cocoannot.store.memory.journal_changes import ids_beyond
 from cocoannot.store.memory.store import MemoryStore
@@ -20,10 +21,14 @@ _LOCK_TIMEOUT = 1
 
 
 class MemoryMaintenance:
-    """The dataset in `file`; see `cocoannot.store.base.Maintenance`. `load` needs `owned` too."""
+    """The dataset in `file`; see `cocoannot.store.base.Maintenance`. `load` needs `owned` too.
 
-    def __init__(self, file: DatasetFile) -> None:
+    `history` keeps what the journal has before that forgets it, where the dataset has a history.
+    """
+
+    def __init__(self, file: DatasetFile, history: KeptHistory | None = None) -> None:
         self._file = file
+        self._history = history
 
     @property
     def exists(self) -> bool:
@@ -56,7 +61,8 @@ class MemoryMaintenance:
     def flush(self) -> Saved | None:
         if not self._file.unsaved.exists() and not self._file.journal.read().entries:
             return None
-        return self.load().save()
+        with closing(self.load()) as store:
+            return store.save()
 
     def resolve_conflict(self, choice: str, moment: str) -> list[str]:
         kept = resolve_conflict(self._file, choice, moment, self._replay, _ids_after)
@@ -64,17 +70,17 @@ class MemoryMaintenance:
 
     def load(self) -> MemoryStore:
         """The dataset in memory. Raises `DatasetError`, also for a conflict."""
-        store = MemoryStore()
+        store = MemoryStore(history=self._history)
         store.load_file(self._file)
         return store
 
     def _replay(self, found: LoadedFile) -> None:
-        store = MemoryStore()
-        if found.is_certain:
-            store.load_file(self._file, loaded=found)
-        else:
-            store.file_saver.load_uncertain(self._file, found)
-        store.save()
+        with closing(MemoryStore(history=self._history)) as store:
+            if found.is_certain:
+                store.load_file(self._file, loaded=found)
+            else:
+                store.file_saver.load_uncertain(self._file, found)
+            store.save()
 
 
 def _ids_after(found: LoadedFile) -> dict[str, int]:

@@ -24,6 +24,11 @@ class Places:
         """The position that the next record at the end gets."""
         return self._slots * STRIDE + self._distance
 
+    @property
+    def are_usual(self) -> bool:
+        """Whether they are those of any file that was read for the first time."""
+        return not len(self._known) and not self._distance
+
     def append(self) -> None:
         """There is one slot more, at the end."""
         self._slots += 1

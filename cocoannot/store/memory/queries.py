@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from cocoannot.coco.parser import Ints
 from cocoannot.coco.records import etag, with_derived
+from cocoannot.coco.statuses import STATUSES
 from cocoannot.store.base import Neighbours, Page
 from cocoannot.store.memory.tables import Tables
 from cocoannot.store.queries import AnnotationQuery, CategoryQuery, Derived, ImageQuery, Query
@@ -32,12 +34,34 @@ def find(tables: Tables, query: Query, offset: int, limit: int | None, revision:
             return Page(len(texts), texts[offset:end], revision)
 
 
+def first(tables: Tables, query: ImageQuery) -> bytes | None:
+    """The first image that `query` selects."""
+    found: int | None
+    if _is_open_alone(query):
+        slots = tables.image_index.open_slots(tables.images.alive)
+        found = next((slot for slot in slots if tables.images.record_id(slot) not in query.without), None)
+    else:
+        found = _at(_sorted(tables, _image_slots(tables, query), query.sort), 0)
+    return None if found is None else tables.images.text(found)
+
+
+def _is_open_alone(query: ImageQuery) -> bool:
+    """Whether nothing else is asked of an image than that it is open, and none of some."""
+    plain = replace(query, without=(), category_ids=tuple(query.category_ids), derived=())
+    return tuple(query.statuses) == ("open",) and replace(plain, statuses=()) == ImageQuery()
+
+
 def annotations_of(tables: Tables, image_id: int, derived: Collection[Derived], revision: int) -> Page | None:
     """The annotations of an image, in file order, `None` where there is no such image. Raises `AmbiguousId`."""
     if not tables.has("images", image_id):
         return None
     slots = tables.annotation_index.by_image.slots(image_id)
     return Page(len(slots), _annotation_texts(tables, slots, derived), revision)
+
+
+def with_etags(texts: Iterable[bytes]) -> list[bytes]:
+    """Records with their own ETag in each of them."""
+    return [with_derived(text, {"_etag": etag(text)}) for text in texts]
 
 
 def neighbours(tables: Tables, image_id: int, query: ImageQuery, revision: int) -> Neighbours | None:
@@ -88,7 +112,7 @@ def _annotation_slots(tables: Tables, query: AnnotationQuery) -> list[int]:
 
 def _annotation_texts(tables: Tables, slots: list[int], derived: Collection[Derived]) -> list[bytes]:
     texts = [tables.annotations.text(slot) for slot in slots]
-    return [with_derived(text, {"_etag": etag(text)}) for text in texts] if "etag" in derived else texts
+    return with_etags(texts) if "etag" in derived else texts
 
 
 def _category_texts(tables: Tables, derived: Collection[Derived]) -> list[bytes]:
@@ -110,6 +134,13 @@ def _image_slots(tables: Tables, query: ImageQuery) -> Ints:
     """The images that `query` selects, in file order."""
     images, index = tables.images, tables.annotation_index
     slots = images.slots()
+    if query.statuses:
+        numbers = [STATUSES.index(status) for status in query.statuses]
+        slots = slots[np.isin(tables.image_index.statuses[slots], numbers)]
+    if query.ids is not None:
+        slots = slots[np.isin(images.ids(slots), _int64(query.ids))]
+    if query.without:
+        slots = slots[~np.isin(images.ids(slots), _int64(query.without))]
     if query.category_ids:
         # The default makes a table of ids, which takes far longer where few are asked for, one by one.
         few = len(query.category_ids) <= 16

@@ -41,11 +41,13 @@ from cocoannot.files.conflicts import LoadedFile, keep_unsaved, load_file
 from cocoannot.files.dataset_file import DatasetFile, OpenedFile
 from cocoannot.files.journal import Journal
 from cocoannot.files.state import Remote
-from cocoannot.store.base import SaveCounts, Saved
+from cocoannot.history.kept import KeptHistory
+from cocoannot.store.base import Follower, SaveCounts, Saved, Texts
 from cocoannot.store.memory.answered import take_over
 from cocoannot.store.memory.barging_lock import BargingLock
-from cocoannot.store.memory.journal_changes import encode_change, replay
+from cocoannot.store.memory.journal_changes import complete_changes, encode_change, following, replay
 from cocoannot.store.memory.pending import Moment
+from cocoannot.store.memory.recent_changes import RecentChanges
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.tables import Tables
 
@@ -57,7 +59,15 @@ _EMPTY = b'{"info": {}, "licenses": [], "images": [], "annotations": [], "catego
 class FileSaver:
     """Keeps the file behind `state`. `changing` is held while memory and journal must not change."""
 
-    def __init__(self, state: State, changing: BargingLock, on_dirty: Callable[[], object], clock: Clock) -> None:
+    def __init__(
+        self,
+        state: State,
+        changing: BargingLock,
+        on_dirty: Callable[[], object],
+        clock: Clock,
+        follower: Follower,
+        history: KeptHistory | None,
+    ) -> None:
         self.last_saved_at: float | None = None
         self.last_save_seconds: float | None = None
         self.last_error: str | None = None
@@ -67,6 +77,8 @@ class FileSaver:
         self._saving = threading.RLock()
         self._on_dirty = on_dirty
         self._clock = clock
+        self._follower = follower
+        self._history = history
         self._file: DatasetFile | None = None
         self._journal_error: str | None = None
 
@@ -96,6 +108,8 @@ class FileSaver:
             file.create(_EMPTY)
         found = loaded or load_file(file)
         tables = Tables(_read_document(found.data, file.name), found.version.next_ids)
+        if self._history is not None and found.is_known:
+            tables.take_numberings(self._history.numberings(file.history, found.version.revision))
         file.remember(tables.next_ids)
         self._take(file, tables, found, replay(tables, found.entries), found.revision)
         log.info("Dataset loaded into memory from %s", file.name)
@@ -129,6 +143,9 @@ class FileSaver:
                 with state.lock:
                     tables = state.tables
                     frozen, next_ids, summary = tables.freeze(), dict(tables.next_ids), state.pending.take().summary()
+                    numberings = tables.numberings()
+            if self._history is not None:
+                self._history.keep_numberings(revision, numberings, state.file_revision)
             try:
                 kept = self._write(frozen.pieces(), revision, next_ids, overwrite=overwrite)
             except BaseException:
@@ -141,9 +158,11 @@ class FileSaver:
             if tables.is_wasteful():
                 self._read_anew(frozen, revision, next_ids)
             log.info("%s dataset to %s (%s)", "Auto-saved" if automatic else "Saved", self.file.name, summary)
+            self._follower.promised(revision)
+            self._follower.saved(revision)
             return Saved(summary, revision, str(kept) if kept else None)
 
-    def replace(self, texts: Mapping[str, bytes], actor: str | None, if_revision: int | None) -> Change:
+    def replace(self, texts: Texts, actor: str | None, if_revision: int | None) -> Change:
         try:
             return self._replace(texts, actor, if_revision)
         except SaveError:
@@ -165,9 +184,14 @@ class FileSaver:
     def close(self) -> None:
         with self._saving, self._changing, self._state.lock:
             file, self._file = self._file, None
+            is_saved = self._state.revision == self._state.file_revision
         if file is not None:
             file.journal.close()
             file.answers.close()
+            if self._history is not None:
+                self._history.close()
+            if is_saved:
+                file.settle()
 
     def write_down(self, change: Change, answer: Answer | None) -> None:
         """Append a change to the journal, with the answer to its request. Raises `JournalError`: it is not there."""
@@ -219,20 +243,34 @@ class FileSaver:
     def _take(self, file: DatasetFile, tables: Tables, found: LoadedFile, changes: list[Change], revision: int) -> None:
         file_revision = found.version.revision
         self._open_answers(file, found.revision)
+        level = self._start_history(file, found, changes, revision)
+        if self._history is not None and self._history.repeats:
+            file.begin_lineage()
         try:
-            doubts = file.journal.open(found.revision, file_revision)
+            # Where the history lacks changes, none is dropped yet.
+            doubts = file.journal.open(found.revision, file_revision if level else -1)
         except OSError as exc:
             raise DatasetError(f"can't mend the journal {file.journal.folder}: {exc.strerror}") from exc
         for text in doubts:
             log.warning("%s", text)
         with self._saving, self._changing:
             self._file = file
+            self._state.lineage = file.identity.lineage
             self._state.load(tables, file_revision, changes, revision, self.now())
         if changes:
             with self._state.lock:
                 summary = self._state.pending.tracker.summary()
             log.info("Changes after revision %d found in the journal (%s)", file_revision, summary)
             self._on_dirty()
+
+    def _start_history(self, file: DatasetFile, found: LoadedFile, changes: list[Change], revision: int) -> bool:
+        """Let the history go on with what the journal has; returns whether the journal may forget what the file has."""
+        if self._history is None:
+            return True
+        if not found.is_certain:
+            return self._history.start(file.history, revision, [], known=False)
+        recorded = following([*complete_changes(found.earlier), *changes], revision)
+        return self._history.start(file.history, revision, recorded, known=found.is_known)
 
     def _open_answers(self, file: DatasetFile, revision: int) -> None:
         with file.reading():
@@ -244,9 +282,11 @@ class FileSaver:
                 )
             take_over(file.answers, file.journal.keyed, revision)
 
-    def _replace(self, texts: Mapping[str, bytes], actor: str | None, if_revision: int | None) -> Change:
+    def _replace(self, texts: Texts, actor: str | None, if_revision: int | None) -> Change:
         state = self._state
         with self._saving, self._changing:
+            if callable(texts):
+                texts = texts()
             with state.lock:
                 if if_revision not in (None, state.revision):
                     raise VersionMismatch(
@@ -263,8 +303,13 @@ class FileSaver:
                 self._doubt(change.revision)
                 raise
             state.replace(tables, change)
+            if self._history is not None:
+                self._history.note(change)
             self.journal.note(change.revision, change.time, actor, encode_change(change))
             log.info("Dataset replaced (%s) and saved to %s", ", ".join(texts), self.file.name)
+            self._follower.changed(change)
+            self._follower.promised(change.revision)
+            self._follower.saved(change.revision)
             return change
 
     def _doubt(self, revision: int) -> None:
@@ -274,14 +319,20 @@ class FileSaver:
             self.journal.doubt("a replacement of the dataset failed when it may have been in place")
             with self._state.lock:
                 self._state.revision = revision + 1
+                # Nobody made the changes that these revisions would be.
+                self._state.recent = RecentChanges(revision + 1)
                 self._state.pending.add((), self.now())
 
     def _write(
         self, pieces: Iterable[Piece], revision: int, next_ids: Mapping[str, int], *, overwrite: bool
     ) -> Path | None:
+        # First: once the file has them, the journal forgets the changes.
+        sealed = self._history is None or self._history.seal()
         with self._failure_told():
             started = self.now()
-            kept = self.file.save(split(pieces), revision, next_ids, overwrite=overwrite, now=started.wall)
+            kept = self.file.save(
+                split(pieces), revision, next_ids, overwrite=overwrite, keep_journal=not sealed, now=started.wall
+            )
         ended = self.now()
         seconds = ended.monotonic - started.monotonic
         self.last_saved_at, self.last_save_seconds, self.last_error = ended.wall, seconds, None

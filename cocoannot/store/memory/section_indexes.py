@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,7 +20,11 @@ from cocoannot.coco.parser import (
     area_of,
     has_size,
 )
+from cocoannot.coco.statuses import OPEN, status_number
 from cocoannot.store.memory.columns import Columns, SlotsByImage
+
+_BLOCK = 1024
+"""How many images are looked at together for one that is open."""
 
 
 class NameIndex:
@@ -25,16 +32,25 @@ class NameIndex:
 
     def __init__(self, document: Document, section: SectionName) -> None:
         self.names = list(document.sections[section].names)
+        # How many records have each name: made when it is first asked for, which a dataset that is only read never is.
+        self._counts: Counter[str] | None = None
+
+    def slots_named(self, name: str) -> list[int]:
+        """The slots of the records with this name; that there are none is known at once."""
+        if self._counts is None:
+            self._counts = Counter(self.names)
+        return [slot for slot, each in enumerate(self.names) if each == name] if name and self._counts[name] else []
 
     def added(self, keys: Keys) -> None:
         """See `cocoannot.store.memory.table.SectionIndex`, here and below."""
-        self.names.append(_name(keys))
+        self.names.append("")
+        self._rename(len(self.names) - 1, _name(keys))
 
     def replaced(self, slot: int, keys: Keys) -> None:
-        self.names[slot] = _name(keys)
+        self._rename(slot, _name(keys))
 
     def removed(self, slot: int) -> None:
-        pass
+        self._rename(slot, "")
 
     def revived(self, slot: int, keys: Keys) -> None:
         self.replaced(slot, keys)
@@ -42,36 +58,68 @@ class NameIndex:
     def renumbered(self, slots: Ints) -> None:
         self.names = [self.names[slot] if slot >= 0 else "" for slot in slots.tolist()]
 
+    def _rename(self, slot: int, name: str) -> None:
+        if self._counts is not None:
+            self._counts[name] += 1
+            self._counts[self.names[slot]] -= 1
+            if not self._counts[self.names[slot]]:
+                del self._counts[self.names[slot]]
+        self.names[slot] = name
+
 
 class ImageIndex:
-    """Images by file name, and which of them have a size."""
+    """Images by file name, which of them have a size, and how far people are with them."""
 
     def __init__(self, document: Document) -> None:
+        keys = document.sections["images"].keys
         self._names = NameIndex(document, "images")
-        self._columns = Columns(sized=document.sections["images"].keys["sized"] != 0)
+        self._columns = Columns(sized=keys["sized"], status=keys["status"])
+        # There is no open image before this slot.
+        self._first_open = 0
 
     @property
     def names(self) -> list[str]:
         """By slot, `""` where a record has none."""
         return self._names.names
 
+    def slots_named(self, file_name: str) -> list[int]:
+        return self._names.slots_named(file_name)
+
     @property
     def sized(self) -> npt.NDArray[np.bool_]:
         """By slot: whether there are a width and a height."""
         return self._columns["sized"]
 
+    @property
+    def statuses(self) -> npt.NDArray[np.int8]:
+        """By slot: the place in `STATUSES`."""
+        return self._columns["status"]
+
+    def open_slots(self, alive: npt.NDArray[np.bool_]) -> Iterator[int]:
+        """The slots of open images, in file order, of those that are `alive`; without a look at those before them."""
+        statuses = self.statuses
+        for start in range(self._first_open, len(statuses), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            found = np.flatnonzero(alive[block] & (statuses[block] == OPEN)) + start
+            if start == self._first_open:
+                self._first_open = int(found[0]) if len(found) else min(start + _BLOCK, len(statuses))
+            yield from found.tolist()
+
     def added(self, keys: Keys) -> None:
         assert isinstance(keys, ImageKeys)
         self._names.added(keys)
-        self._columns.append(has_size(keys))
+        self._columns.append(has_size(keys), status_number(keys.annotation_status))
 
     def replaced(self, slot: int, keys: Keys) -> None:
         assert isinstance(keys, ImageKeys)
         self._names.replaced(slot, keys)
         self._columns.cells["sized"][slot] = has_size(keys)
+        status = self._columns.cells["status"][slot] = status_number(keys.annotation_status)
+        if status == OPEN:
+            self._first_open = min(self._first_open, slot)
 
     def removed(self, slot: int) -> None:
-        pass
+        self._names.removed(slot)
 
     def revived(self, slot: int, keys: Keys) -> None:
         self.replaced(slot, keys)
@@ -79,6 +127,7 @@ class ImageIndex:
     def renumbered(self, slots: Ints) -> None:
         self._names.renumbered(slots)
         self._columns.keep(slots)
+        self._first_open = 0
 
 
 class AnnotationIndex:
@@ -89,8 +138,8 @@ class AnnotationIndex:
         self._columns = Columns(
             image_id=keys["image_id"],
             category_id=keys["category_id"],
-            crowd=keys["iscrowd"] != 0,
-            area=keys["area"].astype(np.float32, copy=False),
+            crowd=keys["iscrowd"],
+            area=keys["area"],
         )
         self.by_image = SlotsByImage(self.image_ids)
         ids, counts = np.unique(self.category_ids, return_counts=True)

@@ -21,6 +21,7 @@ class State:
         self.lock = threading.RLock()
         self.revision = 0
         self.file_revision = 0
+        self.lineage = ""
         self.pending = Pending()
         self.recent = RecentChanges(0)
         self.warnings: list[str] = []

@@ -9,7 +9,7 @@ It knows no HTTP and starts no thread. What it is made of: `State` (memory, and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from cocoannot.changes.change import Change
@@ -21,17 +21,19 @@ from cocoannot.coco.serializer import split
 from cocoannot.errors import VersionMismatch
 from cocoannot.files.conflicts import LoadedFile
 from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.history.kept import KeptHistory
 from cocoannot.store import base
 from cocoannot.store.answers import answer
-from cocoannot.store.base import Committed, Export, Found, Head, Neighbours, Page, Status, Version
+from cocoannot.store.base import Committed, Export, Found, Head, Neighbours, Page, Status, Texts, Version
 from cocoannot.store.memory import queries
 from cocoannot.store.memory.answered import answered, keep
 from cocoannot.store.memory.barging_lock import BargingLock
+from cocoannot.store.memory.past import Past
 from cocoannot.store.memory.saving import FileSaver
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.statistics import statistics
 from cocoannot.store.memory.table import NoRoom
-from cocoannot.store.queries import CategoryQuery, Derived, ImageQuery, Query, Statistics
+from cocoannot.store.queries import NEWEST, CategoryQuery, ChangeQuery, Derived, ImageQuery, Query, Statistics
 from cocoannot.store.transaction import Transaction
 
 
@@ -40,7 +42,8 @@ class MemoryStore:
 
     `on_dirty` is called after the first change that is not in the file, and where a save should not wait;
     `on_append` after each change, for somebody who calls `sync` soon: without it a change returns only when it is
-    durable. Both are called outside every lock.
+    durable. Both are called outside every lock. `follower` hears of each change. `history` keeps every change for good;
+    without it, memory has the latest ones.
     """
 
     def __init__(
@@ -48,12 +51,17 @@ class MemoryStore:
         on_dirty: Callable[[], object] = lambda: None,
         on_append: Callable[[], object] | None = None,
         clock: Clock = time,
+        follower: base.Follower | None = None,
+        history: KeptHistory | None = None,
     ) -> None:
         self._state = State()
+        self._history = history
+        self._past = Past(self._state, history)
         # One change, or one bulk replacement, at a time. Taken before the state's lock, so that a change is checked,
         # encoded and written down without holding up readers.
         self._changing = BargingLock()
-        self.file_saver = FileSaver(self._state, self._changing, on_dirty, clock)
+        self._follower = follower or base.Followers()
+        self.file_saver = FileSaver(self._state, self._changing, on_dirty, clock, self._follower, history)
         self._on_dirty = on_dirty
         self._on_append = on_append
         self.save = self.file_saver.save
@@ -64,6 +72,13 @@ class MemoryStore:
         self.close = self.file_saver.close
         self.hold_file = self.file_saver.hold_file
         self.remember_remote = self.file_saver.remember_remote
+        self.changes = self._past.changes
+        self.change = self._past.change
+        self.find_changes = self._past.find_changes
+        self.annotations_at = self._past.annotations_at
+        self.whole_changes = self._past.whole_changes
+        self.work = self._past.work
+        self.touched_since = self._past.touched_since
 
     def load(self, uri: str, *, create: bool = False) -> None:
         """Serve the file at the path `uri`, with what its journal has above it."""
@@ -81,6 +96,10 @@ class MemoryStore:
     def revision(self) -> int:
         return self._state.revision
 
+    @property
+    def lineage(self) -> str:
+        return self._state.lineage
+
     def get(self, section: SectionName, record_id: int) -> Found:
         with self._state.lock:
             return Found(self._state.tables.get(section, record_id), self._state.revision)
@@ -92,6 +111,11 @@ class MemoryStore:
     def neighbours(self, image_id: int, query: ImageQuery) -> Neighbours | None:
         with self._state.lock:
             return queries.neighbours(self._state.tables, image_id, query, self._state.revision)
+
+    def first(self, query: ImageQuery) -> Found:
+        with self._state.lock:
+            text = queries.first(self._state.tables, query)
+            return Found(None if text is None else Record(text), self._state.revision)
 
     def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:
         with self._state.lock:
@@ -147,38 +171,24 @@ class MemoryStore:
             self.file_saver.sync(committed.revision)
         else:
             self._on_append()
+        self._follower.promised(committed.revision)
         return committed
 
-    def replace(
-        self, texts: Mapping[str, bytes], *, actor: str | None = None, if_revision: int | None = None
-    ) -> Change:
+    def replace(self, texts: Texts, *, actor: str | None = None, if_revision: int | None = None) -> Change:
         return self.file_saver.replace(texts, actor, if_revision)
 
     def sync(self) -> None:
         self.file_saver.sync()
 
+    def versions(self, section: SectionName, record_id: int, query: ChangeQuery = NEWEST) -> list[Version]:
+        return self._past.versions(section, record_id, query)
+
     @property
     def oldest_change(self) -> int:
-        with self._state.lock:
-            return self._state.recent.start
+        return self._past.oldest_change
 
-    def changes(self, since: int) -> list[Change] | None:
-        with self._state.lock:
-            return self._state.recent.since(since)
-
-    def change(self, revision: int) -> Change | None:
-        with self._state.lock:
-            return self._state.recent.get(revision)
-
-    def versions(self, section: SectionName, record_id: int) -> list[Version]:
-        with self._state.lock:
-            changes = self._state.recent.all()
-        return [
-            Version(change.revision, change.time, change.actor, None if edit.after is None else Record(edit.after))
-            for change in changes
-            for edit in change.edits
-            if edit.section == section and edit.record_id == record_id
-        ]
+    def export_at(self, revision: int) -> Export:
+        return self._past.export_at(revision, self.file_saver.file.text_name)
 
     def _commit(
         self, operations: Sequence[Operation], actor: str | None, key: str | None, request: str, if_revision: int | None
@@ -196,17 +206,22 @@ class MemoryStore:
             state.spread(exc.section)
             transaction = Transaction(state.tables, self)
             results = transaction.perform_all(operations)
+        merged = transaction.merged
         if not transaction.edits:
-            return Committed(results, state.revision, None), False
+            return Committed(results, state.revision, None, merged=merged), False
         now = saver.now()
         edits, undoes = tuple(transaction.edits), transaction.undoes
         change = Change(state.revision + 1, now.wall, actor, key, edits, undoes=undoes)
-        kept = None if key is None else answer(request, results, change.edits)
+        kept = None if key is None else answer(request, results, change.edits, merged)
         saver.write_down(change, kept)
         first = state.apply(change, now)
+        if self._history is not None:
+            self._history.note(change)
+        # Here and not later, where the next change may be before this one.
+        self._follower.changed(change)
         if kept is not None:
             keep(saver.file.answers, change, kept)
-        return Committed(results, change.revision, change), first
+        return Committed(results, change.revision, change, merged=merged), first
 
     def status(self) -> Status:
         state, saver = self._state, self.file_saver
@@ -219,7 +234,7 @@ class MemoryStore:
                 # Not that of memory: that takes as long as an export, and this is asked for often.
                 size=file.size,
                 counts=state.tables.counts(),
-                warnings=list(state.warnings),
+                warnings=[*state.warnings, *self._past.warnings],
                 revision=state.revision,
                 journal_revision=max(min(journal.durable, state.revision), state.file_revision),
                 file_revision=state.file_revision,

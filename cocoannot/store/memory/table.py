@@ -17,6 +17,7 @@ from cocoannot.coco.parser import Document, Ints, Keys, SectionName, read_keys
 from cocoannot.coco.serializer import FrozenSection, layout_of
 from cocoannot.coco.style import Style
 from cocoannot.errors import AmbiguousId
+from cocoannot.history.numbering import Numbering
 from cocoannot.store.memory.columns import Columns, IdIndex
 from cocoannot.store.memory.places import STRIDE, Places
 
@@ -161,6 +162,22 @@ class Table:
         self._layout = other._layout
         if len(slots) and (lead := other.lead(int(slots[0]))) is not None:
             self._leads[0] = lead
+
+    @property
+    def numbering(self) -> Numbering | None:
+        """The positions; `None` where they are those of any file that was read for the first time."""
+        if self.live == len(self._rows) and self.places.are_usual:
+            return None
+        return Numbering(self.positions(), self.places.next_position)
+
+    def take_numbering(self, numbering: Numbering) -> None:
+        """Go on with these positions of the records, unless they are not as many."""
+        if len(numbering.positions) == len(self._rows):
+            self.places = Places(len(self._rows), *numbering)
+
+    def positions(self) -> Ints:
+        """The positions of all records, in file order."""
+        return self.places.of(self.slots())
 
     def append(self, text: bytes) -> None:
         """Put a record at the end."""

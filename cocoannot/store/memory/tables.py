@@ -11,6 +11,7 @@ from cocoannot.coco.parser import MAX_ID, NONE, SECTIONS, Document, Ints, Sectio
 from cocoannot.coco.records import Record
 from cocoannot.coco.serializer import FrozenDataset
 from cocoannot.coco.style import Style, styles_of
+from cocoannot.history.numbering import Numberings
 from cocoannot.store.base import Place, Stored
 from cocoannot.store.memory.image_lists import ImageLists
 from cocoannot.store.memory.places import STRIDE
@@ -84,8 +85,10 @@ class Tables:
         return self.by_section[section].position_between(before, after, record_id, share)
 
     def categories_named(self, name: str) -> list[int]:
-        names = self.category_index.names
-        return [self.categories.record_id(slot) for slot in self.categories.slots().tolist() if names[slot] == name]
+        return [self.categories.record_id(slot) for slot in self.category_index.slots_named(name)]
+
+    def images_named(self, file_name: str) -> list[int]:
+        return [self.images.record_id(slot) for slot in self.image_index.slots_named(file_name)]
 
     def count_annotations(self, *, image_id: int | None = None, category_id: int | None = None) -> int:
         if image_id is not None:
@@ -151,6 +154,16 @@ class Tables:
     def is_wasteful(self) -> bool:
         """Whether most of the file's text in memory is of no use any more, so that reading it anew would pay."""
         return sum(table.dead_bytes for table in self.by_section.values()) > max(DEAD_BYTES, len(self._buffer) // 2)
+
+    def numberings(self) -> Numberings:
+        """The positions of the records, of the sections where they are not those of any file."""
+        numbered = {name: table.numbering for name, table in self.by_section.items()}
+        return {name: numbering for name, numbering in numbered.items() if numbering is not None}
+
+    def take_numberings(self, numberings: Numberings) -> None:
+        """Go on with these positions."""
+        for name, numbering in numberings.items():
+            self.by_section[name].take_numbering(numbering)
 
     def go_on_from(self, other: Tables) -> None:
         """Take positions and layout of `other`, which holds the same records."""

@@ -1,25 +1,36 @@
 // Makes the parts of the page and starts it.
 
 import {messageOf} from "./net/api.js";
+import {Events} from "./net/events.js";
 import {fault} from "./shapes/registry.js";
 import {Categories} from "./state/categories.js";
 import {Changes} from "./state/changes.js";
 import {Commands} from "./state/commands.js";
+import {Following} from "./state/following.js";
 import {ImageList} from "./state/image_list.js";
+import {Me} from "./state/me.js";
 import {Preferences} from "./state/preferences.js";
+import {Presence} from "./state/presence.js";
 import {Queue} from "./state/queue.js";
 import {SaveState} from "./state/save_state.js";
 import {Session} from "./state/session.js";
+import {usePasswordLink} from "./views/login.js";
 import {Page} from "./views/page.js";
 import {toast} from "./views/toasts.js";
+
+await usePasswordLink();
 
 const preferences = new Preferences();
 const queue = new Queue();
 const changes = new Changes(queue);
-const session = new Session({changes, fault});
+const me = new Me();
+const session = new Session({changes, fault, lacks: () => me.lacks("annotator")});
 const categories = new Categories(changes, preferences);
 const saveState = new SaveState(queue);
-const page = new Page({queue, changes, session, categories, commands: new Commands(preferences), preferences, imageList: new ImageList(), saveState});
+const events = new Events();
+const [following, presence] = [new Following(events), new Presence(events, me)];
+const [commands, imageList] = [new Commands(preferences), new ImageList()];
+const page = new Page({queue, changes, session, categories, commands, preferences, imageList, saveState, me, events, following, presence});
 
 window.addEventListener("online", () => {
   queue.wake();
@@ -28,5 +39,6 @@ window.addEventListener("online", () => {
 document.addEventListener("visibilitychange", () => document.hidden || void saveState.poll());
 
 void saveState.poll();
-await categories.load().catch((error) => toast(messageOf(error), {error: true}));
+await Promise.all([me.load(), categories.load()]).catch((error) => toast(messageOf(error), {error: true}));
+events.follow();
 page.start();

@@ -128,6 +128,101 @@ export interface Edit {
   op: "add" | "update" | "delete";
 }
 
+// Several people
+
+export type Role = "viewer" | "annotator" | "reviewer" | "admin";
+
+/** Who calls. `by`: how that is known; `none` where everybody may do everything. */
+export interface Caller {
+  user: string;
+  role: Role;
+  by: "password" | "token" | "proxy" | "none";
+}
+
+export interface User {
+  name: string;
+  role: Role;
+  active: boolean;
+  has_password: boolean;
+  created: string;
+  /** The path of a link to set a password, where one was asked for; shown once. */
+  link?: string;
+}
+
+/** A personal token. Times as ISO 8601 has them; `role` is `null` where it is the user's. */
+export interface Token {
+  id: string;
+  name: string;
+  role: Role | null;
+  created: string;
+  expires: string | null;
+  used: string | null;
+  /** The token itself; shown once. */
+  token?: string;
+}
+
+/** A version of a record. The first one has no `revision`: nobody knows who made it. */
+export interface Version {
+  revision: number | null;
+  time: string | number | null;
+  user: string | null;
+  record: Annotation | null;
+}
+
+/** A change as those who follow hear of it. */
+export interface ToldChange {
+  revision: number;
+  /** In seconds since 1970, or as ISO 8601 has it. */
+  time: number | string;
+  user: string | null;
+  edits: (Edit & {from_image_id?: number})[];
+  /** How many edits there are beside these. */
+  more?: number;
+}
+
+/** Where a client is; `since` in seconds since 1970. */
+export interface Present {
+  client: string;
+  user: string | null;
+  image_id: number | null;
+  editing: boolean;
+  since: number;
+  /** It has left. */
+  gone?: boolean;
+}
+
+export interface Hello {
+  revision: number;
+  present?: Present[];
+}
+
+/** `out`: somebody has to log in. */
+export type StreamState = "connecting" | "following" | "polling" | "away" | "out";
+
+export interface EventMessage {
+  event: string;
+  id: string | null;
+  data: any;
+}
+
+/** Somebody who is there too. */
+export interface Person {
+  /** Stands for them and their client. */
+  key: string;
+  /** `null` where there are no users. */
+  user: string | null;
+  imageId: number | null;
+  editing: boolean;
+  /** In seconds since 1970. */
+  since: number;
+}
+
+/** Who made a change and when (milliseconds since 1970). */
+export interface Author {
+  user: string | null;
+  at: number;
+}
+
 /** The body that a call to `Path` is answered with. */
 export type Body<Path extends string> =
   Path extends "api/status" ? Status :
@@ -141,6 +236,10 @@ export type Body<Path extends string> =
   Path extends `api/changes/${number}/undo` ? {revision: number; edits: Edit[]} :
   Path extends "api/categories?with=annotation_count" ? Category[] :
   Path extends "api/categories" ? Category :
+  Path extends "api/me" ? Caller :
+  Path extends "api/me/tokens" ? Token[] :
+  Path extends "api/users" ? User[] :
+  Path extends `api/annotations/${number}/history${string}` ? Version[] :
   unknown;
 
 export interface Answer<B> {
@@ -156,7 +255,7 @@ export interface Answer<B> {
 
 /** A call that changes something. */
 export interface Request {
-  method: "POST" | "PATCH" | "DELETE";
+  method: "POST" | "PUT" | "PATCH" | "DELETE";
   path: string;
   body?: unknown;
   ifMatch?: string;
@@ -182,7 +281,7 @@ export interface Entry {
   /** The record as JSON, numbers as they came. */
   text: string;
   /** Somebody else's change that just came; `at` in milliseconds since 1970. */
-  others: {user: string | null; at: number} | null;
+  others: Author | null;
 }
 
 /** Tools work in `ready` and `away` only. */
@@ -201,6 +300,8 @@ export interface Conflict {
   before: Annotation;
   /** How many annotations the choice is for: a change of many asks once. */
   count: number;
+  /** Who was faster, as far as it is known. */
+  author: Author | null;
   resolve(choice: "mine" | "theirs"): void;
 }
 
@@ -305,6 +406,8 @@ export interface Command {
   group?: string;
   /** Whether it means anything now. */
   when?: () => boolean;
+  /** Why this person can't do it, in words; `null` where they can. */
+  lacks?: () => string | null;
   run: () => unknown;
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import {ApiError, Offline, get, isForNow, newKey, onLogin, onRevision, send} from "../../../cocoannot/web/static/net/api.js";
+import {ApiError, Offline, get, isForNow, newKey, onForbidden, onLogin, onRevision, send, tell} from "../../../cocoannot/web/static/net/api.js";
 
 /** @typedef {{path: string, init: RequestInit & {headers: Record<string, string>}}} Call */
 
@@ -77,16 +77,50 @@ test("a call that is given up says so", async () => {
   await assert.rejects(asked, {name: "AbortError"});
 });
 
-test("a token is asked for, again where it is wrong, and the call is made then", async () => {
+test("who is not known is asked to log in, and the call is made then", async () => {
   /** @type {string[]} */
   const asked = [];
-  onLogin(async (message) => {
-    asked.push(message);
-    return "a token";
+  onLogin(async (error) => {
+    asked.push(error.message);
+    await tell("POST", "api/login", {user: "anna", password: "wrong"}).catch((refusal) => asked.push(refusal.message));
+    await tell("POST", "api/login", {user: "anna", password: "right"});
   });
-  serve(json({}, {status: 401}), json({message: "The token is wrong"}, {status: 401}), json({}), json({version: "1"}));
+  serve(json({message: "Log in"}, {status: 401}), json({message: "Wrong"}, {status: 401}), json(null), json({version: "1"}));
   assert.deepEqual((await get("api/status")).body, {version: "1"});
-  assert.deepEqual(asked, ["This server wants a token.", "The token is wrong"]);
+  assert.deepEqual(asked, ["Log in", "Wrong"]);
+});
+
+test("calls that are refused together ask once, and all are made again, with their keys", async () => {
+  let asked = 0;
+  let isIn = false;
+  onLogin(async () => {
+    asked += 1;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    isIn = true;
+  });
+  /** @type {(string | undefined)[]} */
+  const keys = [];
+  globalThis.fetch = /** @type {typeof fetch} */ (async (_, init) => {
+    keys.push(/** @type {Record<string, string>} */ (init?.headers)["Idempotency-Key"]);
+    return isIn ? new Response("{}", {headers: HEADERS}) : new Response("{}", {status: 401});
+  });
+  await Promise.all([send({method: "POST", path: "api/annotations/batch", body: {}}, "key-2"), get("api/stats")]);
+  assert.equal(asked, 1);
+  assert.deepEqual(keys.filter(Boolean), ["key-2", "key-2"]);
+});
+
+test("who may not do something is heard of, and nobody is asked to log in", async () => {
+  let heard = 0;
+  onForbidden(() => (heard += 1));
+  onLogin(() => assert.fail("asked"));
+  serve(json({message: "This needs the role reviewer; anna has annotator"}, {status: 403}));
+  await assert.rejects(send({method: "POST", path: "api/categories", body: {name: "cat"}}), {message: "This needs the role reviewer; anna has annotator"});
+  assert.equal(heard, 1);
+});
+
+test("a refusal says how long to wait", async () => {
+  serve(json({message: "Too many"}, {status: 429, headers: {"Retry-After": "8"}}));
+  await assert.rejects(tell("POST", "api/login", {}), {status: 429, wait: 8});
 });
 
 test("each answer's revision is told", async () => {

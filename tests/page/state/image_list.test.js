@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import {get} from "../../../cocoannot/web/static/net/api.js";
+import {get, tellRevision} from "../../../cocoannot/web/static/net/api.js";
 import {ImageList} from "../../../cocoannot/web/static/state/image_list.js";
 import {FakeServer} from "../fake_server.js";
 import {until} from "../until.js";
+
+/** @import {Edit} from "../../../cocoannot/web/static/types.js" */
 
 const EMPTY = new URLSearchParams("annotated=false&page=3");
 
@@ -60,4 +62,41 @@ test("while the server is away one goes on by what was known; else one is told",
   assert.equal(await list.go(1), 2);
   list.open(2, EMPTY);
   await assert.rejects(list.go(1), {message: "The server does not answer"});
+});
+
+test("one goes on from an image that somebody has deleted by what was known", async () => {
+  const {server, list} = begin(3);
+  list.open(2, EMPTY);
+  await until(() => list.current, "the answer is there");
+  server.images.splice(1, 1);
+  server.revision += 1;
+  await get("api/status");
+  assert.deepEqual([await list.go(1), await list.go(-1)], [3, 1]);
+  list.open(9, EMPTY);
+  await assert.rejects(list.go(1), {message: "There is no image 9"});
+});
+
+test("changes that can't be about the list cost no call, others do", async () => {
+  const {server, list} = begin(4);
+  /** @param {Edit} edit */
+  const told = (edit) => {
+    server.revision += 1;
+    list.heard({revision: server.revision, time: 0, user: null, edits: [edit]});
+    tellRevision(server.revision);
+  };
+  list.open(2, new URLSearchParams());
+  await until(() => list.current, "the answer is there");
+  told({section: "annotations", id: 7, image_id: 2, op: "add"});
+  told({section: "images", id: 2, image_id: 2, op: "update"});
+  assert.equal(await list.go(1), 3);
+  assert.equal(server.calls.length, 1);
+  told({section: "images", id: 3, image_id: 3, op: "delete"});
+  server.images = server.images.filter(({id}) => id !== 3);
+  assert.equal(await list.go(1), 4);
+  list.open(2, EMPTY);
+  await until(() => list.current, "the answer is there");
+  const calls = server.calls.length;
+  told({section: "annotations", id: 7, image_id: 2, op: "add"});
+  await list.go(1);
+  assert.equal(server.calls.length, calls + 1);
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import {tellRevision} from "../../../cocoannot/web/static/net/api.js";
 import {parse} from "../../../cocoannot/web/static/net/json.js";
 import {Changes} from "../../../cocoannot/web/static/state/changes.js";
 import {Queue} from "../../../cocoannot/web/static/state/queue.js";
@@ -440,7 +441,7 @@ test("what the server refuses is taken back, with its reason in words for a pers
 test("somebody else's change is noticed by the revision of any answer", async () => {
   const {server, session} = await begin();
   let others = 0;
-  session.on("others", (count) => (others += count));
+  session.on("others", ({count}) => (others += count));
   server.byOthers({op: "delete", id: 8});
   await session.open(1, NOWHERE);
   await fetch("api/status");
@@ -455,6 +456,154 @@ test("somebody else's change just before one of ours is noticed too", async () =
   session.update("7", {category_id: 2});
   await settled();
   await until(() => !session.entries.has("8"), "it is noticed");
+});
+
+test("a change of this image that is told of comes at once, with who made it", async () => {
+  const {server, session} = await begin();
+  server.byOthers({op: "update", id: 7, changes: {category_id: 2}});
+  session.heard(server.told("anna"));
+  tellRevision(server.revision);
+  await until(() => session.entries.get("7")?.annotation.category_id === 2, "it is there");
+  assert.equal(session.entries.get("7")?.others?.user, "anna");
+  assert.equal(session.entries.get("8")?.others, null);
+});
+
+test("a change that was noticed before it was told of gets its author then, and one's own gets none", async () => {
+  const {server, session, settled} = await begin();
+  session.update("8", {category_id: 1});
+  await settled();
+  const own = server.told("anna");
+  server.byOthers({op: "update", id: 7, changes: {category_id: 2}});
+  tellRevision(server.revision);
+  await until(() => session.entries.get("7")?.annotation.category_id === 2, "it is noticed");
+  assert.equal(session.entries.get("7")?.others?.user, null);
+  session.heard(own);
+  session.heard(server.told("anna"));
+  assert.equal(session.entries.get("7")?.others?.user, "anna");
+  assert.equal(session.entries.get("8")?.others, null);
+});
+
+test("what is told of other images costs no call", async () => {
+  const {server, session} = await begin();
+  const calls = server.calls.length;
+  for (const bbox of [[1, 1, 2, 2], [1, 1, 3, 3], [1, 1, 4, 4]]) {
+    server.byOthers({op: "update", id: 20, changes: {bbox}});
+    session.heard(server.told("anna"));
+    tellRevision(server.revision);
+  }
+  // Of this one nothing is told but the revision, so that it must be looked at.
+  server.byOthers({op: "update", id: 7, changes: {category_id: 2}});
+  tellRevision(server.revision);
+  await until(() => session.entries.get("7")?.annotation.category_id === 2, "it is noticed");
+  assert.equal(server.calls.length, calls + 1);
+});
+
+test("one's own change is no news, whether its answer or its event comes first", async () => {
+  const {server, session, settled} = await begin();
+  let others = 0;
+  session.on("others", () => (others += 1));
+  session.update("7", {category_id: 2});
+  await settled();
+  session.heard(server.told("me"));
+  tellRevision(server.revision);
+  // Longer than the page waits before it asks.
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  assert.equal(server.calls.filter(({method, path}) => method === "GET" && path.includes("/annotations")).length, 1);
+  const go = server.keepBack();
+  session.update("7", {category_id: 1});
+  await until(() => server.isWaiting, "it is on its way");
+  session.heard({...server.told("me"), revision: server.revision + 1});
+  tellRevision(server.revision + 1);
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  go();
+  await settled();
+  // Whatever comes of the event above has come when this is there.
+  server.byOthers({op: "delete", id: 8});
+  session.heard(server.told("anna"));
+  tellRevision(server.revision);
+  await until(() => !session.entries.has("8"), "it is there");
+  assert.equal(others, 1);
+  assert.equal(server.calls.filter(({method, path}) => method === "GET" && path.includes("/annotations")).length, 2);
+  assert.equal(session.entries.get("7")?.others, null);
+});
+
+test("one's own undo is no change of somebody else's, though it is told of before its answer", async () => {
+  const {server, session, settled} = await begin();
+  let others = 0;
+  session.on("others", () => (others += 1));
+  session.update("7", {category_id: 2});
+  await settled();
+  // It is done, and its answer is still on its way.
+  const {fetch} = globalThis;
+  const gate = {open: () => {}};
+  const opened = new Promise((resolve) => (gate.open = () => resolve(undefined)));
+  globalThis.fetch = async (path, init) => {
+    const answer = await fetch(path, init);
+    if (String(path).endsWith("/undo")) await opened;
+    return answer;
+  };
+  const [undone, before] = [session.undo(), server.revision];
+  await until(() => server.revision > before, "it is done");
+  session.heard(server.told("me"));
+  tellRevision(server.revision);
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  gate.open();
+  await undone;
+  await until(() => session.entries.get("7")?.annotation.category_id === 1, "it is undone");
+  assert.equal(others, 0);
+  assert.equal(session.entries.get("7")?.others, null);
+});
+
+test("what somebody else did to a shape under the pointer comes when it is let go, with the name", async () => {
+  const {server, session} = await begin();
+  session.hold("7");
+  server.byOthers({op: "update", id: 7, changes: {category_id: 2}}, {op: "delete", id: 8});
+  session.heard(server.told("anna"));
+  tellRevision(server.revision);
+  await until(() => !session.entries.has("8"), "the other one is gone");
+  assert.equal(session.entries.get("7")?.annotation.category_id, 1);
+  session.release("7");
+  assert.equal(session.entries.get("7")?.annotation.category_id, 2);
+  assert.equal(session.entries.get("7")?.others?.user, "anna");
+});
+
+test("a conflict says who was faster", async () => {
+  const {server, session, settled} = await begin();
+  const conflict = /** @type {Promise<Conflict>} */ (new Promise((resolve) => session.on("conflict", resolve)));
+  const go = server.keepBack();
+  session.update("7", {category_id: 2});
+  server.byOthers({op: "update", id: 7, changes: {bbox: [1, 1, 9, 9]}});
+  session.heard(server.told("ben"));
+  go();
+  const {author, resolve} = await conflict;
+  assert.equal(author?.user, "ben");
+  resolve("theirs");
+  await settled();
+});
+
+test("an undo that somebody has built upon says who", async () => {
+  const {server, session, refused, settled} = await begin();
+  session.update("7", {category_id: 2});
+  await settled();
+  server.byOthers({op: "update", id: 7, changes: {bbox: [1, 1, 9, 9]}});
+  server.authors.set(7, "ben");
+  await session.undo();
+  assert.match(refused[0], /annotation 7 was changed since then by ben/);
+});
+
+test("who may only look changes nothing, and is told why", async () => {
+  const {server, session, refused} = await begin();
+  const looker = (last = new Session({changes: new Changes(new Queue()), lacks: () => "needs the role annotator; yours is viewer"}));
+  session.close();
+  looker.on("refused", (message) => refused.push(message));
+  looker.setCategory(1);
+  await looker.open(1, NOWHERE);
+  assert(looker.isThere && !looker.canEdit());
+  looker.remove(["7"]);
+  assert.equal(looker.add({bbox: [1, 1, 5, 5]}), null);
+  assert.deepEqual(refused, Array(2).fill("Not changed: it needs the role annotator; yours is viewer."));
+  assert.deepEqual(server.changeCalls, []);
+  assert(looker.entries.has("7"));
 });
 
 test("a list that was read before our change and comes after its answer changes nothing", async () => {

@@ -2,6 +2,7 @@
 // canvas of its own, so that a drag among a thousand shapes draws one of them.
 
 import {draw, handlesAt} from "../shapes/registry.js";
+import {colourOfPerson, nameOfPerson} from "../state/people.js";
 import {contrast, dot, label, path, skeletonOf, strokeWithHalo} from "./painting.js";
 
 /** @import {Annotation, Draft, Entry, Key, Point, Session} from "../types.js" */
@@ -88,7 +89,7 @@ export class Overlay {
     const {session} = this;
     for (const [key, user] of this.#others) {
       const entry = this.#visible(key);
-      if (entry) this.#paintShape(brush, entry, {dash: [8, 5], words: user ? `changed by ${user}` : "changed by somebody else"});
+      if (entry) this.#paintShape(brush, entry, {strong: false, colour: colourOfPerson(user, {bright: true}), words: nameOfPerson(user)});
     }
     const hovered = session.hovered !== null && !session.selection.has(session.hovered) ? this.#visible(session.hovered) : null;
     if (hovered) this.#paintShape(brush, hovered, {strong: false});
@@ -119,19 +120,19 @@ export class Overlay {
   /**
    * @param {Brush} brush
    * @param {Entry} entry
-   * @param {{fill?: boolean, strong?: boolean, dash?: number[], words?: string}} how
+   * @param {{fill?: boolean, strong?: boolean, colour?: string, words?: string}} how
    */
-  #paintShape({context, unit, place}, entry, {fill = false, strong = true, dash, words}) {
+  #paintShape({context, unit, place}, entry, {fill = false, strong = true, colour: given, words}) {
     const annotation = this.previews.get(entry.key) ?? entry.annotation;
     const outline = draw(annotation);
-    const colour = this.looks.colourOf(entry.key, annotation);
+    const colour = given ?? this.looks.colourOf(entry.key, annotation);
     const rings = outline.edge().map((ring) => ring.map(place));
     path(context, rings, true);
     if (fill) {
       context.fillStyle = this.looks.colourOf(entry.key, annotation, Math.min(0.5, this.looks.fillOpacity + 0.1));
       context.fill("evenodd");
     }
-    strokeWithHalo(context, colour, unit, {width: strong ? 2.5 : 2, strong, dash});
+    strokeWithHalo(context, colour, unit, {width: strong ? 2.5 : 2, strong});
     const points = outline.keypoints.map((point) => (point ? {...point, at: place([point.x, point.y])} : null));
     if (points.some(Boolean)) skeletonOf(context, points, this.looks.skeletonOf(annotation), colour, unit);
     if (words && rings[0]?.[0]) label(context, rings[0][0], words, colour, unit);

@@ -26,22 +26,19 @@ export function path(context, lines, closed) {
  * @param {CanvasRenderingContext2D} context
  * @param {string} colour
  * @param {number} unit
- * @param {{width?: number, strong?: boolean, dash?: number[]}} [options] `width` of the coloured line in CSS pixels.
+ * @param {{width?: number, strong?: boolean}} [options] `width` of the coloured line in CSS pixels.
  */
-export function strokeWithHalo(context, colour, unit, {width = 2, strong = true, dash = []} = {}) {
+export function strokeWithHalo(context, colour, unit, {width = 2, strong = true} = {}) {
   const {dark, light} = contrast();
   context.lineJoin = "round";
-  context.setLineDash([]);
   for (const [style, extra] of /** @type {[string, number][]} */ (strong ? [[dark, 4], [light, 2]] : [[light, 2]])) {
     context.strokeStyle = style;
     context.lineWidth = (width + extra) * unit;
     context.stroke();
   }
-  context.setLineDash(dash.map((length) => length * unit));
   context.strokeStyle = colour;
   context.lineWidth = width * unit;
   context.stroke();
-  context.setLineDash([]);
 }
 
 /**

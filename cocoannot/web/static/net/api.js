@@ -1,4 +1,4 @@
-// Talking to the server: JSON, versions, errors, the token. What calls mean is not known here.
+// Talking to the server: JSON, versions, errors, asking to log in. What calls mean is not known here.
 
 import {parse, stringify} from "./json.js";
 
@@ -13,12 +13,14 @@ export class ApiError extends Error {
    * @param {number} status
    * @param {{message?: string, errors?: Record<string, any>} | null} body
    * @param {string | null} [etag]
+   * @param {number} [wait] Seconds until it may be tried again.
    */
-  constructor(status, body, etag = null) {
+  constructor(status, body, etag = null, wait = 0) {
     super(body?.message ?? `The server answered ${status}`);
     this.status = status;
     this.errors = body?.errors ?? {};
     this.etag = etag;
+    this.wait = wait;
   }
 }
 
@@ -49,13 +51,15 @@ export const messageOf = (error) => (error instanceof Error ? error.message : St
 
 /** @type {Set<(revision: number) => void>} */
 const revisionListeners = new Set();
-/** @type {(message: string) => Promise<string | null>} */
-let askForToken = async () => null;
+/** @type {(error: ApiError) => Promise<void>} */
+let askToLogIn = (error) => Promise.reject(error);
+/** @type {() => unknown} */
+let forbidden = () => {};
 /** @type {Promise<void> | null} */
 let loggingIn = null;
 
 /**
- * Calls `listener(revision)` with the dataset's revision of each answer.
+ * Calls `listener(revision)` with the dataset's revision of each answer, and with each that `tellRevision` tells.
  * @param {(revision: number) => void} listener
  */
 export function onRevision(listener) {
@@ -63,12 +67,23 @@ export function onRevision(listener) {
   return () => revisionListeners.delete(listener);
 }
 
+/** The dataset has this revision, as is known from elsewhere. @param {number} revision */
+export function tellRevision(revision) {
+  for (const listener of revisionListeners) listener(revision);
+}
+
 /**
- * `ask(message)` gives the token, when the server wants one.
- * @param {(message: string) => Promise<string | null>} ask
+ * `ask(error)` is done when somebody has logged in; calls that were refused meanwhile are made again then. It throws where that will
+ * not be.
+ * @param {(error: ApiError) => Promise<void>} ask
  */
 export function onLogin(ask) {
-  askForToken = ask;
+  askToLogIn = ask;
+}
+
+/** `listener()` hears of each call that this person may not make. @param {() => unknown} listener */
+export function onForbidden(listener) {
+  forbidden = listener;
 }
 
 /**
@@ -103,6 +118,20 @@ export function newKey() {
 }
 
 /**
+ * A call that says who one is, or where: nobody is asked to log in for it. Throws as `send` does.
+ * @param {"GET" | "POST" | "PUT" | "DELETE"} method
+ * @param {string} path
+ * @param {unknown} [body]
+ * @param {{keepalive?: boolean}} [options] `keepalive`: it goes out though the page is closed.
+ */
+export async function tell(method, path, body, {keepalive = false} = {}) {
+  /** @type {Record<string, string>} */
+  const headers = body === undefined ? {} : {"Content-Type": "application/json"};
+  const answer = await attempt(method, path, {headers, keepalive, body: body === undefined ? undefined : JSON.stringify(body)});
+  if (answer.status >= 400) throw refusal(answer);
+}
+
+/**
  * @param {string} method
  * @param {string} path
  * @param {RequestInit} options
@@ -111,14 +140,16 @@ export function newKey() {
 async function call(method, path, options) {
   for (;;) {
     const answer = await attempt(method, path, options);
-    if (answer.status !== 401) {
-      if (answer.status >= 400) throw new ApiError(answer.status, answer.body, answer.etag);
-      return answer;
-    }
-    loggingIn ??= logIn().finally(() => (loggingIn = null));
+    if (answer.status < 400) return answer;
+    if (answer.status === 403) forbidden();
+    if (answer.status !== 401) throw refusal(answer);
+    loggingIn ??= askToLogIn(refusal(answer)).finally(() => (loggingIn = null));
     await loggingIn;
   }
 }
+
+/** @param {Answer<any>} answer */
+const refusal = ({status, body, etag, headers}) => new ApiError(status, body, etag, Number(headers.get("Retry-After")));
 
 /**
  * @param {string} method
@@ -160,18 +191,7 @@ function read(response, text) {
   // Of a proxy whose server is away; the server's own 502 has a body and is about S3.
   if ((response.status === 502 || response.status === 504) && body === null) throw new Offline();
   const revision = Number(headers.get("X-Dataset-Revision"));
-  if (headers.has("X-Dataset-Revision")) for (const listener of revisionListeners) listener(revision);
+  if (headers.has("X-Dataset-Revision")) tellRevision(revision);
   const change = headers.has("X-Change-Revision") ? Number(headers.get("X-Change-Revision")) : null;
   return {status, body, etag: headers.get("ETag"), revision, change, headers};
-}
-
-async function logIn() {
-  let message = "This server wants a token.";
-  for (;;) {
-    const token = await askForToken(message);
-    const headers = {"Content-Type": "application/json"};
-    const answer = await attempt("POST", "api/login", {headers, body: JSON.stringify({token: token ?? ""})});
-    if (answer.status < 400) return;
-    message = answer.body?.message ?? "That did not work.";
-  }
 }

@@ -11,6 +11,8 @@ const RECENT = 12;
 const KEYS = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 /** After a change of the dataset, when no other follows at once: counts are others then. */
 const SOON = 700;
+/** Where others follow all the time. */
+const LATEST = 3000;
 
 /** @extends {Emitter<{change: undefined}>} */
 export class Categories extends Emitter {
@@ -25,6 +27,8 @@ export class Categories extends Emitter {
   #revision = -1;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+  /** @type {number | null} Since when they are to be loaded. */
+  #since = null;
 
   /**
    * @param {Changes} changes
@@ -62,6 +66,7 @@ export class Categories extends Emitter {
   /** Throws what `get` throws. */
   async load() {
     clearTimeout(this.#timer);
+    this.#since = null;
     const {body} = await get("api/categories?with=annotation_count");
     const before = JSON.stringify(this.all());
     this.#known = new Map(body.map((category) => [category.id, category]));
@@ -69,8 +74,10 @@ export class Categories extends Emitter {
   }
 
   loadSoon() {
+    const now = Date.now();
+    this.#since ??= now;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#loadQuietly(), SOON);
+    this.#timer = setTimeout(() => this.#loadQuietly(), Math.min(SOON, Math.max(0, this.#since + LATEST - now)));
   }
 
   /**

@@ -1,7 +1,7 @@
 // What this page has changed, for undo and redo. The server makes the inverse of a change, from the texts that it keeps; here is
 // only which changes were made, in order.
 
-import {ApiError, messageOf} from "../net/api.js";
+import {ApiError, get, messageOf} from "../net/api.js";
 import {Emitter} from "./emitter.js";
 import {plural} from "./words.js";
 
@@ -105,8 +105,8 @@ export class Changes extends Emitter {
       come({revision: change ?? body.revision, imageId});
       this.emit("undone", {imageId, edits: body.edits});
     };
-    const refused = (/** @type {unknown} */ error) => {
-      this.emit("refused", whyNot(error, word));
+    const refused = async (/** @type {unknown} */ error) => {
+      this.emit("refused", whyNot(error, word, await builderUpon(error)));
       return false;
     };
     return this.queue.push({make, answered, refused}).finally(() => come(null));
@@ -130,19 +130,35 @@ export class Changes extends Emitter {
 }
 
 /**
+ * Who has changed an annotation since, because of which an undo is refused; `null` where that is not known.
+ * @param {unknown} error
+ * @returns {Promise<string | null>}
+ */
+async function builderUpon(error) {
+  if (!(error instanceof ApiError) || error.status !== 409) return null;
+  const edit = editsOf(error).find(({section}) => section === "annotations");
+  const versions = edit && (await get(`api/annotations/${edit.id}/history`).catch(() => null));
+  return versions?.body.at(-1)?.user ?? null;
+}
+
+/**
  * In words for a person. The step is given up; those before it stay.
  * @param {unknown} error
  * @param {"undo" | "redo"} word
+ * @param {string | null} user who changed it since
  */
-function whyNot(error, word) {
+function whyNot(error, word, user) {
   if (!(error instanceof ApiError)) return messageOf(error);
   if (error.status === 404) return `This change can't be ${word === "undo" ? "undone" : "done again"}: the server does not keep it any more.`;
   if (error.status !== 409) return `Can't ${word}: ${error.message}`;
-  /** @type {Edit[]} */
-  const edits = Array.isArray(error.errors.edits) ? error.errors.edits : [];
-  const who = typeof error.errors.user === "string" ? ` by ${error.errors.user}` : "";
-  return `Can't ${word}: ${what(edits)} changed since then${who}. The step is left out; the steps before it are kept.`;
+  return `Can't ${word}: ${what(editsOf(error))} changed since then${user ? ` by ${user}` : ""}. The step is left out; the steps before it are kept.`;
 }
+
+/**
+ * @param {ApiError} error
+ * @returns {Edit[]}
+ */
+const editsOf = ({errors}) => (Array.isArray(errors.edits) ? errors.edits : []);
 
 /** @param {Edit[]} edits */
 function what(edits) {

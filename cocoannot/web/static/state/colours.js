@@ -15,10 +15,12 @@ const LIGHTNESS = [56, 38, 72, 47, 65, 32];
 export function colour(number, alpha = 1) {
   const which = Math.trunc(Number(number ?? NaN));
   if (!Number.isFinite(which)) return `hsl(0 0% 60% / ${alpha})`;
-  const hue = (((which * ANGLE) % 360) + 360) % 360;
   const lightness = LIGHTNESS[((which % LIGHTNESS.length) + LIGHTNESS.length) % LIGHTNESS.length];
-  return `hsl(${hue.toFixed(1)} 85% ${lightness}% / ${alpha})`;
+  return `hsl(${hueOf(which)} 85% ${lightness}% / ${alpha})`;
 }
+
+/** In degrees. @param {number} number */
+export const hueOf = (number) => ((((number * ANGLE) % 360) + 360) % 360).toFixed(1);
 
 /**
  * What stands for an annotation where colours are by annotation.

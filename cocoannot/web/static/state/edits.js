@@ -95,9 +95,10 @@ export class Edits extends Emitter {
    * @returns {Promise<"mine" | "theirs">}
    */
   async #ask(conflicts) {
-    const [{mine, theirs, before}] = conflicts;
-    if (this.isHeard("conflict")) return new Promise((resolve) => this.emit("conflict", {mine, theirs, before, count: conflicts.length, resolve}));
-    this.emit("refused", "Somebody else changed this annotation; theirs was kept.");
+    const [{mine, theirs, before, author}] = conflicts;
+    const count = conflicts.length;
+    if (this.isHeard("conflict")) return new Promise((resolve) => this.emit("conflict", {mine, theirs, before, author, count, resolve}));
+    this.emit("refused", `${author?.user ?? "Somebody else"} changed this annotation; theirs was kept.`);
     return "theirs";
   }
 }

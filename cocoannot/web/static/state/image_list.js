@@ -1,10 +1,10 @@
 // The one list of images that gallery and editor go through: which is before and after the open one, and where it is. The server
 // knows; here is only the answer for the open image.
 
-import {Offline, get, onRevision} from "../net/api.js";
+import {ApiError, Offline, get, onRevision} from "../net/api.js";
 import {Emitter} from "./emitter.js";
 
-/** @import {Neighbours} from "../types.js" */
+/** @import {Neighbours, ToldChange} from "../types.js" */
 
 /** After the dataset has changed, before the list is asked again. */
 const SOON = 500;
@@ -47,8 +47,8 @@ export class ImageList extends Emitter {
   }
 
   /**
-   * The id of the image `step` (1 or -1) away from the open one; `null` at an end. Where the server is away, by what was known.
-   * Throws what `get` throws.
+   * The id of the image `step` (1 or -1) away from the open one; `null` at an end. Where the server is away, or somebody has deleted
+   * the open one, by what was known. Throws what `get` throws.
    * @param {number} step
    * @returns {Promise<number | null>}
    */
@@ -57,22 +57,35 @@ export class ImageList extends Emitter {
     try {
       if (!this.current || this.#known !== this.#revision) await this.#look();
     } catch (error) {
-      if (!this.current || !(error instanceof Offline)) throw error;
+      const isGone = error instanceof ApiError && error.status === 404;
+      if (!this.current || !(isGone || error instanceof Offline)) throw error;
     }
     return (step > 0 ? this.current?.next : this.current?.previous) ?? null;
+  }
+
+  /** A change of anybody's: one that can't be about this list needs no look at it. @param {ToldChange} change */
+  heard({revision, edits, more}) {
+    if (revision !== this.#known + 1) return;
+    const isFiltered = this.#filters() !== "";
+    const isAbout = more || edits.some(({section, op}) => (section === "images" && op !== "update") || (isFiltered && section !== "categories"));
+    if (!isAbout) this.#known = revision;
   }
 
   async #look() {
     const {id, query} = this;
     if (id === null) return;
-    const filters = new URLSearchParams(query);
-    for (const name of ["page", "page_size", "with"]) filters.delete(name);
-    const text = filters.toString();
+    const text = this.#filters();
     const {body, revision} = await get(`api/images/${id}/neighbours${text && "?"}${text}`);
     if (id !== this.id || query !== this.query) return;
     const isOther = JSON.stringify(body) !== JSON.stringify(this.current);
     [this.current, this.#known] = [body, revision];
     if (isOther) this.emit("change", body);
+  }
+
+  #filters() {
+    const filters = new URLSearchParams(this.query);
+    for (const name of ["page", "page_size", "with"]) filters.delete(name);
+    return filters.toString();
   }
 
   async #lookQuietly() {

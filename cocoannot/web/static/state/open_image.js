@@ -6,21 +6,24 @@
 
 import {ApiError, get, isForNow, onRevision} from "../net/api.js";
 import {Emitter} from "./emitter.js";
+import {Heard, touches} from "./heard.js";
 import {Loader} from "./loader.js";
 import {Records} from "./records.js";
 
-/** @import {Annotation, Differences, ImageRecord, SessionState} from "../types.js" */
+/** @import {Annotation, Author, Differences, ImageRecord, SessionState, ToldChange} from "../types.js" */
 
 /** After an answer with a revision that is not ours (milliseconds), before it is asked what has changed. */
 const SOON = 300;
+/** The same where it is known that this image has changed: others may follow at once. */
+const AT_ONCE = 40;
 /** Before an image that could not be read is asked for again. */
 const AGAIN = 1500;
 /** A revision before all others. */
 const UNKNOWN = -1;
 
 /**
- * `others`: somebody else changed so many annotations.
- * @extends {Emitter<{state: SessionState, differences: Differences, others: number}>}
+ * `others`: somebody else changed so many annotations; who, where it was one person.
+ * @extends {Emitter<{state: SessionState, differences: Differences, others: {count: number, user: string | null}}>}
  */
 export class OpenImage extends Emitter {
   /** @type {SessionState} */
@@ -34,6 +37,7 @@ export class OpenImage extends Emitter {
   /** @type {Records | null} */
   records = null;
   #loader = new Loader();
+  #heard = new Heard();
   #fault;
   /** @type {Map<number, Records>} Of images that were left with unanswered changes. */
   #left = new Map();
@@ -42,11 +46,19 @@ export class OpenImage extends Emitter {
   #revision = -1;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
+  /** Somebody has changed this very image. */
+  #urgent = false;
+  #waits;
 
-  /** @param {(annotation: Annotation) => string | null} fault Why a record can't be drawn. */
-  constructor(fault) {
+  /**
+   * @param {(annotation: Annotation) => string | null} fault Why a record can't be drawn.
+   * @param {() => boolean} [waits] Whether changes of this page are on their way: until they are answered, it is not known whose a
+   *   change is that was told. Then `settled` is called.
+   */
+  constructor(fault, waits = () => false) {
     super();
     this.#fault = fault;
+    this.#waits = waits;
     onRevision((revision) => {
       this.#revision = revision;
       this.#noticeSoon();
@@ -73,8 +85,24 @@ export class OpenImage extends Emitter {
     this.#become("closed");
   }
 
-  /** Read it again; what is shown stays meanwhile. */
+  /** A change of anybody's, this page's own too. @param {ToldChange} change */
+  heard(change) {
+    this.#heard.add(change);
+    const {id, records} = this;
+    if (id === null || !touches(change, id)) return;
+    if (records && (change.revision <= records.complete || records.made.has(change.revision))) return this.#attribute(records, change);
+    this.#urgent = true;
+    if (change.edits.some((edit) => edit.section === "images" && edit.id === id && edit.op === "update")) void this.#readImage(id);
+  }
+
+  /** No change of this page is on its way any more. */
+  settled() {
+    this.#noticeSoon();
+  }
+
+  /** Read it again; what is shown stays meanwhile. What was heard of changes may be of another dataset. */
   async reopen() {
+    this.#heard.clear();
     if (this.id === null) return;
     if (!this.records) return this.#load(this.id);
     [this.records.etag, this.records.complete] = [null, UNKNOWN];
@@ -110,14 +138,13 @@ export class OpenImage extends Emitter {
       // It may have been read before a change of ours was made whose answer came meanwhile.
       if (answer.revision < records.revision && records.revision !== known) continue;
       if (answer.status === 304) {
-        [records.complete, records.stale] = [answer.revision, false];
-        return;
+        records.stale = false;
+        return records.isTrueAt(answer.revision);
       }
-      const isTheirs = byOthers && !records.stale;
-      const differences = records.merge(answer.body, answer, isTheirs);
+      const authorOf = byOthers && !records.stale ? this.#authors(records) : null;
+      const differences = records.merge(answer.body, answer, authorOf);
       this.told(records, differences);
-      const count = differences.added.length + differences.changed.length + differences.removed.length;
-      if (isTheirs && count && records === this.records) this.emit("others", count);
+      if (authorOf && records === this.records) this.#tellOthers(differences);
       return;
     }
   }
@@ -159,6 +186,40 @@ export class OpenImage extends Emitter {
     this.emit("differences", {added: [], changed: [], removed});
   }
 
+  /**
+   * Who changed what since these records were read.
+   * @param {Records} records
+   * @returns {(annotationId: number) => Author}
+   */
+  #authors({imageId, complete}) {
+    return (id) => ({user: this.#heard.authorOf(id, imageId, complete)?.user ?? null, at: Date.now()});
+  }
+
+  /**
+   * The list was read before the change was told of, as where a stream had been cut off.
+   * @param {Records} records
+   * @param {ToldChange} change
+   */
+  #attribute(records, {user, edits}) {
+    const ids = new Set(edits.filter(({section}) => section === "annotations").map(({id}) => id));
+    if (user !== null) this.told(records, records.attribute(ids, user));
+  }
+
+  /** @param {Differences} differences */
+  #tellOthers({added, changed, removed}) {
+    const count = added.length + changed.length + removed.length;
+    const users = new Set([...added, ...changed].map(({others}) => others?.user ?? null));
+    if (count) this.emit("others", {count, user: users.size === 1 ? [...users][0] : null});
+  }
+
+  /** What is known of the image beside its annotations. @param {number} id */
+  async #readImage(id) {
+    const answer = await get(`api/images/${id}`).catch(() => null);
+    if (!answer || id !== this.id || !this.image) return;
+    this.image = answer.body;
+    this.emit("state", this.state);
+  }
+
   /** @param {number} id */
   async #load(id) {
     try {
@@ -166,7 +227,7 @@ export class OpenImage extends Emitter {
       if (id !== this.id || this.records) return;
       const records = this.#left.get(id) ?? new Records(id, this.#fault);
       if (records.pending) records.complete = UNKNOWN;
-      else if (list.revision >= records.revision) records.merge(list.body, list, records.complete > UNKNOWN);
+      else if (list.revision >= records.revision) records.merge(list.body, list, records.complete > UNKNOWN ? this.#authors(records) : null);
       [this.records, this.image] = [records, image];
       this.#become(this.#away ? "away" : "ready");
       this.told(records, {added: [...records.entries.values()], changed: [], removed: []});
@@ -199,11 +260,23 @@ export class OpenImage extends Emitter {
 
   /** Where the dataset's revision is not ours, ask whether this image has changed; not between our own changes. */
   #noticeSoon() {
-    const isKnown = () => !this.records || this.records.complete === this.#revision;
-    if (isKnown() || this.#timer !== undefined) return;
+    if (this.#isKnown()) return;
+    if (this.#timer !== undefined) {
+      if (!this.#urgent) return;
+      clearTimeout(this.#timer);
+    }
+    const pause = this.#urgent ? AT_ONCE : SOON;
+    this.#urgent = false;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      if (!isKnown()) void this.#readQuietly(true);
-    }, SOON);
+      if (!this.#isKnown() && !this.records?.pending && !this.#waits()) void this.#readQuietly(true);
+    }, pause);
+  }
+
+  #isKnown() {
+    const {records} = this;
+    if (!records) return true;
+    records.isTrueAt(this.#heard.advance(records.imageId, records.complete, records.made));
+    return records.complete === this.#revision;
   }
 }

@@ -4,7 +4,7 @@
 import {copyTexts} from "../net/json.js";
 import {addStep, entryOf, newRow, operationsOf, rebase, shown} from "./rows.js";
 
-/** @import {Annotation, Differences, Entry, Key, Operation, Result, Tagged} from "../types.js" */
+/** @import {Annotation, Author, Differences, Entry, Key, Operation, Result, Tagged} from "../types.js" */
 /** @import {Edit, Row} from "./rows.js" */
 
 let drawn = 0;
@@ -28,6 +28,8 @@ export class Records {
   revision = -1;
   /** All changes up to this revision are in them, those of others too. */
   complete = -1;
+  /** @type {Set<number>} Revisions beyond that, of this page's own changes. */
+  made = new Set();
   /** @type {string | null} Of the list, as long as the rows are as it had them. */
   etag = null;
   /** An undo of ours has changed them on the server: the list is to be read before anything is sent. */
@@ -48,13 +50,14 @@ export class Records {
   }
 
   /**
-   * Take the server's list. `byOthers`: what is other there was not made by this page.
+   * Take the server's list. `authorOf` says who made what is other there; `null`: this page itself.
    * @param {Tagged[]} list
    * @param {{revision: number, etag: string | null}} answer
-   * @param {boolean} byOthers
+   * @param {((id: number) => Author) | null} authorOf
    */
-  merge(list, {revision, etag}, byOthers) {
-    [this.revision, this.complete, this.etag, this.stale] = [revision, revision, etag, false];
+  merge(list, {revision, etag}, authorOf) {
+    [this.revision, this.etag, this.stale] = [revision, etag, false];
+    this.isTrueAt(revision);
     const known = this.#byPlace();
     const [before, touched] = [this.#rows, new Set(/** @type {Key[]} */ ([]))];
     this.#rows = new Map();
@@ -66,18 +69,41 @@ export class Records {
       if (row.etag === tagged._etag && !row.gone) continue;
       row.gone = false;
       const {_etag, ...annotation} = tagged;
-      rebase(row, copyTexts(tagged, annotation), _etag, byOthers);
+      rebase(row, copyTexts(tagged, annotation), _etag, authorOf && authorOf(tagged.id));
       touched.add(row.key);
     }
     for (const [key, row] of before) {
       if (this.#rows.has(key)) continue;
       touched.add(key);
       row.gone = row.id !== null;
+      if (row.gone && row.id !== null && authorOf) row.others = authorOf(row.id);
       if (row.steps.length || !row.gone || this.#held.has(key)) this.#rows.set(key, row);
     }
     const differences = this.#show(touched);
     this.#order();
     return differences;
+  }
+
+  /** All changes up to this revision are in them. @param {number} revision */
+  isTrueAt(revision) {
+    this.complete = revision;
+    for (const made of this.made) if (made <= revision) this.made.delete(made);
+  }
+
+  /**
+   * It is known only now who made what was read before.
+   * @param {ReadonlySet<number>} ids
+   * @param {string} user
+   */
+  attribute(ids, user) {
+    /** @type {Key[]} */
+    const touched = [];
+    for (const row of this.#rows.values()) {
+      if (row.id === null || !ids.has(row.id) || row.others?.user !== null) continue;
+      row.others = {...row.others, user};
+      touched.push(row.key);
+    }
+    return this.#show(touched);
   }
 
   /**
@@ -118,7 +144,7 @@ export class Records {
    */
   answered(change, keys, results, {revision, made}) {
     this.revision = Math.max(this.revision, made ?? revision);
-    if (made === this.complete + 1) this.complete = made;
+    if (made !== null && made > this.complete) this.made.add(made);
     this.etag = null;
     const touched = new Set(keys);
     keys.forEach((key, i) => {
@@ -128,7 +154,7 @@ export class Records {
       if (annotation === null) this.#rows.delete(key);
       else {
         if (row.id === null) this.#dropTwin(annotation.id, touched);
-        Object.assign(row, {base: annotation, etag, id: annotation.id, gone: false});
+        Object.assign(row, {base: annotation, etag, id: annotation.id, gone: false, others: null});
       }
     });
     return this.#show(touched);
@@ -159,10 +185,10 @@ export class Records {
   conflicts(change) {
     const found = [];
     for (const [row, step] of this.#stepsOf(change)) {
-      const {key, id, base, former, gone, lineage} = row;
+      const {key, id, base, former, gone, lineage, others: author} = row;
       if (id === null || base === null || step.restores || (!gone && step.lineage === lineage)) continue;
       const before = (gone ? base : former) ?? base;
-      found.push({key, before, theirs: gone ? null : base, mine: shown(row), deletes: step.edit.op === "delete"});
+      found.push({key, before, theirs: gone ? null : base, mine: shown(row), author, deletes: step.edit.op === "delete"});
     }
     return found;
   }

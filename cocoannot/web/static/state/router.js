@@ -4,6 +4,8 @@
 
 /** @type {Set<(route: Route) => void>} */
 const listeners = new Set();
+/** Where the address stands in the browser's history, and where that of what is shown does; counted within the page. */
+let [at, shown] = [0, 0];
 
 /**
  * What an address's part after `#` asks for.
@@ -42,7 +44,7 @@ function address(path, query) {
 export function go(address, {replace = false} = {}) {
   if (!replace) location.hash = address;
   else {
-    history.replaceState(null, "", address);
+    history.replaceState({place: at}, "", address);
     tell();
   }
 }
@@ -52,14 +54,42 @@ export function onRoute(listener) {
   listeners.add(listener);
 }
 
+/** What the address asks for now. */
+export const current = () => routeOf(location.hash);
+
+/** What the address asks for is shown. */
+export function arrive() {
+  shown = at;
+}
+
+/** Back to the address of what is shown, which the user does not want to leave: "back" and "forward" are as they were before. */
+export function comeBack() {
+  if (shown !== at) history.go(shown - at);
+}
+
 /** Tell all listeners what the address asks for. */
 export function tell() {
-  const now = routeOf(location.hash);
-  for (const listener of listeners) listener(now);
+  for (const listener of listeners) listener(current());
 }
 
 /** From now on, changes of the address are told. */
 export function start() {
-  window.addEventListener("hashchange", tell);
+  at = shown = placeOf(history.state) ?? 0;
+  history.replaceState({place: at}, "");
+  window.addEventListener("popstate", follow);
+  window.addEventListener("hashchange", () => {
+    follow();
+    tell();
+  });
   tell();
 }
+
+/** A new entry of the history comes after the one before, and has no place yet. */
+function follow() {
+  const place = placeOf(history.state);
+  if (place === null) history.replaceState({place: at + 1}, "");
+  at = place ?? at + 1;
+}
+
+/** @param {unknown} state */
+const placeOf = (state) => (typeof state === "object" && state !== null && "place" in state ? Number(state.place) : null);

@@ -6,7 +6,7 @@
 import {stringify} from "../net/json.js";
 import {changed} from "./digits.js";
 
-/** @import {Annotation, Entry, Key, NewAnnotation, Operation} from "../types.js" */
+/** @import {Annotation, Author, Entry, Key, NewAnnotation, Operation} from "../types.js" */
 
 /**
  * What one change does to one annotation: `add` has a whole record, `update` the fields that are other.
@@ -46,13 +46,13 @@ export const newRow = (key, id) => ({
  * @param {Row} row
  * @param {Annotation} annotation
  * @param {string} etag
- * @param {boolean} byOthers
+ * @param {Author | null} author somebody else
  */
-export function rebase(row, annotation, etag, byOthers) {
-  if (byOthers) {
+export function rebase(row, annotation, etag, author) {
+  if (author) {
     if (row.base) row.lineage += 1;
     row.former = row.base;
-    row.others = {user: null, at: Date.now()};
+    row.others = author;
   }
   Object.assign(row, {base: annotation, etag, id: annotation.id});
 }

@@ -11,6 +11,8 @@ import {plural} from "./words.js";
 const SOON = 1000;
 const LATER = 2500;
 const HIDDEN = 60_000;
+/** After a change, and where many follow one another. */
+const CHANGED = 200;
 
 /**
  * @typedef {"" | "busy" | "saved" | "unsaved" | "error"} Kind
@@ -25,6 +27,8 @@ export class SaveState extends Emitter {
   /** @type {Status | null} */
   status = null;
   reachable = true;
+  /** What is saved is told when it is: it needs not be asked for so often. */
+  isTold = false;
   #queue;
   #readAt = 0;
   #saving = false;
@@ -43,7 +47,7 @@ export class SaveState extends Emitter {
     queue.on("change", () => this.#told());
     onRevision((revision) => {
       // A change that is not in what we know of: look soon.
-      if (this.status && revision !== this.status.revision.memory) this.#schedule(200);
+      if (this.status && revision !== this.status.revision.memory) this.#schedule(Math.max(CHANGED, this.#readAt + SOON - performance.now()));
     });
   }
 
@@ -59,8 +63,9 @@ export class SaveState extends Emitter {
     this.#told();
     const {status} = this;
     const isHidden = globalThis.document?.hidden ?? false;
-    const isBusy = !this.reachable || this.#saving || status?.saver.next_save_in !== null || status?.s3?.uploading;
-    this.#schedule(isBusy ? SOON : isHidden ? HIDDEN : LATER);
+    const waits = status?.saver.next_save_in !== null && !this.isTold;
+    const isBusy = !this.reachable || this.#saving || waits || status?.s3?.uploading;
+    this.#schedule(isHidden && this.reachable ? HIDDEN : isBusy ? SOON : LATER);
   }
 
   /** Ask no more. */

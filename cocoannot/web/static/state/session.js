@@ -9,15 +9,16 @@ import {newKey} from "./records.js";
 import {Selection} from "./selection.js";
 import {Visibility} from "./visibility.js";
 
-/** @import {Annotation, Conflict, Differences, Entry, ImageRecord, Key, NewAnnotation, SessionState, Shape} from "../types.js" */
+/** @import {Annotation, Conflict, Differences, Entry, ImageRecord, Key, NewAnnotation, SessionState, Shape, ToldChange} from "../types.js" */
 /** @import {Changes} from "./changes.js" */
 /** @import {Edit} from "./rows.js" */
 
 /**
- * `others`: somebody else changed so many annotations here. `undone`: an undo or redo was on the image with this id.
+ * `others`: somebody else changed so many annotations here. `changed`: the user has changed something. `undone`: an undo or redo was on the image with this id.
  * @typedef {{
  *   state: SessionState, differences: Differences, selection: ReadonlySet<Key>, hover: Key | null, visibility: undefined,
- *   category: number | null, tool: string, refused: string, conflict: Conflict, others: number, undone: number | null,
+ *   category: number | null, tool: string, refused: string, conflict: Conflict, others: {count: number, user: string | null}, changed: undefined,
+ *   undone: number | null,
  * }} Events
  */
 
@@ -34,17 +35,26 @@ export class Session extends Emitter {
   #open;
   #changes;
   #edits;
+  #lacks;
 
-  /** @param {{changes: Changes, fault?: (annotation: Annotation) => string | null}} options `fault`: why a record can't be drawn. */
-  constructor({changes, fault = () => null}) {
+  /**
+   * @param {object} options
+   * @param {Changes} options.changes
+   * @param {(annotation: Annotation) => string | null} [options.fault] Why a record can't be drawn.
+   * @param {() => string | null} [options.lacks] Why this person may not change annotations.
+   */
+  constructor({changes, fault = () => null, lacks = () => null}) {
     super();
     this.#changes = changes;
-    const open = new OpenImage(fault);
+    this.#lacks = lacks;
+    const {queue} = changes;
+    const open = new OpenImage(fault, () => queue.pending > 0);
+    queue.on("change", () => queue.pending || open.settled());
     this.#open = open;
     this.#edits = new Edits({changes, read: (records, byOthers) => open.read(records, byOthers), told: (records, differences) => open.told(records, differences)});
     open.on("state", (state) => this.emit("state", state));
     open.on("differences", (differences) => this.#tell(differences));
-    open.on("others", (count) => this.emit("others", count));
+    open.on("others", (others) => this.emit("others", others));
     this.#edits.on("refused", (message) => this.emit("refused", message));
     changes.on("refused", (message) => this.emit("refused", message));
     this.#edits.on("conflict", (conflict) => this.emit("conflict", conflict));
@@ -78,8 +88,23 @@ export class Session extends Emitter {
     return this.#open.records?.entries ?? new Map();
   }
 
-  canEdit() {
+  /** Whether there is a picture with annotations to look at. */
+  get isThere() {
     return this.#open.isThere;
+  }
+
+  canEdit() {
+    return this.isThere && this.#lacks() === null;
+  }
+
+  /** Why this person may only look, in words; `null` where that is not so. */
+  get lacks() {
+    return this.#lacks();
+  }
+
+  /** A change of anybody's, as the stream of events tells it. @param {ToldChange} change */
+  heard(change) {
+    this.#open.heard(change);
   }
 
   /**
@@ -136,6 +161,7 @@ export class Session extends Emitter {
     if (!records || !ready.length || ready.length < edits.length) return [];
     const keys = ready.map(({key}) => key);
     this.#show(ready.map(({annotation}) => annotation));
+    this.emit("changed");
     void this.#edits.make(records, ready);
     if (this.#selection.selectDrawn(keys)) this.emit("selection", this.selection);
     return keys;
@@ -298,12 +324,15 @@ export class Session extends Emitter {
   /** @param {Edit[]} edits */
   #edit(edits) {
     const {records} = this.#open;
-    if (edits.length && this.#mayEdit() && records) void this.#edits.make(records, edits);
+    if (!edits.length || !this.#mayEdit() || !records) return;
+    this.emit("changed");
+    void this.#edits.make(records, edits);
   }
 
   #mayEdit() {
     if (this.canEdit()) return true;
-    this.emit("refused", this.state === "loading" ? "The image is still loading." : "There is no image to change.");
+    if (this.isThere) this.emit("refused", `Not changed: it ${this.lacks}.`);
+    else this.emit("refused", this.state === "loading" ? "The image is still loading." : "There is no image to change.");
     return false;
   }
 

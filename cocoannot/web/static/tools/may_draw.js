@@ -8,6 +8,7 @@
  */
 export function mayDraw({session, view}) {
   if (session.canEdit()) return true;
-  view.say(session.state === "missing" ? "There is no image to draw on" : "The image is still loading: draw when it is there");
+  if (session.isThere) view.say(`To draw ${session.lacks}`);
+  else view.say(session.state === "missing" ? "There is no image to draw on" : "The image is still loading: draw when it is there");
   return false;
 }

@@ -1,10 +1,12 @@
 // Adding, renaming and deleting a category, by asking. Where the server refuses, what was typed is still there.
 
+import {ApiError, messageOf} from "../net/api.js";
+import {colour} from "../state/colours.js";
 import {choose, confirm, prompt} from "./dialogs.js";
 import {el} from "./dom.js";
 import {pickCategory} from "./palette.js";
+import {toast} from "./toasts.js";
 import {nameOr, plural} from "./words.js";
-import {colour} from "../state/colours.js";
 
 /** @import {Categories, Category} from "../types.js" */
 
@@ -51,7 +53,7 @@ export async function deleteCategory(categories, category) {
   const name = nameOr(category.name, `category ${category.id}`);
   const count = category._annotation_count;
   if (!count) {
-    if (await confirm(`Delete ${name}?`, "No annotation uses it.", "Delete", {danger: true})) await categories.remove(category.id);
+    if (await confirm(`Delete ${name}?`, "No annotation uses it.", "Delete", {danger: true})) await orSay(name, categories.remove(category.id));
     return;
   }
   const others = categories.all().filter(({id}) => id !== category.id);
@@ -64,5 +66,18 @@ export async function deleteCategory(categories, category) {
   const sure = await confirm(`Delete ${name}?`, `${plural(count, "annotation")} will be ${categories.nameOf(target)}.`, "Move them and delete", {
     danger: true,
   });
-  if (sure) await categories.reassign(category.id, target);
+  if (sure) await orSay(name, categories.reassign(category.id, target));
+}
+
+/**
+ * @param {string} name
+ * @param {Promise<unknown>} deletion
+ */
+async function orSay(name, deletion) {
+  try {
+    await deletion;
+  } catch (error) {
+    const inUse = error instanceof ApiError && error.status === 409;
+    toast(`“${name}” was not deleted: ${inUse ? "somebody has just begun to use it. Delete it again to choose another category first" : messageOf(error)}.`, {error: true});
+  }
 }

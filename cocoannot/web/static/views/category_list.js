@@ -10,16 +10,21 @@ import {VirtualList} from "./virtual_list.js";
 import {nameOr, plural} from "./words.js";
 
 /** @import {Categories, Category, Preferences, Session} from "../types.js" */
+/** @import {Me} from "../state/me.js" */
 
 export class CategoryList {
-  /** @param {{session: Session, categories: Categories, preferences: Preferences, pinCategory: (id: number) => unknown}} parts */
-  constructor({session, categories, preferences, pinCategory}) {
+  /**
+   * @param {{session: Session, categories: Categories, preferences: Preferences, me: Me, pinCategory: (id: number) => unknown}} parts
+   */
+  constructor({session, categories, preferences, me, pinCategory}) {
+    this.me = me;
     this.session = session;
     this.categories = categories;
     this.pinCategory = pinCategory;
     this.title = el("h2", {}, "Categories");
     this.text = el("input", {type: "search", placeholder: "Find", "aria-label": "Find among the categories", oninput: () => this.refresh()});
     this.nothing = el("p", {class: "nothing", hidden: true});
+    this.adds = iconButton("plus", "Add a category", () => this.#add());
     this.list = new VirtualList({
       label: "Categories",
       className: "categories",
@@ -34,7 +39,7 @@ export class CategoryList {
         "div",
         {class: "panel-head"},
         this.title,
-        iconButton("plus", "Add a category", () => this.#add()),
+        this.adds,
       ),
       el("div", {class: "panel-tools"}, el("div", {class: "filter"}, icon("search"), this.text)),
       this.list.element,
@@ -42,6 +47,7 @@ export class CategoryList {
     );
     this.refresh = oncePerFrame(() => this.#arrange());
     categories.on("change", this.refresh);
+    me.on("change", this.refresh);
     session.on("visibility", this.list.refresh);
     session.on("category", (id) => (id === null ? this.list.refresh() : this.list.reveal(String(id))));
     preferences.on("change", (name) => name === "pinned" && this.list.refresh());
@@ -58,7 +64,10 @@ export class CategoryList {
     );
     this.nothing.hidden = found.length > 0;
     this.list.element.hidden = !found.length;
-    setText(this.nothing, all.length ? "None of them is called so" : "There are no categories yet. Add one to draw shapes.");
+    const lacks = this.me.lacks("reviewer");
+    this.adds.disabled = lacks !== null;
+    setAttribute(this.adds, "title", lacks ? `Add a category: ${lacks}` : "Add a category");
+    setText(this.nothing, all.length ? "None of them is called so" : lacks ? "There are no categories yet." : "There are no categories yet. Add one to draw shapes.");
     this.list.setItems(found);
   }
 
@@ -128,8 +137,11 @@ export class CategoryList {
     setAttribute(button, "title", `${title}: the next shape is one of these, id ${id}`);
     const [pin, rename, remove, lock, eye] = /** @type {HTMLButtonElement[]} */ ([...acts.children]);
     setAct(pin, "pin", `Choose a key for ${title}`, false);
-    setAct(rename, "rename", `Rename ${title}`, false);
-    setAct(remove, "delete", `Delete ${title}`, false);
+    const lacks = this.me.lacks("reviewer");
+    const why = lacks ? `: ${lacks}` : "";
+    rename.disabled = remove.disabled = lacks !== null;
+    setAct(rename, "rename", `Rename ${title}${why}`, false);
+    setAct(remove, "delete", `Delete ${title}${why}`, false);
     setAct(lock, locked ? "lock" : "unlock", `${locked ? "Unlock" : "Lock"} all of ${title}`, locked);
     setAct(eye, hidden ? "eye-off" : "eye", `${hidden ? "Show" : "Hide"} all of ${title}`, hidden);
   }

@@ -35,7 +35,9 @@ export class CommandButtons {
     );
     if (text) button.append(el("span", {class: "text"}, text));
     const refresh = () => {
-      const title = this.commands.get(commandId)?.title ?? commandId;
+      const {title: name = commandId, lacks = () => null} = this.commands.get(commandId) ?? {};
+      const why = lacks();
+      const title = why ? `${name}: ${why}` : name;
       const key = this.commands.keysOf(commandId)[0];
       setAttribute(button, "title", key ? `${title} (${nameOfKey(key)})` : title);
       // Who says aloud what stands on a button must be understood.

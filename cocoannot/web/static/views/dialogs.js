@@ -16,10 +16,11 @@ let made = 0;
  * Opens a dialog. `makeContent(close)` gives what is in it, `makeButtons(close)` its buttons; the one with `autofocus` gets the focus.
  * @template T
  * @param {string} title
- * @param {{makeContent: (close: (value: T | null) => void) => Child[], makeButtons?: (close: (value: T | null) => void) => HTMLElement[], className?: string, closeButton?: boolean}} options
+ * @param {{makeContent: (close: (value: T | null) => void) => Child[], makeButtons?: (close: (value: T | null) => void) => HTMLElement[], className?: string, closeButton?: boolean, closable?: boolean}} options
+ *   Where it is not `closable`, Esc does nothing.
  * @returns {Promise<T | null>} what `close` was called with; `null` where the user closed the dialog
  */
-export function openDialog(title, {makeContent, makeButtons = () => [], className = "", closeButton = false}) {
+export function openDialog(title, {makeContent, makeButtons = () => [], className = "", closeButton = false, closable = true}) {
   return new Promise((resolve) => {
     let answer = /** @type {T | null} */ (null);
     /** @param {T | null} value */
@@ -37,6 +38,7 @@ export function openDialog(title, {makeContent, makeButtons = () => [], classNam
       ...makeContent(close),
       buttons.length ? el("div", {class: "buttons"}, ...buttons) : null,
     );
+    if (!closable) dialog.addEventListener("cancel", (event) => event.preventDefault());
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(answer);

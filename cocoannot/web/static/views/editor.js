@@ -14,6 +14,7 @@ import {oncePerFrame} from "./dom.js";
 import {EditorBar} from "./editor_bar.js";
 import {addEditorCommands} from "./editor_commands.js";
 import {chipsOf} from "./filter_words.js";
+import {OnThisImage} from "./here.js";
 import {InForce} from "./in_force.js";
 import {Objects} from "./objects.js";
 import {titleOf} from "./objects_order.js";
@@ -26,6 +27,8 @@ import {nameOr} from "./words.js";
 
 /** @import {Categories, Commands, Entry, ImageList, KeyInput, Preferences, Session, Tool} from "../types.js" */
 /** @import {CommandButtons} from "./command_button.js" */
+/** @import {Me} from "../state/me.js" */
+/** @import {Presence} from "../state/presence.js" */
 
 /**
  * @typedef {object} Parts
@@ -35,6 +38,8 @@ import {nameOr} from "./words.js";
  * @property {Preferences} preferences
  * @property {ImageList} imageList
  * @property {CommandButtons} buttons
+ * @property {Me} me
+ * @property {Presence} presence
  * @property {(title: string) => Promise<number | null>} pickCategory
  */
 
@@ -47,20 +52,21 @@ export class Editor {
    * @param {Parts} parts
    */
   constructor(element, parts) {
-    const {session, categories, preferences, buttons} = parts;
+    const {session, categories, preferences, buttons, me} = parts;
     this.parts = parts;
     this.choice = new CategoryChoice(parts);
     this.area = new CanvasArea({session, toImages: () => this.toImages(), showBroken: () => this.#showBroken()});
     this.canvas = new Canvas(this.area.canvas, {session, preferences, categories});
     for (const {name, make} of tools) this.#tools.set(name, make({session, view: this.canvas.view, preferences}));
     this.#addCommands();
-    this.bar = new EditorBar({buttons, seeing: makeSeeing(parts), toggleSidebar: () => this.sidebar.toggle()});
+    this.here = new OnThisImage();
+    this.bar = new EditorBar({buttons, here: this.here.element, seeing: makeSeeing(parts), toggleSidebar: () => this.sidebar.toggle()});
     this.objects = this.#makeObjects();
     this.sidebar = new Sidebar({
       preferences,
       top: new InForce({session, categories, relabelSelection: () => this.choice.relabel(session.selection), chooseNext: () => this.choice.chooseNext()}).element,
       upper: this.objects.element,
-      lower: new CategoryList({session, categories, preferences, pinCategory: (id) => pinCategory(categories, id)}).element,
+      lower: new CategoryList({session, categories, preferences, me, pinCategory: (id) => pinCategory(categories, id)}).element,
       onToggle: (shown) => this.bar.showSidebar(shown),
     });
     const rail = makeRail(tools, buttons, () => session.tool);
@@ -165,11 +171,13 @@ export class Editor {
   }
 
   #listen() {
-    const {session, imageList, categories, commands} = this.parts;
+    const {session, imageList, categories, commands, presence} = this.parts;
     session.on("tool", () => this.#useTool());
     for (const event of /** @type {const} */ (["state", "selection", "differences", "visibility"])) session.on(event, this.refresh);
     session.on("refused", (message) => toast(message, {error: true}));
-    session.on("others", (count) => toast(`Somebody else changed ${count === 1 ? "an annotation" : `${count} annotations`} of this image`));
+    presence.on("change", () => this.#showHere());
+    session.on("state", () => this.#showHere());
+    session.on("changed", () => presence.edit());
     settleConflicts(this.parts);
     imageList.on("change", () => this.#showPlace());
     categories.on("change", () => this.#showPlace());
@@ -193,11 +201,23 @@ export class Editor {
   #refresh() {
     const {session, buttons} = this.parts;
     this.bar.showImage(session.image, session.state === "loading" ? "Loading..." : "No image");
-    this.bar.showZoom(session.canEdit() ? this.canvas.zoom : null);
-    this.area.setHint(session.canEdit() ? (this.tool?.hint() ?? "") : "", session.tool !== "select");
+    this.bar.showZoom(session.isThere ? this.canvas.zoom : null);
+    this.area.setHint(this.#hint(), session.tool !== "select" || session.lacks !== null);
     buttons.refresh();
     if (session.state === "closed") return;
     document.title = session.image ? `${nameOr(session.image.file_name, `image ${session.image.id}`)} - cocoannot` : "cocoannot";
+  }
+
+  #hint() {
+    const {session} = this.parts;
+    if (!session.isThere) return "";
+    return session.lacks ? `You can look at all, and change nothing: that ${session.lacks}` : (this.tool?.hint() ?? "");
+  }
+
+  #showHere() {
+    const {session, presence} = this.parts;
+    presence.show(session.id);
+    this.here.show(presence.onImage(session.id));
   }
 
   #showPlace() {

@@ -9,9 +9,9 @@ import {nameOr, percent} from "./words.js";
 
 export class EditorBar {
   /**
-   * @param {{buttons: CommandButtons, seeing: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
+   * @param {{buttons: CommandButtons, here: HTMLElement, seeing: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
    */
-  constructor({buttons, seeing, toggleSidebar}) {
+  constructor({buttons, here, seeing, toggleSidebar}) {
     this.place = el("span", {class: "place"});
     this.title = el("h1", {class: "title text"});
     this.size = el("span", {class: "picture-size"});
@@ -40,6 +40,7 @@ export class EditorBar {
       ),
       this.title,
       this.size,
+      here,
       this.apt,
       el(
         "div",

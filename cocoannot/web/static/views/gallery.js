@@ -7,10 +7,11 @@ import {el, oncePerFrame} from "./dom.js";
 import {GalleryFilters} from "./gallery_filters.js";
 import {GalleryPages} from "./gallery_pages.js";
 import {emptyState} from "./states.js";
-import {CAPTION, makeSkeleton, makeTile} from "./tile.js";
+import {CAPTION, makeSkeleton, makeTile, showPeople} from "./tile.js";
 import {plural} from "./words.js";
 
-/** @import {Categories, ListedImage, Preferences} from "../types.js" */
+/** @import {Categories, ListedImage, Preferences, ToldChange} from "../types.js" */
+/** @import {Presence} from "../state/presence.js" */
 
 const GAP = 12;
 const SHAPE = 3 / 4;
@@ -29,11 +30,12 @@ export class Gallery {
 
   /**
    * @param {HTMLElement} element
-   * @param {{categories: Categories, preferences: Preferences, chooseCategory: () => Promise<number | null>, nameOf: (id: number) => string}} parts
+   * @param {{categories: Categories, preferences: Preferences, presence: Presence, chooseCategory: () => Promise<number | null>, nameOf: (id: number) => string}} parts
    */
   constructor(element, parts) {
     this.element = element;
     this.preferences = parts.preferences;
+    this.presence = parts.presence;
     this.pages = new GalleryPages(() => this.#changed());
     this.filters = new GalleryFilters(parts);
     this.grid = el("div", {class: "grid"});
@@ -54,6 +56,7 @@ export class Gallery {
     this.grid.addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(measure).observe(this.scroller);
     parts.preferences.on("change", (name) => name === "thumbnailSize" && measure());
+    parts.presence.on("change", oncePerFrame(() => this.#showPeople()));
   }
 
   /**
@@ -90,6 +93,16 @@ export class Gallery {
     if (this.element.hidden) return;
     if (this.pages.fault) this.pages.retry();
     else this.pages.reload();
+  }
+
+  /** A change of anybody's: what it is about is asked for again, a moment later. @param {ToldChange} change */
+  heard(change) {
+    this.pages.heard(change);
+  }
+
+  #showPeople() {
+    if (this.element.hidden) return;
+    for (const {tile, image} of this.#tiles.values()) if (image) showPeople(tile, this.presence.onImage(image.id));
   }
 
   #changed() {
@@ -205,6 +218,7 @@ export class Gallery {
     if (known) known.tile.replaceWith(tile);
     else this.grid.insertBefore(tile, this.#after(position));
     this.#tiles.set(position, {tile, image});
+    if (image) showPeople(tile, this.presence.onImage(image.id));
     if (hadFocus) tile.focus({preventScroll: true});
   }
 

@@ -3,11 +3,13 @@
 
 import {get, isAbort, isForNow} from "../net/api.js";
 
-/** @import {ListedImage} from "../types.js" */
+/** @import {ListedImage, ToldChange} from "../types.js" */
 
 export const PAGE = 100;
 const KEPT = 12;
 const [SOON, LATE] = [1000, 15_000];
+/** After a change of somebody's, before what it is about is asked for again: others may follow (milliseconds). */
+const GATHER = 700;
 
 export class GalleryPages {
   query = new URLSearchParams();
@@ -22,6 +24,10 @@ export class GalleryPages {
   #wait = SOON;
   /** @type {number | undefined} */
   #timer;
+  /** @type {Set<number>} Pages that are to be asked for again. */
+  #changed = new Set();
+  /** @type {number | undefined} */
+  #gathering;
 
   /** @param {() => void} onChange after a page came, or could not */
   constructor(onChange) {
@@ -43,6 +49,32 @@ export class GalleryPages {
     this.#drop();
     if (this.total === null) void this.#load(0);
     this.onChange();
+  }
+
+  /** @param {ToldChange} change */
+  heard({edits, more}) {
+    const isListOther = more || this.#isFiltered() || edits.some(({section, op}) => section === "images" && op !== "update");
+    const images = new Set(edits.flatMap((edit) => [edit.image_id, edit.from_image_id ?? null]));
+    for (const [number, {images: listed}] of this.#pages) if (isListOther || listed?.some(({id}) => images.has(id))) this.#changed.add(number);
+    if (this.#changed.size) this.#gathering ??= setTimeout(() => this.#askAgain(), GATHER);
+  }
+
+  /** Those that are in view come at once, the others when they are. */
+  #askAgain() {
+    this.#gathering = undefined;
+    for (const number of this.#changed) {
+      const page = this.#pages.get(number);
+      if (page?.images) this.#old.set(number, page.images);
+      page?.abort.abort();
+      this.#pages.delete(number);
+    }
+    this.#changed.clear();
+    this.onChange();
+  }
+
+  /** Which images are in the list, and where, depends on more than which there are. */
+  #isFiltered() {
+    return [...this.query].some(([name, value]) => name !== "sort" || !/^-?(id|position)$/.test(value));
   }
 
   /**

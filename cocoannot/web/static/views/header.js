@@ -7,7 +7,10 @@ import {icon} from "./icons.js";
 import {toast} from "./toasts.js";
 
 /** @import {Route, SaveState} from "../types.js" */
+/** @import {Me} from "../state/me.js" */
+/** @import {Account} from "./account.js" */
 /** @import {CommandButtons} from "./command_button.js" */
+/** @import {PeopleHere} from "./here.js" */
 
 /** What is said by words that grow old by themselves ("saves in 12 s") is written anew so often. */
 const TICK = 500;
@@ -15,10 +18,11 @@ const TICK = 500;
 export class Header {
   /**
    * @param {HTMLElement} element
-   * @param {{saveState: SaveState, buttons: CommandButtons}} parts
+   * @param {{saveState: SaveState, buttons: CommandButtons, me: Me, people: PeopleHere, account: Account}} parts
    */
-  constructor(element, {saveState, buttons}) {
+  constructor(element, {saveState, buttons, me, people, account}) {
     this.saveState = saveState;
+    this.me = me;
     this.images = el("a", {href: "#/images", id: "to-images"}, icon("images"), "Images");
     this.statistics = el("a", {href: "#/statistics", id: "to-statistics"}, icon("statistics"), "Statistics");
     this.dataset = el("span", {id: "dataset", class: "dataset text"});
@@ -32,6 +36,7 @@ export class Header {
       el(
         "div",
         {class: "head-state"},
+        people.button,
         this.s3,
         this.state,
         el(
@@ -41,8 +46,12 @@ export class Header {
           buttons.make("redo", {id: "redo", iconName: "redo"}),
           buttons.make("keys.show", {id: "help", iconName: "keys"}),
         ),
+        account.button,
       ),
+      people.panel,
+      account.panel,
     );
+    me.on("change", () => this.#show());
     saveState.on("change", () => this.#show());
     // The words change each second; a screen reader hears of it only when something else holds.
     saveState.on("announce", (text) => setText(byId("announcements"), text));
@@ -83,9 +92,10 @@ export class Header {
 
   /** @param {ApiError} error */
   async #settleFile(error) {
-    const choice = await choose("Something else changed the file", el("p", {}, error.message), [
+    const lacks = this.me.lacks("admin");
+    const choice = await choose("Something else changed the file", el("p", {}, lacks ? `${error.message} To decide ${lacks}.` : error.message), [
       {value: null, text: "Decide later", primary: true},
-      {value: true, text: "Save ours, keep theirs beside it", danger: true},
+      ...(lacks ? [] : [{value: true, text: "Save ours, keep theirs beside it", danger: true}]),
     ]);
     if (choice) await this.saveState.saveNow("overwrite").catch((again) => toast(messageOf(again), {error: true}));
   }
@@ -125,6 +135,8 @@ export class Header {
     setText(this.s3State, words.text);
     setAttribute(this.s3State, "class", `s3-state ${words.state}`);
     setAttribute(this.s3State, "title", words.title);
-    this.s3Button.disabled = words.uploading;
+    const lacks = this.me.lacks("admin");
+    this.s3Button.disabled = words.uploading || lacks !== null;
+    setAttribute(this.s3Button, "title", lacks ? `Save to S3: ${lacks}` : null);
   }
 }

@@ -2,6 +2,7 @@
 // session's business; which rows there are, and in which order, is objects_order.js'.
 
 import {colour, numberOf} from "../state/colours.js";
+import {colourOfPerson, nameOfPerson} from "../state/people.js";
 import {bounds, kindOf} from "../shapes/registry.js";
 import {el, iconButton, oncePerFrame, setAttribute, setText} from "./dom.js";
 import {icon} from "./icons.js";
@@ -12,6 +13,9 @@ import {plural} from "./words.js";
 
 /** @import {Entry, Key, Preferences, Session} from "../types.js" */
 /** @import {Sort} from "./objects_order.js" */
+
+/** How long the name of somebody else stands beside what they changed, in milliseconds. */
+const NAMED = 5000;
 
 /**
  * @typedef {object} Parts
@@ -92,13 +96,15 @@ export class Objects {
     this.list.element.hidden = !entries.length;
     setText(
       this.nothing,
-      !session.canEdit()
+      !session.isThere
         ? session.state === "loading"
           ? "Loading..."
           : "No image"
         : total
           ? "None of them is called so"
-          : "Nothing is annotated yet. Choose a tool and draw.",
+          : session.lacks
+            ? "Nothing is annotated yet."
+            : "Nothing is annotated yet. Choose a tool and draw.",
     );
     this.list.setItems(entries);
   }
@@ -123,6 +129,7 @@ export class Objects {
       },
       el("span", {class: "swatch", "aria-hidden": "true"}),
       el("span", {class: "text"}),
+      el("span", {class: "by", hidden: true}),
       el("span", {class: "kind"}),
     );
     const acts = el(
@@ -147,7 +154,7 @@ export class Objects {
     const title = titleOf(entry, nameOf);
     const kind = broken === null ? (kindOf(annotation) ?? "none") : "warning";
     const [button, acts] = /** @type {[HTMLButtonElement, HTMLElement]} */ ([...row.children]);
-    const [square, text, mark] = /** @type {HTMLElement[]} */ ([...button.children]);
+    const [square, text, by, mark] = /** @type {HTMLElement[]} */ ([...button.children]);
     const chosen = session.selection.has(key);
     const state = [
       chosen && "current",
@@ -159,12 +166,27 @@ export class Objects {
     setAttribute(row, "class", state.filter(Boolean).join(" "));
     square.style.backgroundColor = preferences.get("colourBy") === "instance" ? colour(numberOf(key)) : colour(annotation.category_id);
     setText(text, title);
+    this.#showAuthor(by, entry);
     if (mark.dataset.kind !== kind) mark.replaceChildren(icon(kind));
     mark.dataset.kind = kind;
     setAttribute(button, "aria-pressed", String(chosen));
     setAttribute(button, "title", `${title}, ${broken === null ? kind : `can't be drawn: ${broken}`}${id === null ? "" : `, id ${id}`}`);
     setAttribute(button, "aria-label", `${title}, ${broken === null ? kind : `can't be drawn: ${broken}`}`);
     this.#showActs(acts, entry, title);
+  }
+
+  /**
+   * The name of somebody else, beside what they have just changed.
+   * @param {HTMLElement} by
+   * @param {Entry} entry
+   */
+  #showAuthor(by, {others}) {
+    const left = others ? others.at + NAMED - Date.now() : 0;
+    by.hidden = left <= 0;
+    if (!others) return;
+    setText(by, nameOfPerson(others.user));
+    by.style.setProperty("--person", colourOfPerson(others.user, {bright: true}));
+    if (left > 0) setTimeout(this.refresh, left + 20);
   }
 
   /**
@@ -176,12 +198,14 @@ export class Objects {
     const {visibility} = this.parts.session;
     const [showText, relabel, remove, lock, eye] = /** @type {HTMLButtonElement[]} */ ([...acts.children]);
     const canEdit = this.parts.session.canEdit();
+    const {lacks} = this.parts.session;
+    const why = lacks ? `: ${lacks}` : "";
     showText.hidden = entry.broken === null;
     relabel.hidden = entry.annotation.category_id === undefined || entry.broken !== null;
     relabel.disabled = remove.disabled = !canEdit;
     setAct(showText, "text", `Show the text of ${title}`, false);
-    setAct(relabel, "rename", `Another category for ${title}`, false);
-    setAct(remove, "delete", `Delete ${title}`, false);
+    setAct(relabel, "rename", `Another category for ${title}${why}`, false);
+    setAct(remove, "delete", `Delete ${title}${why}`, false);
     const [locked, hidden] = [visibility.lockedKeys.has(entry.key), visibility.hiddenKeys.has(entry.key)];
     setAct(lock, locked ? "lock" : "unlock", `${locked ? "Unlock" : "Lock"} ${title}`, locked);
     setAct(eye, hidden ? "eye-off" : "eye", `${hidden ? "Show" : "Hide"} ${title}`, hidden);

@@ -1,39 +1,48 @@
 // The page as a whole: gallery, editor and statistics, one of them shown, with the head above. What is below them is made
 // elsewhere and comes in ready.
 
-import {messageOf, onLogin} from "../net/api.js";
+import {messageOf} from "../net/api.js";
 import {colour} from "../state/colours.js";
-import {go, imageAddress, imagesAddress, onRoute, start} from "../state/router.js";
+import {arrive, comeBack, current, go, imageAddress, imagesAddress, onRoute, start} from "../state/router.js";
 import {addCategory} from "./category_dialogs.js";
 import {CommandButtons} from "./command_button.js";
-import {isOpen, prompt} from "./dialogs.js";
+import {Account} from "./account.js";
+import {isOpen} from "./dialogs.js";
 import {byId} from "./dom.js";
 import {Editor} from "./editor.js";
 import {Gallery} from "./gallery.js";
 import {Header} from "./header.js";
+import {PeopleHere} from "./here.js";
 import {listen} from "./keyboard.js";
 import {showKeys} from "./keys_dialog.js";
 import {pickCategory} from "./palette.js";
 import {Statistics} from "./statistics.js";
+import {joinTeam} from "./team.js";
 import {toast} from "./toasts.js";
 
 /** @import {Categories, Commands, ImageList, Preferences, Route, SaveState, Session} from "../types.js" */
 /** @import {Changes} from "../state/changes.js" */
+/** @import {Following} from "../state/following.js" */
+/** @import {Me} from "../state/me.js" */
+/** @import {Presence} from "../state/presence.js" */
 /** @import {Queue} from "../state/queue.js" */
+/** @import {Events} from "../net/events.js" */
 
-/** @typedef {{queue: Queue, changes: Changes, session: Session, categories: Categories, commands: Commands, preferences: Preferences, imageList: ImageList, saveState: SaveState}} Parts */
+/**
+ * @typedef {{queue: Queue, changes: Changes, session: Session, categories: Categories, commands: Commands, preferences: Preferences,
+ *   imageList: ImageList, saveState: SaveState, me: Me, events: Events, following: Following, presence: Presence}} Parts
+ */
 
 export class Page {
   /** @type {Route | null} */
   #route = null;
-  /** The address of what is shown, to come back to where the user does not want to leave it. */
-  #address = location.hash;
+  /** The user is asked whether to leave what is shown. */
+  #asking = false;
 
   /** @param {Parts} parts */
   constructor(parts) {
     this.parts = parts;
-    const {commands, categories, preferences, saveState} = parts;
-    onLogin((message) => prompt("Log in", {label: message, password: true, action: "Log in"}));
+    const {commands, categories, preferences, saveState, session, presence, me, queue, events} = parts;
     const buttons = new CommandButtons(commands);
     this.buttons = buttons;
     this.#addCommands();
@@ -41,12 +50,21 @@ export class Page {
     this.gallery = new Gallery(byId("gallery"), {
       categories,
       preferences,
+      presence,
       chooseCategory: () => this.#pickCategory("Images with this category", false),
       nameOf: (id) => categories.nameOf(id),
     });
     this.editor = new Editor(byId("editor"), {...parts, buttons, pickCategory: pick});
     this.statistics = new Statistics(byId("statistics"));
-    this.header = new Header(byId("head"), {saveState, buttons});
+    this.people = new PeopleHere({presence, me, go: (id) => go(imageAddress(id, session.query))});
+    const left = () => {
+      // Other tabs are not to go on hearing what this user may hear.
+      events.restart();
+      location.reload();
+    };
+    this.account = new Account({me, queue, left});
+    this.header = new Header(byId("head"), {saveState, buttons, me, people: this.people, account: this.account});
+    joinTeam({...parts, gallery: this.gallery, buttons, readAgain: () => this.#readAgain()});
     listen(commands, (input) => this.editor.toTool(input));
     this.#listen();
   }
@@ -58,9 +76,9 @@ export class Page {
   }
 
   #addCommands() {
-    const {commands, changes, preferences} = this.parts;
+    const {commands, changes, preferences, me} = this.parts;
     const busy = () => this.editor?.tool?.busy() ?? false;
-    commands.add({id: "save.now", title: "Save now", keys: ["Ctrl+s"], scope: "everywhere", run: () => this.header.saveNow()});
+    commands.add({id: "save.now", title: "Save now", keys: ["Ctrl+s"], scope: "everywhere", when: () => me.may("annotator"), run: () => this.header.saveNow()});
     commands.add({
       id: "undo",
       title: "Undo; while drawing, take the last corner back",
@@ -131,7 +149,7 @@ export class Page {
    * @param {boolean} [canCreate]
    */
   #pickCategory(title, canCreate = true) {
-    const {categories} = this.parts;
+    const {categories, me} = this.parts;
     const create = async (/** @type {string} */ name) => {
       try {
         return (await categories.add(name)).id;
@@ -145,28 +163,28 @@ export class Page {
       categories: categories.all(),
       recent: categories.recent,
       colourOf: (id) => colour(id),
-      create: canCreate ? create : undefined,
+      create: canCreate && me.may("reviewer") ? create : undefined,
       keyOf: (id) => categories.keyOf(id),
     });
   }
 
-  /** While it is asked, the address stays that of what is shown. */
-  async #asksToLeave() {
-    const wanted = location.hash;
-    history.replaceState(null, "", this.#address);
-    if (isOpen() || !(await this.editor.mayLeave())) return false;
-    history.replaceState(null, "", wanted);
-    return true;
+  async #mayLeave() {
+    if (isOpen()) return false;
+    this.#asking = true;
+    const may = await this.editor.mayLeave();
+    this.#asking = false;
+    return may;
   }
 
   /** @param {Route} route */
   async #show(route) {
     const before = this.#route;
     const leaves = before?.view === "image" && (route.view !== "image" || route.id !== before.id);
-    if (leaves && this.editor.tool?.busy() && !(await this.#asksToLeave())) return;
-    this.#route = route;
-    this.#address = location.hash;
-    this.#become(route, before);
+    if (this.#asking) return;
+    if (leaves && this.editor.tool?.busy() && !(await this.#mayLeave())) return comeBack();
+    arrive();
+    this.#route = current();
+    this.#become(this.#route, before);
   }
 
   /**
@@ -192,6 +210,8 @@ export class Page {
     if (view !== "statistics") this.header.setImagesAddress(imagesAddress(query));
     if (view === "image" && id !== null) this.editor.open(id, query, before !== null && before.view !== "image");
     else this.editor.close();
+    this.people.cameTo(view === "image" ? id : null);
+    if (view !== "image") this.parts.presence.show(null);
     if (view === "images") this.gallery.open(query, this.#comesFrom(before));
     if (view === "statistics") void this.statistics.open();
     this.buttons.refresh();

@@ -1,12 +1,14 @@
 // One image of the gallery: its thumbnail, as sharp as the screen shows it, with its shapes, its name and how many there are.
 
+import {nameOfPerson} from "../state/people.js";
 import {imageAddress} from "../state/router.js";
-import {el} from "./dom.js";
+import {el, setAttribute} from "./dom.js";
+import {faces} from "./faces.js";
 import {icon} from "./icons.js";
 import {drawShapes} from "./small_shapes.js";
 import {nameOr} from "./words.js";
 
-/** @import {ListedImage} from "../types.js" */
+/** @import {ListedImage, Person} from "../types.js" */
 
 export const CAPTION = 28;
 /** The server keeps thumbnails of each size that was asked for: a few sizes are enough. */
@@ -29,6 +31,7 @@ export function makeTile(image, {query, width, height, isLast}) {
       "span",
       {class: "tile-caption"},
       el("span", {class: "text"}, name),
+      el("span", {class: "faces"}),
       el(
         "span",
         {class: count ? "badge" : "badge none"},
@@ -39,6 +42,19 @@ export function makeTile(image, {query, width, height, isLast}) {
   );
   setSize(tile, width, height);
   return tile;
+}
+
+/**
+ * Who is on a tile's image.
+ * @param {HTMLElement} tile
+ * @param {Person[]} people
+ */
+export function showPeople(tile, people) {
+  const element = tile.querySelector(".faces");
+  const words = people.map(({user}) => nameOfPerson(user)).join(", ");
+  if (!element || element.getAttribute("title") === (words || null)) return;
+  setAttribute(element, "title", words || null);
+  element.replaceChildren(...faces(people, 3), el("span", {class: "for-readers"}, words && ` ${words} on it`));
 }
 
 /**

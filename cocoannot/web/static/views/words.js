@@ -32,6 +32,9 @@ export const percent = (ratio) => `${ratio < 0.1 ? (100 * ratio).toFixed(1).repl
  */
 export const folded = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
+/** `4 July 2026`. @param {string} time as ISO 8601 has it */
+export const dateOf = (time) => new Date(time).toLocaleDateString("en-GB", {day: "numeric", month: "long", year: "numeric"});
+
 /**
  * When something happened, in milliseconds since 1970: `just now`, `12 minutes ago`, else the time or the date.
  * @param {number} at

@@ -1,0 +1,1 @@
+"""Who is where, and whose turn it is: presence and claims, in memory alone."""

@@ -1,0 +1,144 @@
+"""Who works on which image, so that two people are never given the same one. Which images there are is asked elsewhere.
+
+    free --take--> claimed --let_go, or its status is set, or its time is over--> free
+
+A claim lasts as long as its client's stream and `AFTER_STREAM` seconds; without a stream `ALONE` seconds from the last
+sign of life. It never keeps anybody from anything.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable
+
+from cocoannot.clock import Clock
+from cocoannot.errors import TooMany
+from cocoannot.teamwork.holder import Holder
+
+ALONE, AFTER_STREAM = 600.0, 30.0
+
+MOST, MOST_OF_ONE = 10_000, 100
+"""How many images may be claimed: in all, and by one client."""
+
+
+class Claim:
+    """One image's."""
+
+    def __init__(self, holder: Holder, until: float) -> None:
+        self.holder = holder
+        self.until = until
+        """On the monotonic clock; infinite while there is a stream."""
+
+
+class Claims:
+    """Claims by image and by client. Safe from any thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        # Guards all below.
+        self._lock = threading.Lock()
+        self._by_image: dict[int, Claim] = {}
+        self._by_holder: dict[Holder, dict[int, None]] = {}
+        self._streams: dict[Holder, int] = {}
+
+    def take(self, image_id: int, holder: Holder) -> bool:
+        """Claim an image, or renew the claim; returns whether nobody else has it. Raises `TooMany`."""
+        with self._lock:
+            self._sweep()
+            claim = self._by_image.get(image_id)
+            if claim is not None and claim.holder != holder:
+                return False
+            if claim is None and len(self._by_image) >= MOST:
+                raise TooMany(f"{MOST} images are claimed, which is the limit; try again later", AFTER_STREAM)
+            if claim is None and len(self._by_holder.get(holder, ())) >= MOST_OF_ONE:
+                raise TooMany(f"you have claimed {MOST_OF_ONE} images; finish some, or give them back", AFTER_STREAM)
+            self._by_image[image_id] = Claim(holder, self._end(holder))
+            self._by_holder.setdefault(holder, {})[image_id] = None
+            return True
+
+    def let_go(self, image_id: int) -> None:
+        """Nobody has the image any more."""
+        with self._lock:
+            self._forget(image_id)
+
+    def holder(self, image_id: int) -> Holder | None:
+        """Who has an image."""
+        with self._lock:
+            self._sweep()
+            claim = self._by_image.get(image_id)
+            return None if claim is None else claim.holder
+
+    def of(self, holder: Holder) -> list[int]:
+        """The images that a client has, in the order in which it took them."""
+        with self._lock:
+            self._sweep()
+            return list(self._by_holder.get(holder, ()))
+
+    def others(self, holder: Holder) -> frozenset[int]:
+        """The images that somebody else has."""
+        with self._lock:
+            self._sweep()
+            return frozenset(self._by_image.keys() - self._by_holder.get(holder, {}).keys())
+
+    def seconds_left(self, image_id: int) -> float | None:
+        """How long a claim lasts without another sign of life; `None` for as long as there is a stream."""
+        with self._lock:
+            claim = self._by_image.get(image_id)
+            if claim is None or math.isinf(claim.until):
+                return None
+            return max(0.0, claim.until - self._clock.monotonic())
+
+    def renew(self, holder: Holder) -> None:
+        """A client has given a sign of life."""
+        with self._lock:
+            self._sweep()
+            for image_id in self._by_holder.get(holder, ()):
+                self._by_image[image_id].until = self._end(holder)
+
+    def renew_images(self, image_ids: Iterable[int], user: str | None) -> None:
+        """A user has changed images; `None` stands for everybody where there are no users."""
+        with self._lock:
+            for image_id in image_ids:
+                claim = self._by_image.get(image_id)
+                if claim is not None and claim.holder.user == user:
+                    claim.until = max(claim.until, self._end(claim.holder))
+
+    def stream_opened(self, holder: Holder) -> None:
+        """A client follows events."""
+        with self._lock:
+            self._streams[holder] = self._streams.get(holder, 0) + 1
+            for image_id in self._by_holder.get(holder, ()):
+                self._by_image[image_id].until = math.inf
+
+    def stream_closed(self, holder: Holder) -> bool:
+        """A stream of a client has ended; returns whether it was the last one."""
+        with self._lock:
+            self._streams[holder] -= 1
+            if self._streams[holder]:
+                return False
+            del self._streams[holder]
+            for image_id in self._by_holder.get(holder, ()):
+                self._by_image[image_id].until = self._clock.monotonic() + AFTER_STREAM
+            return True
+
+    @property
+    def is_used(self) -> bool:
+        """Whether any image is claimed."""
+        return bool(self._by_image)
+
+    def _end(self, holder: Holder) -> float:
+        return math.inf if holder in self._streams else self._clock.monotonic() + ALONE
+
+    def _sweep(self) -> None:
+        now = self._clock.monotonic()
+        for image_id in [image_id for image_id, claim in self._by_image.items() if claim.until <= now]:
+            self._forget(image_id)
+
+    def _forget(self, image_id: int) -> None:
+        claim = self._by_image.pop(image_id, None)
+        if claim is not None:
+            theirs = self._by_holder[claim.holder]
+            del theirs[image_id]
+            if not theirs:
+                del self._by_holder[claim.holder]
