@@ -19,15 +19,21 @@ _REST = 1000
 """Milliseconds after which all that follows from an act is done."""
 
 _PROBES = """
-const once = (type, act) => new Promise((done) => addEventListener(type, () => act(done, performance.now()), {capture: true, once: true}));
-window.painted = (type) => once(type, (done, from) => requestAnimationFrame(() => setTimeout(() => done(performance.now() - from))));
-window.image = (type) => once(type, (done, from) => new PerformanceObserver((list, observer) => {
-  for (const {name, startTime, duration} of list.getEntries()) {
-    if (name !== "image") continue;
-    observer.disconnect();
-    done(startTime + duration - from);
-  }
-}).observe({type: "measure"}));
+const once = (type, act) => new Promise((done) => {
+  addEventListener(type, () => act(done, performance.now()), {capture: true, once: true});
+});
+window.painted = (type) => once(type, (done, from) => {
+  requestAnimationFrame(() => setTimeout(() => done(performance.now() - from)));
+});
+window.image = (type) => once(type, (done, from) => {
+  new PerformanceObserver((list, observer) => {
+    for (const {name, startTime, duration} of list.getEntries()) {
+      if (name !== "image") continue;
+      observer.disconnect();
+      done(startTime + duration - from);
+    }
+  }).observe({type: "measure"});
+});
 window.current = (type, words) => once(type, (done, from) => {
   const look = () => {
     const isThere = document.querySelector(".objects .current")?.textContent.includes(words);
