@@ -8,7 +8,7 @@ INSTALLED_DEV := $(VENV)/installed-dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 
-.PHONY: install run lock tools test test-page test-fast torture coverage fuzz screenshots check check-page hooks format bench clean
+.PHONY: install run lock tools test test-page test-fast torture coverage fuzz screenshots check check-page hooks format bench bench-page clean
 
 install: $(INSTALLED)
 
@@ -119,6 +119,10 @@ format: $(INSTALLED_DEV)
 # Twenty minutes; BENCH_ARGS=--quick tells in one whether it works. bench/RESULTS.md is where it goes.
 bench: $(INSTALLED_DEV)
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+# Five minutes: the page beside that of 0.1.0, in a browser. The table goes to docs/performance.md.
+bench-page: $(INSTALLED_DEV) tools
+	$(BIN)/python -m bench.page $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

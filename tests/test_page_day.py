@@ -205,6 +205,14 @@ class Day:
         self._leave(step)
         self.worker.visitor.page.wait_for_timeout(self._rng.choice([10, 200, 800]))
         self._proxy.mend()
+        page = self.worker.visitor.page
+        unknown = page.locator(".toast", has_text="The server does not answer")
+        expect(page.locator(".editor .title", has_text=self._image["file_name"]).or_(unknown).first).to_be_visible()
+        if unknown.count():
+            # What is next was not known yet.
+            unknown.get_by_role("button").click()
+            self._at -= step
+            self._leave(step)
         self._opened(painted)
 
     def _leave(self, step: int) -> None:
