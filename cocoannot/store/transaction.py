@@ -11,13 +11,11 @@ import msgspec
 from cocoannot.changes.change import Edit
 from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Update
 from cocoannot.coco import annotation_rules, rules
-from cocoannot.coco.parser import MAX_ID, SectionName
+from cocoannot.coco.parser import MAX_ID, NOUNS, SectionName
 from cocoannot.coco.records import Record, check_version, encode, merge
 from cocoannot.errors import AmbiguousId, BadOperation, CocoannotError, Conflict, InvalidRecord, UnknownId
 from cocoannot.store.base import Deleted, Lookup, Place, Stored
 from cocoannot.store.dependents import check_keypoints, check_masks
-
-_NOUNS: dict[SectionName, str] = {"images": "image", "annotations": "annotation", "categories": "category"}
 
 
 class Transaction:
@@ -192,8 +190,8 @@ class Transaction:
     def _existing(self, section: SectionName, record_id: int, if_match: ETags) -> Stored:
         stored = self._find(section, record_id)
         if stored is None:
-            raise UnknownId(f"there is no {_NOUNS[section]} with id {record_id}")
-        check_version(stored.record.text, if_match, f"{_NOUNS[section]} {record_id}")
+            raise UnknownId(f"there is no {NOUNS[section]} with id {record_id}")
+        check_version(stored.record.text, if_match, f"{NOUNS[section]} {record_id}")
         return stored
 
     def _new(self, section: SectionName, fields: Mapping[str, Any]) -> Record:
@@ -213,7 +211,7 @@ class Transaction:
         except AmbiguousId:
             taken = True
         if taken:
-            raise Conflict(f"{_NOUNS[section]} id {record_id} is taken; {what_to_do}")
+            raise Conflict(f"{NOUNS[section]} id {record_id} is taken; {what_to_do}")
 
     def _append(self, section: SectionName, place: Place, record_id: int, record: Record) -> Record:
         self._places[section] = Place(max(place.record_id, record_id + 1), place.position + 1)
