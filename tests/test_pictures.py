@@ -262,4 +262,4 @@ def test_check_tells_which_pictures_programs_that_train_do_not_find(tmp_path: Pa
     dataset.write_text(json.dumps({"images": records, "annotations": [], "categories": []}))
     status, text = servers.run_flask(dataset, "check", "--json")
     found = {problem["kind"]: problem["count"] for problem in json.loads(text)["problems"]}
-    assert (status, found) == (1, {"odd_file_name": 1, "missing_picture": 4})
+    assert (status, found) == (1, {"odd_file_name": 2, "missing_picture": 3})

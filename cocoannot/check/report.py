@@ -8,6 +8,7 @@ from typing import NamedTuple
 from cocoannot.check.findings import Findings, Problem
 from cocoannot.check.kinds import LEVELS
 from cocoannot.check.repair import Repaired
+from cocoannot.coco.parser import NOUNS
 
 _MOST_CASES = 100
 
@@ -71,8 +72,7 @@ class Report:
         return answer
 
     def lines(self) -> Iterator[str]:
-        nouns = {"images": "image", "annotations": "annotation", "categories": "category"}
-        total = ", ".join(f"{count:,} {nouns[name] if count == 1 else name}" for name, count in self._counts.items())
+        total = ", ".join(f"{count:,} {NOUNS[name] if count == 1 else name}" for name, count in self._counts.items())
         yield f"{self._name}: {total + '; ' if total else ''}{self._verdict()}"
         for problem in self._problems:
             yield from self._lines_of(problem)

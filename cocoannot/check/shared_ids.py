@@ -8,7 +8,7 @@ import numpy as np
 
 from cocoannot.check.findings import EXAMPLES
 from cocoannot.check.sections import Section
-from cocoannot.coco.parser import Ints
+from cocoannot.coco.parser import NOUNS, Ints
 
 _SHOWN = 20
 
@@ -26,7 +26,7 @@ class SharedId(NamedTuple):
         return self._asdict()
 
     def __str__(self) -> str:
-        noun = {"images": "image", "categories": "category"}[self.section]
+        noun = NOUNS[self.section]
         names = ", ".join(self.names) + (", ..." if len(self.records) > len(self.names) else "")
         few = ", ".join(map(str, self.annotations[:_SHOWN])) + (", ..." if len(self.annotations) > _SHOWN else "")
         count = len(self.annotations)

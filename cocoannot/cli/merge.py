@@ -59,7 +59,7 @@ def merge_from_s3(dry_run: bool, on_conflict: str | None, as_json: bool) -> None
 
 
 def _merge_here(file: DatasetFile, options: Mapping[str, Any]) -> dict[str, Any]:
-    maintenance = MemoryMaintenance(file)
+    maintenance = MemoryMaintenance(file, runtime().history)
     if not maintenance.exists:
         raise DatasetError(f"there is no local copy of {runtime().uri()} to merge with; the server downloads it")
     with maintenance.owned(), closing(maintenance.load()) as store:

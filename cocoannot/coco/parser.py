@@ -29,6 +29,9 @@ Ints = npt.NDArray[np.int64]
 
 SectionName = Literal["images", "annotations", "categories"]
 SECTIONS: tuple[SectionName, ...] = ("images", "annotations", "categories")
+NOUNS: dict[str, str] = {"images": "image", "annotations": "annotation", "categories": "category"}
+"""What one record of a section is called."""
+
 MAX_ID = 2**53 - 1
 """The largest id that is given out or taken: above it, JavaScript rounds integers."""
 

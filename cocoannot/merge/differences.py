@@ -13,12 +13,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from cocoannot.coco.parser import NONE, Document, Ints, SectionName
+from cocoannot.coco.parser import NONE, NOUNS, Document, Ints, SectionName
 from cocoannot.coco.records import Record
 from cocoannot.errors import DatasetError
 from cocoannot.merge.fields import same_value
-
-NOUNS: dict[SectionName, str] = {"images": "image", "annotations": "annotation", "categories": "category"}
 
 _BLOCK = 512
 _BOOLEANS = (b"true", b"false")

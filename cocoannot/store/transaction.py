@@ -13,7 +13,7 @@ from cocoannot.changes.change import Edit
 from cocoannot.changes.description import Undone, describe
 from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Revert, Undo, Update
 from cocoannot.coco import annotation_rules, rules
-from cocoannot.coco.parser import MAX_ID, SectionName
+from cocoannot.coco.parser import MAX_ID, NOUNS, SectionName
 from cocoannot.coco.records import Record, check_version, encode, merge
 from cocoannot.errors import (
     AmbiguousId,
@@ -30,8 +30,6 @@ from cocoannot.store.late_updates import LateUpdates
 from cocoannot.store.placing import Wanted, give_places
 from cocoannot.store.reverting import revert
 from cocoannot.store.undoing import undo
-
-_NOUNS: dict[SectionName, str] = {"images": "image", "annotations": "annotation", "categories": "category"}
 
 
 class Transaction:
@@ -108,7 +106,7 @@ class Transaction:
             self._existing(section, record_id, operation.if_match)
         except VersionMismatch:
             theirs = self._existing(section, record_id, None).record
-            late = self._late_updates.merge(operation, theirs, f"{_NOUNS[section]} {record_id}")
+            late = self._late_updates.merge(operation, theirs, f"{NOUNS[section]} {record_id}")
             if late.merged:
                 self.merged[index] = late.merged
             return Update(section, record_id, late.changes)
@@ -292,8 +290,8 @@ class Transaction:
     def _existing(self, section: SectionName, record_id: int, if_match: ETags) -> Stored:
         stored = self._find(section, record_id)
         if stored is None:
-            raise UnknownId(f"there is no {_NOUNS[section]} with id {record_id}")
-        check_version(stored.record.text, if_match, f"{_NOUNS[section]} {record_id}")
+            raise UnknownId(f"there is no {NOUNS[section]} with id {record_id}")
+        check_version(stored.record.text, if_match, f"{NOUNS[section]} {record_id}")
         return stored
 
     def _new(self, section: SectionName, fields: Mapping[str, Any]) -> Record:
@@ -313,7 +311,7 @@ class Transaction:
         except AmbiguousId:
             taken = True
         if taken:
-            raise Conflict(f"{_NOUNS[section]} id {record_id} is taken; {what_to_do}")
+            raise Conflict(f"{NOUNS[section]} id {record_id} is taken; {what_to_do}")
 
     def _append(self, section: SectionName, place: Place, record_id: int, record: Record) -> Record:
         self._appended[section] += 1

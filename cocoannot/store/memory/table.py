@@ -13,15 +13,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cocoannot.coco.parser import Document, Ints, Keys, SectionName, read_keys
+from cocoannot.coco.parser import NOUNS, Document, Ints, Keys, SectionName, read_keys
 from cocoannot.coco.serializer import FrozenSection, layout_of
 from cocoannot.coco.style import Style
 from cocoannot.errors import AmbiguousId
 from cocoannot.history.numbering import Numbering
 from cocoannot.store.memory.columns import Columns, IdIndex
 from cocoannot.store.memory.places import STRIDE, Places
-
-_NOUN = {"images": "image", "annotations": "annotation", "categories": "category"}
 
 
 class SectionIndex(Protocol):
@@ -70,7 +68,7 @@ class Table:
     def __init__(self, document: Document, name: SectionName, index: SectionIndex, style: Style) -> None:
         section = document.sections[name]
         self.name = name
-        self.noun = _NOUN[name]
+        self.noun = NOUNS[name]
         self.style = style
         self.live = len(section.starts)
         self.dead_bytes = 0
