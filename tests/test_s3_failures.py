@@ -131,7 +131,8 @@ class Annotator(api_client.Server):
     def files(self) -> dict[str, bytes]:
         """Every file in the folder of the local copy, with its content.
 
-        What is kept of an upload that may be there, for a merge, is looked at in `test_s3_merge`.
+        What is kept of an upload that may be there, for a merge, is looked at in `test_s3_merge`, and the history,
+        which is written behind, in `test_history`.
         """
         paths = sorted(path for path in self.copy.parent.rglob("*") if path.is_file())
         # What state.json holds is looked at by what a start makes of it, and a journal's segment grows.
@@ -139,7 +140,7 @@ class Annotator(api_client.Server):
         return {
             str(path.relative_to(self.copy.parent)): b"" if path.name in own else path.read_bytes()
             for path in paths
-            if path.suffix != ".jsonl" and path.parent.name != "agreed"
+            if path.suffix != ".jsonl" and path.parent.name != "agreed" and not path.name.startswith("history.sqlite")
         }
 
     def facts(self) -> tuple[object, ...]:
