@@ -58,6 +58,11 @@ def test_changes_are_chosen_by_revision_image_and_annotation(changed: Server) ->
     assert revisions(changed.get("/api/changes?since=99")) == []
 
 
+def test_images_of_a_user_are_none_where_nobody_of_that_name_changed_anything(changed: Server) -> None:
+    assert changed.get("/api/images?user=nobody").json == []
+    assert "user" in changed.get("/api/images?user=").json["errors"]["query"]
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "since=-1", "until=x", "with=texts", "image=1"])
 def test_what_can_not_be_asked_of_changes_is_refused(api: Server, query: str) -> None:
     assert api.get(f"/api/changes?{query}").status_code == 422

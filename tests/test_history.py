@@ -23,8 +23,9 @@ from cocoannot.history.forgetting import PORTION
 from cocoannot.history.kept import MOST_WAITING, KeptHistory
 from cocoannot.history.work import DAY
 from cocoannot.store.memory.maintenance import MemoryMaintenance
+from cocoannot.store.memory.recent_changes import MOST_BYTES
 from cocoannot.store.memory.store import MemoryStore
-from cocoannot.store.queries import ChangeQuery
+from cocoannot.store.queries import ChangeQuery, ImageQuery
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 
@@ -93,6 +94,45 @@ def test_what_the_journal_has_forgotten_is_there_after_a_restart(start: Open) ->
     page = again.annotations_at(1, 1)
     assert page is not None
     assert [json.loads(text)["id"] for text in page.texts] == [1, 2]
+
+
+def images_of(store: MemoryStore, actor: str, **conditions: Any) -> list[int]:
+    """The images with an annotation that `actor` changed last."""
+    return [json.loads(text)["id"] for text in store.find(ImageQuery(user=actor, **conditions)).texts]
+
+
+def test_images_are_found_by_who_changed_one_of_their_annotations_last(start: Open) -> None:
+    store = start()
+    change(store, Update("annotations", 1, {"score": 1}), Update("annotations", 7, {"score": 1}), actor="anna")
+    assert (images_of(store, "anna"), images_of(store, "ben")) == ([1, 2], [])
+    change(store, Update("annotations", 2, {"score": 1}), Update("annotations", 7, {"score": 2}), actor="ben")
+    assert (images_of(store, "anna"), images_of(store, "ben")) == ([1], [1, 2])
+    store.save()
+    store = start()
+    assert store.changes(0) is None
+    assert (images_of(store, "anna"), images_of(store, "ben"), images_of(store, "carl")) == ([1], [1, 2], [])
+    assert images_of(store, "ben", sort="-id") == [2, 1]
+    change(store, Update("annotations", 1, {"score": 3}))
+    assert images_of(store, "anna") == []
+    change(store, Delete("annotations", 2), actor="ben")
+    assert images_of(store, "ben") == [2]
+    found = store.neighbours(4, ImageQuery(user="ben"))
+    assert found is not None
+    assert (found.previous, found.position, found.total) == (2, None, 1)
+    assert store.first(ImageQuery(user="carl")).record is None
+    store.replace({"annotations": json.dumps([{"id": 7, "image_id": 2, **BOX}]).encode()}, actor="anna")
+    assert images_of(store, "ben") == images_of(start(), "ben") == []
+
+
+def test_who_changed_an_annotation_last_is_followed_further_than_memory_goes_back(start: Open) -> None:
+    store = start()
+    change(store, Update("annotations", 7, {"score": 1}), actor="anna")
+    assert images_of(store, "anna") == [2]
+    for letter in "abc":
+        change(store, Update("annotations", 1, {"note": letter * (MOST_BYTES // 3)}), actor="ben")
+    assert store.changes(1) is None
+    change(store, Update("annotations", 7, {"score": 2}), actor="ben")
+    assert (images_of(store, "anna"), images_of(store, "ben")) == ([], [1, 2])
 
 
 def test_the_lineage_stays_over_restarts_that_prove_what_they_go_on_with(start: Open) -> None:

@@ -70,6 +70,9 @@ class ImageFilters(Query):
         load_default=list,
         metadata={"description": "images with any of these statuses; `open` for none"},
     )
+    user = fields.String(
+        validate=validate.Length(1), metadata={"description": "images with an annotation that this user changed last"}
+    )
     sort = fields.String(
         load_default="position",
         validate=validate.OneOf(SORTS),

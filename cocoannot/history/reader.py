@@ -144,6 +144,20 @@ class Reader:
                 if image_id is None or image_id in head.images:
                     yield edit_of(head, self._texts(number))
 
+    def last_changed_by(self, actor: str) -> set[int]:
+        """The annotations whose newest change was made by `actor`, those included that it has deleted."""
+        counted = " OR ".join(["change >= ? AND change < ?"] * len(self._spans))
+        sql = (
+            f"SELECT id FROM version WHERE section = ? AND ({counted}) GROUP BY id "
+            "HAVING max(change) IN (SELECT edit FROM change WHERE user = (SELECT id FROM user WHERE name = ?))"
+        )
+        replaced = self.replaced_since(-1)
+        bounds: list[int] = []
+        for span in self._spans:
+            start = span.start if replaced is None else self._first_after(replaced, span)
+            bounds += (start, span.end)
+        return {row[0] for row in self._database.execute(sql, [section_number("annotations"), *bounds, actor])}
+
     def work(self) -> list[UserDay]:
         """What each user did on each day, by day and name."""
         rows = self._database.execute(

@@ -21,7 +21,8 @@ class ImageQuery:
 
     `min_annotations` and `max_annotations` enclose how many an image has; `min_size` and `below_size` one of them at
     least, by the square root of its area, in pixels. `statuses` are of `cocoannot.coco.statuses`; `ids` are those of
-    which it is one, `None` for any, and `without` those of which it is none.
+    which it is one, `None` for any, and `without` those of which it is none. `user` was the last to change one of the
+    annotations of an image, and `annotation_ids` has one of them; `None` for any.
     """
 
     file_name: str = ""
@@ -35,13 +36,16 @@ class ImageQuery:
     statuses: Collection[Status] = ()
     ids: Collection[int] | None = None
     without: Collection[int] = ()
+    user: str | None = None
+    annotation_ids: Collection[int] | None = None
     derived: Collection[Derived] = ()
 
     @property
     def asks_for_annotations(self) -> bool:
         """Whether a change of annotations may make it another list."""
         bounds = (self.annotated, self.min_annotations, self.max_annotations, self.min_size, self.below_size)
-        return bool(self.category_ids) or any(each is not None for each in bounds) or "count" in self.sort
+        conditions = (*bounds, self.user, self.annotation_ids)
+        return bool(self.category_ids) or any(each is not None for each in conditions) or "count" in self.sort
 
     @property
     def is_whole(self) -> bool:

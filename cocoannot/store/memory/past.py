@@ -120,6 +120,14 @@ class Past:
         days = [UserDay(day_of(day), actor, *counts) for (day, actor), counts in work.counts.items()]
         return sorted(days, key=lambda each: (each.day, each.actor or ""))
 
+    def last_changed_by(self, actor: str) -> tuple[set[int], int]:
+        """The annotations whose newest change was made by `actor`, up to the revision that comes with them."""
+        if self._history is None:
+            with self._state.lock:
+                return set(), self._state.recent.start
+        with self._history.reading() as reader:
+            return reader.last_changed_by(actor), reader.last()
+
     def annotations_at(self, image_id: int, revision: int, derived: Collection[Derived] = ()) -> Page | None:
         with self._state.lock:
             tables = self._state.tables

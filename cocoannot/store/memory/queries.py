@@ -148,6 +148,10 @@ def _image_slots(tables: Tables, query: ImageQuery) -> Ints:
             index.category_ids, _int64(query.category_ids), kind="sort" if few else None
         )
         slots = slots[np.isin(images.ids(slots), index.image_ids[chosen])]
+    if query.annotation_ids is not None:
+        live = tables.annotations.slots()
+        chosen = np.isin(tables.annotations.ids(live), _int64(query.annotation_ids))
+        slots = slots[np.isin(images.ids(slots), index.image_ids[live][chosen])]
     if query.min_size is not None or query.below_size is not None:
         live = tables.annotations.slots()
         areas = index.areas[live]

@@ -28,6 +28,7 @@ from cocoannot.store.base import Committed, Export, Found, Head, Neighbours, Pag
 from cocoannot.store.memory import queries
 from cocoannot.store.memory.answered import answered, keep
 from cocoannot.store.memory.barging_lock import BargingLock
+from cocoannot.store.memory.last_authors import LastAuthors
 from cocoannot.store.memory.past import Past
 from cocoannot.store.memory.saving import FileSaver
 from cocoannot.store.memory.state import State
@@ -57,6 +58,7 @@ class MemoryStore:
         self._state = State()
         self._history = history
         self._past = Past(self._state, history)
+        self._last_authors = LastAuthors(self._state, self._past)
         # One change, or one bulk replacement, at a time. Taken before the state's lock, so that a change is checked,
         # encoded and written down without holding up readers.
         self._changing = BargingLock()
@@ -105,15 +107,18 @@ class MemoryStore:
             return Found(self._state.tables.get(section, record_id), self._state.revision)
 
     def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Page:
+        if isinstance(query, ImageQuery):
+            with self._last_authors.locked(query) as query:
+                return queries.find(self._state.tables, query, offset, limit, self._state.revision)
         with self._state.lock:
             return queries.find(self._state.tables, query, offset, limit, self._state.revision)
 
     def neighbours(self, image_id: int, query: ImageQuery) -> Neighbours | None:
-        with self._state.lock:
+        with self._last_authors.locked(query) as query:
             return queries.neighbours(self._state.tables, image_id, query, self._state.revision)
 
     def first(self, query: ImageQuery) -> Found:
-        with self._state.lock:
+        with self._last_authors.locked(query) as query:
             text = queries.first(self._state.tables, query)
             return Found(None if text is None else Record(text), self._state.revision)
 
