@@ -485,6 +485,14 @@ def test_its_files_are_cached_for_good_below_an_address_of_their_content(server:
     assert send(server.url, "GET", "/" + address.replace("main.js", "types.d.ts")).status == 404
 
 
+def test_the_document_names_every_module_that_the_page_loads(visitor: Visitor) -> None:
+    named = visitor.page.eval_on_selector_all(
+        "link[rel=modulepreload], script[src]", "all => all.map(e => e.href || e.src)"
+    )
+    loaded = visitor.page.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert {address for address in loaded if address.endswith(".js")} == set(named)
+
+
 def test_vendored_files_are_the_ones_that_were_bundled() -> None:
     vendor = ROOT / "cocoannot" / "web" / "static" / "vendor"
     sums = dict(re.findall(r"^([0-9a-f]{64})  (.+)$", (vendor / "VERSIONS").read_text(), re.MULTILINE))

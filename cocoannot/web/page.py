@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import re
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
 
 from flask import Blueprint, Response, abort, request
 
@@ -13,6 +15,7 @@ from cocoannot.people.roles import ANYBODY, needs
 
 _STATIC = Path(__file__).parent / "static"
 _YEAR = 365 * 24 * 3600
+_IMPORT = re.compile(r'^(?:import|export) [^;]*?"(\.[^"]+)";?$', re.MULTILINE)
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _HEADERS = {
     # `blob:` are pictures that the page made itself, `data:` the icons in OpenLayers' style sheet.
@@ -30,7 +33,9 @@ blueprint = Blueprint("web", __name__)
 @needs(ANYBODY)
 def page() -> Response:
     """The document, in which the address of the files stands; asked for again each time."""
-    text = (_STATIC / "index.html").read_text().replace("{{files}}", f"page/{_digest()}")
+    files = f"page/{_digest()}"
+    preloads = "\n    ".join([f'<link rel="modulepreload" href="{files}/{name}">' for name in _modules()])
+    text = (_STATIC / "index.html").read_text().replace("{{modules}}", preloads).replace("{{files}}", files)
     response = Response(text, mimetype="text/html", headers=_HEADERS)
     response.set_etag(hashlib.sha256(text.encode()).hexdigest()[:24])
     response.headers["Cache-Control"] = "no-cache"
@@ -57,6 +62,21 @@ def _files() -> dict[str, bytes]:
     # `*.d.ts` are types, for `make check-page` alone.
     served = (path for path in files if path.name != "index.html" and path.suffix != ".ts")
     return {path.relative_to(_STATIC).as_posix(): path.read_bytes() for path in served}
+
+
+@cache
+def _modules() -> list[str]:
+    """What `main.js` imports, also by way of others: the browser asks for all at once, and not level by level."""
+    found: list[str] = []
+    waiting = ["main.js"]
+    while waiting:
+        module = PurePosixPath(waiting.pop())
+        for target in _IMPORT.findall(_files()[str(module)].decode()):
+            name = normpath(module.parent / target)
+            if name not in found:
+                found.append(name)
+                waiting.append(name)
+    return sorted(found)
 
 
 @cache
