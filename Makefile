@@ -50,11 +50,12 @@ run: $(INSTALLED)
 	@exec $(BIN)/gunicorn $(if $(PORT),--bind 127.0.0.1:$(PORT)) wsgi:app
 
 # What tests need that break the disk; those that can't have it skip, and say why.
-TOOLS := strace eatmydata mkfs.ext4 chromium
+TOOLS := strace eatmydata mkfs.ext4 chromium-headless-shell
 tools:
 	@command -v $(TOOLS) >/dev/null 2>&1 && [ "$$(command -v $(TOOLS) | wc -l)" = "$(words $(TOOLS))" ] || { \
 		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
-		&& apt-get install -y -qq strace eatmydata e2fsprogs mount chromium >/dev/null; } \
+		&& apt-get install -y -qq strace eatmydata e2fsprogs mount >/dev/null \
+		&& { apt-get install -y -qq chromium-headless-shell || apt-get install -y -qq chromium; } >/dev/null 2>&1; } \
 		|| echo "one of $(TOOLS) is missing: some tests skip"
 
 # Tests wait for processes and disks half of their time, so four processes keep two cores busy. Each takes whole files,

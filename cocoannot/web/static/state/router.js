@@ -49,6 +49,16 @@ export function go(address, {replace = false} = {}) {
   }
 }
 
+/**
+ * Go to another address; it is told to all listeners when this is over.
+ * @param {string} address
+ */
+export async function arrived(address) {
+  const told = new Promise((resolve) => window.addEventListener("hashchange", resolve, {once: true}));
+  go(address);
+  await told;
+}
+
 /** @param {(route: Route) => void} listener */
 export function onRoute(listener) {
   listeners.add(listener);

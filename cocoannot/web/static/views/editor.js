@@ -2,7 +2,8 @@
 
 import {Canvas} from "../canvas/canvas.js";
 import {messageOf} from "../net/api.js";
-import {go, imageAddress, imagesAddress} from "../state/router.js";
+import {arrived, go, imageAddress, imagesAddress} from "../state/router.js";
+import {Steps} from "../state/steps.js";
 import {tools} from "../tools/index.js";
 import {CanvasArea} from "./canvas_area.js";
 import {CategoryChoice} from "./category_choice.js";
@@ -46,6 +47,7 @@ import {nameOr} from "./words.js";
 export class Editor {
   /** @type {Map<string, Tool>} */
   #tools = new Map();
+  #steps = new Steps((step) => this.#goOne(step));
 
   /**
    * @param {HTMLElement} element
@@ -124,17 +126,18 @@ export class Editor {
   }
 
   /** @param {number} step */
-  async go(step) {
+  async #goOne(step) {
     const {session, imageList} = this.parts;
     const from = session.id;
     try {
       const id = await imageList.go(step);
-      if (session.id !== from) return;
+      if (session.id !== from) return false;
       if (id === null) toast(step > 0 ? "This is the last image" : "This is the first image");
-      else go(imageAddress(id, session.query));
+      else await arrived(imageAddress(id, session.query));
     } catch (error) {
       toast(messageOf(error), {error: true});
     }
+    return session.id !== from;
   }
 
   toImages() {
@@ -144,7 +147,7 @@ export class Editor {
   #addCommands() {
     addEditorCommands(this.parts, {
       tool: () => this.tool,
-      go: (step) => this.go(step),
+      go: (step) => this.#steps.go(step),
       toImages: () => this.toImages(),
       relabelSelection: () => this.choice.relabel(this.parts.session.selection),
       openPalette: () => this.choice.open(),
