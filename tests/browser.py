@@ -119,7 +119,7 @@ class Visitor:
 
     def wait_for_picture(self) -> None:
         """Wait until the picture can be drawn on."""
-        expect(self.page.locator(".editor .bar")).to_contain_text(re.compile(r"\d+ × \d+"))
+        expect(self.page.locator(".editor .bar")).to_contain_text(re.compile(r"\d+ . \d+"))
         self.painted()
 
     def painted(self) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from browser import BATCH, Gate, Visit, Visitor, images, needs_browser, pumped, records, text_of, write_dataset
+from browser import BATCH, Gate, Visit, Visitor, images, needs_browser, pumped, records, settled, text_of, write_dataset
 from playwright.sync_api import expect
 from servers import Server, serve, until
 
@@ -35,7 +35,7 @@ def visitor(visit: Visit, server: Server) -> Visitor:
 def noticed(visitor: Visitor) -> None:
     """Wait until the page has heard of somebody else's change and has read what it is."""
     expect(visitor.page.locator("#save-state")).to_contain_text("unsaved")
-    visitor.page.wait_for_load_state("networkidle")
+    settled(visitor.page)
 
 
 # While the mouse is down

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Visit, away, images, needs_browser, pumped, records, text_of, write_dataset
+from browser import Visit, away, images, needs_browser, pumped, records, settled, text_of, write_dataset
 from playwright.sync_api import expect
 from s3_faults import proxy_to
 from servers import Server, serve, until
@@ -47,9 +47,8 @@ def test_on_a_slow_connection_each_change_is_there_at_once_and_made_in_order(vis
         visitor.drag((500, 30), (560, 50))
         expect(visitor.objects).to_have_count(3)
         visitor.state.to_contain_text("Sending")
-        for image_id in (2, 3):
-            visitor.press("f")
-            expect(visitor.page).to_have_url(f"{proxy.url}/#/images/{image_id}")
+        visitor.press("f", "f")
+        expect(visitor.page).to_have_url(f"{proxy.url}/#/images/3")
         until(lambda: len(records(server, 1)) == 3, "all is made")
         proxy.mend()
         visitor.answered()
@@ -83,6 +82,21 @@ def test_a_connection_that_is_cut_loses_nothing_and_makes_nothing_twice(
 
 
 # Outages
+
+
+def test_what_is_said_of_an_outage_does_not_keep_the_hand_from_the_picture(visit: Visit, server: Server) -> None:
+    visitor = visit(server.url, expected=BROKEN)
+    visitor.open_image(11)
+    back = away(visitor)
+    visitor.click(300, 200)
+    visitor.press("2", "b")
+    notice = visitor.page.locator(".notice", has_text="does not answer").bounding_box()
+    assert notice is not None
+    x, y = (notice["x"] + 30 - visitor.at(0, 0)[0], notice["y"] + 10 - visitor.at(0, 0)[1])
+    visitor.drag((x, y), (x + 60, y + 100))
+    expect(visitor.objects).to_have_count(3)
+    back()
+    visitor.answered()
 
 
 def test_what_is_done_and_undone_during_an_outage_is_made_when_it_is_over(visit: Visit, server: Server) -> None:
@@ -153,7 +167,7 @@ def test_a_drag_and_a_polygon_go_on_over_a_restart_of_the_server(visit: Visit, t
     visitor.state.to_contain_text("Server away")
     with serve(path, args=["--bind", url.removeprefix("http://")]) as server:
         pumped(visitor.page, lambda: "away" not in visitor.page.locator("#save-state").inner_text(), "it is noticed")
-        visitor.page.wait_for_load_state("networkidle")
+        settled(visitor.page)
         visitor.click(600, 400)
         visitor.press("Enter")
         expect(visitor.objects).to_have_count(3)
