@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from browser import Visitor
 from playwright.sync_api import Browser
-from servers import Server, run_flask, serve
+from servers import Server, serve
+
+from cocoannot.files.dataset_file import DatasetFile
+from cocoannot.people.people import People
 
 DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 720}}
 
@@ -20,20 +24,25 @@ def password_of(name: str) -> str:
     return f"the password of {name}"
 
 
+@cache
+def _users_file(roles: tuple[tuple[str, str], ...]) -> bytes:
+    """Made once: hashing passwords takes its time."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "users.json"
+        accounts = People(path).accounts
+        for name, role in roles:
+            accounts.add(name, role, password_of(name), first=True)
+        return path.read_bytes()
+
+
 @contextmanager
 def serve_team(dataset: Path, roles: Mapping[str, str]) -> Iterator[Server]:
-    """A server of `dataset` with users, by their names and roles; they have set their passwords by links."""
-    links = {}
-    for name, role in roles.items():
-        status, printed = run_flask(dataset, "user", "add", name, "--role", role, "--link")
-        assert status == 0, printed
-        found = re.search(r"#password=(\S+)", printed)
-        assert found, printed
-        links[name] = found[1]
+    """A server of `dataset` with users, by their names and roles, who have passwords."""
+    path = DatasetFile(dataset).users
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(_users_file(tuple(roles.items())))
+    path.chmod(0o600)
     with serve(dataset) as server:
-        for name, link in links.items():
-            body = {"link": link, "password": password_of(name)}
-            assert server.request("POST", "/api/password", body).status == 204
         yield server
 
 
