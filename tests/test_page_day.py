@@ -81,9 +81,10 @@ class Serving:
             text: str = answer.read().decode()
         return text
 
-    def revision(self) -> int:
-        revision: int = self.server.status()["revision"]["memory"]
-        return revision
+    def newest_change(self, image_id: int) -> int:
+        """The revision of the newest change on an image: a page need not ask for what others did elsewhere."""
+        changes = json.loads(self.text(f"/api/changes?image_id={image_id}&limit=1"))
+        return max((change["revision"] for change in changes), default=0)
 
 
 class Worker:
@@ -384,7 +385,8 @@ class Day:
         return None
 
     def _catch_up(self, worker: Worker) -> None:
-        image_id, revision = self._image["id"], self._serving.revision()
+        image_id = self._image["id"]
+        revision = self._serving.newest_change(image_id)
         worker.watch.pumped(lambda: worker.watch.knows(image_id) >= revision, f"the page knows revision {revision}")
         worker.watch.rest()
         view = self.model.view(image_id)
