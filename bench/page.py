@@ -80,9 +80,9 @@ def _with_old_page(folder: Path) -> Path:
 
 @contextmanager
 def _browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    path = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))), None)
     if path is None:
-        raise SystemExit("there is no Chromium: apt-get install chromium")
+        raise SystemExit("there is no Chromium: apt-get install chromium-headless-shell")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, headless=True, args=["--no-sandbox"])
         try:
