@@ -57,7 +57,7 @@ def main() -> None:
             Path(folder),
             options.scale or (0.01 if quick else 1.0),
             options.repeats or (2 if quick else 5),
-            0.5 if quick else 3.0,
+            0.2 if quick else 3.0,
         )
         try:
             for name, part in PARTS.items():

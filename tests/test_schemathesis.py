@@ -85,15 +85,22 @@ def fuzz(folder: Path, phases: Sequence[str], cases: int, seed: int, settings: M
         return Run(done.returncode, done.stdout, json.loads(report.read_text()), server.log)
 
 
-@pytest.mark.parametrize("settings", [{}, {"COCOANNOT_TOKEN": "token-of-this-test"}], ids=["open", "with a token"])
-def test_no_request_has_an_answer_that_the_document_does_not_describe(tmp_path: Path, settings: dict[str, str]) -> None:
-    run = fuzz(tmp_path, SINGLE, CASES, 1, settings)
-    check(run, SINGLE)
+# What is wrong with a request is found whoever sent it: one run looks at all that can be wrong.
+@pytest.mark.parametrize(
+    ("settings", "phases", "least"),
+    [({}, SINGLE, 1000), ({"COCOANNOT_TOKEN": "token-of-this-test"}, ["examples", "fuzzing"], 300)],
+    ids=["open", "with a token"],
+)
+def test_no_request_has_an_answer_that_the_document_does_not_describe(
+    tmp_path: Path, settings: dict[str, str], phases: list[str], least: int
+) -> None:
+    run = fuzz(tmp_path, phases, CASES, 1, settings)
+    check(run, phases)
     assert run.report["operations"]["total"] == operations()
     # A stream of events has no end.
     assert run.report["operations"]["tested"] == operations() - 1
-    assert run.report["test_cases"]["generated"] > 1000
-    assert accepted(run.report) > 150, "most of what was sent was refused, so it tells little"
+    assert run.report["test_cases"]["generated"] > least
+    assert accepted(run.report) > 100, "most of what was sent was refused, so it tells little"
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
