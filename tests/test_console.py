@@ -176,6 +176,13 @@ def test_path_goes_before_the_setting_and_so_does_images(
         server.wait_for_log(f"1 of 3 pictures found under {photos}")
 
 
+def test_setting_may_be_a_folder_of_pictures(photos: Path) -> None:
+    command = [*COMMAND, "serve", "--port", str(free_port())]
+    with start(photos / "annotations.json", command, env={"COCOANNOT_DATASET": str(photos)}) as server:
+        server.wait_until_ready()
+        assert len(server.request("GET", "/api/images").body) == 5
+
+
 def test_without_a_path_the_setting_counts(dataset_path: Path, small: dict[str, Any]) -> None:
     dataset_path.write_text(json.dumps(small))
     command = [*COMMAND, "serve", "--port", str(free_port())]

@@ -185,8 +185,11 @@ def test_pictures_of_records_that_wait_for_them_get_there(visit: Visit, folder: 
         visitor = visit(server.url, expected=REFUSALS)
         visitor.open()
         expect(visitor.page.locator(".tile")).to_have_count(2)
+        expect(visitor.page.locator(".missing")).to_have_count(2)
         drop(visitor, {"a.jpg": jpeg(), "c.jpg": jpeg("red")})
         progress(visitor).to_have_text("2 pictures added")
+        expect(visitor.page.locator(".tile")).to_have_count(3)
+        expect(visitor.page.locator(".missing")).to_have_count(1)
         assert names(server) == ["a.jpg", "b.jpg", "c.jpg"]
         assert (folder / "a.jpg").read_bytes() == jpeg()
 

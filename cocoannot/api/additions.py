@@ -23,7 +23,8 @@ from cocoannot.people.roles import needs
 from cocoannot.pictures.measuring import Head, Size
 from cocoannot.pictures.placing import NameTaken
 from cocoannot.pictures.receiving import Received
-from cocoannot.pictures.safe_names import check_file_name, numbered, safe_name
+from cocoannot.pictures.safe_names import check_file_name, is_called_like_a_picture, numbered, safe_name
+from cocoannot.pictures.scanning import NamesOfImage
 from cocoannot.store.base import Committed
 from cocoannot.store.queries import ImageQuery
 
@@ -79,21 +80,21 @@ def scan_images() -> Response:
     most, `skipped_count` has their number. `turned` has the names of those that their EXIF data turns: `width` and
     `height` are those of the pixels as they are stored.
     """
-    if before := answered():
-        return json_response(_scanned(len(before.results)), committed=before)
-    for attempt in range(_ATTEMPTS):
-        new = runtime().pictures.find_new(_images)
-        if not new.found:
-            return json_response(_scanned(0, new.skipped), revision=store().revision)
-        try:
-            committed = commit([Add("images", _record(name, size, {})) for name, size in new.found])
-        except BadOperation as exc:
-            # Somebody has added one of them meanwhile.
-            if isinstance(exc.cause, Conflict) and attempt < _ATTEMPTS - 1:
+    with runtime().pictures.scanning:
+        if before := answered():
+            return json_response(_scanned(len(before.results)), committed=before)
+        for _ in range(_ATTEMPTS):
+            new = runtime().pictures.find_new(_images)
+            if not new.found:
+                return json_response(_scanned(0, new.skipped), revision=store().revision)
+            try:
+                committed = commit([Add("images", _record(name, size, {})) for name, size in new.found])
+            except BadOperation as exc:
+                if not isinstance(exc.cause, Conflict):
+                    raise exc.cause from exc
                 continue
-            raise exc.cause from exc
-        return json_response(_scanned(len(new.found), new.skipped, new.turned), committed=committed)
-    raise AssertionError("the last attempt returns or raises")
+            return json_response(_scanned(len(new.found), new.skipped, new.turned), committed=committed)
+    raise Conflict("others add these pictures at the same time; try again")
 
 
 @blueprint.route("/<id:image_id>/file", methods=["PUT"])
@@ -146,7 +147,10 @@ def _add_with_picture(form: Form) -> Committed:
     _check_size(form.fields, head.size)
     given = form.fields.get("file_name")
     if given is not None and given.strip():
-        return _add_as(check_file_name(given), form, head)
+        name = check_file_name(given)
+        if not is_called_like_a_picture(name):
+            raise InvalidRecord({"file_name": ["must end as names of pictures do, such as .jpg or .png"]})
+        return _add_as(name, form, head)
     for name in numbered(safe_name(form.file_name, head.format)):
         try:
             return _add_as(name, form, head)
@@ -179,16 +183,16 @@ def _stored(name: str, received: Received) -> bool:
 
     Raises `NameTaken` for another picture, and for one that has a record; `Conflict` for a record without its picture.
     """
-    owner = _image_called(name)
+    pictures = runtime().pictures
+    if not pictures.has({"file_name": name}) and (owner := _image_called(name)) is not None:
+        raise Conflict(
+            f"image {owner} has the file_name {name!r} and no picture yet; PUT /api/images/{owner}/file stores it",
+            {"image_id": owner, "has_picture": False},
+        )
     try:
-        if owner is not None and not runtime().pictures.has({"file_name": name}):
-            raise Conflict(
-                f"image {owner} has the file_name {name!r} and no picture yet; PUT /api/images/{owner}/file stores it",
-                {"image_id": owner, "has_picture": False},
-            )
-        runtime().pictures.put(name, received)
+        pictures.put(name, received)
     except NameTaken as exc:
-        owner = _image_called(exc.name) if owner is None else owner
+        owner = _image_called(exc.name) if exc.is_same else None
         if exc.is_same and owner is None and exc.name == name:
             return False
         exc.details |= {"file_name": exc.name, "same": exc.is_same} | ({} if owner is None else {"image_id": owner})
@@ -237,7 +241,8 @@ def _scanned(added: int, skipped: Any = (), turned: Any = ()) -> dict[str, Any]:
 
 
 def _images() -> list[Mapping[str, Any]]:
-    return [msgspec.json.decode(text) for text in store().find(ImageQuery()).texts]
+    decode = msgspec.json.Decoder(NamesOfImage).decode
+    return [msgspec.structs.asdict(decode(text)) for text in store().find(ImageQuery()).texts]
 
 
 def _image_called(name: str) -> int | None:

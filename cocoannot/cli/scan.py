@@ -21,8 +21,8 @@ from cocoannot.errors import CocoannotError, DatasetError
 from cocoannot.extension import runtime
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.pictures.choose import Pictures
-from cocoannot.pictures.scanning import NewPictures, Progress
-from cocoannot.pictures.walking import Skipped, first_of
+from cocoannot.pictures.scanning import NamesOfImage, NewPictures, Progress
+from cocoannot.pictures.walking import Skipped, first_of, natural
 from cocoannot.settings import S3Uri, Settings
 from cocoannot.store.memory.maintenance import MemoryMaintenance
 from cocoannot.store.memory.store import MemoryStore
@@ -33,14 +33,8 @@ _MANY = 2000
 """Pictures from which on their reading takes long enough to show how far it is."""
 
 
-class _Image(msgspec.Struct):
-    file_name: Any = None
-    coco_url: Any = None
-    flickr_url: Any = None
-
-
 class _Images(msgspec.Struct):
-    images: list[_Image] = []
+    images: list[NamesOfImage] = []
 
 
 @click.command()
@@ -102,6 +96,7 @@ def new_pictures_text(dataset: Path, settings: Settings) -> Iterator[str]:
         # The server says what is wrong.
         return
     if names:
+        names.sort(key=natural)
         named = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         adding = f"`cocoannot --dataset {dataset} scan` adds them"
         yield f"{len(names):,} picture(s) there have no record yet: {named}. {adding}"

@@ -50,6 +50,8 @@ class Pictures:
         self._choosing = threading.Lock()
         self.arrivals = Arrivals()
         """The names of pictures whose records are not there yet."""
+        self.scanning = threading.Lock()
+        """Held by who looks for new pictures and adds their records: two at once would do the same work twice."""
         self._dataset: Path | None = None
         self._is_cleared = False
         self._places: Sequence[PictureSource] = ()

@@ -22,7 +22,7 @@ from cocoannot.pictures.placing import NameTaken
 from cocoannot.pictures.receiving import Received
 from cocoannot.pictures.safe_names import is_called_like_a_picture
 from cocoannot.pictures.source import Identify, Image, Picture, Reading, Result
-from cocoannot.pictures.walking import Skipped, Walked, natural
+from cocoannot.pictures.walking import Skipped, Walked
 from cocoannot.s3.body import Body, Seen
 from cocoannot.s3.bucket import Bucket
 from cocoannot.settings import S3Uri
@@ -174,7 +174,6 @@ class S3Pictures:
                 walked.skipped.append(Skipped(name, "is not called like a picture"))
             else:
                 walked.names.append(name)
-        walked.names.sort(key=natural)
         return walked
 
     def head(self, name: str) -> Head:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
 
 from cocoannot.errors import BadPicture, UnknownId
 from cocoannot.pictures.measuring import Size
 from cocoannot.pictures.names import read
 from cocoannot.pictures.source import Image, PictureSource, Reading
-from cocoannot.pictures.walking import Skipped
+from cocoannot.pictures.walking import Skipped, natural
 
 AT_ONCE = 4
 """Pictures whose heads are read at the same time: a disk, a network drive or S3 answers several as soon as one."""
@@ -28,6 +30,14 @@ class Progress(Protocol):
 
 def no_progress(done: int, total: int) -> None:
     """Nobody wants to know."""
+
+
+class NamesOfImage(msgspec.Struct):
+    """What of an image's record tells which picture it means, as its JSON has it."""
+
+    file_name: Any = None
+    coco_url: Any = None
+    flickr_url: Any = None
 
 
 class NewPictures(NamedTuple):
@@ -54,7 +64,7 @@ def find_new(
     """
     progress(0, 0)
     walked = source.walk(ignore, lambda: progress(0, 0))
-    names = unrecorded(walked.names, images(), source.paths)
+    names = sorted(unrecorded(walked.names, images(), source.paths), key=natural)
     new = NewPictures([], list(walked.skipped))
     progress(0, len(names))
     for done, (name, result) in enumerate(_measured(source, names), 1):

@@ -108,7 +108,7 @@ class PictureSource(Protocol):
         ...
 
     def walk(self, ignore: Collection[Path], beat: Callable[[], object]) -> Walked:
-        """The names of all files here that may be pictures, in natural order; `ignore` are paths on this machine.
+        """The names of all files here that may be pictures, in no order; `ignore` are paths on this machine.
 
         `beat` is called often. Raises `S3Error`, `UnknownId` where the place can't be read.
         """

@@ -1,4 +1,4 @@
-"""Which files are in a folder of pictures and in those below it, in natural order. What they hold is not known here."""
+"""Which files are in a folder of pictures and in those below it, and their natural order. They are not looked into."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Skipped(NamedTuple):
 
 
 class Walked(NamedTuple):
-    """The paths of files below a folder, in natural order, and what was left out."""
+    """The paths of files below a folder, in no order, and what was left out."""
 
     names: list[str]
     skipped: list[Skipped]
@@ -55,8 +55,6 @@ def walk(root: Path, *, follow_links: bool, ignore: Collection[Path], beat: Call
             name = f"{below}/{entry.name}" if below else entry.name
             if not _is_hidden(entry.name) and (not ignore or Path(entry.path) not in ignore):
                 _sort_in(entry, name, root, follow_links, seen, walked, waiting)
-    walked.names.sort(key=natural)
-    walked.skipped.sort()
     return walked
 
 
@@ -84,8 +82,11 @@ def _sort_in(
     try:
         if not _is_text(name):
             problem = "its name is not UTF-8; rename it"
-        elif entry.is_symlink() and not follow_links and root not in Path(os.path.realpath(entry.path)).parents:
+        elif entry.is_symlink() and not follow_links and not _is_inside(entry, root):
             problem = "is a link that leads out of the folder; COCOANNOT_IMAGES_FOLLOW_LINKS=1 allows it"
+        elif entry.is_symlink() and entry.is_dir() and _is_inside(entry, root):
+            # What is in it is found by its own path.
+            return
         elif entry.is_dir():
             if (identity := _identity(Path(entry.path))) not in seen:
                 seen.add(identity)
@@ -98,6 +99,11 @@ def _sort_in(
         problem = f"can't be read: {exc.strerror}"
     if problem:
         walked.skipped.append(Skipped(_told(name), problem))
+
+
+def _is_inside(link: os.DirEntry[str], root: Path) -> bool:
+    target = Path(os.path.realpath(link.path))
+    return target == root or root in target.parents
 
 
 def _is_hidden(name: str) -> bool:

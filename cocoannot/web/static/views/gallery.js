@@ -47,7 +47,7 @@ export class Gallery {
     this.grid = el("div", {class: "grid"});
     this.scroller = el("div", {class: "scroller", tabindex: "0", role: "region", "aria-label": "Thumbnails"}, this.grid);
     this.message = el("div", {hidden: true});
-    this.adding = new Adding({...parts, added: () => this.refresh(), isShown: () => !element.hidden && !isOpen()});
+    this.adding = new Adding({...parts, added: () => this.#added(), isShown: () => !element.hidden && !isOpen()});
     this.tilesArea = el("div", {class: "tiles"}, this.scroller, this.message, this.adding.target);
     this.filters.count.before(this.adding.button, this.adding.scanButton);
     element.replaceChildren(
@@ -152,6 +152,16 @@ export class Gallery {
     return emptyState("search", "No image fits these filters", "Take one of them away to see more.", [
       {text: "Show all images", primary: true, run: () => go(imagesAddress({}), {replace: true})},
     ]);
+  }
+
+  /** There are pictures that were not: of new images, and of some that had none. */
+  #added() {
+    for (const [position, {tile}] of this.#tiles) {
+      if (!tile.querySelector(".missing")) continue;
+      tile.remove();
+      this.#tiles.delete(position);
+    }
+    this.refresh();
   }
 
   #noImages() {
