@@ -338,6 +338,7 @@ def test_picture_that_is_put_again_with_a_key_is_the_first_answer(album: Album) 
     assert "Idempotency-Replayed" not in first.headers
     assert again.headers["Idempotency-Replayed"] == "true"
     assert album.put(7, picture(colour="blue"), "k").status_code == 409
+    assert album.put(7, picture(), "k" * 256).status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from flask import Response, request
 
 from cocoannot.api import body_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, store, titled_examples
-from cocoannot.api.committing import KEY, answered, change, commit
+from cocoannot.api.committing import answered, change, commit, has_key
 from cocoannot.api.openapi import IDEMPOTENCY_KEY
 from cocoannot.api.responses import REPEATED, created_response, existing, json_response
 from cocoannot.api.uploads import FORM, Form, is_form, received_body, received_form
@@ -112,7 +112,7 @@ def put_picture(image_id: int) -> Response:
     """
     pictures = runtime().pictures
     image = existing(store().get("images", image_id).record, "image", image_id)
-    if KEY not in request.headers and pictures.has(image):
+    if not has_key() and pictures.has(image):
         raise _has_picture(image_id, image)
     name = check_file_name(_file_name(image))
     with received_body() as received:
@@ -134,7 +134,7 @@ def _put_once(image_id: int, image: Record, name: str, received: Received) -> bo
             raise NameTaken(name, is_same=pictures.is_same(image, received))
         pictures.put(name, received)
     except NameTaken as exc:
-        if exc.is_same and KEY in request.headers:
+        if exc.is_same and has_key():
             return True
         raise _has_picture(image_id, image) from exc
     return False

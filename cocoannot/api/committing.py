@@ -45,6 +45,11 @@ def answered(body: bytes | None = None) -> Committed | None:
     return committed if committed.is_repeated else None
 
 
+def has_key() -> bool:
+    """Whether the current request has a key. Raises `BadHeader`."""
+    return KEY in request.headers and bool(_key())
+
+
 def change(operation: Operation, *, body: bytes | None = None) -> Committed:
     """Do one thing, as `commit` does; raises what went wrong with it, without an index."""
     try:

@@ -37,7 +37,7 @@ export class Uploads extends Emitter {
   #wakes = new Set();
 
   /** @param {Ways} ways */
-  constructor({send, reach, shortest = 1000, longest = 15_000}) {
+  constructor({send, reach, shortest = 1000, longest = 5000}) {
     super();
     this.send = send;
     this.reach = reach;
