@@ -41,13 +41,14 @@ lock: $(INSTALLED_DEV)
 demo/annotations.json: | $(INSTALLED)
 	$(BIN)/python -m cocoannot.demo demo
 
-# Serves COCOANNOT_DATASET, or a demo dataset where it is not set; at port 8000, or at PORT.
+# Serves COCOANNOT_DATASET, a file, s3://... or a folder of pictures, or a demo dataset where it is not set; at port 8000,
+# or at PORT.
 ifeq ($(COCOANNOT_DATASET),)
 run: export COCOANNOT_DATASET := demo/annotations.json
 run: demo/annotations.json
 endif
 run: $(INSTALLED)
-	@exec $(BIN)/gunicorn $(if $(PORT),--bind 127.0.0.1:$(PORT)) wsgi:app
+	@exec $(BIN)/python -m cocoannot serve $(if $(PORT),--port $(PORT))
 
 # What tests need that break the disk; those that can't have it skip, and say why.
 TOOLS := strace eatmydata mkfs.ext4 chromium-headless-shell

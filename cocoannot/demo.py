@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from cocoannot import __version__
+from cocoannot.version import __version__
 
 Points = npt.NDArray[np.float64]  # shape (n, 2): x to the right, y down; pixel (0, 0) covers 0 to 1
 Record = dict[str, Any]

@@ -171,6 +171,10 @@ class BadPicture(CocoannotError):
     """A picture is damaged, or too large to be decoded."""
 
 
+class PictureTooLarge(CocoannotError):
+    """A picture that is sent has more bytes than are allowed."""
+
+
 class BadOperation(CocoannotError):
     """One operation of a batch can't be done, so none was; `index` counts from 0, `cause` says why.
 

@@ -104,6 +104,12 @@ class Settings:
         size(1024, 40),
         "largest body of `PUT /api/dataset`, bytes",
     )
+    max_picture_bytes: int = setting(
+        "COCOANNOT_MAX_PICTURE_BYTES",
+        str(128 * _MEBIBYTE),
+        size(1024, 33),
+        "largest picture that can be added through the server, bytes",
+    )
     token: str | None = setting(
         "COCOANNOT_TOKEN",
         "",

@@ -38,6 +38,9 @@ REFUSED = {
     "name: '(local|token)' is reserved": "that two names mean something already",
     "name: must have 1 to 100 printable characters": "that spaces around a name do not count",
     "comment: an open image has none; .*": "that the status and its comment go together",
+    "(width|height): is required, because it can't be read: .*": "whether there is a picture to read it from",
+    "file_name: .*; a picture can't be stored by it": "which names every file system takes",
+    "file_name: must end as names of pictures do, .*": "that it goes with a picture",
     ".*: holds an integer that does not fit into 64 bits": "what fields of any name may hold, at any depth",
 }
 """A field and a message of a 422 for a body that fits its schema, and what it is that no schema says."""

@@ -27,7 +27,7 @@ _LIMIT = 120.0
 _PICTURES = "pictures found under"
 """In the last line that a server logs at its start."""
 
-_SERVER = re.compile(r"make run\b|\bgunicorn -|\bweed mini\b")
+_SERVER = re.compile(r"make run\b|\bgunicorn -|\bcocoannot (serve|demo)\b|\bweed mini\b")
 # What differs each time; the first that fits counts.
 _CHANGING = [
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d([.,]\d+)?( ?\+00:?00)?", "TIME"),

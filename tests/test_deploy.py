@@ -209,7 +209,8 @@ def test_nginx_takes_bodies_as_large_as_the_server_does() -> None:
     text = (DEPLOY / "nginx.conf").read_text()
     defaults = Settings.read({}, {})
     sizes = [int(size) * 2**20 for size in re.findall(r"client_max_body_size (\d+)m;", text)]
-    assert sizes == [defaults.max_body_bytes, defaults.max_dataset_bytes]
+    form = 2**20
+    assert sizes == [defaults.max_body_bytes, defaults.max_dataset_bytes, defaults.max_picture_bytes + form]
 
 
 def test_nginx_replaces_every_header_that_the_server_believes() -> None:

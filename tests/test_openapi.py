@@ -255,7 +255,7 @@ def test_records_take_other_fields_and_requests_do_not() -> None:
 
 
 def test_required_fields_are_told() -> None:
-    assert body_of("post", "/api/images")["required"] == ["file_name", "height", "width"]
+    assert body_of("post", "/api/images")["required"] == ["file_name"]
     assert body_of("post", "/api/annotations")["required"] == ["image_id"]
     assert body_of("post", "/api/categories")["required"] == ["name"]
     assert body_of("put", "/api/dataset")["required"] == ["annotations", "images"]

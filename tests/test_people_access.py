@@ -50,7 +50,8 @@ NEEDED = {
         POST /api/categories, PATCH /api/categories/{category_id}, DELETE /api/categories/{category_id}
     """,
     "admin": """
-        POST /api/images, PATCH /api/images/{image_id}, DELETE /api/images/{image_id}, PUT /api/dataset,
+        POST /api/images, POST /api/images/scan, PUT /api/images/{image_id}/file,
+        PATCH /api/images/{image_id}, DELETE /api/images/{image_id}, PUT /api/dataset,
         POST /api/changes/revert, POST /api/save-to-s3, POST /api/s3/merge, GET /api/users, POST /api/users,
         PATCH /api/users/{name}, DELETE /api/users/{name}
     """,

@@ -34,6 +34,7 @@ def test_defaults() -> None:
         client_timeout=20,
         max_body_bytes=64 * MEBIBYTE,
         max_dataset_bytes=2048 * MEBIBYTE,
+        max_picture_bytes=128 * MEBIBYTE,
         token=None,
         insecure=False,
         hosts=LOOPBACK,

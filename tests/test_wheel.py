@@ -21,6 +21,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from servers import ROOT, environment, start
+from terminals import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -118,7 +119,7 @@ def test_wheel_holds_every_file_of_the_package_and_its_licence_and_nothing_else(
     described = {name for name in names if ".dist-info/" in name}
     assert names - described == package
     assert {name.split(".dist-info/")[1] for name in described} == {
-        *("METADATA", "RECORD", "WHEEL", "top_level.txt", "licenses/LICENSE")
+        *("METADATA", "RECORD", "WHEEL", "top_level.txt", "entry_points.txt", "licenses/LICENSE")
     }
 
 
@@ -199,3 +200,17 @@ def test_installed_package_makes_a_demo_serves_it_and_has_its_commands(installed
         assert f"36 images, 151 annotations, 7 categories; served at {server.url}" in status
         assert "Saved" in run([*flask, "flush"], folder, dataset)
         assert server.status()["revision"]["file"] == 1
+
+
+def test_installed_command_makes_a_dataset_of_a_folder_and_serves_it(installed: Installed) -> None:
+    folder, command = installed.folder, installed.python.with_name("cocoannot")
+    run([installed.python, "-m", "cocoannot.demo", "drawn"], folder)
+    (folder / "drawn" / "images").rename(folder / "photos")
+    dataset = folder / "photos" / "annotations.json"
+    elsewhere = ["sh", "-c", 'cd "$0" && exec "$@"', str(folder)]
+    serve = [str(command), "serve", "photos", "--port", str(free_port()), "--categories", "circle"]
+    with start(dataset, [*elsewhere, *serve]) as server:
+        server.wait_until_ready()
+        assert len(server.request("GET", "/api/images").body) == 36
+        status = run([command, "--dataset", "photos", "status"], folder)
+        assert f"36 images, 0 annotations, 1 categories; served at {server.url}" in status

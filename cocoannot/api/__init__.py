@@ -10,6 +10,7 @@ from werkzeug.routing import BaseConverter
 
 from cocoannot.api import openapi as document
 from cocoannot.api.access import COOKIE, register_access
+from cocoannot.api.additions import blueprint as images_blueprint
 from cocoannot.api.annotations import blueprint as annotations_blueprint
 from cocoannot.api.categories import blueprint as categories_blueprint
 from cocoannot.api.changes import blueprint as changes_blueprint
@@ -26,7 +27,6 @@ from cocoannot.api.responses import REVISION
 from cocoannot.api.s3 import blueprint as s3_blueprint
 from cocoannot.api.sessions import blueprint as sessions_blueprint
 from cocoannot.api.users import blueprint as users_blueprint
-from cocoannot.api.work import blueprint as images_blueprint
 from cocoannot.coco.parser import MAX_ID
 from cocoannot.extension import runtime
 from cocoannot.people.roles import needs

@@ -134,7 +134,24 @@ Annotation = Record.from_dict(
     name="Annotation",
 )
 ListedAnnotation = Annotation.from_dict({"_etag": fields.String()}, name="ListedAnnotation")
-NewImage = RequestRecord.from_dict({"id": _field(NEW_ID), **_record_fields(IMAGE, required=True)}, name="NewImage")
+NewImage = RequestRecord.from_dict(
+    {
+        "id": _field(NEW_ID),
+        **{name: _field(field, required=name == "file_name") for name, field in IMAGE.items()},
+    },
+    name="NewImage",
+)
+FORM_OF_IMAGE: Schema = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "the picture, as a part with a file name"},
+        "file_name": IMAGE["file_name"].schema,
+        "id": NEW_ID.schema,
+    },
+    "propertyNames": {"pattern": "^([^_]|$)"},
+}
+"""A picture with the fields of its record: each as JSON, or as text where it is none."""
 ImageChanges = RequestRecord.from_dict(_record_fields(IMAGE), name="ImageChanges")
 Image = Record.from_dict(
     {

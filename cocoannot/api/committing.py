@@ -25,18 +25,35 @@ KEY = "Idempotency-Key"
 _KEY = re.compile(KEY_PATTERN)
 
 
-def commit(operations: Sequence[Operation], *, if_revision: int | None = None) -> Committed:
-    """Make `operations` as one change, for the current request. Raises as `Store.commit`, and `BadHeader`."""
+def commit(operations: Sequence[Operation], *, if_revision: int | None = None, body: bytes | None = None) -> Committed:
+    """Make `operations` as one change, for the current request. Raises as `Store.commit`, and `BadHeader`.
+
+    `body` stands for the request's body where that was read already: the same for the same request, whatever the
+    bytes are that carried it.
+    """
     if KEY not in request.headers:
         return store().commit(operations, actor=actor(), if_revision=if_revision)
     key = _key()
-    return store().commit(operations, actor=actor(), key=key, request=_fingerprint(), if_revision=if_revision)
+    return store().commit(operations, actor=actor(), key=key, request=_fingerprint(body), if_revision=if_revision)
 
 
-def change(operation: Operation) -> Committed:
+def answered(body: bytes | None = None) -> Committed | None:
+    """What the current request was answered before, `None` where it was not. Raises as `commit`."""
+    if KEY not in request.headers:
+        return None
+    committed = commit([], body=body)
+    return committed if committed.is_repeated else None
+
+
+def has_key() -> bool:
+    """Whether the current request has a key. Raises `BadHeader`."""
+    return KEY in request.headers and bool(_key())
+
+
+def change(operation: Operation, *, body: bytes | None = None) -> Committed:
     """Do one thing, as `commit` does; raises what went wrong with it, without an index."""
     try:
-        return commit([operation])
+        return commit([operation], body=body)
     except BadOperation as exc:
         raise exc.cause from exc.__cause__
 
@@ -53,10 +70,10 @@ def _key() -> str:
     return key
 
 
-def _fingerprint() -> str:
+def _fingerprint(body: bytes | None) -> str:
     """A hash of what makes this request the same as another one."""
     digest = sha256()
-    for part in (request.method.encode(), request.path.encode(), request.query_string, request.get_data()):
+    for part in (request.method.encode(), request.path.encode(), request.query_string, body or request.get_data()):
         digest.update(b"%d:" % len(part))
         digest.update(part)
     return digest.hexdigest()

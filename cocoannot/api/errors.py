@@ -23,6 +23,7 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
     errors.VersionMismatch: HTTPStatus.PRECONDITION_FAILED,
     errors.InvalidRecord: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.BadPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.PictureTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.BadHeader: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.DatasetError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -43,7 +44,8 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
 _WHAT_TO_DO = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address; /api/openapi.json lists what there is",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large; send less at a time, or raise the limit "
-    "(COCOANNOT_MAX_BODY_BYTES, for PUT /api/dataset COCOANNOT_MAX_DATASET_BYTES)",
+    "(COCOANNOT_MAX_BODY_BYTES, for PUT /api/dataset COCOANNOT_MAX_DATASET_BYTES, for pictures "
+    "COCOANNOT_MAX_PICTURE_BYTES)",
     HTTPStatus.INTERNAL_SERVER_ERROR: "The server failed in an unforeseen way; nothing was changed by this request. "
     "The server's log has the details",
 }

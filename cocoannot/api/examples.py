@@ -123,6 +123,15 @@ ANSWERS: dict[str, Any] = {
     "ListedImage": {**_IMAGE, "_annotation_count": 1},
     "Neighbours": {"previous": 3, "next": 7, "position": 11, "total": 97},
     "DeletedImage": {"annotations_deleted": 7},
+    "Scanned": {
+        "added": 12,
+        "skipped": [
+            {"file_name": "notes.txt", "reason": "'notes.txt' is not a picture (JPEG, PNG, WebP, GIF, BMP or TIFF)"}
+        ],
+        "skipped_count": 1,
+        "turned": ["IMG_0007.jpg"],
+    },
+    "StoredPicture": {"file_name": "one.jpg", "bytes": 48113, "width": 640, "height": 480, "turned": False},
     "Present": {"client": "tab-1", "user": "anna", "image_id": 1, "editing": True, "since": _CHANGED},
     "Category": _CATEGORY,
     "ListedCategory": {**_CATEGORY, "_annotation_count": 1},

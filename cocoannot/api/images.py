@@ -14,14 +14,13 @@ from cocoannot.api.openapi import ETAG, IF_MATCH, MERGED
 from cocoannot.api.parsing import if_match, merges
 from cocoannot.api.responses import (
     changed_response,
-    created_response,
     existing,
     found_response,
     json_response,
     list_response,
     versioned_list_response,
 )
-from cocoannot.changes.operations import Add, Delete, Update
+from cocoannot.changes.operations import Delete, Update
 from cocoannot.people.roles import needs
 from cocoannot.store.base import Deleted
 from cocoannot.store.queries import ImageQuery
@@ -42,16 +41,6 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
     page = store().find(ImageQuery(**query), pagination_parameters.first_item, pagination_parameters.page_size)
     pagination_parameters.item_count = page.total
     return list_response(page)
-
-
-@blueprint.route("", methods=["POST"])
-@needs("admin")
-@blueprint.arguments(body_schemas.NewImage)
-@blueprint.created(body_schemas.Image, "image")
-@blueprint.commits(400, 413, 415)
-def add_image(image: dict[str, Any]) -> Response:
-    """Add an image's record"""
-    return created_response(change(Add("images", image)), "images", "image")
 
 
 @blueprint.route("/<id:image_id>")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -20,8 +22,12 @@ from werkzeug.exceptions import (
 )
 from werkzeug.http import parse_etags
 
+from cocoannot.errors import CocoannotError
+
 MAX_DEPTH = 100
 """How deep lists and objects may be nested in a body."""
+
+CUT_OFF = "The body ends before the length that was announced"
 
 _BLOCK = 1 << 20
 _STEPS = np.zeros(256, np.int8)
@@ -72,11 +78,23 @@ def json_body(req: Request) -> bytes | None:
 
 def _read(req: Request) -> bytes:
     """The body, whole: a server that undoes chunks does not tell werkzeug whether it ended, or was cut off."""
-    try:
+    with reading_body():
         data = req.get_data()
         announced = req.content_length
         if announced is None and len(data) >= _most(req) and req.environ["wsgi.input"].read(1):
             raise RequestEntityTooLarge
+    if announced is not None and len(data) < announced:
+        raise BadRequest(CUT_OFF)
+    return data
+
+
+@contextmanager
+def reading_body() -> Iterator[None]:
+    """Raises 408 where the body stops coming meanwhile, 400 where its chunks are none; our own errors as they are."""
+    try:
+        yield
+    except CocoannotError:
+        raise
     except (HTTPException, MemoryError) as exc:
         # Under gunicorn, sockets that block have a time limit.
         if not isinstance(exc.__context__, BlockingIOError):
@@ -85,9 +103,6 @@ def _read(req: Request) -> bytes:
     except Exception as exc:
         # Every server has errors of its own for chunks that are none.
         raise BadRequest("The body's chunks can't be read") from exc
-    if announced is not None and len(data) < announced:
-        raise BadRequest("The body ends before the length that was announced")
-    return data
 
 
 def _most(req: Request) -> float:

@@ -270,3 +270,23 @@ class Status(ma.Schema):
     pending = fields.Nested(PendingStatus)
     saver = fields.Nested(SaverStatus)
     s3 = fields.Nested(S3Status, allow_none=True)
+
+
+class SkippedPicture(ma.Schema):
+    file_name = fields.String(required=True)
+    reason = fields.String(required=True)
+
+
+class Scanned(ma.Schema):
+    added = fields.Integer(required=True, metadata={"description": "records"})
+    skipped = fields.List(fields.Nested(SkippedPicture), required=True)
+    skipped_count = fields.Integer(required=True, metadata={"description": "of which `skipped` has the first 1,000"})
+    turned = fields.List(fields.String(), required=True, metadata={"description": "names of those that EXIF turns"})
+
+
+class StoredPicture(ma.Schema):
+    file_name = fields.String(required=True)
+    bytes = fields.Integer(required=True)
+    width = fields.Integer(required=True, metadata={"description": "pixels, as they are stored"})
+    height = fields.Integer(required=True, metadata={"description": "pixels, as they are stored"})
+    turned = fields.Boolean(required=True, metadata={"description": "whether EXIF turns it"})

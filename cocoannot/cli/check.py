@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
-from PIL import ExifTags, Image
 
 from cocoannot.check.dataset_check import check_dataset
 from cocoannot.check.findings import Findings
@@ -24,6 +23,7 @@ from cocoannot.extension import runtime
 from cocoannot.files.packing import is_packed, unpack
 from cocoannot.pictures.choose import choose, folders, s3_prefix
 from cocoannot.pictures.folder import PictureFolder
+from cocoannot.pictures.measuring import SIDEWAYS
 from cocoannot.pictures.source import Picture, Reading
 from cocoannot.settings import S3Uri
 
@@ -168,9 +168,8 @@ class _Gallery:
 
 
 def _measured(found: Picture) -> Measured:
-    with found.opened() as file, Image.open(file) as picture:
-        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-        return Measured(picture.height, picture.width, turned)
+    size = found.head().size
+    return Measured(size.height, size.width, size.orientation >= SIDEWAYS)
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +17,8 @@ from cocoannot.files.hashing import Block, Hashing
 # For a larger write Linux looks for memory that is as large in one piece, which can take longer than the write.
 _WRITE = 512 << 10
 _AHEAD = 8 << 20
+# What file systems answer that have no links.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class Content(NamedTuple):
@@ -131,6 +135,45 @@ class NewFile:
 def unfinished(target: Path) -> Path:
     """Where a `NewFile` for `target` is made."""
     return target.with_name(f".{target.name}.unfinished")
+
+
+def create_file(target: Path, data: bytes) -> None:
+    """Write a new file and make it durable; any number of processes may try at once, and one of them does it.
+
+    Raises `FileExistsError` where there is something of that name, `OSError`.
+    """
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}.unfinished")
+    fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        with open(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        link_new(unfinished, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(unfinished)
+        raise
+    sync_folder(target.parent)
+
+
+def link_new(unfinished: Path, target: Path) -> None:
+    """Give a file the name `target`, where nothing has that: a link fails there, while a rename would replace it.
+
+    Raises `FileExistsError`, `OSError`.
+    """
+    try:
+        os.link(unfinished, target)
+    except OSError as exc:
+        if exc.errno not in _NO_LINKS:
+            raise
+        # Nothing better is there on such a file system.
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from exc
+        os.rename(unfinished, target)
+        return
+    with contextlib.suppress(OSError):
+        os.unlink(unfinished)
 
 
 def clear_unfinished(target: Path) -> None:

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from cocoannot.errors import ConfigError, NotLoaded, S3Error
+from cocoannot.pictures.arrivals import Arrivals
 from cocoannot.pictures.folder import PictureFolder
+from cocoannot.pictures.measuring import Size
+from cocoannot.pictures.receiving import Received, clear_left_behind
+from cocoannot.pictures.safe_names import is_called_like_a_picture
+from cocoannot.pictures.scanning import NewPictures, Progress, find_new, no_progress, unrecorded
 from cocoannot.pictures.source import Image, Picture, PictureSource, Reading, Result
 from cocoannot.pictures.thumbnails import Thumbnail, Thumbnails
 from cocoannot.settings import S3Uri, Settings
@@ -43,6 +48,12 @@ class Pictures:
         self._thumbnails = Thumbnails(settings.cache_folder() / "thumbnails", settings.cache_bytes)
         # Guards choosing.
         self._choosing = threading.Lock()
+        self.arrivals = Arrivals()
+        """The names of pictures whose records are not there yet."""
+        self.scanning = threading.Lock()
+        """Held by who looks for new pictures and adds their records: two at once would do the same work twice."""
+        self._dataset: Path | None = None
+        self._is_cleared = False
         self._places: Sequence[PictureSource] = ()
         self._first_images: Callable[[int], Sequence[Image]] = lambda count: ()
         self._source: PictureSource | None = None
@@ -58,6 +69,7 @@ class Pictures:
         """
         with self._choosing:
             self._first_images = first_images
+            self._dataset = dataset
             self._places = places(self._settings, dataset)
             if len(self._places) == 1:
                 self._source, self._is_certain = self._places[0], True
@@ -76,6 +88,54 @@ class Pictures:
         Raises as `use` does, and what decoding raises.
         """
         return self.use(image, lambda picture: self._thumbnails.get(picture, size))
+
+    def size(self, image: Image) -> Size:
+        """How large an image's picture is. Raises as `use` does, and `BadPicture`."""
+        return self.use(image, lambda picture: picture.head()).size
+
+    def has(self, image: Image) -> bool:
+        """Whether there is a file by any reading of the image's `file_name`. Raises `NotLoaded`, `S3Error`."""
+        return self._chosen().count([image]) == 1
+
+    def receive(self, announced: int | None) -> Received:
+        """A place for a picture of `announced` bytes that is to be `put` among the others. Raises `NotLoaded`."""
+        received = self._chosen().receive(self._settings.max_picture_bytes, announced)
+        if not self._is_cleared:
+            self._is_cleared = True
+            clear_left_behind(received.path.parent)
+        return received
+
+    def put(self, name: str, received: Received) -> None:
+        """Give what was received a name, a relative path. Raises `NameTaken`, `SaveError`, `S3Error`."""
+        self._chosen().put(name, received)
+
+    def is_same(self, image: Image, received: Received) -> bool:
+        """Whether an image's picture has the bytes that were received. Raises as `use` does."""
+        return self.use(image, received.is_same_as)
+
+    def remove(self, name: str) -> None:
+        """Take back what was `put` a moment ago."""
+        self._chosen().remove(name)
+
+    def find_new(self, images: Callable[[], Sequence[Image]], progress: Progress = no_progress) -> NewPictures:
+        """The pictures that none of the `images` has, which are asked for after the pictures were listed.
+
+        Raises `NotLoaded`, `UnknownId` where the place can't be read, `S3Error`.
+        """
+        source = self._chosen()
+        assert self._dataset is not None
+        return find_new(source, lambda: self._with_arrivals(images), [self._dataset], progress)
+
+    def names_without_record(self, images: Callable[[], Sequence[Image]]) -> list[str]:
+        """The names of files called like pictures that none of the `images` means. Raises as `find_new`."""
+        source = self._chosen()
+        names = [name for name in source.walk([], lambda: None).names if is_called_like_a_picture(name)]
+        return unrecorded(names, images(), source.paths)
+
+    def _with_arrivals(self, images: Callable[[], Sequence[Image]]) -> Sequence[Image]:
+        # Before the records: what arrives now has one by then.
+        arriving = [{"file_name": name} for name in self.arrivals.names()]
+        return [*arriving, *images()]
 
     def _chosen(self) -> PictureSource:
         with self._choosing:
@@ -120,7 +180,8 @@ def places(settings: Settings, dataset: Path) -> Sequence[PictureSource]:
     bucket = Bucket(uri.bucket, settings.s3_options())
     # Where the operator says where they are, they are looked for nowhere else.
     below = [] if settings.images else _likeliest_first(dataset)
-    return [S3Pictures(bucket, uri.key, folder) for folder in ["", *below]]
+    unfinished = settings.cache_folder() / "unfinished"
+    return [S3Pictures(bucket, uri.key, folder, unfinished=unfinished) for folder in ["", *below]]
 
 
 def folders(settings: Settings, dataset: Path) -> list[PictureFolder]:

@@ -7,17 +7,21 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from cocoannot.errors import UnknownId
 from cocoannot.pictures.formats import media_type
+from cocoannot.pictures.measuring import Head, measure, measure_file
 from cocoannot.pictures.names import leads_out, missing, read, unreadable
+from cocoannot.pictures.placing import place
+from cocoannot.pictures.receiving import Received
 from cocoannot.pictures.rendering import Unmapped
 from cocoannot.pictures.source import Identify, Image, Picture, Reading, Result
+from cocoannot.pictures.walking import Walked, walk
 
 _BLOCK = 1 << 18
 
@@ -49,6 +53,11 @@ class FilePicture:
             self._identify(file, self.file_name)
             file.seek(0)
             yield file
+
+    def head(self) -> Head:
+        """As `Picture` says."""
+        with self._file() as file:
+            return measure(file, self.file_name)
 
     def stream(self, start: int, length: int) -> FileStream:
         """As `Picture` says."""
@@ -115,6 +124,7 @@ class PictureFolder:
         self.folder = folder
         self.place = str(folder)
         self._root = Path(os.path.realpath(folder))
+        self.paths: Sequence[str] = [str(self._root), os.path.abspath(folder)]
         self._follow_links = follow_links
         self._identify = identify
 
@@ -137,6 +147,37 @@ class PictureFolder:
         """How many of the images have a file in the folder."""
         return sum(self._has(image, reading) for image in images) if self.folder.is_dir() else 0
 
+    def walk(self, ignore: Collection[Path] = (), beat: Callable[[], object] = lambda: None) -> Walked:
+        """As `PictureSource` says."""
+        try:
+            return walk(self._root, follow_links=self._follow_links, ignore=ignore, beat=beat)
+        except OSError as exc:
+            raise UnknownId(f"the image folder {self.place} can't be read: {exc.strerror}") from exc
+
+    def head(self, name: str) -> Head:
+        """As `PictureSource` says; `walk` has looked at where links lead."""
+        try:
+            fd = os.open(self._root / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as exc:
+            raise unreadable(name, exc) from exc
+        try:
+            return measure_file(fd, name)
+        finally:
+            os.close(fd)
+
+    def receive(self, max_bytes: int, announced: int | None) -> Received:
+        """As `PictureSource` says."""
+        return Received(self._root, max_bytes, announced)
+
+    def put(self, name: str, received: Received) -> None:
+        """As `PictureSource` says."""
+        place(received, self._root, name)
+
+    def remove(self, name: str) -> None:
+        """As `PictureSource` says."""
+        with suppress(OSError):
+            os.unlink(self._root / name)
+
     def _has(self, image: Image, reading: Reading) -> bool:
         try:
             self._find(image, reading)
@@ -146,7 +187,7 @@ class PictureFolder:
 
     def _find(self, image: Image, reading: Reading) -> tuple[str, str, Path]:
         """What the record says, the name of the file in the folder, and its path, without links."""
-        readings = read(image, [str(self._root), os.path.abspath(self.folder)])
+        readings = read(image, self.paths)
         error: OSError | None = None
         for name in readings.names(reading):
             try:

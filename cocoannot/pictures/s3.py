@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 from typing import BinaryIO
 
-from cocoannot.errors import S3Changed, S3Error, UnknownId
+from cocoannot.errors import InvalidRecord, S3Changed, S3Error, UnknownId
 from cocoannot.pictures.formats import media_type
+from cocoannot.pictures.measuring import Head, measure
 from cocoannot.pictures.names import missing, read
 from cocoannot.pictures.parts import MOST, Parts
+from cocoannot.pictures.placing import NameTaken
+from cocoannot.pictures.receiving import Received
+from cocoannot.pictures.safe_names import is_called_like_a_picture
 from cocoannot.pictures.source import Identify, Image, Picture, Reading, Result
+from cocoannot.pictures.walking import Skipped, Walked
 from cocoannot.s3.body import Body, Seen
 from cocoannot.s3.bucket import Bucket
 from cocoannot.settings import S3Uri
@@ -80,6 +88,11 @@ class S3Picture:
             parts.allow(2 * self.size)
             yield file
 
+    def head(self) -> Head:
+        """As `Picture` says."""
+        with self._parts(_FIRST) as parts:
+            return measure(io.BufferedReader(parts), self.file_name)
+
     def stream(self, start: int, length: int) -> Body:
         """As `Picture` says. What S3 refuses is known when this returns, but not a connection that breaks later."""
         return self._bucket.read(self._key, self._seen, start, length)
@@ -100,23 +113,36 @@ class S3Picture:
 
 
 class S3Pictures:
-    """The pictures under a prefix, or in a `folder` below it. Raises `S3Error`."""
+    """The pictures under a prefix, or in a `folder` below it; `unfinished` is where pictures wait to be put there.
+
+    Raises `S3Error`.
+    """
 
     sample = SAMPLE
     choose_by = (3, 1)
 
-    def __init__(self, bucket: Bucket, prefix: str, folder: str = "", identify: Identify = media_type) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        prefix: str,
+        folder: str = "",
+        identify: Identify = media_type,
+        *,
+        unfinished: Path | None = None,
+    ) -> None:
         self._bucket = bucket
+        self._unfinished = unfinished or Path(tempfile.gettempdir())
         parts = [part if part.endswith("/") else f"{part}/" for part in (prefix, folder) if part]
         self._prefix = "".join(parts)
         self._is_below = bool(folder)
         self._identify = identify
         self._types: dict[str, str] = {}
         self.place = str(S3Uri(bucket.name, self._prefix))
+        self.paths: Sequence[str] = [posixpath.normpath(f"/{bucket.name}/{self._prefix}")]
 
     def use(self, image: Image, act: Callable[[Picture], Result]) -> Result:
         """As `PictureSource` says; raises `UnknownId`, `BadPicture` and `S3Error` of its own."""
-        readings = read(image, [self._path])
+        readings = read(image, self.paths)
         names = readings.names(Reading.ANY)
         for _ in range(_ATTEMPTS):
             key, seen = self._look(names)
@@ -136,16 +162,80 @@ class S3Pictures:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return first + sum(pool.map(self._has, wanted[1:]))
 
+    def walk(self, ignore: Collection[Path] = (), beat: Callable[[], object] = lambda: None) -> Walked:
+        """As `PictureSource` says. What is not called like a picture is left out: each look takes a request."""
+        walked = Walked([], [])
+        for key in self._bucket.keys(self._prefix):
+            beat()
+            name = key.removeprefix(self._prefix)
+            if not name or name.endswith("/") or any(part.startswith(".") for part in name.split("/")):
+                continue
+            if not is_called_like_a_picture(name):
+                walked.skipped.append(Skipped(name, "is not called like a picture"))
+            else:
+                walked.names.append(name)
+        return walked
+
+    def head(self, name: str) -> Head:
+        """As `PictureSource` says."""
+        key = self._prefix + name
+        seen = self._bucket.look(key)
+        if seen is None:
+            raise UnknownId(f"there is no picture {name!r} under {self.place}")
+        try:
+            return S3Picture(self._bucket, key, seen, name, self._identify, self._types).head()
+        except S3Changed as exc:
+            raise UnknownId(f"the picture {name!r} changed while it was read") from exc
+
+    def receive(self, max_bytes: int, announced: int | None) -> Received:
+        """As `PictureSource` says."""
+        return Received(self._unfinished, max_bytes, announced)
+
+    def put(self, name: str, received: Received) -> None:
+        """As `PictureSource` says."""
+        key = self._prefix + name
+        if not _is_key(key):
+            raise InvalidRecord({"file_name": ["is too long for a key in S3"]})
+        with received.opened() as file:
+            kind = media_type(file, name)
+            file.seek(0)
+            metadata = {"sha256": received.sha256}
+            # Servers that know no conditions are asked before.
+            taken = self._bucket.look(key) is not None
+            try:
+                if not taken:
+                    condition = {"IfNoneMatch": "*"} if self._bucket.is_conditional else {}
+                    self._bucket.put(key, file, metadata, condition, kind)
+            except S3Changed:
+                taken = True
+        if taken:
+            seen = self._bucket.look(key)
+            raise NameTaken(name, is_same=seen is not None and self._is_same(key, seen, received))
+
+    def remove(self, name: str) -> None:
+        """As `PictureSource` says."""
+        with suppress(S3Error):
+            self._bucket.remove(self._prefix + name)
+
+    def _is_same(self, key: str, seen: Seen, received: Received) -> bool:
+        if seen.size != received.size:
+            return False
+        if "sha256" in seen.metadata:
+            return seen.metadata["sha256"] == received.sha256
+        digest = hashlib.sha256()
+        try:
+            with self._bucket.read(key, seen) as body:
+                for block in body:
+                    digest.update(block)
+        except S3Changed:
+            return False
+        return digest.hexdigest() == received.sha256
+
     def _names(self, image: Image, reading: Reading) -> list[str]:
         try:
-            return read(image, [self._path]).names(reading)
+            return read(image, self.paths).names(reading)
         except UnknownId:
             return []
-
-    @property
-    def _path(self) -> str:
-        """The place, as names are compared with it."""
-        return posixpath.normpath(f"/{self._bucket.name}/{self._prefix}")
 
     def _has(self, names: Sequence[str], *, explain: bool = False) -> bool:
         return self._look(names, explain=explain)[1] is not None

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
+
+from cocoannot.pictures.measuring import Head
+from cocoannot.pictures.receiving import Received
+from cocoannot.pictures.walking import Walked
 
 Result = TypeVar("Result")
 Image = Mapping[str, Any]
@@ -65,6 +70,10 @@ class Picture(Protocol):
         """The file, to decode it. Raises as `media_type` does."""
         ...
 
+    def head(self) -> Head:
+        """What picture it is, and how large. Raises as `media_type` does, and `BadPicture` where it is too large."""
+        ...
+
     def stream(self, start: int, length: int) -> Blocks:
         """The `length` bytes from `start`, which are more than none; may be read after the picture's use."""
         ...
@@ -77,11 +86,13 @@ class Picture(Protocol):
 class PictureSource(Protocol):
     """Pictures in one place, a folder or a prefix, and nothing outside it. Safe from any thread.
 
-    `sample` is how many images to look for when the place is reported on; `choose_by` how many to choose it by, by
-    their exact names and by others.
+    `paths` are the place's absolute path, and others that lead there, as names are compared with them. `sample` is how
+    many images to look for when the place is reported on; `choose_by` how many to choose it by, by their exact names
+    and by others.
     """
 
     place: str
+    paths: Sequence[str]
     sample: int
     choose_by: tuple[int, int]
 
@@ -94,4 +105,27 @@ class PictureSource(Protocol):
 
     def count(self, images: Sequence[Image], reading: Reading = Reading.ANY) -> int:
         """How many of the images have a file here, by such a reading of their names."""
+        ...
+
+    def walk(self, ignore: Collection[Path], beat: Callable[[], object]) -> Walked:
+        """The names of all files here that may be pictures, in no order; `ignore` are paths on this machine.
+
+        `beat` is called often. Raises `S3Error`, `UnknownId` where the place can't be read.
+        """
+        ...
+
+    def head(self, name: str) -> Head:
+        """What the picture of this name is, which `walk` has found. Raises as `Picture.head` does."""
+        ...
+
+    def receive(self, max_bytes: int, announced: int | None) -> Received:
+        """A place for a picture that is to be `put` here. See `Received`."""
+        ...
+
+    def put(self, name: str, received: Received) -> None:
+        """Give what was received a name here, a relative path. Raises `NameTaken`, `SaveError`, `S3Error`."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Take back what was `put` here a moment ago; nothing is raised where that fails."""
         ...

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO, NamedTuple
 
 import boto3
 import botocore.loaders
@@ -46,6 +46,7 @@ class Bucket:
 
     def __init__(self, name: str, options: S3Options) -> None:
         self.name = name
+        self.is_conditional = options.conditional
         self._errors = Errors(name)
         self._client, self._patient = self._connect(options, 1, _PATIENCE)
 
@@ -94,10 +95,28 @@ class Bucket:
             answer = self._client.get_object(Bucket=self.name, Key=key, VersionId=version_id)
             return Body(_seen(answer), answer["Body"], self._errors, key)
 
-    def put(self, key: str, body: io.RawIOBase, metadata: Mapping[str, str], condition: Mapping[str, str]) -> Written:
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys of all objects below `prefix`, in the order of their bytes."""
+        with self._errors.translated("list", prefix):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+                yield from (str(each["Key"]) for each in page.get("Contents", ()))
+
+    def remove(self, key: str) -> None:
+        """Delete the object, where there is one."""
+        with self._errors.translated("delete", key):
+            self._client.delete_object(Bucket=self.name, Key=key)
+
+    def put(
+        self,
+        key: str,
+        body: io.RawIOBase | BinaryIO,
+        metadata: Mapping[str, str],
+        condition: Mapping[str, str],
+        media_type: str = "",
+    ) -> Written:
         """Write the object in one request. `condition` is `IfMatch` or `IfNoneMatch`, or nothing.
 
-        Raises `S3Changed` where the condition does not hold.
+        `media_type` is JSON, or gzip, where it is not given. Raises `S3Changed` where the condition does not hold.
         """
         with self._errors.translated("upload", key):
             try:
@@ -106,7 +125,8 @@ class Bucket:
                     Key=key,
                     Body=body,
                     Metadata=dict(metadata),
-                    ContentType="application/gzip" if key.lower().endswith(".gz") else "application/json",
+                    ContentType=media_type
+                    or ("application/gzip" if key.lower().endswith(".gz") else "application/json"),
                     **condition,
                 )
             except ClientError as exc:

@@ -6,6 +6,10 @@ import {parse, stringify} from "./json.js";
 
 /** A connection over which nothing comes for so long is taken for a broken one. */
 const PATIENCE = 60_000;
+/** Bytes a millisecond of the slowest connection that a picture may come by. */
+const SLOWEST = 16;
+
+/** @typedef {RequestInit & {patience?: number}} Init `patience` in milliseconds. */
 
 /** The server refused: `status`, `errors` by field, and `etag` of what is there where that was the reason. */
 export class ApiError extends Error {
@@ -101,14 +105,28 @@ export function get(path, {etag, signal} = {}) {
  * A change. Sent again with the same `key`, it is made once, and answered as it was the first time.
  * @param {Request} request
  * @param {string} key
+ * @param {number} [patience] In milliseconds, for what takes long.
  * @returns {Promise<Answer<any>>}
  */
-export function send({method, path, body, ifMatch}, key = newKey()) {
+export function send({method, path, body, ifMatch}, key = newKey(), patience = PATIENCE) {
   /** @type {Record<string, string>} */
   const headers = {"Idempotency-Key": key};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (ifMatch) headers["If-Match"] = ifMatch;
-  return call(method, path, {headers, body: body === undefined ? undefined : stringify(body)});
+  return call(method, path, {headers, patience, body: body === undefined ? undefined : stringify(body)});
+}
+
+/**
+ * Send a picture. Throws as `send` does.
+ * @param {string} path
+ * @param {{method: "POST" | "PUT", body: FormData | Blob, key: string, bytes: number, signal: AbortSignal}} options
+ */
+export function sendPicture(path, {method, body, key, bytes, signal}) {
+  /** @type {Record<string, string>} */
+  const headers = {"Idempotency-Key": key};
+  // A form brings its own type.
+  if (!(body instanceof FormData)) headers["Content-Type"] = body.type || "application/octet-stream";
+  return call(method, path, {headers, body, signal, patience: PATIENCE + bytes / SLOWEST});
 }
 
 /** A name that nobody else gives to a change. `randomUUID` is there only where the page came by https or from this machine. */
@@ -134,7 +152,7 @@ export async function tell(method, path, body, {keepalive = false} = {}) {
 /**
  * @param {string} method
  * @param {string} path
- * @param {RequestInit} options
+ * @param {Init} options
  * @returns {Promise<Answer<any>>}
  */
 async function call(method, path, options) {
@@ -154,13 +172,13 @@ const refusal = ({status, body, etag, headers}) => new ApiError(status, body, et
 /**
  * @param {string} method
  * @param {string} path
- * @param {RequestInit} options
+ * @param {Init} options
  * @returns {Promise<Answer<any>>}
  */
-async function attempt(method, path, {signal, ...options}) {
+async function attempt(method, path, {signal, patience = PATIENCE, ...options}) {
   let response, text;
   try {
-    const limit = AbortSignal.timeout(PATIENCE);
+    const limit = AbortSignal.timeout(patience);
     const init = {method, cache: /** @type {const} */ ("no-store"), credentials: /** @type {const} */ ("same-origin"), ...options};
     response = await fetch(path, {...init, signal: signal ? AbortSignal.any([signal, limit]) : limit});
     text = response.status === 204 || response.status === 304 ? "" : await response.text();

@@ -3,6 +3,8 @@
 
 import {messageOf} from "../net/api.js";
 import {go, imagesAddress} from "../state/router.js";
+import {Adding} from "./adding.js";
+import {isOpen} from "./dialogs.js";
 import {el, oncePerFrame} from "./dom.js";
 import {GalleryFilters} from "./gallery_filters.js";
 import {GalleryPages} from "./gallery_pages.js";
@@ -10,7 +12,9 @@ import {emptyState} from "./states.js";
 import {CAPTION, makeSkeleton, makeTile, showPeople} from "./tile.js";
 import {plural} from "./words.js";
 
-/** @import {Categories, ListedImage, Preferences, ToldChange} from "../types.js" */
+/** @import {Categories, Commands, ListedImage, Preferences, ToldChange} from "../types.js" */
+/** @import {Me} from "../state/me.js" */
+/** @import {CommandButtons} from "./command_button.js" */
 /** @import {Presence} from "../state/presence.js" */
 
 const GAP = 12;
@@ -30,19 +34,30 @@ export class Gallery {
 
   /**
    * @param {HTMLElement} element
-   * @param {{categories: Categories, preferences: Preferences, presence: Presence, chooseCategory: () => Promise<number | null>, nameOf: (id: number) => string}} parts
+   * @param {{categories: Categories, preferences: Preferences, presence: Presence, me: Me, commands: Commands, buttons: CommandButtons,
+   *   chooseCategory: () => Promise<number | null>, nameOf: (id: number) => string}} parts
    */
   constructor(element, parts) {
     this.element = element;
     this.preferences = parts.preferences;
     this.presence = parts.presence;
+    this.me = parts.me;
     this.pages = new GalleryPages(() => this.#changed());
     this.filters = new GalleryFilters(parts);
     this.grid = el("div", {class: "grid"});
     this.scroller = el("div", {class: "scroller", tabindex: "0", role: "region", "aria-label": "Thumbnails"}, this.grid);
     this.message = el("div", {hidden: true});
-    this.tilesArea = el("div", {class: "tiles"}, this.scroller, this.message);
-    element.replaceChildren(el("h1", {class: "for-readers"}, "Images"), this.filters.bar, this.filters.chips, this.tilesArea);
+    this.adding = new Adding({...parts, added: () => this.#added(), isShown: () => !element.hidden && !isOpen()});
+    this.tilesArea = el("div", {class: "tiles"}, this.scroller, this.message, this.adding.target);
+    this.filters.count.before(this.adding.button, this.adding.scanButton);
+    element.replaceChildren(
+      el("h1", {class: "for-readers"}, "Images"),
+      this.filters.bar,
+      this.filters.chips,
+      this.adding.panel.element,
+      this.tilesArea,
+      this.adding.input,
+    );
     const render = oncePerFrame(() => this.#render());
     const measure = oncePerFrame(() => this.#measure());
     this.scroller.addEventListener(
@@ -90,6 +105,7 @@ export class Gallery {
 
   /** Ask again for what is shown: the server is back, or somebody has changed something. */
   refresh() {
+    this.adding.wake();
     if (this.element.hidden) return;
     if (this.pages.fault) this.pages.retry();
     else this.pages.reload();
@@ -132,10 +148,27 @@ export class Gallery {
       ]);
     if (total !== 0) return null;
     const filtered = [...this.query.keys()].some((name) => name !== "sort");
-    if (!filtered)
-      return emptyState("images", "There are no images yet", "Add pictures to the dataset's image folder, and let the server look for them.");
+    if (!filtered) return this.#noImages();
     return emptyState("search", "No image fits these filters", "Take one of them away to see more.", [
       {text: "Show all images", primary: true, run: () => go(imagesAddress({}), {replace: true})},
+    ]);
+  }
+
+  /** There are pictures that were not: of new images, and of some that had none. */
+  #added() {
+    for (const [position, {tile}] of this.#tiles) {
+      if (!tile.querySelector(".missing")) continue;
+      tile.remove();
+      this.#tiles.delete(position);
+    }
+    this.refresh();
+  }
+
+  #noImages() {
+    if (!this.me.may("admin")) return emptyState("images", "There are no images yet", "An administrator can add pictures.");
+    return emptyState("images", "There are no images yet", "Drop pictures here, or put them into the dataset's image folder and let the server look for them.", [
+      {text: "Add pictures", primary: true, run: () => this.adding.choose()},
+      {text: "Look in the image folder", run: () => this.adding.scan()},
     ]);
   }
 

@@ -47,7 +47,8 @@ export class GalleryPages {
   reload() {
     for (const [number, {images}] of this.#pages) if (images) this.#old.set(number, images);
     this.#drop();
-    if (this.total === null) void this.#load(0);
+    // Where there is nothing, nobody asks for what is at a position.
+    if (!this.total) void this.#load(0);
     this.onChange();
   }
 
@@ -69,6 +70,7 @@ export class GalleryPages {
       this.#pages.delete(number);
     }
     this.#changed.clear();
+    if (!this.total) void this.#load(0);
     this.onChange();
   }
 

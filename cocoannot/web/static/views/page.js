@@ -51,6 +51,9 @@ export class Page {
       categories,
       preferences,
       presence,
+      me,
+      commands,
+      buttons,
       chooseCategory: () => this.#pickCategory("Images with this category", false),
       nameOf: (id) => categories.nameOf(id),
     });

@@ -1,0 +1,5 @@
+"""`python -m cocoannot`: the `cocoannot` command."""
+
+from cocoannot.console import main
+
+main()
