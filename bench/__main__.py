@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import following, in_process, over_http, past
+from bench import following, importing, in_process, over_http, past
 from bench.suite import Suite
 
 # In this order: what adds annotations comes after what counts them, and after saves, which are compared with a copy of
@@ -31,6 +31,7 @@ PARTS = {
     "history": over_http.history,
     "batch": over_http.batch,
     "saves": over_http.saves,
+    "imports": importing.imports,
     "events": following.events,
     "rivals": over_http.rivals,
 }

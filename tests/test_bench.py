@@ -40,7 +40,7 @@ def test_every_part_of_a_run_adds_its_rows_and_everything_is_written_to_the_fold
 ) -> None:
     page = measure(tmp_path, "--repeats", "1")
     figures = re.findall(r"^\| (.+?) \| .+ \| (?:yes|\*\*no\*\*) \|$", page, re.MULTILINE)
-    assert len(figures) == len(set(figures)) == 29
+    assert len(figures) == len(set(figures)) == 31
     assert "load-modify-save" in page
     assert re.search(
         r"^\| one loop of Python, .+ \| \S+ ms at best, \S+ ms in the middle, \S+ ms at worst \|$", page, re.M

@@ -130,6 +130,15 @@ def test_a_segment_is_read_as_it_was_written(segment: Segment) -> None:
     ]
 
 
+def test_a_change_in_pieces_is_written_as_the_whole_one(segment: Segment) -> None:
+    actor, change = '"change":0', [b"[", b'["images",3],', '["images",4,"ü"]'.encode(), b"]"]
+    segment.append(Entry(42, 5.5, 40, msgspec.Raw(b"0"), actor, "0"), change)
+    segment.append(Entry(42, 5.5, 40, msgspec.Raw(b"".join(change)), actor, "0"))
+    _, in_pieces, whole = segment.path.read_bytes().splitlines()
+    assert in_pieces == whole
+    assert len(read_segment(segment.path).entries) == 2
+
+
 def test_a_segment_cut_anywhere_is_sound_up_to_its_last_whole_line(segment: Segment, tmp_path: Path) -> None:
     for revision in (42, 43, 44):
         segment.append(Entry(revision, 0.0, 0, msgspec.Raw(b'[["images",%d]]' % revision), None))

@@ -20,6 +20,7 @@ from cocoannot.api.errors import Api, register_errors
 from cocoannot.api.event_schemas import CLIENT
 from cocoannot.api.health import blueprint as health_blueprint
 from cocoannot.api.history import blueprint as history_blueprint
+from cocoannot.api.imports import blueprint as imports_blueprint
 from cocoannot.api.metrics import blueprint as metrics_blueprint
 from cocoannot.api.metrics import register_metrics
 from cocoannot.api.presence import blueprint as events_blueprint
@@ -93,6 +94,7 @@ def register(app: Flask) -> None:
         history_blueprint,
         changes_blueprint,
         events_blueprint,
+        imports_blueprint,
         s3_blueprint,
         sessions_blueprint,
         users_blueprint,

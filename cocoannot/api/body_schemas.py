@@ -363,6 +363,16 @@ class Merge(Closed):
     )
 
 
+class ImportedDataset(Record):
+    """What `POST /api/import` takes: a COCO file."""
+
+    images = fields.List(fields.Nested(Image))
+    annotations = fields.List(fields.Nested(Annotation))
+    categories = fields.List(fields.Nested(Category))
+    info = fields.Raw()
+    licenses = fields.Raw()
+
+
 class Replacement(Closed):
     """What `PUT /api/dataset` replaces."""
 

@@ -44,7 +44,7 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
 _WHAT_TO_DO = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address; /api/openapi.json lists what there is",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large; send less at a time, or raise the limit "
-    "(COCOANNOT_MAX_BODY_BYTES, for PUT /api/dataset COCOANNOT_MAX_DATASET_BYTES, for pictures "
+    "(COCOANNOT_MAX_BODY_BYTES, for PUT /api/dataset and POST /api/import COCOANNOT_MAX_DATASET_BYTES, for pictures "
     "COCOANNOT_MAX_PICTURE_BYTES)",
     HTTPStatus.INTERNAL_SERVER_ERROR: "The server failed in an unforeseen way; nothing was changed by this request. "
     "The server's log has the details",

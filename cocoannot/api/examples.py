@@ -94,6 +94,9 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "see what would be done": {"dry_run": True},
         "take theirs in conflicts": {"on_conflict": "theirs"},
     },
+    "ImportedDataset": {
+        "dataset": {"images": [_IMAGE], "annotations": [_ANNOTATION], "categories": [_CATEGORY]},
+    },
     "Replacement": {"records": {"images": [_IMAGE], "annotations": [_ANNOTATION], "categories": [_CATEGORY]}},
 }
 """Bodies of requests: by the schema's name, a title for each."""
@@ -167,6 +170,24 @@ ANSWERS: dict[str, Any] = {
         "size": 4711,
         "revision": 42,
         "kept": None,
+    },
+    "Imported": {
+        "revision": 43,
+        "changed": True,
+        "match": "file_name",
+        "dry_run": False,
+        "counts": {
+            "images": {"added": 0, "matched": 1, "refused": 0},
+            "annotations": {"added": 1, "matched": 0, "refused": 1},
+            "categories": {"added": 0, "matched": 1, "refused": 0},
+        },
+        "licenses_added": 0,
+        "ids": {"images": {"1": 1}, "annotations": {"1": 8}, "categories": {"3": 1}},
+        "refused_count": 1,
+        "refused_reasons": {"annotations: their image is not in the file": 1},
+        "refused": [{"section": "annotations", "id": 2, "index": 1, "reason": "its image 9 is not in the file"}],
+        "note_count": 0,
+        "notes": [],
     },
     "MergedFromS3": {
         "status": "success",

@@ -109,13 +109,13 @@ def _most(req: Request) -> float:
     return float("inf") if req.max_content_length is None else req.max_content_length
 
 
-def decode(data: bytes, type: Any = Any) -> Any:
-    """The JSON value in `data`. Raises 400."""
+def decode(data: bytes, type: Any = Any, *, any_depth: bool = False) -> Any:
+    """The JSON value in `data`; with `any_depth`, how deep it is nested is looked at elsewhere. Raises 400."""
     try:
         # msgspec does not look into what it leaves undecoded.
         if not data.isascii():
             check_utf8(data)
-        if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+        if not any_depth and data.count(b"[") + data.count(b"{") > MAX_DEPTH:
             check_depth(data)
         return msgspec.json.decode(data, type=type)
     except msgspec.ValidationError:

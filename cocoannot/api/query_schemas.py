@@ -134,6 +134,20 @@ class ChangesQuery(VersionsQuery):
     )
 
 
+class ImportQuery(Query):
+    match = fields.String(
+        load_default="file_name",
+        validate=validate.OneOf(["file_name", "id"]),
+        metadata={"description": "what images are the same by"},
+    )
+    dry_run = fields.Boolean(
+        load_default=False,
+        truthy={"1", "true"},
+        falsy={"0", "false"},
+        metadata={"description": "tell only what would be done"},
+    )
+
+
 class AnnotationListQuery(WithEtag):
     image_id = Numeral(metadata={"description": "annotations of this image"})
     category_id = Numeral(metadata={"description": "annotations of this category"})

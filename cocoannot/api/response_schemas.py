@@ -263,6 +263,46 @@ class MergedFromS3(ma.Schema):
     renumbered = _by_section(Renumbered, many=True)
 
 
+class ImportCounts(ma.Schema):
+    added = fields.Integer()
+    matched = fields.Integer(metadata={"description": "those that were here already"})
+    refused = fields.Integer()
+
+
+class IdsHere(ma.Schema):
+    """The id that each record has here, by the one that it had in the file; those that were refused are not there."""
+
+    images = fields.Dict(fields.String(), fields.Integer())
+    annotations = fields.Dict(fields.String(), fields.Integer())
+    categories = fields.Dict(fields.String(), fields.Integer())
+
+
+class RefusedRecord(ma.Schema):
+    section = fields.String()
+    id = fields.Integer()
+    index = fields.Integer(metadata={"description": "its place in its section of the file, from 0"})
+    reason = fields.String()
+
+
+class Imported(ma.Schema):
+    revision = fields.Integer(metadata={"description": "of the dataset afterwards"})
+    changed = fields.Boolean(metadata={"description": "false for a dry run, and where everything was here already"})
+    match = fields.String()
+    dry_run = fields.Boolean()
+    counts = _by_section(ImportCounts)
+    licenses_added = fields.Integer()
+    ids = fields.Nested(IdsHere)
+    refused_count = fields.Integer()
+    refused_reasons = fields.Dict(
+        fields.String(), fields.Integer(), metadata={"description": "how many records were refused for each reason"}
+    )
+    refused = fields.List(fields.Nested(RefusedRecord), metadata={"description": "at most 1,000"})
+    note_count = fields.Integer()
+    notes = fields.List(
+        fields.String(), metadata={"description": "where the file differs from what is here; at most 1,000"}
+    )
+
+
 class Status(ma.Schema):
     version = fields.String()
     dataset = fields.Nested(DatasetStatus)

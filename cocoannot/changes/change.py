@@ -38,11 +38,23 @@ class Edit(msgspec.Struct, frozen=True, gc=False):
         return "deleted" if self.after is None else "updated"
 
 
+class ValueEdit(msgspec.Struct, frozen=True, gc=False):
+    """One top-level value that is no list of records, such as `licenses`, before and after, as JSON texts.
+
+    `None` for "not there".
+    """
+
+    key: str
+    before: bytes | None
+    after: bytes | None
+
+
 class Change(msgspec.Struct, frozen=True, gc=False):
     """What made `revision`: when (seconds since 1970), by whom (`None`: not known), and the client's key for it.
 
     `replaced` names the top-level keys that a bulk replacement gave other values: it has no edits, and what was
-    before is not kept. `undoes` is the revision whose change it took back, `None` for others.
+    before is not kept. `undoes` is the revision whose change it took back, `None` for others. `values` are made beside
+    the edits, which such a change has as well.
     """
 
     revision: int
@@ -52,3 +64,4 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     edits: tuple[Edit, ...] = ()
     replaced: tuple[str, ...] = ()
     undoes: int | None = None
+    values: tuple[ValueEdit, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cocoannot.changes.change import Edit
+from cocoannot.changes.change import Edit, ValueEdit
 from cocoannot.coco.parser import SectionName
 
 _ORDER: dict[SectionName, int] = {"categories": 0, "images": 1, "annotations": 2}
@@ -28,6 +28,18 @@ def inverse(edits: Iterable[Edit]) -> list[Edit]:
         if began.before != last[name].after
     ]
     return sorted(inverted, key=_order)
+
+
+def inverse_values(values: Iterable[ValueEdit]) -> list[ValueEdit]:
+    """The same for top-level values, one for each key that has another value by them."""
+    first: dict[str, ValueEdit] = {}
+    last: dict[str, ValueEdit] = {}
+    for value in values:
+        first.setdefault(value.key, value)
+        last[value.key] = value
+    return [
+        ValueEdit(key, last[key].after, began.before) for key, began in first.items() if began.before != last[key].after
+    ]
 
 
 def _order(edit: Edit) -> tuple[int, int, int]:

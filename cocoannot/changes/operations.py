@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from cocoannot.coco.incoming import Incoming
 from cocoannot.coco.parser import SectionName
 
 ETags = frozenset[str] | None
@@ -71,4 +72,19 @@ class Revert(msgspec.Struct, frozen=True, gc=False):
     dry_run: bool = False
 
 
-Operation = Add | Update | Delete | Restore | Undo | Revert
+Match = Literal["file_name", "id"]
+"""What images are the same by."""
+
+
+class Import(msgspec.Struct, frozen=True):
+    """Bring another dataset in, its images matched by their names or ids; the only operation of its change.
+
+    With `dry_run` nothing is done: it is told what would be.
+    """
+
+    theirs: Incoming
+    match: Match = "file_name"
+    dry_run: bool = False
+
+
+Operation = Add | Update | Delete | Restore | Undo | Revert | Import

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,10 +33,13 @@ class ChangeTracker:
         name = f"{section}_{action}"
         setattr(self, name, getattr(self, name) + number)
 
-    def count_edits(self, edits: Iterable[Edit]) -> None:
+    def count_edits(self, edits: Sequence[Edit]) -> None:
         """Add what `edits` did."""
-        for edit in edits:
-            self.count(edit.section, edit.action)
+        if len(edits) == 1:
+            self.count(edits[0].section, edits[0].action)
+            return
+        for (section, action), number in Counter([(edit.section, edit.action) for edit in edits]).items():
+            self.count(section, action, number)
 
     def merge(self, other: ChangeTracker) -> ChangeTracker:
         """The changes of both, as a new tracker."""

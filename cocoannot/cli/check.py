@@ -18,6 +18,7 @@ from cocoannot.check.kinds import KINDS, LEVELS, TOOLS
 from cocoannot.check.pictures import Measured
 from cocoannot.check.repair import check_place, write_repaired
 from cocoannot.check.report import Report, Wanted
+from cocoannot.cli.output import LARGE
 from cocoannot.errors import BadPicture, CocoannotError, DatasetError, UnknownId
 from cocoannot.extension import runtime
 from cocoannot.files.packing import is_packed, unpack
@@ -26,9 +27,6 @@ from cocoannot.pictures.folder import PictureFolder
 from cocoannot.pictures.measuring import SIDEWAYS
 from cocoannot.pictures.source import Picture, Reading
 from cocoannot.settings import S3Uri
-
-# Bytes: below it there is nothing to wait for.
-_LARGE = 20_000_000
 
 
 class _Unreadable(click.ClickException):
@@ -176,7 +174,7 @@ def _measured(found: Picture) -> Measured:
 def _progress(label: str, size: int) -> Iterator[Callable[[int], object]]:
     """Shows how many of `size` bytes are done, on a terminal and where it takes some time."""
     with click.progressbar(
-        length=size, label=label, file=sys.stderr, hidden=size < _LARGE or not sys.stderr.isatty()
+        length=size, label=label, file=sys.stderr, hidden=size < LARGE or not sys.stderr.isatty()
     ) as bar:
         yield bar.update
         bar.update(size - bar.pos)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import click
 
 from cocoannot.errors import CocoannotError
+
+LARGE = 20_000_000
+"""Bytes: below it there is nothing to wait for."""
 
 
 def errors_in_one_line(command: Callable[..., None]) -> Callable[..., None]:
@@ -25,6 +29,12 @@ def errors_in_one_line(command: Callable[..., None]) -> Callable[..., None]:
             raise click.ClickException(f"{exc.filename or 'the server'}: {exc.strerror or exc}") from exc
 
     return run
+
+
+def tell_of_work(what: str, size: int) -> None:
+    """Say what is being done with `size` bytes, on a terminal and where it takes some time."""
+    if size >= LARGE and sys.stderr.isatty():
+        click.echo(f"{what} ({size / 1e6:.0f} MB) ...", err=True)
 
 
 def print_answer(answer: object, text: str, as_json: bool) -> None:

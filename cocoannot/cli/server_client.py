@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
@@ -38,7 +39,19 @@ def ask_status(owner: Owner, file: DatasetFile) -> dict[str, Any]:
 
 
 def call(owner: Owner, method: str, path: str, body: object = None) -> dict[str, Any]:
-    data = None if body is None else json.dumps(body).encode()
+    """What the server answers to a request; a `body` of bytes is JSON already. Raises `CocoannotError`."""
+    answer: dict[str, Any] = _ask(owner, method, path, body, json.load)
+    return answer
+
+
+def download(owner: Owner, path: str) -> bytes:
+    """What the server gives at `path`, as it is. Raises `CocoannotError`."""
+    data: bytes = _ask(owner, "GET", path, None, lambda response: response.read())
+    return data
+
+
+def _ask(owner: Owner, method: str, path: str, body: object, read: Callable[[Any], Any]) -> Any:
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     # By a name that is served whatever address this is.
     headers = {"Content-Type": "application/json", "Host": "localhost"}
     request = urllib.request.Request(owner.url + path, data, headers, method=method)
@@ -47,8 +60,7 @@ def call(owner: Owner, method: str, path: str, body: object = None) -> dict[str,
         request.add_header("Authorization", f"Bearer {token}")
     try:
         with _open(request, timeout=_timeout(method, path)) as response:
-            answer: dict[str, Any] = json.load(response)
-            return answer
+            return read(response)
     except urllib.error.HTTPError as exc:
         raise _refusal(owner, exc) from exc
     except (OSError, HTTPException, ValueError) as exc:

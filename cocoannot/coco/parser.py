@@ -322,7 +322,7 @@ def _read_piece(
     keys: list[Keys]
     try:
         keys = _LISTS[name].decode(b"[%b]" % buffer[int(starts[0]) : int(ends[-1])])
-        arrays = _arrays(keys, name)
+        arrays = read_arrays(keys, name)
         if not any(_too_large(arrays[column], column) for column in _IDS[name]):
             return keys, arrays
     except (msgspec.DecodeError, UnicodeDecodeError, OverflowError):
@@ -331,10 +331,23 @@ def _read_piece(
         _tidy(name, buffer[start:end], f"{where}[{first + i}]")
         for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True))
     ]
-    return keys, _arrays(keys, name)
+    return keys, read_arrays(keys, name)
 
 
-def _arrays(keys: list[Keys], name: str) -> dict[str, npt.NDArray[Any]]:
+def read_all_keys(section: str, texts: Sequence[bytes]) -> list[Keys]:
+    """The index fields of many records' texts. Raises `DatasetError`."""
+    found: list[Keys] = []
+    for first in range(0, len(texts), _PIECE):
+        piece = texts[first : first + _PIECE]
+        try:
+            found += _LISTS[section].decode(b"[%b]" % b",".join(piece))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            found += [read_keys(section, text) for text in piece]
+    return found
+
+
+def read_arrays(keys: list[Keys], name: str) -> dict[str, npt.NDArray[Any]]:
+    """The index fields of records as columns, one array for each."""
     arrays: dict[str, npt.NDArray[Any]] = {
         column: np.fromiter(map(attrgetter(column), keys), np.int64, len(keys)) for column in _IDS[name]
     }

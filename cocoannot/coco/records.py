@@ -15,6 +15,7 @@ from cocoannot.errors import VersionMismatch
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _VALUE = msgspec.json.Decoder()
+_NUMBER = re.compile(rb"\s*:\s*(-?[0-9.eE+-]+)")
 _NAME = re.compile(rb'[\s,]*("(?:[^"\\]|\\.)*"\s*:\s*)')
 
 
@@ -99,6 +100,19 @@ def merge(text: bytes, changes: Mapping[str, Any], style: Style = COMPACT) -> by
         else:
             fields[key] = value
     return style.encode(fields)
+
+
+def renumber(text: bytes, numbers: Mapping[str, int], style: Style = COMPACT) -> bytes:
+    """`text` with other numbers in these fields, which it has; all else byte for byte."""
+    changed = text
+    for field, number in numbers.items():
+        key = b'"%b"' % field.encode()
+        # A name that is there once, and nothing escaped: it can't be one further in, nor a text.
+        found = None if b"\\" in text or text.count(key) != 1 else _NUMBER.match(changed, changed.index(key) + len(key))
+        if found is None:
+            return merge(text, numbers, style)
+        changed = b"%b%d%b" % (changed[: found.start(1)], number, changed[found.end(1) :])
+    return changed
 
 
 class _Place(NamedTuple):

@@ -120,13 +120,15 @@ class FrozenSection(NamedTuple):
 class FrozenDataset(NamedTuple):
     """The whole text: `values` gives each top-level key its byte range in the file's `buffer`, in order.
 
-    `omitted` are keys that are left out, comma and all.
+    `omitted` are keys that are left out, comma and all. `own_values` are those that have another text than in the file,
+    `None` for one that is gone.
     """
 
     buffer: bytes
     values: Mapping[str, tuple[int, int]]
     sections: Mapping[SectionName, FrozenSection]
     omitted: frozenset[str] = frozenset()
+    own_values: Mapping[str, bytes | None] = {}
 
     def pieces(
         self, replaced: Mapping[str, bytes | None] | Mapping[SectionName, Iterator[Piece]] | None = None
@@ -137,7 +139,8 @@ class FrozenDataset(NamedTuple):
         Everything that nobody touched is there byte for byte. A value that the file does not have yet goes to
         the end of the object.
         """
-        given = dict(replaced or {})
+        given: dict[str, bytes | Iterator[Piece] | None] = {**self.own_values}
+        given |= dict((replaced or {}).items())
         texts: dict[str, Iterable[Piece]] = {
             key: [text] if isinstance(text, bytes) else text for key, text in given.items() if text is not None
         }

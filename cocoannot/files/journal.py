@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +35,9 @@ from cocoannot.files.segments import (
 
 LARGE = 64 << 20
 """Bytes of journal that bring the next save forward."""
+
+_IN_PIECES = b"0"
+"""Stands for a change whose text is given in pieces."""
 
 _TRIAL = 4096
 """Bytes that are written, and taken back, to see whether the disk takes any again."""
@@ -161,12 +165,14 @@ class Journal:
         time: float,
         actor: str | None,
         key: str | None,
-        change: bytes,
+        change: bytes | Sequence[bytes],
         *,
         answer: bytes | None = None,
         undoes: int | None = None,
     ) -> None:
-        """Write the change that makes `revision`, a JSON text on one line. Raises `JournalError`: it is not there.
+        """Write the change that makes `revision`, a JSON text on one line, in pieces where it is long.
+
+        Raises `JournalError`: it is not there.
 
         `answer` and `undoes` are as in `cocoannot.files.segments.Entry`.
         """
@@ -177,14 +183,15 @@ class Journal:
             if segment is None or not segment.sound or segment.last != revision - 1:
                 segment = self._begin(revision - 1)
             before = segment.size, segment.last
-            entry = Entry(revision, time, self._durable, msgspec.Raw(change), actor, key)
+            whole, pieces = (change, ()) if isinstance(change, bytes) else (_IN_PIECES, change)
+            entry = Entry(revision, time, self._durable, msgspec.Raw(whole), actor, key)
             if answer is not None or undoes is not None:
                 entry = msgspec.structs.replace(
                     entry,
                     answer=UNSET if answer is None else msgspec.Raw(answer),
                     undoes=UNSET if undoes is None else undoes,
                 )
-            segment.append(entry)
+            segment.append(entry, pieces)
         except OSError as exc:
             raise self._failed(exc) from exc
         self._trouble = None
@@ -195,7 +202,7 @@ class Journal:
         segment.take_back(*before)
         self._refuse_in_doubt()
 
-    def note(self, revision: int, time: float, actor: str | None, change: bytes) -> None:
+    def note(self, revision: int, time: float, actor: str | None, change: bytes | Sequence[bytes]) -> None:
         """Write down a change that the file has already; where that fails, nothing is lost and nothing is told."""
         before = self._trouble
         with suppress(JournalError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -43,6 +44,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 _ENTRY = msgspec.json.Encoder()
+_CHANGE = b'"change":'
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -104,12 +106,19 @@ class Segment:
 
     def begin(self, after: int) -> None:
         """Write the head. Raises `OSError`, and nothing was written."""
-        self._append(line(b'{"after":%d}' % after), after)
+        self._append([line(b'{"after":%d}' % after)], after)
         self._head_size = self.size
 
-    def append(self, entry: Entry) -> None:
-        """Write a change. Raises `OSError`, and nothing was written."""
-        self._append(line(_ENTRY.encode(entry)), entry.revision)
+    def append(self, entry: Entry, change: Sequence[bytes] = ()) -> None:
+        """Write a change, whose JSON text is that of `entry`, or `change` in pieces. Raises `OSError`, and nothing was
+        written."""
+        if not change:
+            self._append([line(_ENTRY.encode(entry))], entry.revision)
+            return
+        # Only numbers stand before it.
+        before, around, after = _ENTRY.encode(entry).partition(_CHANGE + bytes(entry.change))
+        assert around
+        self._append(_pieces([before + _CHANGE, *change, after]), entry.revision)
 
     def try_out(self, size: int) -> None:
         """Write `size` bytes and take them back. Raises `OSError`."""
@@ -139,14 +148,15 @@ class Segment:
             with suppress(OSError):
                 os.close(fd)
 
-    def _append(self, line: bytes, revision: int) -> None:
+    def _append(self, pieces: Sequence[bytes], revision: int) -> None:
         length = self.size
         try:
-            self._write(line)
+            for piece in pieces:
+                self._write(piece)
         except BaseException:
             self._cut(length)
             raise
-        self.size, self.last = length + len(line), revision
+        self.size, self.last = length + sum(map(len, pieces)), revision
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -214,6 +224,14 @@ def segment_number(path: Path) -> int:
 def line(entry: bytes) -> bytes:
     """The line for an entry's JSON text."""
     return b'{"crc":"%08x","entry":%b}\n' % (zlib.crc32(entry), entry)
+
+
+def _pieces(entry: Sequence[bytes]) -> list[bytes]:
+    """The line for an entry's JSON text, both in pieces."""
+    crc = 0
+    for piece in entry:
+        crc = zlib.crc32(piece, crc)
+    return [b'{"crc":"%08x","entry":' % crc, *entry, b"}\n"]
 
 
 def entry_of(text: bytes) -> bytes | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET
 
-from cocoannot.changes.change import Edit
+from cocoannot.changes.change import Change, Edit, ValueEdit
 from cocoannot.changes.description import DescribedEdit, Operation, describe
 from cocoannot.coco.parser import SectionName
 from cocoannot.errors import CocoannotError
@@ -23,6 +23,8 @@ MOST_BYTES = 1 << 18
 # A higher one takes twice the time for a few per cent.
 _LEVEL = 5
 _SECTIONS: tuple[SectionName, ...] = ("images", "annotations", "categories")
+_VALUE = len(_SECTIONS)
+"""Stands for a section in what is told of a top-level value; its key is where a record has what stood before it."""
 _OPERATIONS: tuple[Operation, ...] = ("add", "update", "delete")
 
 
@@ -53,6 +55,11 @@ class Head(msgspec.Struct, frozen=True, gc=False, array_like=True, omit_defaults
     operation: int
     image_id: int | None = None
     left: int | None = None
+
+    @property
+    def is_of_value(self) -> bool:
+        """Whether it is about a top-level value, and not about a record."""
+        return self.section == _VALUE
 
     @property
     def images(self) -> set[int]:
@@ -101,6 +108,24 @@ def head_of(edit: Edit) -> Head:
     told = describe(edit)
     left = None if told.from_image_id is UNSET else told.from_image_id
     return Head(section_number(edit.section), edit.record_id, _OPERATIONS.index(told.op), told.image_id, left)
+
+
+def heads_of(change: Change) -> list[Head]:
+    """What the edits of `change` are about, those of top-level values last."""
+    return [*map(head_of, change.edits), *[Head(_VALUE, 0, _OPERATIONS.index("update"))] * len(change.values)]
+
+
+def all_texts_of(change: Change) -> list[Texts]:
+    """What they have, in the same order."""
+    return [
+        *map(texts_of, change.edits),
+        *[Texts(0, value.before, value.after, lead=value.key.encode()) for value in change.values],
+    ]
+
+
+def value_of(texts: Texts) -> ValueEdit:
+    """The edit of a top-level value that these were made of."""
+    return ValueEdit((texts.lead or b"").decode(), texts.before, texts.after)
 
 
 def texts_of(edit: Edit) -> Texts:

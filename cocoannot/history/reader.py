@@ -12,11 +12,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from cocoannot.changes.change import Change, Edit
+from cocoannot.changes.change import Change, Edit, ValueEdit
 from cocoannot.changes.description import DescribedChange
 from cocoannot.coco.parser import MAX_ID, SectionName
 from cocoannot.coco.records import Record
-from cocoannot.history.blocks import DamagedHistory, Texts, edit_of, section_number, unpack, unpack_heads
+from cocoannot.history.blocks import (
+    DamagedHistory,
+    Head,
+    Texts,
+    edit_of,
+    section_number,
+    unpack,
+    unpack_heads,
+    value_of,
+)
 from cocoannot.history.stretches import Span, first_after, last_revision, spans
 from cocoannot.history.work import day_of
 from cocoannot.store.base import Touched, UserDay, Version
@@ -97,7 +106,7 @@ class Reader:
         found: list[DescribedChange] = []
         count = 0
         for row in self._rows(query):
-            edits = tuple([head.described() for head in unpack_heads(row.heads)])
+            edits = tuple([head.described() for head in unpack_heads(row.heads) if not head.is_of_value])
             count += len(edits)
             if len(found) == query.limit or (found and count > MOST_EDITS):
                 break
@@ -137,12 +146,12 @@ class Reader:
             found.append(Version(row.revision, row.time, row.actor, _record(after), _record(before)))
         return found if query.since is not None else found[::-1]
 
-    def edits(self, since: int, until: int, image_id: int | None = None) -> Iterator[Edit]:
+    def edits(self, since: int, until: int, image_id: int | None = None) -> Iterator[Edit | ValueEdit]:
         """Every edit of the changes after `since`, up to `until`, in order; those on `image_id` where that is given."""
         for row in self._rows(ChangeQuery(since, until, image_id=image_id)):
             for number, head in enumerate(unpack_heads(row.heads), start=row.edit):
                 if image_id is None or image_id in head.images:
-                    yield edit_of(head, self._texts(number))
+                    yield self._edit(head, number)
 
     def last_changed_by(self, actor: str) -> set[int]:
         """The annotations whose newest change was made by `actor`, those included that it has deleted."""
@@ -200,8 +209,14 @@ class Reader:
 
     def _whole(self, row: _Row) -> Change:
         heads = enumerate(unpack_heads(row.heads), start=row.edit)
-        edits = tuple([edit_of(head, self._texts(number)) for number, head in heads])
-        return Change(row.revision, row.time, row.actor, row.key, edits, row.names, row.undoes)
+        all_edits = [self._edit(head, number) for number, head in heads]
+        edits = tuple([edit for edit in all_edits if isinstance(edit, Edit)])
+        values = tuple([edit for edit in all_edits if isinstance(edit, ValueEdit)])
+        return Change(row.revision, row.time, row.actor, row.key, edits, row.names, row.undoes, values)
+
+    def _edit(self, head: Head, number: int) -> Edit | ValueEdit:
+        texts = self._texts(number)
+        return value_of(texts) if head.is_of_value else edit_of(head, texts)
 
     def _texts(self, edit: int) -> Texts:
         first, texts = self._block

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from cocoannot.changes.change import Change
-from cocoannot.history.blocks import MOST_BYTES, MOST_EDITS, Texts, head_of, pack, pack_heads, texts_of, unpack
+from cocoannot.history.blocks import MOST_BYTES, MOST_EDITS, Texts, all_texts_of, heads_of, pack, pack_heads, unpack
 from cocoannot.history.database import transaction
 from cocoannot.history.stretches import Beginning, begin, last_revision, next_edit, numbers_of, spans
 from cocoannot.history.work import Work
@@ -61,7 +61,7 @@ class Writer:
                         reason = f"the changes after revision {revision} were not kept"
                         _begin_amid(database, rows, Beginning(change.revision, False, reason), change.time)
                     revision = change.revision
-                    heads = [head_of(each) for each in change.edits]
+                    heads = heads_of(change)
                     user = self._user(change.actor)
                     rows.append(
                         (
@@ -69,11 +69,11 @@ class Writer:
                             pack_heads(heads),
                         )
                     )
-                    versions += {(head.section, head.record_id, edit) for head in heads}
+                    versions += {(head.section, head.record_id, edit) for head in heads if not head.is_of_value}
                     touched += {(image_id, edit) for head in heads for image_id in head.images}
                     work.add(change)
-                    for number, each in enumerate(change.edits, start=edit):
-                        blocks.add(number, texts_of(each))
+                    for number, texts in enumerate(all_texts_of(change), start=edit):
+                        blocks.add(number, texts)
                     edit += numbers_of(heads)
                 _insert(database, "change", rows)
                 # In one order, so that neighbours go to the same page.

@@ -16,7 +16,7 @@ Every method raises `NotLoaded` before there is a dataset to serve.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -89,7 +89,8 @@ class Deleted(NamedTuple):
 
 
 OperationResult = Record | Deleted | Undone
-"""What came of one operation: the record as it left it, what it deleted, or what it undid."""
+"""What came of one operation: the record as it left it, what it deleted, or what it undid. Of an import it is a record
+too, its report (see `cocoannot.store.import_report`)."""
 
 
 class Committed(NamedTuple):
@@ -506,6 +507,14 @@ class Place(NamedTuple):
     position: int
 
 
+class AnnotationText(NamedTuple):
+    """An annotation's text, with what it is found by; `category_id` is `NONE` for none."""
+
+    record_id: int
+    category_id: int
+    text: bytes
+
+
 class Lookup(Protocol):
     """What a transaction asks while it checks a change. It is used by one thread, which may change the store."""
 
@@ -526,9 +535,17 @@ class Lookup(Protocol):
         """Whether there is a record with this id. Raises `AmbiguousId`."""
         ...
 
+    def ids_there(self, section: SectionName, record_ids: Iterable[int]) -> Container[int]:
+        """Those of many ids that records have, be it more than one."""
+        ...
+
     @property
     def has_categories(self) -> bool:
         """Whether there is any category."""
+        ...
+
+    def top_level(self, key: str) -> bytes | None:
+        """The JSON text of a top-level value that is no section, `None` where it is not there."""
         ...
 
     def next_place(self, section: SectionName, others: int = 0) -> Place:
@@ -544,6 +561,10 @@ class Lookup(Protocol):
 
     def rank(self, section: SectionName, position: int) -> int:
         """How many records of the section come before this position."""
+        ...
+
+    def ranks(self, section: SectionName, positions: Sequence[int]) -> list[int]:
+        """The same for each of many positions."""
         ...
 
     def positions_at(self, section: SectionName, indexes: Sequence[int]) -> list[int | None]:
@@ -574,4 +595,8 @@ class Lookup(Protocol):
 
     def annotations_where(self, *, image_id: int | None = None, category_id: int | None = None) -> Iterable[Stored]:
         """The annotations of an image or of a category, in file order."""
+        ...
+
+    def annotation_texts(self, image_id: int, category_ids: Container[int]) -> Iterable[AnnotationText]:
+        """The annotations of an image that have one of these categories, for who reads very many."""
         ...

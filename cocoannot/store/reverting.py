@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cocoannot.changes.change import Change, Edit
+from cocoannot.changes.change import Change, Edit, ValueEdit
 from cocoannot.changes.description import describe
-from cocoannot.changes.inverse import inverse
+from cocoannot.changes.inverse import inverse, inverse_values
 from cocoannot.coco.parser import SectionName
 from cocoannot.errors import Conflict
 from cocoannot.store.base import History, Lookup
 from cocoannot.store.queries import ChangeQuery
-from cocoannot.store.undoing import in_the_way, placed
+from cocoannot.store.undoing import changed_values, in_the_way, placed
 
 MOST_CHANGES = 10_000
 """How many changes are taken back at once."""
@@ -24,8 +24,10 @@ MOST_CHANGES = 10_000
 _Name = tuple[SectionName, int]
 
 
-def revert(actor: str, since: int, lookup: Lookup, history: History) -> list[Edit]:
+def revert(actor: str, since: int, lookup: Lookup, history: History) -> tuple[list[Edit], list[ValueEdit]]:
     """The edits that take the changes of `actor` after the revision `since` back, ready to be made; none for none.
+
+    Those of top-level values stand beside them.
 
     Raises `Conflict` where somebody else built upon them, `NotKept` where not every change since then is kept.
     """
@@ -35,7 +37,7 @@ def revert(actor: str, since: int, lookup: Lookup, history: History) -> list[Edi
     if replaced := next((change for change in changes if change.replaced), None):
         raise Conflict(f"change {replaced.revision} replaced the dataset in bulk, which can't be taken back")
     if not changes:
-        return []
+        return [], []
     edits = [edit for edit in inverse(_edits(changes)) if not _is_back(edit, lookup)]
     broken = _built_upon(changes)
     with history.touched_since(changes[0].revision - 1) as touched:
@@ -43,7 +45,18 @@ def revert(actor: str, since: int, lookup: Lookup, history: History) -> list[Edi
         changed += [edit for edit in in_the_way(edits, touched, lookup) if edit not in changed]
     if changed:
         raise _refusal(actor, changed)
-    return placed(edits, lookup)
+    return placed(edits, lookup), _values(actor, changes, lookup)
+
+
+def _values(actor: str, changes: Sequence[Change], lookup: Lookup) -> list[ValueEdit]:
+    """The top-level values to be taken back. Raises `Conflict`."""
+    values = inverse_values([value for change in changes for value in change.values])
+    left = [value for value in values if lookup.top_level(value.key) != value.after]
+    if changed := changed_values(left, lookup):
+        raise Conflict(
+            f"what {actor!r} did can't be taken back: somebody else changed {', '.join(changed)}; nothing was done"
+        )
+    return left
 
 
 def _edits(changes: Sequence[Change]) -> list[Edit]:

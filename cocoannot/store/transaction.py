@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from cocoannot.changes.change import Edit
+from cocoannot.changes.change import Edit, ValueEdit
 from cocoannot.changes.description import Undone, describe
-from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Revert, Undo, Update
+from cocoannot.changes.operations import Add, Delete, ETags, Import, Operation, Restore, Revert, Undo, Update
 from cocoannot.coco import annotation_rules, rules
 from cocoannot.coco.parser import MAX_ID, NOUNS, SectionName
 from cocoannot.coco.records import Record, check_version, encode, merge
@@ -26,6 +26,7 @@ from cocoannot.errors import (
 )
 from cocoannot.store.base import Deleted, History, Lookup, OperationResult, Place, Stored
 from cocoannot.store.dependents import check_keypoints, check_masks
+from cocoannot.store.importing import import_dataset
 from cocoannot.store.late_updates import LateUpdates
 from cocoannot.store.placing import Wanted, give_places
 from cocoannot.store.reverting import revert
@@ -37,6 +38,8 @@ class Transaction:
 
     def __init__(self, lookup: Lookup, history: History) -> None:
         self.edits: list[Edit] = []
+        self.values: list[ValueEdit] = []
+        """The top-level values that are others by this change."""
         self.undoes: int | None = None
         """The revision whose change this one takes back, `None` for others."""
         self.merged: dict[int, tuple[str, ...]] = {}
@@ -98,6 +101,8 @@ class Transaction:
                 return self._undo(revision)
             case Revert():
                 return self._revert(operation)
+            case Import():
+                return self._import(operation)
 
     def _merged(self, index: int, operation: Update) -> Update:
         """`operation` as it is to be done: on the version that it expects, or merged with what others made of it."""
@@ -129,19 +134,30 @@ class Transaction:
 
     def _revert(self, operation: Revert) -> Undone:
         self._check_alone()
-        edits = revert(operation.actor, operation.since, self._lookup, self._history)
+        edits, values = revert(operation.actor, operation.since, self._lookup, self._history)
         if not operation.dry_run:
             self.edits += edits
+            self.values += values
         return Undone(tuple(map(describe, edits)))
 
-    def _check_alone(self) -> None:
+    def _import(self, operation: Import) -> Record:
+        self._check_alone("an import")
+        found = import_dataset(operation, self._lookup)
+        if not operation.dry_run:
+            self.edits += found.edits
+            self.values += found.values
+        return Record(found.report.as_json())
+
+    def _check_alone(self, what: str = "an undo") -> None:
         if self.edits or self.undoes is not None:
-            raise Conflict("an undo is a change of its own; make it without other operations")
+            raise Conflict(f"{what} is a change of its own; make it without other operations")
 
     def _undo(self, revision: int) -> Undone:
         self._check_alone()
         self.undoes = revision
-        self.edits += undo(revision, self._lookup, self._history)
+        edits, values = undo(revision, self._lookup, self._history)
+        self.edits += edits
+        self.values += values
         return Undone(tuple(map(describe, self.edits)))
 
     def _give_places(self) -> None:

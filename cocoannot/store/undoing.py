@@ -8,12 +8,13 @@ it was then.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Iterable
 
 import msgspec
 
-from cocoannot.changes.change import Change, Edit
+from cocoannot.changes.change import Change, Edit, ValueEdit
 from cocoannot.changes.description import describe
-from cocoannot.changes.inverse import inverse
+from cocoannot.changes.inverse import inverse, inverse_values
 from cocoannot.coco.parser import NONE, AnnotationKeys, CategoryKeys, SectionName, read_keys
 from cocoannot.coco.records import Record
 from cocoannot.errors import AmbiguousId, Conflict, UnknownId
@@ -22,8 +23,8 @@ from cocoannot.store.base import History, Lookup, Touched
 _REFERENCES: tuple[tuple[SectionName, str], ...] = (("images", "image_id"), ("categories", "category_id"))
 
 
-def undo(revision: int, lookup: Lookup, history: History) -> list[Edit]:
-    """The edits that take the change of `revision` back, ready to be made.
+def undo(revision: int, lookup: Lookup, history: History) -> tuple[list[Edit], list[ValueEdit]]:
+    """The edits that take the change of `revision` back, ready to be made, those of top-level values beside them.
 
     Raises `UnknownId` where it is not there, or not any more, `Conflict` where it can't be taken back.
     """
@@ -41,7 +42,18 @@ def undo(revision: int, lookup: Lookup, history: History) -> list[Edit]:
         changed = in_the_way(edits, touched, lookup)
     if changed:
         raise _refusal(change, changed)
-    return placed(edits, lookup)
+    values = inverse_values(change.values)
+    if others := changed_values(values, lookup):
+        raise Conflict(
+            f"change {revision} can't be undone: something later changed {', '.join(others)}; nothing was done. Undo "
+            "what came later first"
+        )
+    return placed(edits, lookup), values
+
+
+def changed_values(values: Iterable[ValueEdit], lookup: Lookup) -> list[str]:
+    """The keys of `values`, which take something back, that have another value by now."""
+    return [value.key for value in values if lookup.top_level(value.key) != value.before]
 
 
 def in_the_way(edits: list[Edit], touched: Touched, lookup: Lookup) -> list[Edit]:
@@ -149,9 +161,14 @@ def placed(edits: list[Edit], lookup: Lookup) -> list[Edit]:
     gone: dict[SectionName, list[int]] = {"images": [], "annotations": [], "categories": []}
     added = dict.fromkeys(gone, 0)
     found = []
+    coming: dict[SectionName, list[int]] = {name: [] for name in gone}
     for edit in edits:
         if edit.before is None:
-            before = lookup.rank(edit.section, edit.position) - bisect_left(gone[edit.section], edit.position)
+            coming[edit.section].append(edit.position)
+    ranks = {name: iter(lookup.ranks(name, positions)) for name, positions in coming.items() if positions}
+    for edit in edits:
+        if edit.before is None:
+            before = next(ranks[edit.section]) - bisect_left(gone[edit.section], edit.position)
             edit = msgspec.structs.replace(edit, index=before + added[edit.section])
             added[edit.section] += 1
         else:

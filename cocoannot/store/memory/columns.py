@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,15 @@ class Columns:
         self._length += 1
         return row
 
+    def extend(self, **arrays: Array) -> None:
+        """Add many rows, the values of each column as an array."""
+        number = len(next(iter(arrays.values())))
+        if self._length + number > self._room:
+            self._grow(number)
+        for name, array in arrays.items():
+            self._arrays[name][self._length : self._length + number] = array
+        self._length += number
+
     def keep(self, rows: Ints) -> None:
         """Leave these rows alone, in this order; -1 stands for a new one, of zeros."""
         known = rows >= 0
@@ -49,8 +59,8 @@ class Columns:
         self._length = self._room = len(rows)
         self.cells = {name: array.data for name, array in self._arrays.items()}
 
-    def _grow(self) -> None:
-        more = self._length // 8 + 1024
+    def _grow(self, number: int = 1) -> None:
+        more = max(self._length // 8 + 1024, number)
         self._arrays = {
             name: np.concatenate([array, np.zeros(more, array.dtype)]) for name, array in self._arrays.items()
         }
@@ -91,6 +101,14 @@ class IdIndex:
     def add(self, record_id: int, slot: int) -> None:
         if self._added.setdefault(record_id, slot) != slot:
             self._copies.setdefault(record_id, []).append(slot)
+
+    def extend(self, record_ids: Sequence[int], first: int) -> None:
+        """The slots from `first` on hold these."""
+        if self._added.keys().isdisjoint(record_ids) and len(set(record_ids)) == len(record_ids):
+            self._added.update(zip(record_ids, range(first, first + len(record_ids)), strict=True))
+            return
+        for slot, record_id in enumerate(record_ids, start=first):
+            self.add(record_id, slot)
 
     def remove(self, record_id: int, slot: int) -> None:
         copies = self._copies.get(record_id, [])

@@ -3,6 +3,7 @@
     [["annotations", 7, 6, null, {...}], ...]     section, id, position, the record before and after, null for none
     ["annotations", 7, 6, null, {...}, 5]         put where 5 others are before it, and not at the end
     ["annotations", 7, 6, null, {...}, 5, ", "]   with what stands before it in the file
+    ["=", "licenses", "[]", "[...]"]              a top-level value before and after, as JSON strings, null for none
     {"replaced": ["images"]}                      these top-level values were replaced by a save
 
 A record that stands on several lines in its file is written as a JSON string, so that a change stays on one line.
@@ -19,7 +20,7 @@ from typing import Literal
 
 import msgspec
 
-from cocoannot.changes.change import Change, Edit
+from cocoannot.changes.change import Change, Edit, ValueEdit
 from cocoannot.coco.parser import SectionName
 from cocoannot.errors import DatasetError
 from cocoannot.files.segments import Entry
@@ -28,6 +29,12 @@ from cocoannot.store.memory.spreading import spread
 from cocoannot.store.memory.table import NoRoom
 from cocoannot.store.memory.tables import NextIds, Tables
 from cocoannot.store.placing import Wanted, give_places
+
+_VALUE = b'"="'
+"""What the part of a top-level value begins with, where others have their section."""
+
+_PIECE = 1_000
+"""Edits in one piece of a text."""
 
 _PARTS = msgspec.json.Decoder(list[list[msgspec.Raw]])
 
@@ -49,24 +56,31 @@ class _Read(msgspec.Struct, frozen=True, gc=False):
     position: int = 0
 
 
-def encode_change(change: Change) -> bytes:
-    """What `change` did, as JSON on one line."""
+def encode_change(change: Change) -> bytes | list[bytes]:
+    """What `change` did, as JSON on one line; in pieces, so that no step takes long however much it is."""
     if change.replaced:
         return msgspec.json.encode(_Replaced(change.replaced))
-    return b"[%b]" % b",".join(
-        [
-            b'["%b",%d,%d,%b,%b%b]'
-            % (
-                edit.section.encode(),
-                edit.record_id,
-                edit.position,
-                _written(edit.before),
-                _written(edit.after),
-                b"" if edit.index is None else _place(edit.index, edit.lead),
-            )
-            for edit in change.edits
-        ]
-    )
+    edits = [
+        b'["%b",%d,%d,%b,%b%b]'
+        % (
+            edit.section.encode(),
+            edit.record_id,
+            edit.position,
+            b"null" if edit.before is None else _written(edit.before),
+            b"null" if edit.after is None else _written(edit.after),
+            b"" if edit.index is None else _place(edit.index, edit.lead),
+        )
+        for edit in change.edits
+    ]
+    values = [
+        b"[%b,%b]" % (_VALUE, msgspec.json.encode([value.key, _string(value.before), _string(value.after)])[1:-1])
+        for value in change.values
+    ]
+    parts = edits + values
+    if len(parts) <= _PIECE:
+        return b"[%b]" % b",".join(parts)
+    pieces = [b",".join(parts[at : at + _PIECE]) + b"," for at in range(0, len(parts), _PIECE)]
+    return [b"[", *pieces[:-1], pieces[-1][:-1], b"]"]
 
 
 def replay(tables: Tables, entries: Iterable[Entry], *, lenient: bool = False) -> list[Change]:
@@ -94,8 +108,12 @@ def replay(tables: Tables, entries: Iterable[Entry], *, lenient: bool = False) -
                 edits, found = [*unfinished.edits], _put_back(tables, section, together)
             tables.apply(found)
             edits += found
+        values = _values(entry)
+        tables.set_values(values)
         undoes = None if isinstance(entry.undoes, msgspec.UnsetType) else entry.undoes
-        changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits), undoes=undoes))
+        changes.append(
+            Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits), undoes=undoes, values=values)
+        )
     return changes
 
 
@@ -117,7 +135,17 @@ def complete_changes(entries: Iterable[Entry]) -> list[Change]:
                 for read in parts
             )
             undoes = None if isinstance(entry.undoes, msgspec.UnsetType) else entry.undoes
-            changes.append(Change(entry.revision, entry.time, entry.actor, entry.key, tuple(edits), undoes=undoes))
+            changes.append(
+                Change(
+                    entry.revision,
+                    entry.time,
+                    entry.actor,
+                    entry.key,
+                    tuple(edits),
+                    undoes=undoes,
+                    values=_values(entry),
+                )
+            )
     return changes
 
 
@@ -149,10 +177,23 @@ def _place(index: int, lead: bytes | None) -> bytes:
     return b",%d" % index + (b"" if lead is None else b"," + msgspec.json.encode(lead.decode()))
 
 
-def _written(text: bytes | None) -> bytes:
-    if text is None:
-        return b"null"
+def _written(text: bytes) -> bytes:
     return msgspec.json.encode(text.decode()) if b"\n" in text else text
+
+
+def _string(text: bytes | None) -> str | None:
+    return None if text is None else text.decode()
+
+
+def _values(entry: Entry) -> tuple[ValueEdit, ...]:
+    """The top-level values of an entry that `_decode` has read."""
+    text = bytes(entry.change)
+    if b"[" + _VALUE not in text or text.startswith(b"{"):
+        return ()
+    found = (parts[1:] for parts in _PARTS.decode(text) if bytes(parts[0]) == _VALUE)
+    return tuple(
+        [ValueEdit(msgspec.json.decode(key, type=str), _text(before), _text(after)) for key, before, after in found]
+    )
 
 
 def _decode(entry: Entry) -> list[_Read]:
@@ -162,7 +203,7 @@ def _decode(entry: Entry) -> list[_Read]:
             msgspec.json.decode(text, type=_Replaced)
             # The file has it: it was saved before it was written down.
             return []
-        return [_read(parts) for parts in _PARTS.decode(text)]
+        return [_read(parts) for parts in _PARTS.decode(text) if bytes(parts[0]) != _VALUE]
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError) as exc:
         raise DatasetError(f"the journal holds a change that this version does not know ({exc})") from exc
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cocoannot.changes.change import Edit
+from cocoannot.changes.change import Edit, ValueEdit
 from cocoannot.coco.parser import Ints, SectionName
 from cocoannot.coco.serializer import Piece
 from cocoannot.store.memory.tables import Tables
@@ -46,11 +46,15 @@ class OldDataset:
             for name, table in tables.by_section.items()
         }
         self._before: dict[SectionName, dict[int, _Place | None]] = {name: {} for name in tables.by_section}
+        self._values: dict[str, bytes | None] = {}
         self._texts = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
         self._size = 0
 
-    def take_back(self, edit: Edit) -> None:
+    def take_back(self, edit: Edit | ValueEdit) -> None:
         """Take `edit` back; they come in the order in which they were made. Raises `OSError`."""
+        if isinstance(edit, ValueEdit):
+            self._values.setdefault(edit.key, edit.before)
+            return
         before = self._before[edit.section]
         if edit.record_id in before:
             # Of several, the first one tells what was there.
@@ -68,7 +72,8 @@ class OldDataset:
             touched = [name for name, before in self._before.items() if before]
             sections = {name: self._frozen.sections[name].pieces_of(self._records(name)) for name in touched}
             omitted = self._frozen.omitted - self._before.keys() if self._before["categories"] else self._frozen.omitted
-            yield from self._frozen._replace(omitted=omitted).pieces(sections)
+            own = {**self._frozen.own_values, **self._values}
+            yield from self._frozen._replace(omitted=omitted, own_values=own).pieces(sections)
         finally:
             self.close()
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import NamedTuple
 
-from cocoannot.changes.change import Change, Edit
+from cocoannot.changes.change import Change, Edit, ValueEdit
 from cocoannot.changes.description import DescribedChange, describe_change, image_of, images_of
 from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
@@ -165,13 +166,14 @@ class Past:
             raise
 
     @contextmanager
-    def _edits(self, since: int, until: int, image_id: int | None = None) -> Iterator[Iterable[Edit]]:
+    def _edits(self, since: int, until: int, image_id: int | None = None) -> Iterator[Iterable[Edit | ValueEdit]]:
         """What was done after the revision `since` up to `until`. Raises `NotKept`."""
         if since > until:
             raise NotKept(f"there is no revision {since} yet; the dataset is at {until}")
         changes = self.changes(since)
         if changes is not None and not any(change.replaced for change in changes):
-            yield (edit for change in changes if change.revision <= until for edit in change.edits)
+            taken = [change for change in changes if change.revision <= until]
+            yield chain.from_iterable(chain[Edit | ValueEdit](change.edits, change.values) for change in taken)
             return
         if self._history is None:
             raise NotKept(f"revision {since} is not kept any more: this server keeps the latest changes only")
@@ -220,11 +222,12 @@ def _check_replaced(revision: int | None) -> None:
         raise Conflict(f"change {revision} replaced the dataset since; what came before it can't be undone")
 
 
-def _first_of_each(edits: Iterable[Edit]) -> dict[tuple[SectionName, int], Edit]:
+def _first_of_each(edits: Iterable[Edit | ValueEdit]) -> dict[tuple[SectionName, int], Edit]:
     """The first of the edits of each record: what it was before."""
     found: dict[tuple[SectionName, int], Edit] = {}
     for edit in edits:
-        found.setdefault((edit.section, edit.record_id), edit)
+        if isinstance(edit, Edit):
+            found.setdefault((edit.section, edit.record_id), edit)
     return found
 
 

@@ -7,7 +7,7 @@ level --change--> pending --take--> saving --done--> level
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
@@ -40,10 +40,18 @@ class Pending:
         """When the oldest change was made that is not in the file yet."""
         return (self._taken[1] if self._taken else None) or self._since
 
-    def add(self, edits: Iterable[Edit], now: Moment) -> bool:
+    def add(self, edits: Sequence[Edit], now: Moment) -> bool:
         """Count a change; returns whether it is the first one that the next save is due for."""
-        first = self._since is None
         self._tracker.count_edits(edits)
+        return self._begin(now)
+
+    def add_counted(self, tracker: ChangeTracker, now: Moment) -> bool:
+        """The same for a change that was counted before."""
+        self._tracker = self._tracker.merge(tracker)
+        return self._begin(now)
+
+    def _begin(self, now: Moment) -> bool:
+        first = self._since is None
         self._since = self._since or now
         return first
 

@@ -29,9 +29,9 @@ class Places:
         """Whether they are those of any file that was read for the first time."""
         return not len(self._known) and not self._distance
 
-    def append(self) -> None:
-        """There is one slot more, at the end."""
-        self._slots += 1
+    def append(self, number: int = 1) -> None:
+        """There are so many slots more, at the end."""
+        self._slots += number
 
     def position(self, slot: int) -> int:
         """The position of one slot."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ from cocoannot.coco.parser import (
 from cocoannot.coco.statuses import OPEN, status_number
 from cocoannot.store.memory.columns import Columns, SlotsByImage
 
+Arrays = Mapping[str, npt.NDArray[Any]]
+Bools = npt.NDArray[np.bool_]
+
 _BLOCK = 1024
 """How many images are looked at together for one that is open."""
 
@@ -32,19 +35,26 @@ class NameIndex:
 
     def __init__(self, document: Document, section: SectionName) -> None:
         self.names = list(document.sections[section].names)
-        # How many records have each name: made when it is first asked for, which a dataset that is only read never is.
-        self._counts: Counter[str] | None = None
+        # The slots of each name: made when it is first asked for, which a dataset that is only read never is.
+        self._slots: dict[str, list[int]] | None = None
 
     def slots_named(self, name: str) -> list[int]:
-        """The slots of the records with this name; that there are none is known at once."""
-        if self._counts is None:
-            self._counts = Counter(self.names)
-        return [slot for slot, each in enumerate(self.names) if each == name] if name and self._counts[name] else []
+        """The slots of the records with this name, ascending."""
+        if self._slots is None:
+            self._slots = {}
+            for slot, each in enumerate(self.names):
+                if each:
+                    self._slots.setdefault(each, []).append(slot)
+        return sorted(self._slots.get(name, ()))
 
     def added(self, keys: Keys) -> None:
         """See `cocoannot.store.memory.table.SectionIndex`, here and below."""
         self.names.append("")
         self._rename(len(self.names) - 1, _name(keys))
+
+    def extended(self, keys: Sequence[Keys], columns: Arrays) -> None:
+        for each in keys:
+            self.added(each)
 
     def replaced(self, slot: int, keys: Keys) -> None:
         self._rename(slot, _name(keys))
@@ -52,18 +62,30 @@ class NameIndex:
     def removed(self, slot: int) -> None:
         self._rename(slot, "")
 
+    def all_removed(self, slots: Ints) -> None:
+        for slot in slots.tolist():
+            self.removed(slot)
+
     def revived(self, slot: int, keys: Keys) -> None:
         self.replaced(slot, keys)
 
+    def all_revived(self, slots: Ints, keys: Sequence[Keys], columns: Arrays) -> None:
+        for slot, each in zip(slots.tolist(), keys, strict=True):
+            self.replaced(slot, each)
+
     def renumbered(self, slots: Ints) -> None:
         self.names = [self.names[slot] if slot >= 0 else "" for slot in slots.tolist()]
+        self._slots = None
 
     def _rename(self, slot: int, name: str) -> None:
-        if self._counts is not None:
-            self._counts[name] += 1
-            self._counts[self.names[slot]] -= 1
-            if not self._counts[self.names[slot]]:
-                del self._counts[self.names[slot]]
+        before = self.names[slot]
+        if self._slots is not None and before != name:
+            if before:
+                self._slots[before].remove(slot)
+                if not self._slots[before]:
+                    del self._slots[before]
+            if name:
+                self._slots.setdefault(name, []).append(slot)
         self.names[slot] = name
 
 
@@ -110,6 +132,10 @@ class ImageIndex:
         self._names.added(keys)
         self._columns.append(has_size(keys), status_number(keys.annotation_status))
 
+    def extended(self, keys: Sequence[Keys], columns: Arrays) -> None:
+        self._names.extended(keys, columns)
+        self._columns.extend(sized=columns["sized"], status=columns["status"])
+
     def replaced(self, slot: int, keys: Keys) -> None:
         assert isinstance(keys, ImageKeys)
         self._names.replaced(slot, keys)
@@ -121,8 +147,15 @@ class ImageIndex:
     def removed(self, slot: int) -> None:
         self._names.removed(slot)
 
+    def all_removed(self, slots: Ints) -> None:
+        self._names.all_removed(slots)
+
     def revived(self, slot: int, keys: Keys) -> None:
         self.replaced(slot, keys)
+
+    def all_revived(self, slots: Ints, keys: Sequence[Keys], columns: Arrays) -> None:
+        for slot, each in zip(slots.tolist(), keys, strict=True):
+            self.replaced(slot, each)
 
     def renumbered(self, slots: Ints) -> None:
         self._names.renumbered(slots)
@@ -159,6 +192,11 @@ class AnnotationIndex:
         return self._columns["category_id"]
 
     @property
+    def category_cells(self) -> Any:
+        """The same for one slot at a time, which is quicker so."""
+        return self._columns.cells["category_id"]
+
+    @property
     def crowds(self) -> npt.NDArray[np.bool_]:
         """By slot: whether `iscrowd` is set."""
         return self._columns["crowd"]
@@ -173,6 +211,26 @@ class AnnotationIndex:
         slot = self._columns.append(keys.image_id, keys.category_id, keys.iscrowd, area_of(keys))
         self.by_image.add(keys.image_id, slot)
         self._count(keys.category_id, 1)
+
+    def by_image_with(self, image_ids: Ints, alive: Bools, returned: tuple[Ints, Ints] | None = None) -> SlotsByImage:
+        """What `by_image` is to be when there are more annotations, on `image_ids`; `alive` tells which are there.
+
+        Of those that come back, `returned` has the slots and the images.
+        """
+        every = np.concatenate([self.image_ids, image_ids])
+        if returned is not None:
+            every[returned[0]] = returned[1]
+        return SlotsByImage(every, alive)
+
+    def extended(self, keys: Sequence[Keys], columns: Arrays) -> None:
+        """`by_image` is made beforehand, here and for all others at once, as that takes long."""
+        self._columns.extend(
+            image_id=columns["image_id"],
+            category_id=columns["category_id"],
+            crowd=columns["iscrowd"],
+            area=columns["area"],
+        )
+        self._count_all(columns["category_id"], 1)
 
     def replaced(self, slot: int, keys: Keys) -> None:
         assert isinstance(keys, AnnotationKeys)
@@ -192,6 +250,9 @@ class AnnotationIndex:
         self.by_image.remove(self._columns.cells["image_id"][slot], slot)
         self._count(self._columns.cells["category_id"][slot], -1)
 
+    def all_removed(self, slots: Ints) -> None:
+        self._count_all(self.category_ids[slots], -1)
+
     def revived(self, slot: int, keys: Keys) -> None:
         assert isinstance(keys, AnnotationKeys)
         cells = self._columns.cells
@@ -200,9 +261,19 @@ class AnnotationIndex:
         self.by_image.add(keys.image_id, slot)
         self._count(keys.category_id, 1)
 
+    def all_revived(self, slots: Ints, keys: Sequence[Keys], columns: Arrays) -> None:
+        self.image_ids[slots], self.category_ids[slots] = columns["image_id"], columns["category_id"]
+        self.crowds[slots], self.areas[slots] = columns["iscrowd"], columns["area"]
+        self._count_all(columns["category_id"], 1)
+
     def renumbered(self, slots: Ints) -> None:
         self._columns.keep(slots)
         self.by_image = SlotsByImage(self.image_ids, slots >= 0)
+
+    def _count_all(self, category_ids: Ints, sign: int) -> None:
+        ids, counts = np.unique(category_ids, return_counts=True)
+        for category_id, count in zip(ids.tolist(), counts.tolist(), strict=True):
+            self._count(category_id, sign * count)
 
     def _count(self, category_id: int, change: int) -> None:
         count = self.per_category.get(category_id, 0) + change

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Sequence
 
 from cocoannot.changes.change import Change
+from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.coco.parser import SectionName
 from cocoannot.errors import NotLoaded
 from cocoannot.store.memory.pending import Moment, Pending
 from cocoannot.store.memory.recent_changes import RecentChanges
 from cocoannot.store.memory.spreading import spread
+from cocoannot.store.memory.steps import MANY
 from cocoannot.store.memory.tables import Tables
 
 
@@ -52,12 +54,31 @@ class State:
 
     def apply(self, change: Change, now: Moment) -> bool:
         """Make a change that was written down; returns whether it is the first one that the next save is due for."""
+        if len(change.edits) >= MANY:
+            return self._apply_many(change, now)
         with self.lock:
-            assert self._tables is not None
-            self._tables.apply(change.edits)
+            tables = self.tables
+            tables.apply(change.edits)
+            tables.set_values(change.values)
             self.revision = change.revision
             self.recent.add(change)
             return self.pending.add(change.edits, now)
+
+    def _apply_many(self, change: Change, now: Moment) -> bool:
+        """The same, with all that takes long done before the lock is taken."""
+        tables, counted = self.tables, ChangeTracker()
+        prepared = tables.prepare(change.edits)
+        counted.count_edits(change.edits)
+        with self.lock:
+            if self._tables is not tables:
+                # A save has read them anew.
+                tables = self.tables
+                prepared = tables.prepare(change.edits)
+            tables.apply_prepared(prepared)
+            tables.set_values(change.values)
+            self.revision = change.revision
+            self.recent.add(change)
+            return self.pending.add_counted(counted, now)
 
     def replace(self, tables: Tables, change: Change) -> None:
         """Take other tables, which are in the file already, as what a bulk replacement made of the dataset."""

@@ -216,7 +216,8 @@ class MemoryStore:
             return Committed(results, state.revision, None, merged=merged), False
         now = saver.now()
         edits, undoes = tuple(transaction.edits), transaction.undoes
-        change = Change(state.revision + 1, now.wall, actor, key, edits, undoes=undoes)
+        values = tuple(transaction.values)
+        change = Change(state.revision + 1, now.wall, actor, key, edits, undoes=undoes, values=values)
         kept = None if key is None else answer(request, results, change.edits, merged)
         saver.write_down(change, kept)
         first = state.apply(change, now)

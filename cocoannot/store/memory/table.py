@@ -7,8 +7,8 @@ until `compact` numbers them anew. Then its position tells where a slot is to be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from cocoannot.errors import AmbiguousId
 from cocoannot.history.numbering import Numbering
 from cocoannot.store.memory.columns import Columns, IdIndex
 from cocoannot.store.memory.places import STRIDE, Places
+from cocoannot.store.memory.steps import Additions, Removals, Returns
 
 
 class SectionIndex(Protocol):
@@ -27,6 +28,10 @@ class SectionIndex(Protocol):
 
     def added(self, keys: Keys) -> None:
         """A record with these keys has the next slot."""
+        ...
+
+    def extended(self, keys: Sequence[Keys], columns: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Records with these keys have the next slots; `columns` has the same as arrays."""
         ...
 
     def replaced(self, slot: int, keys: Keys) -> None:
@@ -37,8 +42,16 @@ class SectionIndex(Protocol):
         """There is no record at `slot` any more."""
         ...
 
+    def all_removed(self, slots: Ints) -> None:
+        """There are no records at `slots` any more."""
+        ...
+
     def revived(self, slot: int, keys: Keys) -> None:
         """The empty `slot` holds a record with these keys."""
+        ...
+
+    def all_revived(self, slots: Ints, keys: Sequence[Keys], columns: Mapping[str, npt.NDArray[Any]]) -> None:
+        """The empty `slots` hold records with these keys; `columns` has the same as arrays."""
         ...
 
     def renumbered(self, slots: Ints) -> None:
@@ -127,6 +140,11 @@ class Table:
         """Whether each slot holds a record."""
         return self._rows["alive"]
 
+    @property
+    def cells(self) -> dict[str, Any]:
+        """Columns for one slot at a time, to be used before the next change: `id`."""
+        return self._rows.cells
+
     def record_id(self, slot: int) -> int:
         """The id of the record at `slot`."""
         record_id: int = self._rows.cells["id"][slot]
@@ -186,6 +204,40 @@ class Table:
         self.places.append()
         self.live += 1
         self._index.added(keys)
+
+    def extend(self, added: Additions) -> None:
+        """Put many records at the end."""
+        first, number = len(self._rows), len(added.texts)
+        ids = added.columns["id"]
+        self._rows.extend(id=ids, alive=np.ones(number, np.bool_))
+        self._texts.update(zip(range(first, first + number), added.texts, strict=True))
+        self._ids.extend(ids.tolist(), first)
+        self.places.append(number)
+        self.live += number
+        self._index.extended(added.keys, added.columns)
+
+    def remove_all(self, removed: Removals) -> None:
+        """Take many records away; their slots stay empty."""
+        self._index.all_removed(removed.slots)
+        for record_id, slot in zip(removed.ids, removed.slots.tolist(), strict=True):
+            self._abandon(slot)
+            self._texts.pop(slot, None)
+            self._ids.remove(record_id, slot)
+        self._rows["alive"][removed.slots] = False
+        self.live -= len(removed.ids)
+
+    def put_all_back(self, returned: Returns) -> None:
+        """Put many records into their empty slots."""
+        in_file = len(self._spans)
+        for slot, text, keys in zip(returned.slots.tolist(), returned.texts, returned.keys, strict=True):
+            if slot < in_file and self.text(slot) == text:
+                self.dead_bytes -= len(text)
+            else:
+                self._texts[slot] = text
+            self._ids.revive(keys.id, slot)
+        self._rows["alive"][returned.slots] = True
+        self.live += len(returned.texts)
+        self._index.all_revived(returned.slots, returned.keys, returned.columns)
 
     def empty_slot(self, position: int, record_id: int) -> int | None:
         """The slot that a record with this id and position once had, and that is empty; `None` where it is gone."""
@@ -291,6 +343,11 @@ class Table:
     def rank(self, position: int) -> int:
         """How many records come before this position."""
         return int(np.count_nonzero(self.alive[: self.places.first_slot(position)]))
+
+    def ranks(self, positions: Sequence[int]) -> list[int]:
+        """The same for each of many positions."""
+        before = np.concatenate([[0], np.cumsum(self.alive)])
+        return [int(before[self.places.first_slot(position)]) for position in positions]
 
     def beside(self, slot: int) -> tuple[int | None, int | None]:
         """The slots of the records before and behind the one at `slot`, `None` for none."""
