@@ -203,6 +203,15 @@ def read_keys(section: str, text: bytes) -> Keys:
         return _tidy(section, text, section)
 
 
+def read_all_keys(section: str, texts: Sequence[bytes | memoryview]) -> Sequence[Keys]:
+    """The index fields of many records, at a fraction of the time that one by one takes. Raises `DatasetError`."""
+    try:
+        keys: list[Keys] = _LISTS[section].decode(b"[%b]" % b",".join(texts))
+        return keys
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [read_keys(section, bytes(text)) for text in texts]
+
+
 def _check_utf8(buffer: bytes, source: str) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     for start in range(0, len(buffer), 1 << 20):

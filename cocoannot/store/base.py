@@ -82,6 +82,29 @@ class Export(NamedTuple):
     blocks: Iterator[bytes | memoryview]
 
 
+class Snapshot(Protocol):
+    """The dataset at `revision`, which nobody is held up by, and which does not change; `name` is that of its file.
+
+    It is used by one thread at a time, and is to be closed where its text was not read to the end. Reading it may raise
+    `OSError`.
+    """
+
+    name: str
+    revision: int
+
+    def records(self, section: SectionName) -> Iterator[bytes | memoryview]:
+        """The texts of a section's records, in file order; it may be asked again."""
+        ...
+
+    def text(self, records: Mapping[SectionName, Iterable[bytes | memoryview]]) -> Iterator[bytes | memoryview]:
+        """The whole text in blocks, once, with these records in some sections instead of those that they have."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it is read from."""
+        ...
+
+
 class Deleted(NamedTuple):
     """What went with a deleted record: the annotations of an image, none for others."""
 
@@ -290,6 +313,10 @@ class Store(Protocol):
         """The whole dataset as it is now, as the file would be: what nobody changed is there byte for byte."""
         ...
 
+    def snapshot(self) -> Snapshot:
+        """The dataset as it is now, for who needs a part of it, or reads it more than once."""
+        ...
+
     def commit(
         self,
         operations: Sequence[Operation],
@@ -436,6 +463,10 @@ class History(Protocol):
 
     def export_at(self, revision: int) -> Export:
         """The whole dataset as it was at `revision`. Raises `NotKept` where that can't be told any more, or not yet."""
+        ...
+
+    def snapshot_at(self, revision: int) -> Snapshot:
+        """Like `export_at`, for who needs a part of it, or reads it more than once. Raises `NotKept`."""
         ...
 
     def work(self) -> list[UserDay]:
