@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from cocoannot.changes.change import Change
+from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.description import DescribedChange, Undone
 from cocoannot.changes.operations import Operation
 from cocoannot.changes.tracker import ChangeTracker
@@ -428,6 +428,14 @@ class History(Protocol):
         """The records that changes after `revision` touched; to be asked within the context.
 
         Raises `NotKept` where one of these changes is not kept any more, `Conflict` where one replaced the dataset.
+        """
+        ...
+
+    def edits_since(self, revision: int) -> AbstractContextManager[Iterable[Edit]]:
+        """Every edit that was made after `revision`, oldest first; to be gone through once, within the context.
+
+        Raises `NotKept` where not every one is kept, where one of these changes replaced the dataset, or where there is
+        no such revision yet.
         """
         ...
 

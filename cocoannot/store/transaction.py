@@ -11,7 +11,7 @@ import msgspec
 
 from cocoannot.changes.change import Edit
 from cocoannot.changes.description import Undone, describe
-from cocoannot.changes.operations import Add, Delete, ETags, Operation, Restore, Revert, Undo, Update
+from cocoannot.changes.operations import Add, Delete, ETags, GoBack, Operation, Restore, Revert, Undo, Update
 from cocoannot.coco import annotation_rules, rules
 from cocoannot.coco.parser import MAX_ID, NOUNS, SectionName
 from cocoannot.coco.records import Record, check_version, encode, merge
@@ -28,6 +28,7 @@ from cocoannot.store.base import Deleted, History, Lookup, OperationResult, Plac
 from cocoannot.store.dependents import check_keypoints, check_masks
 from cocoannot.store.late_updates import LateUpdates
 from cocoannot.store.placing import Wanted, give_places
+from cocoannot.store.restoring import edits_back_to
 from cocoannot.store.reverting import revert
 from cocoannot.store.undoing import undo
 
@@ -97,7 +98,10 @@ class Transaction:
             case Undo(revision):
                 return self._undo(revision)
             case Revert():
-                return self._revert(operation)
+                edits = revert(operation.actor, operation.since, self._lookup, self._history)
+                return self._take_back(edits, dry_run=operation.dry_run)
+            case GoBack(revision, dry_run):
+                return self._take_back(edits_back_to(revision, self._lookup, self._history), dry_run=dry_run)
 
     def _merged(self, index: int, operation: Update) -> Update:
         """`operation` as it is to be done: on the version that it expects, or merged with what others made of it."""
@@ -127,10 +131,9 @@ class Transaction:
             self._appended["annotations"] -= 1
         return record
 
-    def _revert(self, operation: Revert) -> Undone:
+    def _take_back(self, edits: list[Edit], *, dry_run: bool) -> Undone:
         self._check_alone()
-        edits = revert(operation.actor, operation.since, self._lookup, self._history)
-        if not operation.dry_run:
+        if not dry_run:
             self.edits += edits
         return Undone(tuple(map(describe, edits)))
 

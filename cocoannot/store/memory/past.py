@@ -164,6 +164,11 @@ class Past:
         return old
 
     @contextmanager
+    def edits_since(self, revision: int) -> Iterator[Iterable[Edit]]:
+        with self._edits(revision, self._state.revision) as edits:
+            yield edits
+
+    @contextmanager
     def _edits(self, since: int, until: int, image_id: int | None = None) -> Iterator[Iterable[Edit]]:
         """What was done after the revision `since` up to `until`. Raises `NotKept`."""
         if since > until:

@@ -80,6 +80,7 @@ class MemoryStore:
         self.whole_changes = self._past.whole_changes
         self.work = self._past.work
         self.touched_since = self._past.touched_since
+        self.edits_since = self._past.edits_since
 
     def load(self, uri: str, *, create: bool = False) -> None:
         """Serve the file at the path `uri`, with what its journal has above it."""
