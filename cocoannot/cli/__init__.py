@@ -10,16 +10,19 @@ import threading
 from flask import Flask
 
 from cocoannot.cli.check import check
+from cocoannot.cli.export import export
 from cocoannot.cli.flush import flush
 from cocoannot.cli.merge import merge_from_s3
+from cocoannot.cli.restore import restore
 from cocoannot.cli.s3 import pull_from_s3, save_to_s3
 from cocoannot.cli.status import status
+from cocoannot.cli.tag import tag
 from cocoannot.cli.user import user
 
 
 def register(app: Flask) -> None:
     """Put the commands onto `app`."""
-    for command in (flush, status, save_to_s3, pull_from_s3, merge_from_s3, check, user):
+    for command in (flush, status, save_to_s3, pull_from_s3, merge_from_s3, check, user, export, tag, restore):
         app.cli.add_command(command)
     _end_on_term()
 

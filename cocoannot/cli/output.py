@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -25,6 +29,28 @@ def errors_in_one_line(command: Callable[..., None]) -> Callable[..., None]:
             raise click.ClickException(f"{exc.filename or 'the server'}: {exc.strerror or exc}") from exc
 
     return run
+
+
+@contextmanager
+def progress(label: str, size: int, large: int = 20_000_000) -> Iterator[Callable[[int], object]]:
+    """Shows how much of `size` (bytes, or whatever is counted) is done, on a terminal, and where it is `large`."""
+    hidden = size < large or not sys.stderr.isatty()
+    with click.progressbar(length=size, label=label, file=sys.stderr, hidden=hidden) as bar:
+        yield bar.update
+        bar.update(max(size - bar.pos, 0))
+
+
+@contextmanager
+def failing_on_term() -> Iterator[None]:
+    """A TERM meanwhile ends the command as Ctrl+C does, with the exit status that the shell has for it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def print_answer(answer: object, text: str, as_json: bool) -> None:

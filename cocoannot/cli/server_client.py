@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from typing import Any
 
 from cocoannot.errors import CocoannotError, Conflict, DatasetError, OwnedElsewhere
@@ -38,6 +40,24 @@ def ask_status(owner: Owner, file: DatasetFile) -> dict[str, Any]:
 
 
 def call(owner: Owner, method: str, path: str, body: object = None) -> dict[str, Any]:
+    """The JSON that the server answers. Raises `Conflict`, `DatasetError`, `OwnedElsewhere`."""
+    with _answer(owner, method, path, body) as response:
+        try:
+            answer: dict[str, Any] = json.load(response)
+        except ValueError as exc:
+            raise _silent(owner, exc) from exc
+        return answer
+
+
+@contextmanager
+def downloading(owner: Owner, path: str) -> Iterator[HTTPResponse]:
+    """An answer that is read as it comes. Raises as `call`, also where it breaks off."""
+    with _answer(owner, "GET", path) as response:
+        yield response
+
+
+@contextmanager
+def _answer(owner: Owner, method: str, path: str, body: object = None) -> Iterator[HTTPResponse]:
     data = None if body is None else json.dumps(body).encode()
     # By a name that is served whatever address this is.
     headers = {"Content-Type": "application/json", "Host": "localhost"}
@@ -47,13 +67,15 @@ def call(owner: Owner, method: str, path: str, body: object = None) -> dict[str,
         request.add_header("Authorization", f"Bearer {token}")
     try:
         with _open(request, timeout=_timeout(method, path)) as response:
-            answer: dict[str, Any] = json.load(response)
-            return answer
+            yield response
     except urllib.error.HTTPError as exc:
         raise _refusal(owner, exc) from exc
-    except (OSError, HTTPException, ValueError) as exc:
-        reason = exc.reason if isinstance(exc, urllib.error.URLError) else exc
-        raise OwnedElsewhere(f"{describe(owner)} does not answer: {reason}; try again when it is up") from exc
+    except (TimeoutError, ConnectionError, urllib.error.URLError, HTTPException) as exc:
+        raise _silent(owner, exc.reason if isinstance(exc, urllib.error.URLError) else exc) from exc
+
+
+def _silent(owner: Owner, reason: object) -> OwnedElsewhere:
+    return OwnedElsewhere(f"{describe(owner)} does not answer: {reason}; try again when it is up")
 
 
 def _refusal(owner: Owner, error: urllib.error.HTTPError) -> CocoannotError:
