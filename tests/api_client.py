@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -124,7 +125,9 @@ class Server:
         content = response.get("content", {})
         if answer.is_json and answer.data and "application/json" in content:
             schema = {**content["application/json"]["schema"], "components": openapi()["components"]}
-            body = json.loads(answer.data, parse_int=lambda digits: int(digits[:1000]))
+            packed = answer.headers.get("Content-Encoding") == "gzip"
+            text = gzip.decompress(answer.data) if packed else answer.data
+            body = json.loads(text, parse_int=lambda digits: int(digits[:1000]))
             OAS31Validator(schema).validate(body)
 
 

@@ -16,6 +16,8 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 REFUSED = {
     r"(image_id|category_id|reassign_to): there is no (image|category) with id -?\d+": "which ids there are",
+    "category_id: there is no category with id .*; GET /api/categories lists them": "the same",
+    "annotated: is false, and images without annotations have no category_id": "which conditions contradict each other",
     "reassign_to: is the category that is to be deleted": "which id is in the path",
     "category_id: is required": "that only a caption may lack it (JSON Schema could, but code generators could not)",
     "segmentation: (is empty; give|an annotation needs|nothing would be left of).*": "that there must be some geometry",

@@ -267,3 +267,52 @@ def test_what_somebody_built_upon_is_listed(api: Server) -> None:
     assert answer.status_code == 409
     assert answer.json["errors"] == {"edits": [edit("annotations", 7, 2, "update")]}
     assert "somebody else changed annotations 7" in answer.json["message"]
+
+
+# Restoring a revision
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"revision": -1},
+        {"revision": "0"},
+        {"revision": None},
+        {"revision": 0, "dry_run": 1},
+        {"revision": 0, "user": "anna"},
+        {"revision": 10**30},
+    ],
+)
+def test_what_is_no_revision_is_not_restored(api: Server, body: Any) -> None:
+    assert api.post("/api/changes/restore", body).status_code == 422
+
+
+def test_a_revision_is_restored_over_http_once_and_that_can_be_undone(api: Server) -> None:
+    texts = [export(api)]
+    api.delete("/api/images/1")
+    texts.append(export(api))
+    api = api.again()
+    edits = [edit("images", 1, 1, "add"), edit("annotations", 1, 1, "add"), edit("annotations", 2, 1, "add")]
+    told = {"revision": None, "dry_run": True, "summary": "2 annotation(s) added, 1 image(s) added", "edits": edits}
+    assert api.post("/api/changes/restore", {"revision": 0, "dry_run": True}).json == told
+    assert export(api) == texts[1]
+    for repeated in (False, True):
+        answer = api.post("/api/changes/restore", {"revision": 0}, headers={"Idempotency-Key": "again"})
+        assert answer.json == {**told, "revision": 2, "dry_run": False}
+        assert ("Idempotency-Replayed" in answer.headers) is repeated
+    assert export(api) == texts[0]
+    assert api.post("/api/changes/2/undo").status_code == 200
+    assert export(api) == texts[1]
+    assert api.post("/api/changes/restore", {"revision": 2}).json["revision"] == 4
+    assert export(api.again()) == texts[0]
+
+
+def test_what_can_not_be_told_any_more_is_not_restored(api: Server) -> None:
+    assert api.post("/api/changes/restore", {"revision": 1}).status_code == 404
+    api.put({"images": [], "annotations": []})
+    before = export(api)
+    answer = api.post("/api/changes/restore", {"revision": 0})
+    assert answer.status_code == 404
+    assert "replaced" in answer.json["message"]
+    assert export(api) == before

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from test_round_trips import FLAVOURS, LAYOUTS
 
-from cocoannot.changes.operations import Delete, Import, Match, Undo
+from cocoannot.changes.operations import Delete, GoBack, Import, Match, Undo
 from cocoannot.coco.incoming import read_incoming
 from cocoannot.errors import BadOperation, Conflict
 from cocoannot.manager import DatasetManager
@@ -663,3 +663,20 @@ def test_what_was_imported_opens_in_pycocotools(serve: Serve, small: Dataset) ->
         coco = COCO(str(server.path))
     assert len(coco.getImgIds()) == 6
     assert len(coco.getAnnIds(catIds=coco.getCatIds(catNms=["dog"]))) == 2
+
+
+def test_going_back_to_before_an_import_takes_its_licences_back_too(manager: DatasetManager) -> None:
+    before = text_of(manager)
+    theirs = {
+        "licenses": [{"id": 7, "name": "ours alone"}],
+        "images": [{"id": 1, "file_name": "other.jpg", "width": 9, "height": 9, "license": 7}],
+        "annotations": [],
+        "categories": [],
+    }
+    assert imported(manager, theirs)["licenses_added"] == 1
+    after = text_of(manager)
+    manager.store.commit([Delete("images", 1)])
+    manager.store.commit([GoBack(0)])
+    assert text_of(manager) == before
+    manager.store.commit([GoBack(1)])
+    assert text_of(manager) == after

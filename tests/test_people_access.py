@@ -52,8 +52,8 @@ NEEDED = {
     "admin": """
         POST /api/images, POST /api/images/scan, PUT /api/images/{image_id}/file,
         PATCH /api/images/{image_id}, DELETE /api/images/{image_id}, PUT /api/dataset, POST /api/import,
-        POST /api/changes/revert, POST /api/save-to-s3, POST /api/s3/merge, GET /api/users, POST /api/users,
-        PATCH /api/users/{name}, DELETE /api/users/{name}
+        POST /api/changes/revert, POST /api/changes/restore, POST /api/save-to-s3, POST /api/s3/merge, GET /api/users,
+        POST /api/users, PATCH /api/users/{name}, DELETE /api/users/{name}
     """,
     "anybody": """
         GET /, GET /page/{digest}/{name}, GET /api/docs, GET /api/docs/{name}, GET /healthz, GET /readyz,

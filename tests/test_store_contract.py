@@ -15,7 +15,7 @@ from hypothesis import strategies as strategies
 
 from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.description import DescribedEdit, Undone
-from cocoannot.changes.operations import Add, Delete, Operation, Restore, Revert, Undo, Update
+from cocoannot.changes.operations import Add, Delete, GoBack, Operation, Restore, Revert, Undo, Update
 from cocoannot.coco.records import Record
 from cocoannot.coco.statuses import Status
 from cocoannot.errors import (
@@ -752,6 +752,70 @@ def test_what_somebody_built_upon_is_told_and_nothing_is_taken_back(
         assert len(edits) == 1
         assert edits[0]["id"] in (1, 1000)
     assert (text_of(store), store.revision) == (before, revision)
+
+
+# Going back to a revision
+
+
+def gone_back(store: EveryStore, revision: int, *, dry_run: bool = False) -> list[tuple[str, int, str]]:
+    (undone,) = store.commit([GoBack(revision, dry_run)], actor="admin").results
+    assert isinstance(undone, Undone)
+    return [(edit.section, edit.id, edit.op) for edit in undone.edits]
+
+
+def test_every_revision_can_be_gone_back_to_and_that_taken_back(store: EveryStore) -> None:
+    texts = [text_of(store)]
+    for actor, operations in (
+        ("anna", [Update("annotations", 7, {"score": 1})]),
+        ("ben", [Delete("images", 1)]),
+        ("anna", [Add("categories", {"name": "bird"})]),
+        ("ben", [Add("annotations", {**BOX, "image_id": 4}), Delete("annotations", 7)]),
+    ):
+        commit(store, *operations, actor=actor)
+        texts.append(text_of(store))
+    for revision in (0, 3, 1, 4, 2, 0):
+        before, text = store.revision, text_of(store)
+        made = commit(store, GoBack(revision), actor="admin")
+        assert (made.revision, made.actor) == (before + 1, "admin")
+        assert text_of(store) == texts[revision]
+        commit(store, Undo(made.revision))
+        assert text_of(store) == text
+        commit(store, GoBack(revision))
+
+
+def test_going_back_is_told_before_it_is_done(store: EveryStore) -> None:
+    commit(store, Delete("annotations", 2), Update("annotations", 1, {"score": 1}))
+    before = text_of(store)
+    expected = [("annotations", 1, "update"), ("annotations", 2, "add")]
+    assert gone_back(store, 0, dry_run=True) == expected
+    assert (store.revision, text_of(store)) == (1, before)
+    assert gone_back(store, 0) == expected
+    assert gone_back(store, 0) == []
+    assert store.revision == 2
+
+
+def test_a_file_that_was_saved_and_opened_meanwhile_goes_back_too(store: EveryStore) -> None:
+    before = text_of(store)
+    commit(store, Delete("annotations", 1))
+    store.save()
+    commit(store, Add("annotations", BOX))
+    store.save()
+    assert [op for _, _, op in gone_back(store, 0)] == ["delete", "add"]
+    assert text_of(store) == before
+
+
+def test_nothing_goes_back_to_what_is_yet_to_come_or_was_replaced(store: EveryStore) -> None:
+    commit(store, Update("annotations", 1, {"score": 1}))
+    store.replace({"annotations": b"[]"})
+    text = text_of(store)
+    for revision in (7, 0):
+        with pytest.raises(BadOperation) as raised:
+            gone_back(store, revision)
+        assert isinstance(raised.value.cause, NotKept)
+    assert (text_of(store), store.revision) == (text, 2)
+    with pytest.raises(BadOperation):
+        store.commit([Add("images", {"file_name": "x.jpg", "width": 1, "height": 1}), GoBack(2)])
+    assert store.revision == 2
 
 
 # Requests that are sent again

@@ -18,6 +18,7 @@ from cocoannot.api.dataset import blueprint as dataset_blueprint
 from cocoannot.api.docs import blueprint as docs_blueprint
 from cocoannot.api.errors import Api, register_errors
 from cocoannot.api.event_schemas import CLIENT
+from cocoannot.api.export import blueprint as export_blueprint
 from cocoannot.api.health import blueprint as health_blueprint
 from cocoannot.api.history import blueprint as history_blueprint
 from cocoannot.api.imports import blueprint as imports_blueprint
@@ -88,6 +89,7 @@ def register(app: Flask) -> None:
     query_names: dict[str, frozenset[str]] = {}
     for blueprint in (
         dataset_blueprint,
+        export_blueprint,
         images_blueprint,
         annotations_blueprint,
         categories_blueprint,

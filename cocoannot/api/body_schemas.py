@@ -346,9 +346,25 @@ class Reversal(Closed):
     @ma.pre_load
     def check_flag(self, data: Any, **_: Any) -> Any:
         """JSON's own `true` and `false` alone: marshmallow takes numbers and texts for them."""
-        if isinstance(data, dict) and not isinstance(data.get("dry_run", False), bool):
-            raise ma.ValidationError({"dry_run": ["Not a valid boolean."]})
-        return data
+        return _with_own_flag(data)
+
+
+def _with_own_flag(data: Any) -> Any:
+    if isinstance(data, dict) and not isinstance(data.get("dry_run", False), bool):
+        raise ma.ValidationError({"dry_run": ["Not a valid boolean."]})
+    return data
+
+
+class Return(Closed):
+    """The revision that the dataset is to be restored to."""
+
+    revision = Natural("as it was at this revision", required=True)
+    dry_run = fields.Boolean(load_default=False, metadata={"description": "tell only what would be done"})
+
+    @ma.pre_load
+    def check_flag(self, data: Any, **_: Any) -> Any:
+        """See `Reversal`."""
+        return _with_own_flag(data)
 
 
 class Merge(Closed):

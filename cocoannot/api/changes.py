@@ -17,10 +17,11 @@ from cocoannot.api.history import as_of_now
 from cocoannot.api.responses import json_response
 from cocoannot.changes.change import Edit
 from cocoannot.changes.description import DescribedChange, Undone, describe, told
-from cocoannot.changes.operations import Revert, Undo
+from cocoannot.changes.operations import GoBack, Revert, Undo
 from cocoannot.errors import NotKept
 from cocoannot.extension import runtime
 from cocoannot.people.roles import needs
+from cocoannot.store.base import Committed
 from cocoannot.store.queries import ChangeQuery
 
 blueprint = Blueprint("changes", __name__, url_prefix="/api/changes", description="What was done, and undo")
@@ -95,12 +96,30 @@ def revert_changes(body: dict[str, Any]) -> Response:
     As one new change, byte for byte and in place, as a whole or not at all. 409 with the edits that somebody else built
     upon, and nothing is done. With `dry_run` nothing is done either, and the answer is what would be.
     """
-    committed = change(Revert(**body))
+    return _taken_back(change(Revert(**body)), body["dry_run"])
+
+
+@blueprint.route("/restore", methods=["POST"])
+@needs("admin")
+@blueprint.arguments(body_schemas.Return)
+@blueprint.response(200, response_schemas.Reverted)
+@blueprint.commits(400, 404, 413, 415)
+def restore_dataset(body: dict[str, Any]) -> Response:
+    """Make the dataset what it was at a revision
+
+    As one new change, byte for byte and in place, which can be undone like any other: what is there now is not lost.
+    With `dry_run` nothing is done, and the answer is what would be. 404 where the revision can't be told any more, is
+    yet to come, or the dataset was replaced since; 409 where more was done since than can be taken back at once.
+    """
+    return _taken_back(change(GoBack(**body)), body["dry_run"])
+
+
+def _taken_back(committed: Committed, dry_run: bool) -> Response:
     (undone,) = committed.results
     assert isinstance(undone, Undone)
     made = committed.change
     listed = told(DescribedChange(0, 0, None, undone.edits), msgspec.to_builtins(undone.edits[:MOST_EDITS]))
-    answer: dict[str, Any] = {"revision": made and made.revision, "dry_run": body["dry_run"]}
+    answer: dict[str, Any] = {"revision": made and made.revision, "dry_run": dry_run}
     answer |= {name: listed[name] for name in ("summary", "edits", "more") if name in listed}
     return json_response(answer, committed=committed)
 

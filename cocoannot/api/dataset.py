@@ -9,13 +9,13 @@ from flask import Response, request
 from webargs.flaskparser import abort
 from werkzeug.exceptions import BadRequest
 
-from cocoannot.api import body_schemas, query_schemas, response_schemas
+from cocoannot.api import body_schemas, response_schemas
 from cocoannot.api.access import require
-from cocoannot.api.blueprint import Blueprint, history, store, titled_examples
+from cocoannot.api.blueprint import Blueprint, store, titled_examples
 from cocoannot.api.committing import replace
-from cocoannot.api.openapi import CHANGED, ETAG, IF_MATCH
+from cocoannot.api.openapi import CHANGED, IF_MATCH
 from cocoannot.api.parsing import decode, if_match, json_body
-from cocoannot.api.responses import CHANGE, REVISION, json_response, moment_or_none
+from cocoannot.api.responses import CHANGE, json_response, moment_or_none
 from cocoannot.errors import VersionMismatch
 from cocoannot.extension import runtime
 from cocoannot.people.roles import needs
@@ -80,26 +80,6 @@ def replace_dataset() -> Response:
     change = replace(_replacement_texts(), if_revision=expected)
     response = _head()
     response.headers[CHANGE] = str(change.revision)
-    return response
-
-
-@blueprint.route("/dataset/export")
-@needs("viewer")
-@blueprint.arguments(query_schemas.AtRevision, location="query")
-@blueprint.response(200, {"type": "object"}, description="The whole dataset, as the file would be", headers=ETAG)
-@blueprint.errors(404)
-def export_dataset(query: dict[str, Any]) -> Response:
-    """Download the whole dataset as it is now, or was at a revision
-
-    404 where that can't be told any more, or is yet to come. Each record is what it was, byte for byte.
-    """
-    export = history().export_at(query["at"]) if "at" in query else store().export()
-    response = Response(map(bytes, export.blocks), mimetype="application/json")
-    if export.size is not None:
-        response.content_length = export.size
-    response.headers.set("Content-Disposition", "attachment", filename=export.name)
-    response.headers[REVISION] = str(export.revision)
-    response.set_etag(str(export.revision))
     return response
 
 

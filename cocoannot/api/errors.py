@@ -118,8 +118,8 @@ def _details(error: errors.CocoannotError) -> object:
             return {"json": {"operations": {str(error.index): {error.part: fields} if error.part else fields}}}
         return {"operation": error.index, **(_plain(cause))}
     if isinstance(error, errors.InvalidRecord):
-        # A DELETE has no body: what is wrong with it came in the query.
-        return {"query" if request.method == "DELETE" else "json": _nested(error.errors)}
+        # These have no body: what is wrong with them came in the query.
+        return {"query" if request.method in ("GET", "HEAD", "DELETE") else "json": _nested(error.errors)}
     if isinstance(error, errors.BadHeader):
         return {"headers": {error.name: [error.problem]}}
     if isinstance(error, errors.KeyReused):

@@ -89,6 +89,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "look first": {"user": "anna", "since": 41, "dry_run": True},
         "do it": {"user": "anna", "since": 41},
     },
+    "Return": {
+        "look first": {"revision": 41, "dry_run": True},
+        "do it": {"revision": 41},
+    },
     "Merge": {
         "merge": {},
         "see what would be done": {"dry_run": True},

@@ -54,6 +54,16 @@ CLAIM = {
         "schema": {"type": "integer", "minimum": 0},
     }
 }
+ACCEPT_ENCODING = {
+    "in": "header",
+    "name": "Accept-Encoding",
+    "description": "with `gzip` the answer is compressed",
+    "schema": {"type": "string"},
+}
+ENCODING = {
+    "Content-Encoding": {"description": "`gzip` where the answer is compressed", "schema": {"const": "gzip"}},
+    "Vary": {"description": "what the answer depends on", "required": True, "schema": {"type": "string"}},
+}
 RANGE = {
     "in": "header",
     "name": "Range",

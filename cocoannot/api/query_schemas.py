@@ -8,6 +8,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from cocoannot.coco.parser import MAX_ID
 from cocoannot.coco.statuses import STATUSES
 from cocoannot.pictures.thumbnails import MAX_SIZE
 from cocoannot.store.queries import SORTS
@@ -104,6 +105,46 @@ class ThumbnailQuery(Query):
 
 class AtRevision(Query):
     at = _count("as it was at this revision")
+
+
+class ExportQuery(AtRevision):
+    category_ids = fields.List(
+        Numeral(validate=validate.Range(-MAX_ID, MAX_ID)),
+        data_key="category_id",
+        load_default=list,
+        metadata={
+            "description": "images with an annotation of any of these categories, their annotations of these, and "
+            "these categories; no others"
+        },
+    )
+    statuses = fields.List(
+        fields.String(validate=validate.OneOf(STATUSES)),
+        data_key="status",
+        load_default=list,
+        metadata={"description": "images with any of these statuses (`open` for none), and their annotations"},
+    )
+    file_name = fields.String(
+        load_default="", metadata={"description": "images with this part in the file name, and their annotations"}
+    )
+    annotated = fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        metadata={"description": "images with annotations, or those without; false not with category_id"},
+    )
+    ids = fields.String(
+        validate=validate.OneOf(["contiguous"]),
+        metadata={
+            "description": "`contiguous` numbers images, annotations and categories from 1 on, in file order. "
+            "Annotations whose image or category is not there are left out"
+        },
+    )
+    boxes = fields.String(
+        validate=validate.OneOf(["polygons"]),
+        metadata={"description": "`polygons` gives annotations with a box alone a polygon of its corners"},
+    )
+    ascii = fields.String(
+        validate=validate.OneOf(["1"]), metadata={"description": "`1` writes everything else than ASCII as `\\uXXXX`"}
+    )
 
 
 class AnnotationsOfImageQuery(AtRevision):

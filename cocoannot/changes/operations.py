@@ -87,4 +87,14 @@ class Import(msgspec.Struct, frozen=True):
     dry_run: bool = False
 
 
-Operation = Add | Update | Delete | Restore | Undo | Revert | Import
+class GoBack(msgspec.Struct, frozen=True, gc=False):
+    """Make the dataset what it was at `revision`, byte for byte and in place, whoever changed it since.
+
+    It is the only operation of its change. With `dry_run` nothing is done: it is told what would be.
+    """
+
+    revision: int
+    dry_run: bool = False
+
+
+Operation = Add | Update | Delete | Restore | Undo | Revert | Import | GoBack

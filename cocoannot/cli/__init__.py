@@ -11,21 +11,24 @@ from flask import Flask
 
 from cocoannot.cli.check import check
 from cocoannot.cli.compare import diff
+from cocoannot.cli.export import export
 from cocoannot.cli.flush import flush
 from cocoannot.cli.import_file import import_file
 from cocoannot.cli.merge import merge_from_s3
 from cocoannot.cli.merge_files import merge
+from cocoannot.cli.restore import restore
 from cocoannot.cli.s3 import pull_from_s3, save_to_s3
 from cocoannot.cli.scan import scan
 from cocoannot.cli.split import split
 from cocoannot.cli.status import status
+from cocoannot.cli.tag import tag
 from cocoannot.cli.user import user
 
 
 def register(app: Flask) -> None:
     """Put the commands onto `app`."""
-    server = (flush, status, save_to_s3, pull_from_s3, merge_from_s3, scan, user)
-    for command in (*server, check, import_file, diff, merge, split):
+    server = (flush, status, save_to_s3, pull_from_s3, merge_from_s3, scan, tag, restore, user)
+    for command in (*server, check, import_file, export, diff, merge, split):
         app.cli.add_command(command)
     _end_on_term()
 

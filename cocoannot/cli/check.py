@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -18,7 +17,7 @@ from cocoannot.check.kinds import KINDS, LEVELS, TOOLS
 from cocoannot.check.pictures import Measured
 from cocoannot.check.repair import check_place, write_repaired
 from cocoannot.check.report import Report, Wanted
-from cocoannot.cli.output import LARGE
+from cocoannot.cli.output import progress
 from cocoannot.errors import BadPicture, CocoannotError, DatasetError, UnknownId
 from cocoannot.extension import runtime
 from cocoannot.files.packing import is_packed, unpack
@@ -105,13 +104,13 @@ def _run(path: Path, out: Path | None, wanted: Wanted) -> Report:
         findings.notes.append(f"pictures were not looked for: they are in S3, under {remote}")
     elif (images := runtime().settings.images) and not Path(str(images)).is_dir():
         raise _Unreadable(f"COCOANNOT_IMAGES={str(images)!r} is not a folder")
-    with _progress("Checking", len(data)) as progress:
+    with progress("Checking", len(data)) as shown:
         checked = check_dataset(
             data,
             findings,
             find_pictures=None if remote else lambda names: _Gallery(path, names),
             measure_pictures=out is not None,
-            progress=progress,
+            progress=shown,
         )
     counts: dict[str, int] = {name: len(section) for name, section in checked.sections.items()} if checked else {}
     if out is None:
@@ -119,8 +118,8 @@ def _run(path: Path, out: Path | None, wanted: Wanted) -> Report:
     if checked is None or findings.no_copy:
         findings.notes.append(f"no copy was written: {findings.no_copy or 'this is nothing that can be repaired'}")
         return Report(str(path), findings, counts, wanted, no_copy=True)
-    with _progress("Writing", len(data)) as progress:
-        repaired = write_repaired(checked, path, out, progress)
+    with progress("Writing", len(data)) as shown:
+        repaired = write_repaired(checked, path, out, shown)
     findings.count_removed({(kind, each.section, each.position) for each in repaired.removed for kind in each.reasons})
     return Report(str(path), findings, counts, wanted, repaired)
 
@@ -168,13 +167,3 @@ class _Gallery:
 def _measured(found: Picture) -> Measured:
     size = found.head().size
     return Measured(size.height, size.width, size.orientation >= SIDEWAYS)
-
-
-@contextmanager
-def _progress(label: str, size: int) -> Iterator[Callable[[int], object]]:
-    """Shows how many of `size` bytes are done, on a terminal and where it takes some time."""
-    with click.progressbar(
-        length=size, label=label, file=sys.stderr, hidden=size < LARGE or not sys.stderr.isatty()
-    ) as bar:
-        yield bar.update
-        bar.update(size - bar.pos)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -35,6 +38,28 @@ def tell_of_work(what: str, size: int) -> None:
     """Say what is being done with `size` bytes, on a terminal and where it takes some time."""
     if size >= LARGE and sys.stderr.isatty():
         click.echo(f"{what} ({size / 1e6:.0f} MB) ...", err=True)
+
+
+@contextmanager
+def progress(label: str, size: int, large: int = LARGE) -> Iterator[Callable[[int], object]]:
+    """Shows how much of `size` (bytes, or whatever is counted) is done, on a terminal, and where it is `large`."""
+    hidden = size < large or not sys.stderr.isatty()
+    with click.progressbar(length=size, label=label, file=sys.stderr, hidden=hidden) as bar:
+        yield bar.update
+        bar.update(max(size - bar.pos, 0))
+
+
+@contextmanager
+def failing_on_term() -> Iterator[None]:
+    """A TERM meanwhile ends the command as Ctrl+C does, with the exit status that the shell has for it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def print_answer(answer: object, text: str, as_json: bool) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from typing import Any
 
 from cocoannot.errors import CocoannotError, Conflict, DatasetError, OwnedElsewhere
@@ -39,18 +40,33 @@ def ask_status(owner: Owner, file: DatasetFile) -> dict[str, Any]:
 
 
 def call(owner: Owner, method: str, path: str, body: object = None) -> dict[str, Any]:
-    """What the server answers to a request; a `body` of bytes is JSON already. Raises `CocoannotError`."""
-    answer: dict[str, Any] = _ask(owner, method, path, body, json.load)
-    return answer
+    """The JSON that the server answers; a `body` of bytes is JSON already.
+
+    Raises `Conflict`, `DatasetError`, `OwnedElsewhere`.
+    """
+    with _answer(owner, method, path, body) as response:
+        try:
+            answer: dict[str, Any] = json.load(response)
+        except ValueError as exc:
+            raise _silent(owner, exc) from exc
+        return answer
 
 
 def download(owner: Owner, path: str) -> bytes:
-    """What the server gives at `path`, as it is. Raises `CocoannotError`."""
-    data: bytes = _ask(owner, "GET", path, None, lambda response: response.read())
-    return data
+    """What the server gives at `path`, as it is. Raises as `call`."""
+    with downloading(owner, path) as response:
+        return response.read()
 
 
-def _ask(owner: Owner, method: str, path: str, body: object, read: Callable[[Any], Any]) -> Any:
+@contextmanager
+def downloading(owner: Owner, path: str) -> Iterator[HTTPResponse]:
+    """An answer that is read as it comes. Raises as `call`, also where it breaks off."""
+    with _answer(owner, "GET", path) as response:
+        yield response
+
+
+@contextmanager
+def _answer(owner: Owner, method: str, path: str, body: object = None) -> Iterator[HTTPResponse]:
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     # By a name that is served whatever address this is.
     headers = {"Content-Type": "application/json", "Host": "localhost"}
@@ -60,12 +76,15 @@ def _ask(owner: Owner, method: str, path: str, body: object, read: Callable[[Any
         request.add_header("Authorization", f"Bearer {token}")
     try:
         with _open(request, timeout=_timeout(method, path)) as response:
-            return read(response)
+            yield response
     except urllib.error.HTTPError as exc:
         raise _refusal(owner, exc) from exc
-    except (OSError, HTTPException, ValueError) as exc:
-        reason = exc.reason if isinstance(exc, urllib.error.URLError) else exc
-        raise OwnedElsewhere(f"{describe(owner)} does not answer: {reason}; try again when it is up") from exc
+    except (TimeoutError, ConnectionError, urllib.error.URLError, HTTPException) as exc:
+        raise _silent(owner, exc.reason if isinstance(exc, urllib.error.URLError) else exc) from exc
+
+
+def _silent(owner: Owner, reason: object) -> OwnedElsewhere:
+    return OwnedElsewhere(f"{describe(owner)} does not answer: {reason}; try again when it is up")
 
 
 def _refusal(owner: Owner, error: urllib.error.HTTPError) -> CocoannotError:

@@ -334,15 +334,15 @@ def _read_piece(
     return keys, read_arrays(keys, name)
 
 
-def read_all_keys(section: str, texts: Sequence[bytes]) -> list[Keys]:
-    """The index fields of many records' texts. Raises `DatasetError`."""
+def read_all_keys(section: str, texts: Sequence[bytes | memoryview]) -> list[Keys]:
+    """The index fields of many records, at a fraction of the time that one by one takes. Raises `DatasetError`."""
     found: list[Keys] = []
     for first in range(0, len(texts), _PIECE):
         piece = texts[first : first + _PIECE]
         try:
             found += _LISTS[section].decode(b"[%b]" % b",".join(piece))
         except (msgspec.DecodeError, UnicodeDecodeError):
-            found += [read_keys(section, text) for text in piece]
+            found += [read_keys(section, bytes(text)) for text in piece]
     return found
 
 

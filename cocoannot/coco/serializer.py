@@ -87,6 +87,10 @@ class FrozenSection(NamedTuple):
             first = False
         yield tail
 
+    def records(self) -> Iterator[Piece]:
+        """Every record, in order."""
+        return (self.text(slot) for first in range(0, len(self.slots), _AT_ONCE) for slot in self._some(first))
+
     def text(self, slot: int) -> Piece:
         """The record at `slot`."""
         own = self.texts.get(slot)
@@ -101,6 +105,10 @@ class FrozenSection(NamedTuple):
             yield (gap if begun else b"") + gap.join(texts)
             begun = True
         yield tail
+
+    def _some(self, first: int) -> list[int]:
+        slots: list[int] = self.slots[first : first + _AT_ONCE].tolist()
+        return slots
 
     def _runs(self, slots: Ints) -> Iterator[tuple[int, int, int, int]]:
         """Untouched neighbours in the file as one, every other record by itself: first slot, lead, start, end."""
@@ -129,6 +137,14 @@ class FrozenDataset(NamedTuple):
     sections: Mapping[SectionName, FrozenSection]
     omitted: frozenset[str] = frozenset()
     own_values: Mapping[str, bytes | None] = {}
+
+    def pieces_with(self, records: Mapping[SectionName, Iterable[Piece]]) -> Iterator[Piece]:
+        """The text as `pieces` gives it, with these records in some sections and no others.
+
+        A section that is left out stays so.
+        """
+        there = {name: each for name, each in records.items() if name not in self.omitted}
+        return self.pieces({name: self.sections[name].pieces_of(each) for name, each in there.items()})
 
     def pieces(
         self, replaced: Mapping[str, bytes | None] | Mapping[SectionName, Iterator[Piece]] | None = None

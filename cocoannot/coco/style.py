@@ -52,7 +52,7 @@ class Style(NamedTuple):
             text = msgspec.json.format(text, indent=0)
         else:
             text = self._separated(msgspec.json.format(text, indent=-1))
-        return _escaped(text) if self.ascii and not text.isascii() else text
+        return escaped(text) if self.ascii else text
 
     def within(self, text: bytes) -> Style:
         """The style of the values in the record `text`, which is on one line or on several."""
@@ -119,5 +119,8 @@ def _style_of_values(document: Document) -> Style:
     return style._replace(line=style.line + 2 * style.indent)
 
 
-def _escaped(text: bytes) -> bytes:
+def escaped(text: bytes) -> bytes:
+    """A JSON text, or a part of one, with everything escaped that is not ASCII."""
+    if text.isascii():
+        return text
     return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text.decode()).encode()

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from cocoannot.changes.change import Change
+from cocoannot.changes.change import Change, Edit, ValueEdit
 from cocoannot.changes.description import DescribedChange, Undone
 from cocoannot.changes.operations import Operation
 from cocoannot.changes.tracker import ChangeTracker
@@ -80,6 +80,29 @@ class Export(NamedTuple):
     revision: int
     size: int | None
     blocks: Iterator[bytes | memoryview]
+
+
+class Snapshot(Protocol):
+    """The dataset at `revision`, which nobody is held up by, and which does not change; `name` is that of its file.
+
+    It is used by one thread at a time, and is to be closed where its text was not read to the end. Reading it may raise
+    `OSError`.
+    """
+
+    name: str
+    revision: int
+
+    def records(self, section: SectionName) -> Iterator[bytes | memoryview]:
+        """The texts of a section's records, in file order; it may be asked again."""
+        ...
+
+    def text(self, records: Mapping[SectionName, Iterable[bytes | memoryview]]) -> Iterator[bytes | memoryview]:
+        """The whole text in blocks, once, with these records in some sections instead of those that they have."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it is read from."""
+        ...
 
 
 class Deleted(NamedTuple):
@@ -291,6 +314,10 @@ class Store(Protocol):
         """The whole dataset as it is now, as the file would be: what nobody changed is there byte for byte."""
         ...
 
+    def snapshot(self) -> Snapshot:
+        """The dataset as it is now, for who needs a part of it, or reads it more than once."""
+        ...
+
     def commit(
         self,
         operations: Sequence[Operation],
@@ -405,6 +432,16 @@ class History(Protocol):
         """
         ...
 
+    def edits_since(self, revision: int) -> AbstractContextManager[Iterable[Edit | ValueEdit]]:
+        """Every edit that was made after `revision`, oldest first, those of top-level values too.
+
+        To be gone through once, within the context.
+
+        Raises `NotKept` where not every one is kept, where one of these changes replaced the dataset, or where there is
+        no such revision yet.
+        """
+        ...
+
     def changes(self, since: int) -> list[Change] | None:
         """Every change after the revision `since`, oldest first; `None` where memory does not go back that far."""
         ...
@@ -437,6 +474,10 @@ class History(Protocol):
 
     def export_at(self, revision: int) -> Export:
         """The whole dataset as it was at `revision`. Raises `NotKept` where that can't be told any more, or not yet."""
+        ...
+
+    def snapshot_at(self, revision: int) -> Snapshot:
+        """Like `export_at`, for who needs a part of it, or reads it more than once. Raises `NotKept`."""
         ...
 
     def work(self) -> list[UserDay]:

@@ -11,7 +11,7 @@ import msgspec
 
 from cocoannot.changes.change import Edit, ValueEdit
 from cocoannot.changes.description import Undone, describe
-from cocoannot.changes.operations import Add, Delete, ETags, Import, Operation, Restore, Revert, Undo, Update
+from cocoannot.changes.operations import Add, Delete, ETags, GoBack, Import, Operation, Restore, Revert, Undo, Update
 from cocoannot.coco import annotation_rules, rules
 from cocoannot.coco.parser import MAX_ID, NOUNS, SectionName
 from cocoannot.coco.records import Record, check_version, encode, merge
@@ -29,6 +29,7 @@ from cocoannot.store.dependents import check_keypoints, check_masks
 from cocoannot.store.importing import import_dataset
 from cocoannot.store.late_updates import LateUpdates
 from cocoannot.store.placing import Wanted, give_places
+from cocoannot.store.restoring import back_to
 from cocoannot.store.reverting import revert
 from cocoannot.store.undoing import undo
 
@@ -100,9 +101,12 @@ class Transaction:
             case Undo(revision):
                 return self._undo(revision)
             case Revert():
-                return self._revert(operation)
+                edits, values = revert(operation.actor, operation.since, self._lookup, self._history)
+                return self._take_back(edits, values, dry_run=operation.dry_run)
             case Import():
                 return self._import(operation)
+            case GoBack(revision, dry_run):
+                return self._take_back(*back_to(revision, self._lookup, self._history), dry_run=dry_run)
 
     def _merged(self, index: int, operation: Update) -> Update:
         """`operation` as it is to be done: on the version that it expects, or merged with what others made of it."""
@@ -132,10 +136,9 @@ class Transaction:
             self._appended["annotations"] -= 1
         return record
 
-    def _revert(self, operation: Revert) -> Undone:
+    def _take_back(self, edits: list[Edit], values: list[ValueEdit], *, dry_run: bool) -> Undone:
         self._check_alone()
-        edits, values = revert(operation.actor, operation.since, self._lookup, self._history)
-        if not operation.dry_run:
+        if not dry_run:
             self.edits += edits
             self.values += values
         return Undone(tuple(map(describe, edits)))

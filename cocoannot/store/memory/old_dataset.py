@@ -7,7 +7,7 @@ file without a name, unless they are few.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -66,14 +66,14 @@ class OldDataset:
         self._texts.write(edit.before)
         self._size += len(edit.before)
 
-    def pieces(self) -> Iterator[Piece]:
-        """The text, once. Raises `OSError`."""
+    def pieces(self, records: Mapping[SectionName, Iterable[Piece]] | None = None) -> Iterator[Piece]:
+        """The text, once, with these records of some sections instead of those that they had. Raises `OSError`."""
         try:
-            touched = [name for name, before in self._before.items() if before]
-            sections = {name: self._frozen.sections[name].pieces_of(self._records(name)) for name in touched}
+            touched = {name: self.records(name) for name, before in self._before.items() if before}
             omitted = self._frozen.omitted - self._before.keys() if self._before["categories"] else self._frozen.omitted
             own = {**self._frozen.own_values, **self._values}
-            yield from self._frozen._replace(omitted=omitted, own_values=own).pieces(sections)
+            frozen = self._frozen._replace(omitted=omitted, own_values=own)
+            yield from frozen.pieces_with({**touched, **(records or {})})
         finally:
             self.close()
 
@@ -81,8 +81,8 @@ class OldDataset:
         """Let go of the file."""
         self._texts.close()
 
-    def _records(self, name: SectionName) -> Iterator[Piece]:
-        """The texts of a section's records, in the order that they had."""
+    def records(self, name: SectionName) -> Iterator[Piece]:
+        """The texts of a section's records, in the order that they had. Raises `OSError`."""
         now, before, section = self._now[name], self._before[name], self._frozen.sections[name]
         changed = np.fromiter(before, np.int64, len(before))
         same = ~np.isin(now.ids, changed)

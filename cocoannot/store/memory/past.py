@@ -21,6 +21,7 @@ from cocoannot.history.work import Work, day_of
 from cocoannot.store.base import Export, Page, Stored, Touched, UserDay, Version
 from cocoannot.store.memory.old_dataset import OldDataset
 from cocoannot.store.memory.queries import with_etags
+from cocoannot.store.memory.snapshot import MemorySnapshot
 from cocoannot.store.memory.state import State
 from cocoannot.store.queries import ChangeQuery, Derived
 
@@ -153,17 +154,28 @@ class Past:
         return Page(len(texts), with_etags(texts) if "etag" in derived else texts, revision)
 
     def export_at(self, revision: int, name: str) -> Export:
+        # One piece ahead, so that the file behind it is let go of where nobody reads on.
+        return Export(name, revision, None, split(self._old_dataset(revision).pieces()))
+
+    def snapshot_at(self, revision: int, name: str) -> MemorySnapshot:
+        return MemorySnapshot(name, revision, self._old_dataset(revision))
+
+    def _old_dataset(self, revision: int) -> OldDataset:
         with self._state.lock:
             now, old = self._state.revision, OldDataset(self._state.tables)
         try:
             with self._edits(revision, now) as edits:
                 for edit in edits:
                     old.take_back(edit)
-            # One piece ahead, so that the file behind it is let go of where nobody reads on.
-            return Export(name, revision, None, split(old.pieces()))
         except BaseException:
             old.close()
             raise
+        return old
+
+    @contextmanager
+    def edits_since(self, revision: int) -> Iterator[Iterable[Edit | ValueEdit]]:
+        with self._edits(revision, self._state.revision) as edits:
+            yield edits
 
     @contextmanager
     def _edits(self, since: int, until: int, image_id: int | None = None) -> Iterator[Iterable[Edit | ValueEdit]]:

@@ -31,6 +31,7 @@ from cocoannot.store.memory.barging_lock import BargingLock
 from cocoannot.store.memory.last_authors import LastAuthors
 from cocoannot.store.memory.past import Past
 from cocoannot.store.memory.saving import FileSaver
+from cocoannot.store.memory.snapshot import FrozenSource, MemorySnapshot
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.statistics import statistics
 from cocoannot.store.memory.table import NoRoom
@@ -81,6 +82,7 @@ class MemoryStore:
         self.whole_changes = self._past.whole_changes
         self.work = self._past.work
         self.touched_since = self._past.touched_since
+        self.edits_since = self._past.edits_since
 
     def load(self, uri: str, *, create: bool = False) -> None:
         """Serve the file at the path `uri`, with what its journal has above it."""
@@ -154,6 +156,11 @@ class MemoryStore:
             frozen, revision, name = self._state.tables.freeze(), self._state.revision, self.file_saver.file.text_name
         return Export(name, revision, sum(map(len, frozen.pieces())), split(frozen.pieces()))
 
+    def snapshot(self) -> MemorySnapshot:
+        with self._state.lock:
+            frozen, revision, name = self._state.tables.freeze(), self._state.revision, self.file_saver.file.text_name
+        return MemorySnapshot(name, revision, FrozenSource(frozen))
+
     def commit(
         self,
         operations: Sequence[Operation],
@@ -194,6 +201,9 @@ class MemoryStore:
 
     def export_at(self, revision: int) -> Export:
         return self._past.export_at(revision, self.file_saver.file.text_name)
+
+    def snapshot_at(self, revision: int) -> MemorySnapshot:
+        return self._past.snapshot_at(revision, self.file_saver.file.text_name)
 
     def _commit(
         self, operations: Sequence[Operation], actor: str | None, key: str | None, request: str, if_revision: int | None
