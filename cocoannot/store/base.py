@@ -82,6 +82,17 @@ class Export(NamedTuple):
     blocks: Iterator[bytes | memoryview]
 
 
+class Walk(NamedTuple):
+    """Every record of a section at a revision, as JSON texts in file order: `blocks` of many, to be read once.
+
+    There are `total` of them.
+    """
+
+    revision: int
+    total: int
+    blocks: Iterator[list[bytes | memoryview]]
+
+
 class Deleted(NamedTuple):
     """What went with a deleted record: the annotations of an image, none for others."""
 
@@ -288,6 +299,10 @@ class Store(Protocol):
 
     def export(self) -> Export:
         """The whole dataset as it is now, as the file would be: what nobody changed is there byte for byte."""
+        ...
+
+    def walk(self, section: SectionName) -> Walk:
+        """Every record of a section as it is now, for who reads all of them; changes go on meanwhile."""
         ...
 
     def commit(

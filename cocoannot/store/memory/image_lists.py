@@ -45,4 +45,5 @@ def _key(query: ImageQuery) -> Hashable:
         *(query.file_name, tuple(query.category_ids), query.annotated, query.sort),
         *(query.min_annotations, query.max_annotations, query.min_size, query.below_size),
         *(tuple(query.statuses), None if query.ids is None else frozenset(query.ids), frozenset(query.without)),
+        None if query.ranking is None else query.ranking.number,
     )
