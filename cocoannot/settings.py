@@ -102,7 +102,7 @@ class Settings:
         "COCOANNOT_MAX_DATASET_BYTES",
         str(2048 * _MEBIBYTE),
         size(1024, 40),
-        "largest body of `PUT /api/dataset`, bytes",
+        "largest body of `PUT /api/dataset` and `PUT /api/predictions/{name}`, bytes",
     )
     token: str | None = setting(
         "COCOANNOT_TOKEN",

@@ -38,6 +38,14 @@ REFUSED = {
     "name: '(local|token)' is reserved": "that two names mean something already",
     "name: must have 1 to 100 printable characters": "that spaces around a name do not count",
     "comment: an open image has none; .*": "that the status and its comment go together",
+    "predictions: sort=disagreement .* belong together; give both": "which parameters go together",
+    "(predictions|name): there is no layer of predictions named .*": "which layers there are",
+    "ids: layer .* has no prediction with id .*": "which predictions it has",
+    "_schema: give either ids, or min_score, or image_id and min_score": "which fields go together",
+    "max_iou: is for min_score; leave it out": "the same",
+    "name: must have 1 to 100 characters of a-z, .*": "what is in the path",
+    r"predictions\.\d+\..*": "the geometry of predictions, and ids that each of them or none has",
+    r"(image_id|category_id)\.examples: -?\d+": "which ids there are",
     ".*: holds an integer that does not fit into 64 bits": "what fields of any name may hold, at any depth",
 }
 """A field and a message of a 422 for a body that fits its schema, and what it is that no schema says."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -63,20 +65,57 @@ def json_body(req: Request) -> bytes | None:
     data = _read(req)
     if not data:
         return None
+    _check_type(req)
+    return data
+
+
+def json_blocks(req: Request) -> Iterator[bytes]:
+    """The body in blocks, for one that memory should not hold. Raises 415, 413, 408, 400, also while it is read."""
+    _check_type(req)
+    with _reading():
+        stream = req.stream
+    received = 0
+    while True:
+        with _reading():
+            block = stream.read(_BLOCK)
+        if not block:
+            break
+        received += len(block)
+        yield block
+    _check_length(req, received)
+
+
+def _check_type(req: Request) -> None:
     if not req.is_json:
         raise UnsupportedMediaType(f"The body's type is {req.mimetype or 'not given'}; send application/json")
     if (charset := req.mimetype_params.get("charset", "utf-8")).lower() not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType(f"The body's charset is {charset}; send UTF-8, as JSON is")
-    return data
 
 
 def _read(req: Request) -> bytes:
-    """The body, whole: a server that undoes chunks does not tell werkzeug whether it ended, or was cut off."""
-    try:
+    """The body, whole."""
+    with _reading():
         data = req.get_data()
-        announced = req.content_length
-        if announced is None and len(data) >= _most(req) and req.environ["wsgi.input"].read(1):
-            raise RequestEntityTooLarge
+    _check_length(req, len(data))
+    return data
+
+
+def _check_length(req: Request, received: int) -> None:
+    """A server that undoes chunks does not tell werkzeug whether the body ended, or was cut off."""
+    announced = req.content_length
+    if announced is None and received >= _most(req):
+        with _reading():
+            if req.environ["wsgi.input"].read(1):
+                raise RequestEntityTooLarge
+    if announced is not None and received < announced:
+        raise BadRequest("The body ends before the length that was announced")
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """What goes wrong with a body that is read meanwhile is raised as the answer that it gets."""
+    try:
+        yield
     except (HTTPException, MemoryError) as exc:
         # Under gunicorn, sockets that block have a time limit.
         if not isinstance(exc.__context__, BlockingIOError):
@@ -85,9 +124,6 @@ def _read(req: Request) -> bytes:
     except Exception as exc:
         # Every server has errors of its own for chunks that are none.
         raise BadRequest("The body's chunks can't be read") from exc
-    if announced is not None and len(data) < announced:
-        raise BadRequest("The body ends before the length that was announced")
-    return data
 
 
 def _most(req: Request) -> float:

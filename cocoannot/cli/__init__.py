@@ -12,6 +12,7 @@ from flask import Flask
 from cocoannot.cli.check import check
 from cocoannot.cli.flush import flush
 from cocoannot.cli.merge import merge_from_s3
+from cocoannot.cli.predictions import predictions
 from cocoannot.cli.s3 import pull_from_s3, save_to_s3
 from cocoannot.cli.status import status
 from cocoannot.cli.user import user
@@ -19,7 +20,7 @@ from cocoannot.cli.user import user
 
 def register(app: Flask) -> None:
     """Put the commands onto `app`."""
-    for command in (flush, status, save_to_s3, pull_from_s3, merge_from_s3, check, user):
+    for command in (flush, status, save_to_s3, pull_from_s3, merge_from_s3, check, user, predictions):
         app.cli.add_command(command)
     _end_on_term()
 

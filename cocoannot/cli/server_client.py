@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import Any
+from typing import IO, Any, BinaryIO, Protocol
 
 from cocoannot.errors import CocoannotError, Conflict, DatasetError, OwnedElsewhere
 from cocoannot.extension import runtime
@@ -21,6 +24,14 @@ _UPLOAD_TIMEOUT = 6 * 3600
 
 # The server is on this machine, whatever proxy the environment names.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+
+class Readable(Protocol):
+    """What has a body to be sent."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, none at the end."""
+        ...
 
 
 def ask_status(owner: Owner, file: DatasetFile) -> dict[str, Any]:
@@ -38,19 +49,54 @@ def ask_status(owner: Owner, file: DatasetFile) -> dict[str, Any]:
 
 
 def call(owner: Owner, method: str, path: str, body: object = None) -> dict[str, Any]:
-    data = None if body is None else json.dumps(body).encode()
+    """Like `ask`, where the answer is an object."""
+    answer: dict[str, Any] = ask(owner, method, path, body)
+    return answer
+
+
+def ask(owner: Owner, method: str, path: str, body: object = None) -> Any:
+    """The server's answer, `None` for an empty one. Raises `OwnedElsewhere`, `Conflict`, `DatasetError`."""
+    with _opened(owner, method, path, None if body is None else json.dumps(body).encode(), {}) as response:
+        return _answer(owner, response)
+
+
+def send(owner: Owner, method: str, path: str, file: Readable, size: int) -> Any:
+    """Like `ask`, with the `size` bytes of `file` as the body."""
+    with _opened(owner, method, path, file, {"Content-Length": str(size)}) as response:
+        return _answer(owner, response)
+
+
+def download(owner: Owner, path: str, target: BinaryIO) -> None:
+    """Write the server's answer into `target`. Raises as `ask`."""
+    with _opened(owner, "GET", path, None, {}) as response, _silence(owner):
+        shutil.copyfileobj(response, target, 1 << 20)
+
+
+def _opened(owner: Owner, method: str, path: str, data: Any, headers: dict[str, str]) -> Any:
     # By a name that is served whatever address this is.
-    headers = {"Content-Type": "application/json", "Host": "localhost"}
+    headers = {"Content-Type": "application/json", "Host": "localhost", **headers}
     request = urllib.request.Request(owner.url + path, data, headers, method=method)
     # Where there are users, who may read their file may ask the server for anything.
     if token := runtime().settings.token or runtime().people.callers.operator_proof():
         request.add_header("Authorization", f"Bearer {token}")
+    with _silence(owner):
+        try:
+            return _open(request, timeout=_timeout(method, path))
+        except urllib.error.HTTPError as exc:
+            raise _refusal(owner, exc) from exc
+
+
+def _answer(owner: Owner, response: IO[bytes]) -> Any:
+    with _silence(owner):
+        text = response.read()
+        return json.loads(text) if text else None
+
+
+@contextmanager
+def _silence(owner: Owner) -> Iterator[None]:
+    """What goes wrong meanwhile is raised as a server that does not answer."""
     try:
-        with _open(request, timeout=_timeout(method, path)) as response:
-            answer: dict[str, Any] = json.load(response)
-            return answer
-    except urllib.error.HTTPError as exc:
-        raise _refusal(owner, exc) from exc
+        yield
     except (OSError, HTTPException, ValueError) as exc:
         reason = exc.reason if isinstance(exc, urllib.error.URLError) else exc
         raise OwnedElsewhere(f"{describe(owner)} does not answer: {reason}; try again when it is up") from exc
