@@ -395,6 +395,21 @@ def test_many_are_accepted_as_one_change_which_leaves_out_what_is_covered_reject
     assert yolo.revision == revision + 1
 
 
+@pytest.mark.parametrize(("max_iou", "accepted"), [({}, 1), ({"max_iou": 0.6}, 1), ({"max_iou": 0.5}, 0)])
+def test_what_is_nearly_there_is_accepted_or_left_out_as_one_says(
+    api: Server, max_iou: dict[str, float], accepted: int
+) -> None:
+    put(api, [{**BOX, "bbox": [10, 10, 18, 10]}])
+    answer = api.post("/api/predictions/yolo/accept", {"min_score": 0, **max_iou})
+    assert answer.json["accepted"] == accepted
+
+
+@pytest.mark.parametrize("max_iou", [0, -1, 1.1, "0.5", None, True])
+def test_max_iou_is_a_share(yolo: Server, max_iou: object) -> None:
+    assert yolo.post("/api/predictions/yolo/accept", {"min_score": 0, "max_iou": max_iou}).status_code == 422
+    assert yolo.post("/api/predictions/yolo/accept", {"ids": [1], "max_iou": 0.5}).status_code == 422
+
+
 def test_covered_and_rejected_predictions_are_accepted_by_their_ids(yolo: Server) -> None:
     yolo.post("/api/predictions/yolo/reject", {"ids": [3]})
     answer = yolo.post("/api/predictions/yolo/accept", {"ids": [1, 3, 1]})

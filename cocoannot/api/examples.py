@@ -85,10 +85,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "PresenceBody": {"on an image": {"image_id": 1, "editing": True}, "nowhere": {"image_id": None}},
     "StatusBody": {"done": {"status": "done"}, "returned": {"status": "returned", "comment": "one cat is missing"}},
     "OnConflict": {"save": {}, "save over what another program wrote": {"on_conflict": "overwrite"}},
-    "Decision": {
+    "Acceptance": {
         "these": {"ids": [17, 18]},
         "of an image": {"image_id": 1, "min_score": 0.5},
-        "of the whole layer": {"min_score": 0.5},
+        "of the whole layer": {"min_score": 0.5, "max_iou": 0.5},
     },
     "Rejection": {
         "these": {"ids": [17]},

@@ -28,6 +28,11 @@ def _check_score(value: object) -> None:
         raise ma.ValidationError("Not a valid number.")
 
 
+def _check_share(value: object) -> None:
+    if not is_number(value) or not 0 < value <= 1:
+        raise ma.ValidationError("Must be a number above 0, and at most 1.")
+
+
 def _check_flag(value: object) -> None:
     if type(value) is not bool:
         raise ma.ValidationError("Not a valid boolean.")
@@ -50,6 +55,21 @@ class Decision(Closed):
         """Either `ids`, or `min_score`; never all by mistake."""
         if ("ids" in data) == ("min_score" in data) or ("ids" in data and "image_id" in data):
             raise ma.ValidationError("give either ids, or min_score, or image_id and min_score")
+
+
+class Acceptance(Decision):
+    """The same; `max_iou` leaves out those that have so much or more with an annotation of their category."""
+
+    max_iou = fields.Raw(
+        validate=_check_share,
+        metadata={"type": "number", "exclusiveMinimum": 0, "maximum": 1, "description": "0.9 if it is not given"},
+    )
+
+    @ma.validates_schema
+    def check_use(self, data: dict[str, Any], **_: Any) -> None:
+        """What is chosen by id is accepted whatever is there."""
+        if "max_iou" in data and "min_score" not in data:
+            raise ma.ValidationError("is for min_score; leave it out", "max_iou")
 
 
 class Rejection(Decision):

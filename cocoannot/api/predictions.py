@@ -21,6 +21,7 @@ from cocoannot.errors import InvalidQuery, UnknownId
 from cocoannot.extension import runtime
 from cocoannot.people.roles import needs
 from cocoannot.predictions.deciding import Chosen
+from cocoannot.predictions.matching import COVERS
 
 blueprint = Blueprint(
     "predictions", __name__, url_prefix="/api/predictions", description="What models say, in layers beside the dataset"
@@ -124,7 +125,7 @@ def list_predictions_of_image(query: dict[str, Any], image_id: int) -> Response:
 
 @blueprint.route("/<name>/accept", methods=["POST"])
 @needs("annotator")
-@blueprint.arguments(schemas.Decision)
+@blueprint.arguments(schemas.Acceptance)
 @blueprint.response(200, schemas.AcceptedPredictions)
 @blueprint.commits(400, 404, 413, 415)
 def accept_predictions(body: dict[str, Any], name: str) -> Response:
@@ -132,7 +133,7 @@ def accept_predictions(body: dict[str, Any], name: str) -> Response:
 
     Each keeps where it came from as `prediction`: layer, version, id, score and user. `ids` are accepted whatever
     annotations there are, and though they were rejected; with `min_score`, what is rejected or covered by an annotation
-    is left out. At most 100,000 at a time. Undoing the change makes them open again.
+    is left out; `max_iou` says from which IoU on. At most 100,000 at a time. Undoing the change makes them open again.
     """
     accepted = runtime().predictions.decisions.accept(name, _chosen(body), actor(), commit)
     committed = accepted.committed
@@ -165,4 +166,5 @@ def _chosen(body: dict[str, Any]) -> Chosen:
         None if ids is None else [int(each) for each in ids],
         None if image_id is None else int(image_id),
         float(body.get("min_score", 0)),
+        float(body.get("max_iou", COVERS)),
     )

@@ -24,6 +24,7 @@ from cocoannot.predictions.columns import KINDS
 from cocoannot.predictions.deciding import Chosen
 from cocoannot.predictions.evaluation import evaluate as run_evaluation
 from cocoannot.predictions.layers import Layers
+from cocoannot.predictions.matching import COVERS
 from cocoannot.predictions.predictions import Predictions
 from cocoannot.store.memory.maintenance import MemoryMaintenance
 from cocoannot.store.memory.store import MemoryStore
@@ -98,22 +99,29 @@ def remove(name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--min-score", type=float, required=True, help="Accept those with at least this score.")
 @click.option("--image", "image_id", type=int, help="Only those on the image with this id.")
+@click.option(
+    "--max-iou",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=COVERS,
+    show_default=True,
+    help="Leave out those that have so much or more with an annotation of their category.",
+)
 @_as_json
 @errors_in_one_line
-def accept(name: str, min_score: float, image_id: int | None, as_json: bool) -> None:
+def accept(name: str, min_score: float, image_id: int | None, max_iou: float, as_json: bool) -> None:
     """Make annotations of the predictions in the layer NAME, as one change.
 
-    Predictions that an annotation covers already (same category, IoU at least 0.9), that were accepted or rejected
-    before, or whose image or category is gone, are left out. The change can be undone.
+    Predictions that an annotation covers already (same category, IoU at least --max-iou), that were accepted or
+    rejected before, or whose image or category is gone, are left out. The change can be undone.
     """
     owner = _owner()
     if owner is not None:
-        chosen = {"min_score": min_score, **({} if image_id is None else {"image_id": image_id})}
+        chosen = {"min_score": min_score, "max_iou": max_iou, **({} if image_id is None else {"image_id": image_id})}
         answer = call(owner, "POST", f"{_path(name)}/accept", chosen)
         answer = {"accepted": answer["accepted"], "left_out": answer["left_out"]}
     else:
         with _here() as (store, here):
-            made = here.decisions.accept(name, Chosen(None, image_id, min_score), None, store.commit)
+            made = here.decisions.accept(name, Chosen(None, image_id, min_score, max_iou), None, store.commit)
             store.save()
         answer = {"accepted": len(made.committed.results), "left_out": made.left_out}
     text = f"Accepted {answer['accepted']} prediction(s) of {name}, left out {answer['left_out']}"

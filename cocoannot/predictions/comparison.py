@@ -94,8 +94,8 @@ class Comparison:
             self._states[layer.name] = _Kept(layer, rejected, index.version, categories, states)
             return states
 
-    def covered(self, layer: Layer, rows: Ints) -> Bits:
-        """Whether an annotation of the same category covers each of these predictions."""
+    def covered(self, layer: Layer, rows: Ints, least: float = COVERS) -> Bits:
+        """Whether an annotation of the same category covers each prediction: by an IoU of at least `least`."""
         columns = layer.columns
         of_rows = columns.image_ids[rows]
         covered = np.zeros(len(rows), np.bool_)
@@ -105,7 +105,7 @@ class Comparison:
                 some = np.flatnonzero(among(of_rows, image_ids))
                 annotations = index.rows(image_ids)
                 known = Boxes(annotations.image_ids, annotations.category_ids, annotations.boxes)
-                covered[some] = best_cover(_boxes(layer, rows[some]), known)[1] >= COVERS
+                covered[some] = best_cover(_boxes(layer, rows[some]), known)[1] >= least
         return covered
 
     def ranking(self, layer: Layer) -> Ranking:

@@ -19,6 +19,7 @@ from cocoannot.predictions.checks import annotation_of
 from cocoannot.predictions.comparison import Comparison
 from cocoannot.predictions.layer import Layer
 from cocoannot.predictions.layers import Layers
+from cocoannot.predictions.matching import COVERS
 from cocoannot.store.base import Committed
 
 MOST_AT_ONCE = 100_000
@@ -27,11 +28,12 @@ MOST_AT_ONCE = 100_000
 
 class Chosen(NamedTuple):
     """Which predictions of a layer: those with these `ids`, or those of an image, of all without one, that have at
-    least `min_score`."""
+    least `min_score`; of these, for who accepts, those that have less than `max_iou` with each annotation."""
 
     ids: Sequence[int] | None = None
     image_id: int | None = None
     min_score: float = 0.0
+    max_iou: float = COVERS
 
 
 class Decided(NamedTuple):
@@ -63,7 +65,8 @@ class Decisions:
     def accept(self, name: str, chosen: Chosen, user: str | None, commit: Commit) -> Accepted:
         """Make annotations of predictions that are open, and by their ids of rejected ones too.
 
-        Those that an annotation of the same category covers already are left out, unless they are asked for by id.
+        Those that an annotation of the same category covers already, by `max_iou`, are left out, unless they are asked
+        for by id.
         `commit` makes the change. Raises `UnknownId`, `InvalidRecord`, `Conflict`, `SaveError`, and what `commit` does.
         """
         with self.lock:
@@ -72,7 +75,7 @@ class Decisions:
             states = self._comparison.states(layer)
             if chosen.ids is None:
                 some = rows[states.open[rows]]
-                some = some[~self._comparison.covered(layer, some)]
+                some = some[~self._comparison.covered(layer, some, chosen.max_iou)]
             else:
                 some = rows[~(states.accepted | states.missing)[rows]]
             if len(some) > MOST_AT_ONCE:
