@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class CocoannotError(Exception):
@@ -15,6 +16,36 @@ class ConfigError(CocoannotError):
 
 class DatasetError(CocoannotError):
     """The dataset can't be read, or a text that should replace it can't be."""
+
+
+class BadPredictions(DatasetError):
+    """Predictions of a file are wrong; `errors` maps the indexes of the first of them to fields and what is wrong."""
+
+    def __init__(self, errors: Mapping[str, Mapping[str, Sequence[str]]], count: int) -> None:
+        index, fields = next(iter(errors.items()))
+        words = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in fields.items())
+        more = f" ({count} are wrong in all)" if count > 1 else ""
+        super().__init__(f"prediction {index}: {words}{more}; nothing was imported")
+        self.errors = errors
+        self.count = count
+
+
+class ForeignPredictions(DatasetError):
+    """Predictions are of images or categories that the dataset does not have.
+
+    `counts` has by field how many `predictions` that concerns, how many `ids`, and `examples` of these; `total` is how
+    many predictions there are.
+    """
+
+    def __init__(self, counts: Mapping[str, Mapping[str, Any]], total: int) -> None:
+        nouns = {"image_id": "image(s)", "category_id": "categories"}
+        words = [
+            f"{each['predictions']} of {total} predictions are of {each['ids']} {nouns[field]} that do not exist "
+            f"(such as {field} {each['examples'][0]})"
+            for field, each in counts.items()
+        ]
+        super().__init__(f"{'; '.join(words)}; they belong to another dataset, and nothing was imported")
+        self.counts = counts
 
 
 class NotADataset(DatasetError):
@@ -129,6 +160,10 @@ class InvalidRecord(CocoannotError):
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         super().__init__("; ".join(f"{field}: {' '.join(texts)}" for field, texts in errors.items()))
         self.errors: dict[str, list[str]] = {field: list(texts) for field, texts in errors.items()}
+
+
+class InvalidQuery(InvalidRecord):
+    """Parameters of a query do not fit; `errors` maps each to what is wrong with it."""
 
 
 class UsersUnreadable(CocoannotError):

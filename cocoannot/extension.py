@@ -24,6 +24,7 @@ from cocoannot.manager import DatasetManager
 from cocoannot.people.people import People
 from cocoannot.people.roles import Role
 from cocoannot.pictures.choose import Pictures
+from cocoannot.predictions.predictions import Predictions
 from cocoannot.settings import S3Uri, Settings, unknown_settings
 from cocoannot.store.base import Followers
 from cocoannot.store.memory.store import MemoryStore
@@ -59,12 +60,13 @@ class Runtime:
             lambda: self.team.presence.sweep(),
         )
         self.team = Team(lambda: self.store, time, self.events.tell_presence)
+        self.predictions = Predictions(lambda: self.store)
         self.history = self._kept_history()
         self.store = MemoryStore(
             lambda: self.saver.notify(),
             None if at_once else lambda: self.journal_sync.notify(),
             # Who works on what first: an event may bring somebody to ask for it.
-            follower=Followers(self.team, self.events),
+            follower=Followers(self.predictions, self.team, self.events),
             history=self.history,
         )
         self.manager = DatasetManager(self.store)
@@ -116,6 +118,8 @@ class Runtime:
         # What is too old may have to be forgotten.
         self.history_writer.notify()
         self.events.start(self.store.status().file_revision, None if self.s3 is None else self.s3.status(0).revision)
+        self.predictions.start(file.predictions)
+        self.predictions.prepare()
         self.pictures.start(file.path, self._first_images, lambda: wait(0))
 
     def _close(self) -> None:
@@ -127,6 +131,7 @@ class Runtime:
         # A request that came before may still be at it.
         self.manager.close()
         self.events.join()
+        self.predictions.end()
 
     def _save_last(self) -> None:
         # Under the lock: the process must not end before the saver's log lines are out.

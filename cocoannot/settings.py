@@ -102,7 +102,7 @@ class Settings:
         "COCOANNOT_MAX_DATASET_BYTES",
         str(2048 * _MEBIBYTE),
         size(1024, 40),
-        "largest body of `PUT /api/dataset` and `POST /api/import`, bytes",
+        "largest body of `PUT /api/dataset`, `POST /api/import` and `PUT /api/predictions/{name}`, bytes",
     )
     max_picture_bytes: int = setting(
         "COCOANNOT_MAX_PICTURE_BYTES",

@@ -46,6 +46,14 @@ REFUSED = {
     "(width|height): is required, because it can't be read: .*": "whether there is a picture to read it from",
     "file_name: .*; a picture can't be stored by it": "which names every file system takes",
     "file_name: must end as names of pictures do, .*": "that it goes with a picture",
+    "predictions: sort=disagreement .* belong together; give both": "which parameters go together",
+    "(predictions|name): there is no layer of predictions named .*": "which layers there are",
+    "ids: layer .* has no prediction with id .*": "which predictions it has",
+    "_schema: give either ids, or min_score, or image_id and min_score": "which fields go together",
+    "max_iou: is for min_score; leave it out": "the same",
+    "name: must have 1 to 100 characters of a-z, .*": "what is in the path",
+    r"predictions\.\d+\..*": "the geometry of predictions, and ids that each of them or none has",
+    r"(image_id|category_id)\.examples: -?\d+": "which ids there are",
     ".*: holds an integer that does not fit into 64 bits": "what fields of any name may hold, at any depth",
 }
 """A field and a message of a 422 for a body that fits its schema, and what it is that no schema says."""

@@ -86,8 +86,9 @@ def main(folder: Path) -> None:
     """Write a picture of each state into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, browser() as chromium:
-        demo, crowd, team = (Path(temporary) / name / "annotations.json" for name in ("demo", "crowd", "team"))
-        for dataset in (demo, crowd, team):
+        names = ("demo", "crowd", "team", "model")
+        demo, crowd, team, model = (Path(temporary) / name / "annotations.json" for name in names)
+        for dataset in (demo, crowd, team, model):
             make_demo(dataset.parent)
         _make_crowd(crowd)
         with serve(demo) as server:
@@ -99,6 +100,8 @@ def main(folder: Path) -> None:
             _team(chromium, Studio(chromium, server, folder), server)
         with serve(crowd) as server:
             Studio(chromium, server, folder).shoot("crowd", "#/images/1", DARK, DESK)
+        with serve(model) as server:
+            _predictions(Studio(chromium, server, folder), server)
 
 
 def _views(studio: Studio) -> None:
@@ -197,6 +200,27 @@ def _team(chromium: Browser, studio: Studio, server: Server) -> None:
         studio.take("phone-team", ben.page)
 
 
+def _predictions(studio: Studio, server: Server) -> None:
+    """What a model says: some of what is there, something that was forgotten, and something that is not there."""
+    shapes = server.request("GET", "/api/images/16/annotations").body
+    choose = random.Random(3)
+    layer: list[dict[str, Any]] = []
+    for number, shape in enumerate(shapes):
+        box = [round(side + choose.uniform(-3, 3), 2) for side in shape["bbox"]]
+        head = {"image_id": 16, "category_id": shape["category_id"], "score": round(choose.uniform(0.55, 0.98), 3)}
+        layer.append({**head, "bbox": box})
+        if number in (1, 3):
+            server.request("DELETE", f"/api/annotations/{shape['id']}")
+    layer.append({"image_id": 16, "category_id": 4, "bbox": [20, 20, 90, 70], "score": 0.72})
+    server.request("PUT", "/api/predictions/yolo-v8", layer)
+    for name, scheme, window in (
+        ("predictions", LIGHT, DESK),
+        ("predictions-dark", DARK, DESK),
+        ("phone-predictions", LIGHT, PHONE),
+    ):
+        studio.shoot(name, IMAGE, scheme, window, _choose_prediction)
+
+
 def _make_crowd(path: Path) -> None:
     """Many small shapes on the first image, the same ones each time."""
     dataset = json.loads(path.read_bytes())
@@ -229,6 +253,12 @@ def _select(page: Page) -> None:
 def _open_lists(page: Page) -> None:
     page.get_by_role("button", name="Show or hide the lists").click()
     _select(page)
+
+
+def _choose_prediction(page: Page) -> None:
+    expect(page.get_by_role("region", name="Predictions")).to_contain_text("open")
+    page.keyboard.press(".")
+    expect(page.locator(".current-prediction")).to_contain_text("0.9")
 
 
 def _open_palette(page: Page) -> None:

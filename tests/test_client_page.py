@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from doc_pages import ARROW, rows, section, steps
-from servers import GUNICORN, ROOT, Server, serve, start
+from servers import ROOT, Server, serve
 
 from cocoannot import client as package
 from cocoannot.demo import make_demo
@@ -54,11 +54,9 @@ class Enough(Exception):
 
 @pytest.fixture
 def predicting(folder: Path) -> Iterator[Server]:
-    """A server that takes predictions, and saves soon."""
+    """A server that saves soon."""
     dataset = folder.with_name("demo") / "annotations.json"
-    command = [*GUNICORN, "--pythonpath", str(ROOT / "tests"), "wsgi_with_predictions:app"]
-    with start(dataset, command, env={"DATASET_AUTO_SAVE_INTERVAL": "0.1"}) as server:
-        server.wait_until_ready()
+    with serve(dataset, env={"DATASET_AUTO_SAVE_INTERVAL": "0.1"}) as server:
         yield server
 
 
@@ -89,3 +87,4 @@ def test_the_training_loop_of_the_readme_trains_after_each_save(predicting: Serv
         exec(loop.replace(ADDRESS, predicting.url), {"train": train, "predict": predict})
     assert trained == [[], [3]]
     assert asked == [36, 35]
+    assert predicting.request("GET", "/api/predictions/latest").body["predictions"] == 1

@@ -26,6 +26,9 @@ from cocoannot.events import places
 from cocoannot.events.ring import MOST_EVENTS
 from cocoannot.events.texts import MOST_EDITS
 from cocoannot.people.directory import MAX_TOKENS, MAX_USERS
+from cocoannot.predictions.deciding import MOST_AT_ONCE
+from cocoannot.predictions.layers import MOST_LAYERS
+from cocoannot.predictions.reading import MOST_ON_IMAGE
 from cocoannot.settings import SETTINGS
 from cocoannot.teamwork import claims, presence
 
@@ -121,6 +124,13 @@ def test_every_command_of_a_group_is_explained() -> None:
     assert set(re.findall(r"`flask user ([a-z]+)", section(TEXT["security.md"], "Users"))) == group.commands.keys()
 
 
+def test_every_command_of_predictions_is_explained() -> None:
+    group = create_app({}).cli.commands["predictions"]
+    assert isinstance(group, click.Group)
+    told = {cells[0] for cells in rows(section(TEXT["predictions.md"], "Adding them"))}
+    assert {re.findall(r"`flask predictions ([a-z]+)", cell)[0] for cell in told} == group.commands.keys()
+
+
 def test_every_command_is_explained() -> None:
     explained = {
         cells[0].strip("`").removeprefix("flask ") for cells in rows(section(TEXT["operating.md"], "Commands"))
@@ -182,6 +192,10 @@ def test_limits_are_those_of_the_code() -> None:
     assert limits["clients that say where they are"].startswith(f"{presence.MOST:,}, {presence.MOST_OF_ONE} of")
     assert limits["claimed images"] == f"{claims.MOST:,}, {claims.MOST_OF_ONE} of a client"
     assert limits["comment on a status"] == f"{MAX_COMMENT:,} characters"
+    on_image = f"{MOST_ON_IMAGE:,} predictions"
+    assert limits["layers of predictions"].startswith(f"{MOST_LAYERS}, ")
+    assert limits["layers of predictions"].endswith(f"{on_image} on one image")
+    assert limits["predictions accepted at a time"] == f"{MOST_AT_ONCE:,}"
     events = TEXT["events.md"]
     assert f"its first {MOST_EDITS} edits" in events
     assert f"more than {MOST_EVENTS:,} changes" in events

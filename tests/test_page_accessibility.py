@@ -268,6 +268,28 @@ def test_axe_finds_nothing_about_people_in_light_and_dark(chromium: Browser, tmp
 
 
 @needs_axe
+@pytest.mark.parametrize("window", [DESK, PHONE, ZOOMED], ids=["desk", "phone", "zoomed"])
+def test_axe_finds_nothing_about_predictions(chromium: Browser, tmp_path: Path, window: dict[str, Any]) -> None:
+    make_demo(tmp_path)
+    with serve(tmp_path / "annotations.json") as server:
+        box = {"image_id": 16, "category_id": 4, "bbox": [20, 20, 90, 70], "score": 0.72}
+        server.request("PUT", "/api/predictions/yolo", [box])
+        with opened(chromium, server, IMAGE, reduced_motion="reduce", **window) as page:
+            line = page.get_by_role("region", name="Predictions")
+            for key, words in (("", "Point at"), (".", "star 0.72")):
+                if key:
+                    page.keyboard.press(key)
+                expect(line).to_contain_text(words)
+                assert violations(page) == [], key
+            for part in ("combobox", "slider", "button"):
+                for each in line.get_by_role(part).all():
+                    around = each.bounding_box()
+                    assert around, part
+                    assert around["x"] + around["width"] <= window["viewport"]["width"]
+                    assert around["y"] + around["height"] <= window["viewport"]["height"]
+
+
+@needs_axe
 @pytest.mark.parametrize("state", STATES)
 def test_axe_finds_nothing_in_light_and_dark(chromium: Browser, server: Server, state: str) -> None:
     address, window, act = STATES[state]

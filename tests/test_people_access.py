@@ -36,6 +36,7 @@ NEEDED = {
         GET /api/changes, GET /api/annotations/{annotation_id}/history, GET /api/images/{image_id}/history,
         GET /api/categories/{category_id}/history, GET /api/stats/users, GET /api/images/{image_id}/file,
         GET /api/images/{image_id}/thumbnail,
+        GET /api/predictions, GET /api/predictions/{name}, GET /api/images/{image_id}/predictions,
         GET /api/annotations, GET /api/annotations/{annotation_id},
         GET /api/categories, GET /api/categories/{category_id}, GET /api/s3, GET /api/openapi.json, GET /metrics,
         GET /api/events, GET /api/presence, PUT /api/presence/{client}, DELETE /api/presence/{client},
@@ -44,6 +45,7 @@ NEEDED = {
     "annotator": """
         POST /api/annotations, PATCH /api/annotations/{annotation_id}, DELETE /api/annotations/{annotation_id},
         POST /api/annotations/batch, POST /api/flush, POST /api/changes/{revision}/undo,
+        POST /api/predictions/{name}/accept, POST /api/predictions/{name}/reject,
         PUT /api/images/{image_id}/status, POST /api/images/next, DELETE /api/images/{image_id}/claim
     """,
     "reviewer": """
@@ -53,7 +55,8 @@ NEEDED = {
         POST /api/images, POST /api/images/scan, PUT /api/images/{image_id}/file,
         PATCH /api/images/{image_id}, DELETE /api/images/{image_id}, PUT /api/dataset, POST /api/import,
         POST /api/changes/revert, POST /api/changes/restore, POST /api/save-to-s3, POST /api/s3/merge, GET /api/users,
-        POST /api/users, PATCH /api/users/{name}, DELETE /api/users/{name}
+        POST /api/users, PATCH /api/users/{name}, DELETE /api/users/{name}, PUT /api/predictions/{name},
+        DELETE /api/predictions/{name}
     """,
     "anybody": """
         GET /, GET /page/{digest}/{name}, GET /api/docs, GET /api/docs/{name}, GET /healthz, GET /readyz,

@@ -32,7 +32,7 @@ from cocoannot.errors import (
 from cocoannot.history.kept import KeptHistory
 from cocoannot.store.base import Deleted, Follower, Found, Head, History, Page, Saves, SavingStore
 from cocoannot.store.memory.store import MemoryStore
-from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ChangeQuery, ImageQuery, Statistics
+from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ChangeQuery, ImageQuery, Ranking, Statistics
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 OPEN: tuple[Status, ...] = ("open",)
@@ -275,6 +275,27 @@ def test_neighbours_are_told_by_the_list(store: EveryStore) -> None:
 
 
 # Changing
+
+
+def test_images_are_ranked_by_numbers_that_the_store_is_given(store: EveryStore) -> None:
+    def ranked(sort: str, number: int, values: dict[int, float]) -> list[int]:
+        ranking = Ranking(number, lambda asked: [values.get(each, 0) for each in asked])
+        return ids(store.find(ImageQuery(sort=sort, ranking=ranking)).texts)
+
+    assert ranked("-disagreement", 1, {2: 0.5, 4: 0.7}) == [4, 2, 1]
+    assert ranked("disagreement", 1, {2: 0.5, 4: 0.7}) == [1, 2, 4]
+    assert ranked("-disagreement", 2, {}) == [1, 2, 4], "ties keep file order"
+    assert ranked("-disagreement", 3, {2: 0.1}) == [2, 1, 4]
+
+
+def test_a_walk_gives_every_record_as_it_was_when_it_began(store: EveryStore) -> None:
+    commit(store, Add("annotations", BOX), Update("annotations", 2, {"note": "other"}), Delete("annotations", 7))
+    expected = store.find(AnnotationQuery()).texts
+    walk = store.walk("annotations")
+    commit(store, Add("annotations", BOX), Update("annotations", 1, {"note": "later"}), Delete("annotations", 2))
+    assert [bytes(text) for block in walk.blocks for text in block] == expected
+    assert (walk.revision, walk.total) == (1, 3)
+    assert [len(block) for block in store.walk("images").blocks] == [3]
 
 
 def test_an_added_record_comes_at_the_end_with_the_next_id(store: EveryStore) -> None:

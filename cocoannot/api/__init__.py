@@ -24,6 +24,7 @@ from cocoannot.api.history import blueprint as history_blueprint
 from cocoannot.api.imports import blueprint as imports_blueprint
 from cocoannot.api.metrics import blueprint as metrics_blueprint
 from cocoannot.api.metrics import register_metrics
+from cocoannot.api.predictions import blueprint as predictions_blueprint
 from cocoannot.api.presence import blueprint as events_blueprint
 from cocoannot.api.responses import REVISION
 from cocoannot.api.s3 import blueprint as s3_blueprint
@@ -95,6 +96,7 @@ def register(app: Flask) -> None:
         categories_blueprint,
         history_blueprint,
         changes_blueprint,
+        predictions_blueprint,
         events_blueprint,
         imports_blueprint,
         s3_blueprint,

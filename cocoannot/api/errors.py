@@ -44,8 +44,8 @@ _STATUS: dict[type[errors.CocoannotError], HTTPStatus] = {
 _WHAT_TO_DO = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address; /api/openapi.json lists what there is",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large; send less at a time, or raise the limit "
-    "(COCOANNOT_MAX_BODY_BYTES, for PUT /api/dataset and POST /api/import COCOANNOT_MAX_DATASET_BYTES, for pictures "
-    "COCOANNOT_MAX_PICTURE_BYTES)",
+    "(COCOANNOT_MAX_BODY_BYTES, for PUT /api/dataset, POST /api/import and PUT /api/predictions "
+    "COCOANNOT_MAX_DATASET_BYTES, for pictures COCOANNOT_MAX_PICTURE_BYTES)",
     HTTPStatus.INTERNAL_SERVER_ERROR: "The server failed in an unforeseen way; nothing was changed by this request. "
     "The server's log has the details",
 }
@@ -118,12 +118,17 @@ def _details(error: errors.CocoannotError) -> object:
             return {"json": {"operations": {str(error.index): {error.part: fields} if error.part else fields}}}
         return {"operation": error.index, **(_plain(cause))}
     if isinstance(error, errors.InvalidRecord):
-        # These have no body: what is wrong with them came in the query.
-        return {"query" if request.method in ("GET", "HEAD", "DELETE") else "json": _nested(error.errors)}
+        # The first three have no body: what is wrong with them came in the query.
+        in_query = request.method in ("GET", "HEAD", "DELETE") or isinstance(error, errors.InvalidQuery)
+        return {"query" if in_query else "json": _nested(error.errors)}
     if isinstance(error, errors.BadHeader):
         return {"headers": {error.name: [error.problem]}}
     if isinstance(error, errors.KeyReused):
         return {"headers": {"Idempotency-Key": [str(error)]}}
+    if isinstance(error, errors.BadPredictions):
+        return {"json": {"predictions": error.errors}}
+    if isinstance(error, errors.ForeignPredictions):
+        return {"json": error.counts}
     if isinstance(error, errors.DatasetError):
         return {"json": {"_schema": [str(error)]}}
     return _plain(error)

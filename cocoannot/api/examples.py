@@ -85,6 +85,18 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "PresenceBody": {"on an image": {"image_id": 1, "editing": True}, "nowhere": {"image_id": None}},
     "StatusBody": {"done": {"status": "done"}, "returned": {"status": "returned", "comment": "one cat is missing"}},
     "OnConflict": {"save": {}, "save over what another program wrote": {"on_conflict": "overwrite"}},
+    "Acceptance": {
+        "these": {"ids": [17, 18]},
+        "of an image": {"image_id": 1, "min_score": 0.5},
+        "of the whole layer": {"min_score": 0.5, "max_iou": 0.5},
+    },
+    "Rejection": {
+        "these": {"ids": [17]},
+        "not after all": {"ids": [17], "rejected": False},
+    },
+    "PredictionList": {
+        "results list": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.9}],
+    },
     "Reversal": {
         "look first": {"user": "anna", "since": 41, "dry_run": True},
         "do it": {"user": "anna", "since": 41},
@@ -105,6 +117,21 @@ REQUESTS: dict[str, dict[str, Any]] = {
 }
 """Bodies of requests: by the schema's name, a title for each."""
 
+_LAYER = {
+    "name": "yolo",
+    "version": "6f1c0a4be2d97735c8a01e42",
+    "created": _LOADED,
+    "bytes": 85812911,
+    "kinds": ["bbox"],
+    "images": 4952,
+    "predictions": 36781,
+    "min_score": 0.05,
+    "max_score": 0.998,
+    "open": 36700,
+    "accepted": 74,
+    "rejected": 7,
+    "missing": 0,
+}
 _USER = {"name": "anna", "role": "annotator", "active": True, "has_password": False, "created": _LOADED}
 _TOKEN = {
     "id": "1f3a5c7e9b0d",
@@ -142,6 +169,26 @@ ANSWERS: dict[str, Any] = {
     "Present": {"client": "tab-1", "user": "anna", "image_id": 1, "editing": True, "since": _CHANGED},
     "Category": _CATEGORY,
     "ListedCategory": {**_CATEGORY, "_annotation_count": 1},
+    "Layer": _LAYER,
+    "ImagePrediction": {
+        "image_id": 1,
+        "category_id": 1,
+        "bbox": [1, 2, 3, 4],
+        "score": 0.9,
+        "id": 17,
+        "_layer": "yolo",
+        "_version": _LAYER["version"],
+        "_status": "open",
+        "_iou": 0.31,
+        "_covered": False,
+        "_covered_by": None,
+    },
+    "AcceptedPredictions": {
+        "accepted": 1,
+        "left_out": 2,
+        "annotations": [{"prediction_id": 17, "id": 8, "etag": "1e7ccb1b5e0a"}],
+    },
+    "RejectedPredictions": {"rejected": 1, "left_out": 0},
     "DatasetHead": {"info": {}, "licenses": [], "categories": [_CATEGORY], "counts": _COUNTS, "revision": 42},
     "Statistics": {
         "counts": _COUNTS,

@@ -10,6 +10,7 @@ from flask_smorest.pagination import PaginationParameters
 from cocoannot.api import body_schemas, query_schemas, response_schemas
 from cocoannot.api.blueprint import Blueprint, history, store
 from cocoannot.api.committing import change
+from cocoannot.api.image_queries import image_query
 from cocoannot.api.openapi import ETAG, IF_MATCH, MERGED
 from cocoannot.api.parsing import if_match, merges
 from cocoannot.api.responses import (
@@ -23,7 +24,6 @@ from cocoannot.api.responses import (
 from cocoannot.changes.operations import Delete, Update
 from cocoannot.people.roles import needs
 from cocoannot.store.base import Deleted
-from cocoannot.store.queries import ImageQuery
 
 blueprint = Blueprint("images", __name__, url_prefix="/api/images", description="Images and their pictures")
 
@@ -38,7 +38,7 @@ def list_images(query: dict[str, Any], pagination_parameters: PaginationParamete
 
     In the file's own order, or sorted by `sort` (`-` in front for descending).
     """
-    page = store().find(ImageQuery(**query), pagination_parameters.first_item, pagination_parameters.page_size)
+    page = store().find(image_query(query), pagination_parameters.first_item, pagination_parameters.page_size)
     pagination_parameters.item_count = page.total
     return list_response(page)
 
@@ -96,7 +96,7 @@ def get_neighbours(query: dict[str, Any], image_id: int) -> Response:
     it. For an image that the filters leave out `position` is null, and those beside it are the ones between which it
     would be.
     """
-    found = existing(store().neighbours(image_id, ImageQuery(**query)), "image", image_id)
+    found = existing(store().neighbours(image_id, image_query(query)), "image", image_id)
     body = {"previous": found.previous, "next": found.next, "position": found.position, "total": found.total}
     return json_response(body, revision=found.revision)
 

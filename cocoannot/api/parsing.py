@@ -69,23 +69,50 @@ def json_body(req: Request) -> bytes | None:
     data = _read(req)
     if not data:
         return None
+    _check_type(req)
+    return data
+
+
+def json_blocks(req: Request) -> Iterator[bytes]:
+    """The body in blocks, for one that memory should not hold. Raises 415, 413, 408, 400, also while it is read."""
+    _check_type(req)
+    with reading_body():
+        stream = req.stream
+    received = 0
+    while True:
+        with reading_body():
+            block = stream.read(_BLOCK)
+        if not block:
+            break
+        received += len(block)
+        yield block
+    _check_length(req, received)
+
+
+def _check_type(req: Request) -> None:
     if not req.is_json:
         raise UnsupportedMediaType(f"The body's type is {req.mimetype or 'not given'}; send application/json")
     if (charset := req.mimetype_params.get("charset", "utf-8")).lower() not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType(f"The body's charset is {charset}; send UTF-8, as JSON is")
-    return data
 
 
 def _read(req: Request) -> bytes:
-    """The body, whole: a server that undoes chunks does not tell werkzeug whether it ended, or was cut off."""
+    """The body, whole."""
     with reading_body():
         data = req.get_data()
-        announced = req.content_length
-        if announced is None and len(data) >= _most(req) and req.environ["wsgi.input"].read(1):
-            raise RequestEntityTooLarge
-    if announced is not None and len(data) < announced:
-        raise BadRequest(CUT_OFF)
+    _check_length(req, len(data))
     return data
+
+
+def _check_length(req: Request, received: int) -> None:
+    """A server that undoes chunks does not tell werkzeug whether the body ended, or was cut off."""
+    announced = req.content_length
+    if announced is None and received >= _most(req):
+        with reading_body():
+            if req.environ["wsgi.input"].read(1):
+                raise RequestEntityTooLarge
+    if announced is not None and received < announced:
+        raise BadRequest(CUT_OFF)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from marshmallow import fields, validate
 from cocoannot.coco.parser import MAX_ID
 from cocoannot.coco.statuses import STATUSES
 from cocoannot.pictures.thumbnails import MAX_SIZE
-from cocoannot.store.queries import SORTS
+from cocoannot.store.queries import RANKED, SORTS
 
 LONGEST_WAIT = 25
 """Seconds that `GET /api/changes` waits at most: proxies give up after 30 or 60."""
@@ -76,9 +76,13 @@ class ImageFilters(Query):
     )
     sort = fields.String(
         load_default="position",
-        validate=validate.OneOf(SORTS),
-        metadata={"description": "`position` is the file's own order; `-` is for descending"},
+        validate=validate.OneOf([*SORTS, *RANKED]),
+        metadata={
+            "description": "`position` is the file's own order; `-` is for descending. `disagreement`, how much a "
+            "layer and the annotations differ, needs `predictions`"
+        },
     )
+    predictions = fields.String(metadata={"description": "the layer of predictions that `sort=disagreement` is of"})
 
 
 class ImageListQuery(ImageFilters):

@@ -12,6 +12,7 @@ from cocoannot.api.access import require
 from cocoannot.api.blueprint import store
 from cocoannot.api.caller import holder
 from cocoannot.api.committing import change
+from cocoannot.api.image_queries import image_query
 from cocoannot.api.openapi import CLAIM, ETAG, IF_MATCH, REVISION
 from cocoannot.api.parsing import if_match
 from cocoannot.api.pictures import blueprint
@@ -21,7 +22,6 @@ from cocoannot.coco.statuses import COMMENT, REVIEWED, STATUS
 from cocoannot.errors import InvalidRecord
 from cocoannot.extension import runtime
 from cocoannot.people.roles import needs
-from cocoannot.store.queries import ImageQuery
 
 __all__ = ["blueprint"]
 """That of the images and their pictures."""
@@ -66,7 +66,7 @@ def next_image(query: dict[str, Any]) -> Response:
     who, task = holder(query.pop("client")), query.pop("task")
     if task == "review":
         require("reviewer")
-    found = runtime().team.next_image(who, task, ImageQuery(**query))
+    found = runtime().team.next_image(who, task, image_query(query))
     if found.record is None:
         return no_content()
     image_id = int(found.record["id"])

@@ -16,6 +16,7 @@ from cocoannot.cli.flush import flush
 from cocoannot.cli.import_file import import_file
 from cocoannot.cli.merge import merge_from_s3
 from cocoannot.cli.merge_files import merge
+from cocoannot.cli.predictions import predictions
 from cocoannot.cli.restore import restore
 from cocoannot.cli.s3 import pull_from_s3, save_to_s3
 from cocoannot.cli.scan import scan
@@ -27,7 +28,7 @@ from cocoannot.cli.user import user
 
 def register(app: Flask) -> None:
     """Put the commands onto `app`."""
-    server = (flush, status, save_to_s3, pull_from_s3, merge_from_s3, scan, tag, restore, user)
+    server = (flush, status, save_to_s3, pull_from_s3, merge_from_s3, scan, predictions, tag, restore, user)
     for command in (*server, check, import_file, export, diff, merge, split):
         app.cli.add_command(command)
     _end_on_term()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
-from typing import Any
+from typing import Any, Protocol
 
 from cocoannot.errors import CocoannotError, Conflict, DatasetError, OwnedElsewhere
 from cocoannot.extension import runtime
@@ -23,6 +23,14 @@ _UPLOAD_TIMEOUT = 6 * 3600
 
 # The server is on this machine, whatever proxy the environment names.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+
+class Readable(Protocol):
+    """What has a body to be sent."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, none at the end."""
+        ...
 
 
 def ask_status(owner: Owner, file: DatasetFile) -> dict[str, Any]:
@@ -40,36 +48,54 @@ def ask_status(owner: Owner, file: DatasetFile) -> dict[str, Any]:
 
 
 def call(owner: Owner, method: str, path: str, body: object = None) -> dict[str, Any]:
-    """The JSON that the server answers; a `body` of bytes is JSON already.
+    """Like `ask`, where the answer is an object."""
+    answer: dict[str, Any] = ask(owner, method, path, body)
+    return answer
+
+
+def ask(owner: Owner, method: str, path: str, body: object = None) -> Any:
+    """The JSON that the server answers, `None` for an empty answer; a `body` of bytes is JSON already.
 
     Raises `Conflict`, `DatasetError`, `OwnedElsewhere`.
     """
-    with _answer(owner, method, path, body) as response:
-        try:
-            answer: dict[str, Any] = json.load(response)
-        except ValueError as exc:
-            raise _silent(owner, exc) from exc
-        return answer
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    with _answer(owner, method, path, data) as response:
+        return _decode(owner, response)
+
+
+def send(owner: Owner, method: str, path: str, file: Readable, size: int) -> Any:
+    """Like `ask`, with the `size` bytes of `file` as the body."""
+    with _answer(owner, method, path, file, {"Content-Length": str(size)}) as response:
+        return _decode(owner, response)
 
 
 def download(owner: Owner, path: str) -> bytes:
-    """What the server gives at `path`, as it is. Raises as `call`."""
+    """What the server gives at `path`, as it is. Raises as `ask`."""
     with downloading(owner, path) as response:
         return response.read()
 
 
 @contextmanager
 def downloading(owner: Owner, path: str) -> Iterator[HTTPResponse]:
-    """An answer that is read as it comes. Raises as `call`, also where it breaks off."""
+    """An answer that is read as it comes. Raises as `ask`, also where it breaks off."""
     with _answer(owner, "GET", path) as response:
         yield response
 
 
+def _decode(owner: Owner, response: HTTPResponse) -> Any:
+    text = response.read()
+    try:
+        return json.loads(text) if text else None
+    except ValueError as exc:
+        raise _silent(owner, exc) from exc
+
+
 @contextmanager
-def _answer(owner: Owner, method: str, path: str, body: object = None) -> Iterator[HTTPResponse]:
-    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+def _answer(
+    owner: Owner, method: str, path: str, data: Any = None, headers: Mapping[str, str] | None = None
+) -> Iterator[HTTPResponse]:
     # By a name that is served whatever address this is.
-    headers = {"Content-Type": "application/json", "Host": "localhost"}
+    headers = {"Content-Type": "application/json", "Host": "localhost", **(headers or {})}
     request = urllib.request.Request(owner.url + path, data, headers, method=method)
     # Where there are users, who may read their file may ask the server for anything.
     if token := runtime().settings.token or runtime().people.callers.operator_proof():

@@ -18,6 +18,7 @@ from cocoannot.coco.style import Style
 Piece = bytes | memoryview
 
 _AT_ONCE = 256
+_IN_BLOCK = 2048
 
 
 class Layout(NamedTuple):
@@ -95,6 +96,18 @@ class FrozenSection(NamedTuple):
         """The record at `slot`."""
         own = self.texts.get(slot)
         return memoryview(self.buffer)[self.starts[slot] : self.ends[slot]] if own is None else own
+
+    def blocks(self) -> Iterator[list[Piece]]:
+        """The records, in order, many at a time."""
+        view = memoryview(self.buffer)
+        in_file = len(self.starts)
+        for at in range(0, len(self.slots), _IN_BLOCK):
+            slots = self.slots[at : at + _IN_BLOCK]
+            own = slots[slots.searchsorted(in_file) :]
+            slots = slots[: len(slots) - len(own)]
+            spans = zip(slots.tolist(), self.starts[slots].tolist(), self.ends[slots].tolist(), strict=True)
+            texts = [self.texts.get(slot) or view[start:end] for slot, start, end in spans]
+            yield [*texts, *map(self.texts.__getitem__, own.tolist())]
 
     def pieces_of(self, records: Iterable[Piece]) -> Iterator[Piece]:
         """The section's text, brackets included, with these records and no others."""

@@ -105,6 +105,17 @@ class Snapshot(Protocol):
         ...
 
 
+class Walk(NamedTuple):
+    """Every record of a section at a revision, as JSON texts in file order: `blocks` of many, to be read once.
+
+    There are `total` of them.
+    """
+
+    revision: int
+    total: int
+    blocks: Iterator[list[bytes | memoryview]]
+
+
 class Deleted(NamedTuple):
     """What went with a deleted record: the annotations of an image, none for others."""
 
@@ -316,6 +327,10 @@ class Store(Protocol):
 
     def snapshot(self) -> Snapshot:
         """The dataset as it is now, for who needs a part of it, or reads it more than once."""
+        ...
+
+    def walk(self, section: SectionName) -> Walk:
+        """Every record of a section as it is now, for who reads all of them; changes go on meanwhile."""
         ...
 
     def commit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -15,9 +15,24 @@ Derived = Literal["annotation_count", "annotations", "etag"]
 SORTS = tuple(sign + key for key in ("position", "id", "file_name", "annotation_count") for sign in ("", "-"))
 
 
+RANKED = ("disagreement", "-disagreement")
+"""Orders that need a ranking."""
+
+
+class Ranking(NamedTuple):
+    """How high images stand in an order that the store does not know: `values` gives a number for each of some ids.
+
+    `number` is one of its own for each ranking; those with the same one have the same values.
+    """
+
+    number: int
+    values: Callable[[Sequence[int]], Sequence[float]]
+
+
 @dataclass(frozen=True)
 class ImageQuery:
-    """Which images: every condition that is given must hold. `sort` is one of `SORTS`; ties keep file order.
+    """Which images: every condition that is given must hold. `sort` is one of `SORTS`, or of `RANKED` where there is a
+    `ranking`; ties keep file order.
 
     `min_annotations` and `max_annotations` enclose how many an image has; `min_size` and `below_size` one of them at
     least, by the square root of its area, in pixels. `statuses` are of `cocoannot.coco.statuses`; `ids` are those of
@@ -38,6 +53,7 @@ class ImageQuery:
     without: Collection[int] = ()
     user: str | None = None
     annotation_ids: Collection[int] | None = None
+    ranking: Ranking | None = None
     derived: Collection[Derived] = ()
 
     @property

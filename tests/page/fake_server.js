@@ -22,6 +22,10 @@ export class FakeServer {
   saveError = /** @type {string | null} */ (null);
   /** Whether the list that is looked at has an image. */
   isListed = (/** @type {number} */ _id) => true;
+  /** @type {{name: string, version: string, created: string, predictions: number, max_score: number, problem?: string}[]} Layers of predictions. */
+  layers = [];
+  /** @type {string[]} The texts of all predictions, as the server gives them. */
+  predictions = [];
   /** @type {Call[]} */
   calls = [];
   away = false;
@@ -129,6 +133,9 @@ export class FakeServer {
     const around = /^api\/images\/(-?\d+)\/neighbours/.exec(path);
     if (around) return this.#neighbours(Number(around[1]));
     if (path.startsWith("api/categories")) return {status: 200, body: this.categories.map((category) => ({...category, _annotation_count: 0}))};
+    if (path === "api/predictions") return {status: 200, body: this.layers};
+    const said = /^api\/images\/(\d+)\/predictions\?name=(.*)$/.exec(path);
+    if (said) return this.#said(Number(said[1]), decodeURIComponent(said[2]));
     const kept = /^api\/annotations\/(\d+)\/history/.exec(path);
     const author = kept && this.authors.get(Number(kept[1]));
     if (author) return {status: 200, body: [{revision: this.revision, time: "2027-01-15T08:00:00+00:00", user: author, record: null}]};
@@ -140,6 +147,16 @@ export class FakeServer {
     const etag = etagOf(texts.join());
     if (known === etag) return {status: 304, etag};
     return {status: 200, etag, body: texts.map(tagged)};
+  }
+
+  /**
+   * @param {number} image
+   * @param {string} layer
+   * @returns {Outcome}
+   */
+  #said(image, layer) {
+    if (!this.layers.some(({name}) => name === layer)) return {status: 422, body: {message: "there is no layer"}};
+    return {status: 200, body: this.predictions.map((text) => parse(text)).filter((each) => each.image_id === image && each._layer === layer)};
   }
 
   status() {
@@ -171,6 +188,7 @@ export class FakeServer {
     if (path === "api/annotations/batch") return this.#batch(body.operations);
     const undone = /^api\/changes\/(\d+)\/undo$/.exec(path);
     if (undone) return this.#undo(Number(undone[1]));
+    if (/^api\/predictions\/.*\/reject$/.test(path)) return {status: 200, body: {rejected: body.ids.length, left_out: 0}};
     if (path.startsWith("api/categories")) return this.#changeCategory(method, Number(path.slice(15)), body);
     return {status: 404, body: {message: "There is nothing"}};
   }

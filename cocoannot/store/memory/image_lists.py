@@ -46,4 +46,5 @@ def _key(query: ImageQuery) -> Hashable:
         *(query.min_annotations, query.max_annotations, query.min_size, query.below_size),
         *(tuple(query.statuses), None if query.ids is None else frozenset(query.ids), frozenset(query.without)),
         *(query.user, None if query.annotation_ids is None or query.user else frozenset(query.annotation_ids)),
+        None if query.ranking is None else query.ranking.number,
     )

@@ -15,7 +15,7 @@ from cocoannot.coco.records import etag, with_derived
 from cocoannot.coco.statuses import STATUSES
 from cocoannot.store.base import Neighbours, Page
 from cocoannot.store.memory.tables import Tables
-from cocoannot.store.queries import AnnotationQuery, CategoryQuery, Derived, ImageQuery, Query
+from cocoannot.store.queries import RANKED, AnnotationQuery, CategoryQuery, Derived, ImageQuery, Query
 
 
 def find(tables: Tables, query: Query, offset: int, limit: int | None, revision: int) -> Page:
@@ -41,7 +41,7 @@ def first(tables: Tables, query: ImageQuery) -> bytes | None:
         slots = tables.image_index.open_slots(tables.images.alive)
         found = next((slot for slot in slots if tables.images.record_id(slot) not in query.without), None)
     else:
-        found = _at(_sorted(tables, _image_slots(tables, query), query.sort), 0)
+        found = _at(_sorted(tables, _image_slots(tables, query), query), 0)
     return None if found is None else tables.images.text(found)
 
 
@@ -80,7 +80,7 @@ def neighbours(tables: Tables, image_id: int, query: ImageQuery, revision: int) 
         total, position = len(chosen), _index(chosen, slot)
         if position is None:
             # As if it were in the list.
-            chosen = _sorted(tables, np.sort(np.append(chosen, slot)), query.sort)
+            chosen = _sorted(tables, np.sort(np.append(chosen, slot)), query)
         at = _index(chosen, slot) or 0
         beside = (_at(chosen, at - 1), _at(chosen, at + 1))
     previous, following = (None if each is None else images.record_id(each) for each in beside)
@@ -127,7 +127,7 @@ def _category_texts(tables: Tables, derived: Collection[Derived]) -> list[bytes]
 
 
 def _image_list(tables: Tables, query: ImageQuery) -> Ints:
-    return tables.image_lists.get(query, lambda: _sorted(tables, _image_slots(tables, query), query.sort))
+    return tables.image_lists.get(query, lambda: _sorted(tables, _image_slots(tables, query), query))
 
 
 def _image_slots(tables: Tables, query: ImageQuery) -> Ints:
@@ -171,7 +171,8 @@ def _image_slots(tables: Tables, query: ImageQuery) -> Ints:
     return slots
 
 
-def _sorted(tables: Tables, slots: Ints, sort: str) -> Ints:
+def _sorted(tables: Tables, slots: Ints, query: ImageQuery) -> Ints:
+    sort, ranking = query.sort, query.ranking if query.sort in RANKED else None
     descending, key = sort.startswith("-"), sort.lstrip("-")
     if key == "file_name":
         names = tables.image_index.names
@@ -179,7 +180,11 @@ def _sorted(tables: Tables, slots: Ints, sort: str) -> Ints:
     if key == "position":
         return slots[::-1] if descending else slots
     ids = tables.images.ids(slots)
-    values = ids if key == "id" else tables.annotation_counts(ids)
+    values: npt.NDArray[Any]
+    if ranking is not None:
+        values = np.array(ranking.values(ids.tolist()), np.float64)
+    else:
+        values = ids if key == "id" else tables.annotation_counts(ids)
     order: npt.NDArray[np.intp] = np.argsort(-values if descending else values, kind="stable")
     return slots[order]
 

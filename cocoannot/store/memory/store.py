@@ -24,7 +24,7 @@ from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.history.kept import KeptHistory
 from cocoannot.store import base
 from cocoannot.store.answers import answer
-from cocoannot.store.base import Committed, Export, Found, Head, Neighbours, Page, Status, Texts, Version
+from cocoannot.store.base import Committed, Export, Found, Head, Neighbours, Page, Status, Texts, Version, Walk
 from cocoannot.store.memory import queries
 from cocoannot.store.memory.answered import answered, keep
 from cocoannot.store.memory.barging_lock import BargingLock
@@ -160,6 +160,11 @@ class MemoryStore:
         with self._state.lock:
             frozen, revision, name = self._state.tables.freeze(), self._state.revision, self.file_saver.file.text_name
         return MemorySnapshot(name, revision, FrozenSource(frozen))
+
+    def walk(self, section: SectionName) -> Walk:
+        with self._state.lock:
+            table = self._state.tables.by_section[section]
+            return Walk(self._state.revision, table.live, table.freeze().blocks())
 
     def commit(
         self,

@@ -9,6 +9,7 @@ import {Commands} from "./state/commands.js";
 import {Following} from "./state/following.js";
 import {ImageList} from "./state/image_list.js";
 import {Me} from "./state/me.js";
+import {Predictions} from "./state/predictions.js";
 import {Preferences} from "./state/preferences.js";
 import {Presence} from "./state/presence.js";
 import {Queue} from "./state/queue.js";
@@ -25,12 +26,13 @@ const queue = new Queue();
 const changes = new Changes(queue);
 const me = new Me();
 const session = new Session({changes, fault, lacks: () => me.lacks("annotator")});
+const predictions = new Predictions({session, preferences, user: () => me.user});
 const categories = new Categories(changes, preferences);
 const saveState = new SaveState(queue);
 const events = new Events();
 const [following, presence] = [new Following(events), new Presence(events, me)];
 const [commands, imageList] = [new Commands(preferences), new ImageList()];
-const page = new Page({queue, changes, session, categories, commands, preferences, imageList, saveState, me, events, following, presence});
+const page = new Page({queue, changes, session, categories, commands, preferences, imageList, saveState, me, events, following, presence, predictions});
 
 window.addEventListener("online", () => {
   queue.wake();
@@ -40,5 +42,6 @@ document.addEventListener("visibilitychange", () => document.hidden || void save
 
 void saveState.poll();
 await Promise.all([me.load(), categories.load()]).catch((error) => toast(messageOf(error), {error: true}));
+void predictions.load();
 events.follow();
 page.start();

@@ -47,6 +47,8 @@ export interface Annotation {
   keypoints?: number[];
   num_keypoints?: number;
   caption?: string;
+  /** Where it came from, where it was a prediction. */
+  prediction?: Origin;
 }
 
 export type PolygonAnnotation = Annotation & {segmentation: Polygon[]};
@@ -106,6 +108,46 @@ export interface Neighbours {
   /** From 0; `null` where the image is not in the filtered list: the others are those around it then. */
   position: number | null;
   total: number;
+}
+
+// Predictions
+
+/** A layer; one that can't be read has a name and a `problem` alone. */
+export interface Layer {
+  name: string;
+  /** Another one for other predictions. */
+  version: string;
+  created: string;
+  predictions: number;
+  min_score: number | null;
+  max_score: number | null;
+  problem?: string;
+}
+
+/** Which prediction an annotation came of. */
+export interface Origin {
+  layer: string;
+  version: string;
+  id: number;
+  score: number;
+  user?: string | null;
+}
+
+/** A prediction as the server gives it. */
+export interface StoredPrediction extends Annotation {
+  score: number;
+  _layer: string;
+  _version: string;
+  _status: "open" | "accepted" | "rejected" | "missing";
+}
+
+/** A prediction on the open image. `covered`: an annotation of its category is where it is. */
+export interface Prediction {
+  annotation: Annotation;
+  origin: Origin;
+  score: number;
+  covered: boolean;
+  rejected: boolean;
 }
 
 // Calls
@@ -236,6 +278,8 @@ export type Body<Path extends string> =
   Path extends `api/changes/${number}/undo` ? {revision: number; edits: Edit[]} :
   Path extends "api/categories?with=annotation_count" ? Category[] :
   Path extends "api/categories" ? Category :
+  Path extends "api/predictions" ? Layer[] :
+  Path extends `api/images/${number}/predictions?${string}` ? StoredPrediction[] :
   Path extends "api/me" ? Caller :
   Path extends "api/me/tokens" ? Token[] :
   Path extends "api/users" ? User[] :

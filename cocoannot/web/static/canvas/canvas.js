@@ -4,6 +4,7 @@
 import {bounds} from "../shapes/registry.js";
 import {Emitter} from "../state/emitter.js";
 import {Crosshair} from "./crosshair.js";
+import {Dashed} from "./dashed.js";
 import {Looks} from "./looks.js";
 import {Opening} from "./opening.js";
 import {Overlay} from "./overlay.js";
@@ -13,6 +14,7 @@ import {Scene} from "./scene.js";
 import {Stage} from "./stage.js";
 
 /** @import {Categories, Differences, Key, PointerInput, Preferences, Session, Tool, ToolView} from "../types.js" */
+/** @import {Predictions} from "../state/predictions.js" */
 /** @import {Found} from "./picture.js" */
 
 /**
@@ -27,6 +29,7 @@ export class Canvas extends Emitter {
   #session;
   #scene;
   #overlay;
+  #dashed;
   #stage;
   #opening;
   #crosshair;
@@ -36,15 +39,16 @@ export class Canvas extends Emitter {
 
   /**
    * @param {HTMLElement} element
-   * @param {{session: Session, preferences: Preferences, categories: Categories}} parts
+   * @param {{session: Session, preferences: Preferences, categories: Categories, predictions: Predictions}} parts
    */
-  constructor(element, {session, preferences, categories}) {
+  constructor(element, {session, preferences, categories, predictions}) {
     super();
     this.#session = session;
     const looks = new Looks(preferences, categories);
     const picture = new Picture(element, preferences);
     this.#scene = new Scene(session, looks);
     this.#stage = new Stage(element, [picture.layer, this.#scene.layer]);
+    this.#dashed = new Dashed(predictions, looks, this.#stage, () => this.#opening?.open ?? false);
     this.#overlay = new Overlay(session, looks, this.#stage);
     this.#stage.on("zoom", (zoom) => this.emit("zoom", zoom));
     this.#opening = new Opening({session, picture, scene: this.#scene, overlay: this.#overlay, stage: this.#stage});
@@ -205,6 +209,7 @@ export class Canvas extends Emitter {
 
   #restyle() {
     this.#scene.restyle();
+    this.#dashed.render();
     this.#overlay.render();
   }
 

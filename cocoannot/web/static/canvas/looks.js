@@ -23,8 +23,8 @@ export class Looks {
   }
 
   /** @param {number | null} categoryId */
-  colourOfCategory(categoryId) {
-    return colour(categoryId);
+  colourOfCategory(categoryId, alpha = 1) {
+    return colour(categoryId, alpha);
   }
 
   get fillOpacity() {
@@ -37,7 +37,12 @@ export class Looks {
 
   /** @param {Entry} entry */
   nameOf({annotation}) {
-    return this.categories.nameOf(annotation.category_id);
+    return this.nameOfCategory(annotation.category_id);
+  }
+
+  /** @param {number | undefined} categoryId */
+  nameOfCategory(categoryId) {
+    return this.categories.nameOf(categoryId);
   }
 
   /**

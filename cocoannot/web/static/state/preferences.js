@@ -14,6 +14,9 @@ const DEFAULTS = {
   showLabels: false,
   colourBy: /** @type {"category" | "instance"} */ ("category"),
   crosshair: true,
+  /** The lowest score of predictions that are shown; and whether any are. */
+  minScore: 0.5,
+  showPredictions: true,
   /** In pixels, as `sidebarWidth` and `sidebarDivider` (from 0 to 1, of its height). */
   thumbnailSize: 180,
   sidebarWidth: 300,

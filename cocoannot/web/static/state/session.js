@@ -1,6 +1,7 @@
 // One image and what a user does with it: what is selected, which tool is used, and every change. It knows no DOM: views, tools and
 // the canvas listen. Tools work where `canEdit` says so.
 
+import {copyTexts} from "../net/json.js";
 import {withDigits} from "./digits.js";
 import {Edits} from "./edits.js";
 import {Emitter} from "./emitter.js";
@@ -308,17 +309,18 @@ export class Session extends Emitter {
   }
 
   /**
-   * @param {Shape & {category_id?: number | null}} shape
+   * @param {Shape & {category_id?: number | null}} given
    * @returns {{op: "add", key: Key, annotation: NewAnnotation} | null}
    */
-  #addition({category_id = this.category, ...shape}) {
+  #addition(given) {
+    const {category_id = this.category, ...shape} = given;
     if (!this.#mayEdit()) return null;
     if (category_id === null) {
       this.emit("refused", "Add a category first: a shape needs one.");
       return null;
     }
     const annotation = {image_id: /** @type {ImageRecord} */ (this.image).id, category_id, ...(shape.bbox ? {segmentation: []} : {}), ...shape};
-    return {op: "add", key: newKey(), annotation};
+    return {op: "add", key: newKey(), annotation: copyTexts(given, annotation)};
   }
 
   /** @param {Edit[]} edits */

@@ -19,6 +19,7 @@ import {OnThisImage} from "./here.js";
 import {InForce} from "./in_force.js";
 import {Objects} from "./objects.js";
 import {titleOf} from "./objects_order.js";
+import {addPredictionCommands, PredictionsPanel} from "./predictions_panel.js";
 import {makeRail} from "./rail.js";
 import {showRecord} from "./record_dialog.js";
 import {makeSeeing} from "./seeing.js";
@@ -30,6 +31,7 @@ import {nameOr} from "./words.js";
 /** @import {CommandButtons} from "./command_button.js" */
 /** @import {Me} from "../state/me.js" */
 /** @import {Presence} from "../state/presence.js" */
+/** @import {Predictions} from "../state/predictions.js" */
 
 /**
  * @typedef {object} Parts
@@ -41,6 +43,7 @@ import {nameOr} from "./words.js";
  * @property {CommandButtons} buttons
  * @property {Me} me
  * @property {Presence} presence
+ * @property {Predictions} predictions
  * @property {(title: string) => Promise<number | null>} pickCategory
  */
 
@@ -54,13 +57,14 @@ export class Editor {
    * @param {Parts} parts
    */
   constructor(element, parts) {
-    const {session, categories, preferences, buttons, me} = parts;
+    const {session, categories, preferences, buttons, me, predictions} = parts;
     this.parts = parts;
     this.choice = new CategoryChoice(parts);
     this.area = new CanvasArea({session, toImages: () => this.toImages(), showBroken: () => this.#showBroken()});
-    this.canvas = new Canvas(this.area.canvas, {session, preferences, categories});
+    this.canvas = new Canvas(this.area.canvas, {session, preferences, categories, predictions});
     for (const {name, make} of tools) this.#tools.set(name, make({session, view: this.canvas.view, preferences}));
     this.#addCommands();
+    this.area.element.append(new PredictionsPanel(parts, buttons).element);
     this.here = new OnThisImage();
     this.bar = new EditorBar({buttons, here: this.here.element, seeing: makeSeeing(parts), toggleSidebar: () => this.sidebar.toggle()});
     this.objects = this.#makeObjects();
@@ -157,6 +161,7 @@ export class Editor {
       fit: () => this.canvas.fit(),
       zoomBy: (factor) => this.canvas.zoomBy(factor),
     });
+    addPredictionCommands(this.parts, {tool: () => this.tool});
   }
 
   #makeObjects() {
@@ -174,7 +179,7 @@ export class Editor {
   }
 
   #listen() {
-    const {session, imageList, categories, commands, presence} = this.parts;
+    const {session, imageList, categories, commands, presence, predictions} = this.parts;
     session.on("tool", () => this.#useTool());
     for (const event of /** @type {const} */ (["state", "selection", "differences", "visibility"])) session.on(event, this.refresh);
     session.on("refused", (message) => toast(message, {error: true}));
@@ -189,6 +194,7 @@ export class Editor {
     this.canvas.on("picture", (picture) => this.area.tellPicture(picture));
     this.canvas.on("painted", () => this.area.painted());
     this.canvas.on("say", (message) => toast(message));
+    this.canvas.on("pointer", (input) => predictions.point(input));
     this.canvas.on("done", () => session.setTool("select"));
     this.canvas.on("hint", this.refresh);
     for (const name of ["pointerup", "keyup"]) this.element.addEventListener(name, this.refresh);

@@ -4,6 +4,7 @@ import {tools} from "../tools/index.js";
 import {NUMBERS} from "./category_keys.js";
 import {toolCommand} from "./rail.js";
 
+/** @import {Predictions} from "../state/predictions.js" */
 /** @import {Categories, Command, Commands, Preferences, Session, Tool} from "../types.js" */
 
 /**
@@ -22,7 +23,7 @@ import {toolCommand} from "./rail.js";
  */
 
 /**
- * @param {{commands: Commands, session: Session, categories: Categories, preferences: Preferences}} parts
+ * @param {Parts & {commands: Commands}} parts
  * @param {Actions} actions
  */
 export function addEditorCommands(parts, actions) {
@@ -33,7 +34,7 @@ export function addEditorCommands(parts, actions) {
 }
 
 /** @typedef {Omit<Command, "scope" | "group">} Editing */
-/** @typedef {{session: Session, categories: Categories, preferences: Preferences}} Parts */
+/** @typedef {{session: Session, categories: Categories, preferences: Preferences, predictions: Predictions}} Parts */
 
 /**
  * @param {Parts} parts
@@ -159,10 +160,17 @@ function categoryCommands({session, categories}, {openPalette}) {
  * @param {Actions} actions
  * @returns {Editing[]}
  */
-const seeingCommands = ({session, preferences}, {fit, zoomBy, toggleSidebar}) => [
+const seeingCommands = ({session, preferences, predictions}, {fit, zoomBy, toggleSidebar}) => [
   {id: "shapes.hide", title: "Hide or show all shapes", keys: ["h"], icon: "eye", run: () => session.visibility.toggleAll()},
   {id: "shapes.only-selected", title: "Show only what is selected, or all", keys: ["o"], run: () => session.visibility.toggleOnlySelected()},
-  {id: "shapes.labels", title: "Names beside shapes", keys: ["n"], run: () => preferences.set("showLabels", !preferences.get("showLabels"))},
+  {
+    id: "shapes.labels",
+    title: "Names beside shapes",
+    keys: ["n"],
+    // There, the key rejects.
+    when: () => predictions.layer === null,
+    run: () => preferences.set("showLabels", !preferences.get("showLabels")),
+  },
   {
     id: "shapes.instances",
     title: "A colour for each annotation, or for each category",

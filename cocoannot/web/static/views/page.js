@@ -24,13 +24,14 @@ import {toast} from "./toasts.js";
 /** @import {Changes} from "../state/changes.js" */
 /** @import {Following} from "../state/following.js" */
 /** @import {Me} from "../state/me.js" */
+/** @import {Predictions} from "../state/predictions.js" */
 /** @import {Presence} from "../state/presence.js" */
 /** @import {Queue} from "../state/queue.js" */
 /** @import {Events} from "../net/events.js" */
 
 /**
  * @typedef {{queue: Queue, changes: Changes, session: Session, categories: Categories, commands: Commands, preferences: Preferences,
- *   imageList: ImageList, saveState: SaveState, me: Me, events: Events, following: Following, presence: Presence}} Parts
+ *   imageList: ImageList, saveState: SaveState, me: Me, events: Events, following: Following, presence: Presence, predictions: Predictions}} Parts
  */
 
 export class Page {
@@ -134,9 +135,10 @@ export class Page {
   }
 
   async #readAgain() {
-    const {categories, session} = this.parts;
+    const {categories, session, predictions} = this.parts;
     this.gallery.refresh();
     void session.reopen();
+    void predictions.load();
     await categories.load().catch((error) => toast(messageOf(error), {error: true}));
   }
 
