@@ -15,7 +15,7 @@ from cocoannot.api.blueprint import Blueprint, history, store, titled_examples
 from cocoannot.api.committing import replace
 from cocoannot.api.openapi import CHANGED, ETAG, IF_MATCH
 from cocoannot.api.parsing import decode, if_match, json_body
-from cocoannot.api.responses import CHANGE, REVISION, json_response, moment_or_none
+from cocoannot.api.responses import CHANGE, REVISION, disposition, json_response, moment_or_none
 from cocoannot.errors import VersionMismatch
 from cocoannot.extension import runtime
 from cocoannot.people.roles import needs
@@ -97,7 +97,7 @@ def export_dataset(query: dict[str, Any]) -> Response:
     response = Response(map(bytes, export.blocks), mimetype="application/json")
     if export.size is not None:
         response.content_length = export.size
-    response.headers.set("Content-Disposition", "attachment", filename=export.name)
+    response.headers["Content-Disposition"] = disposition("attachment", export.name)
     response.headers[REVISION] = str(export.revision)
     response.set_etag(str(export.revision))
     return response
