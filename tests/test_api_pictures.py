@@ -169,6 +169,20 @@ def test_picture_has_the_name_of_its_file_to_be_saved_by(gallery: Gallery) -> No
     assert answer.headers["Content-Disposition"] == 'inline; filename="b c.jpg"'
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("日本.jpg", "inline; filename=__.jpg; filename*=UTF-8''%E6%97%A5%E6%9C%AC.jpg"),
+        ("a\x01\x7fb.jpg", "inline; filename=a__b.jpg; filename*=UTF-8''a%01%7Fb.jpg"),
+        ("é 1.jpg", "inline; filename=\"_ 1.jpg\"; filename*=UTF-8''%C3%A9%201.jpg"),
+    ],
+)
+def test_the_name_to_be_saved_by_is_one_that_every_server_sends(gallery: Gallery, name: str, told: str) -> None:
+    (gallery.folder / name).write_bytes(picture())
+    answer = gallery.show(name).get(URL)
+    assert (answer.status_code, answer.headers["Content-Disposition"]) == (200, told)
+
+
 def test_picture_is_found_by_a_url_where_the_record_has_no_file_name(gallery: Gallery, serve: Serve) -> None:
     (gallery.folder / "000000397133.jpg").write_bytes(picture())
     record = {"id": 1, "coco_url": "http://images.cocodataset.org/val2017/000000397133.jpg"}

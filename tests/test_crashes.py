@@ -445,7 +445,7 @@ def test_kill_at_any_moment_leaves_what_was_acknowledged(
     dataset: Path, history: History, seed: int, torture: bool
 ) -> None:
     chance, acknowledged = random.Random(seed), history.acknowledged
-    rounds = 500 if torture else 20
+    rounds = 500 if torture else 10
     starts = saves = 0
     for number in range(rounds):
         with _told(seed, number, dataset.parent):

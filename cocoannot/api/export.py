@@ -11,7 +11,7 @@ from flask import Response, request
 from cocoannot.api import query_schemas
 from cocoannot.api.blueprint import Blueprint, history, store
 from cocoannot.api.openapi import ACCEPT_ENCODING, ENCODING, ETAG
-from cocoannot.api.responses import REVISION
+from cocoannot.api.responses import REVISION, disposition
 from cocoannot.exchange.export import Options, export
 from cocoannot.exchange.selection import Selection
 from cocoannot.people.roles import needs
@@ -75,7 +75,7 @@ def _made(revision: int | None, options: Options) -> Response:
 
 def _download(blocks: Iterable[bytes | memoryview], name: str, revision: int) -> Response:
     response = Response(map(bytes, blocks), mimetype="application/json")
-    response.headers.set("Content-Disposition", "attachment", filename=name)
+    response.headers["Content-Disposition"] = disposition("attachment", name)
     response.headers[REVISION] = str(revision)
     response.set_etag(str(revision))
     return response

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 from flask import Response, request, url_for
+from werkzeug.http import dump_options_header
 
 from cocoannot.clock import moment
 from cocoannot.coco.parser import SectionName
@@ -90,6 +91,13 @@ def no_content(committed: Committed | None = None) -> Response:
     """204."""
     response = Response(status=204)
     return response if committed is None else _of_change(response, committed)
+
+
+def disposition(kind: str, name: str) -> str:
+    """The `Content-Disposition` of a file with this name, as RFC 6266 has it: in ASCII, and whole where that is not."""
+    plain = "".join(char if " " <= char <= "~" else "_" for char in name)
+    whole = {} if plain == name else {"filename*": f"UTF-8''{quote(name.encode(errors='replace'), safe='')}"}
+    return dump_options_header(kind, {"filename": plain, **whole})
 
 
 def existing(result: Result | None, noun: str, record_id: int) -> Result:

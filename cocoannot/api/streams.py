@@ -12,6 +12,7 @@ from typing import IO, cast
 from flask import Response, request
 from werkzeug.wsgi import wrap_file
 
+from cocoannot.api.responses import disposition
 from cocoannot.errors import CocoannotError
 from cocoannot.pictures.source import Blocks, File, Picture
 
@@ -28,7 +29,7 @@ def stream_response(picture: Picture) -> Response:
     response = Response(mimetype=picture.media_type())
     response.cache_control.no_cache = True
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.set("Content-Disposition", "inline", filename=posixpath.basename(picture.name))
+    response.headers["Content-Disposition"] = disposition("inline", posixpath.basename(picture.name))
     response.content_length = picture.size
     response.last_modified = picture.modified
     response.set_etag(picture.etag)
