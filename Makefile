@@ -122,7 +122,7 @@ format: $(INSTALLED_DEV)
 bench: $(INSTALLED_DEV)
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-# Five minutes: the page beside that of 0.1.0, in a browser. The table goes to docs/performance.md.
+# Five minutes: the page beside that of 0.1.0, in a browser. The table goes to bench/PAGE.md.
 bench-page: $(INSTALLED_DEV) tools
 	$(BIN)/python -m bench.page $(BENCH_ARGS)
 

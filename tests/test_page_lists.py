@@ -86,6 +86,7 @@ def test_the_palette_relabels_what_is_selected(visitor: Visitor, server: Server)
     field.fill("1203")
     field.press("Enter")
     until(lambda: records(server, 2)[0]["category_id"] == LVIS, "it has the last category")
+    visitor.answered()
     assert len(visitor.sent) == 1
 
 
