@@ -1,13 +1,15 @@
-"""An object in S3 as somebody else sees it, and local copies of it without the server around them."""
+"""An object in S3 as somebody else sees it, and local copies of it, without the server around them and with it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+from api_client import Server as Application
 from conftest import FakeClock
 from s3_servers import BUCKET, S3Server
 from servers import ANNOTATION
@@ -16,7 +18,7 @@ from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.manager import DatasetManager
 from cocoannot.replica.replica import Replica, S3Status
 from cocoannot.replica.upload import Uploaded
-from cocoannot.settings import S3Options, S3Uri
+from cocoannot.settings import S3Options, S3Uri, Settings
 from cocoannot.store.memory.store import MemoryStore
 
 OPTIONS = S3Options(10.0, "auto", "when_supported", True)
@@ -123,3 +125,18 @@ class LocalCopy:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def path(settings: dict[str, str]) -> Path:
+    """The local copy."""
+    return Settings.read(settings, {}).dataset_path()
+
+
+@pytest.fixture
+def application(settings: dict[str, str], path: Path) -> Iterator[Application]:
+    """The application in this process, loaded, by the `settings` of a module."""
+    application = Application(path, settings)
+    assert application.get("/readyz").status_code == 200
+    yield application
+    application.stop()

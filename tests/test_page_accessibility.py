@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from browser import browser, needs_browser, settled
+from browser import needs_browser, settled
 from playwright.sync_api import Browser, Page, expect
 from servers import ROOT, Server, serve, until
 from users import logged_in, serve_team
@@ -32,12 +32,6 @@ pytestmark = [pytest.mark.slow, needs_browser]
 needs_axe = pytest.mark.skipif(not AXE.exists(), reason="there is no axe-core: `make test` installs it")
 
 Act = Callable[[Page], None]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as chromium:
-        yield chromium
 
 
 @pytest.fixture(scope="module")

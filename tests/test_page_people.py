@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import PICTURE, Visitor, browser, needs_browser
+from browser import PICTURE, Visitor, needs_browser
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 from servers import Server, serve, until
@@ -21,12 +21,6 @@ pytestmark = [pytest.mark.slow, needs_browser]
 
 BOX = {"id": 7, "image_id": 1, "category_id": 1, "bbox": [50, 60, 400, 300], "area": 120000, "iscrowd": 0}
 ROLES = {"ada": "admin", "rob": "reviewer", "anna": "annotator", "vera": "viewer"}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as chromium:
-        yield chromium
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import PICTURE, Visitor, browser, needs_browser
+from browser import PICTURE, Visitor, needs_browser
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from relay import Relay
@@ -28,12 +28,6 @@ BOXES = [
 ROLES = {"anna": "reviewer", "ben": "annotator"}
 NO_WORKER = "delete window.SharedWorker;"
 NO_LOCKS = "Object.defineProperty(navigator, 'locks', {value: undefined});"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as chromium:
-        yield chromium
 
 
 @pytest.fixture

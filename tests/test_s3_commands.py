@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from api_client import Server as Application
 from s3_copies import Object, sha256
+from s3_copies import application as application
+from s3_copies import path as path
 from s3_faults import closed_address
 from s3_onlooker import Onlooker, onlooker_of
 from s3_servers import S3Server, lead_here
@@ -36,21 +38,6 @@ def there(s3: S3Server, small: dict[str, Any]) -> Iterator[Object]:
 @pytest.fixture
 def settings(there: Object, tmp_path: Path) -> dict[str, str]:
     return {"COCOANNOT_DATASET": str(there.uri), "COCOANNOT_CACHE": str(tmp_path / "cache")}
-
-
-@pytest.fixture
-def path(settings: dict[str, str]) -> Path:
-    """The local copy."""
-    return Settings.read(settings, {}).dataset_path()
-
-
-@pytest.fixture
-def application(settings: dict[str, str], path: Path) -> Iterator[Application]:
-    """The application in this process, loaded."""
-    application = Application(path, settings)
-    assert application.get("/readyz").status_code == 200
-    yield application
-    application.stop()
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ import pytest
 from api_client import Server as Application
 from conftest import FakeClock
 from s3_copies import LocalCopy, Object, sha256
+from s3_copies import application as application
+from s3_copies import path as path
 from s3_onlooker import onlooker_of
 from s3_servers import S3Server, lead_here
 from servers import ROOT, Server, run_flask, serve
@@ -501,20 +503,6 @@ def test_whenever_a_merge_or_its_upload_dies_nothing_is_lost_or_mixed_up(
 def settings(there: Object, tmp_path: Path, small: Dataset) -> dict[str, str]:
     there.put(small)
     return {"COCOANNOT_DATASET": str(there.uri), "COCOANNOT_CACHE": str(tmp_path / "cache")}
-
-
-@pytest.fixture
-def path(settings: dict[str, str]) -> Path:
-    """The local copy."""
-    return Settings.read(settings, {}).dataset_path()
-
-
-@pytest.fixture
-def application(settings: dict[str, str], path: Path) -> Iterator[Application]:
-    application = Application(path, settings)
-    assert application.get("/readyz").status_code == 200
-    yield application
-    application.stop()
 
 
 def test_merging_over_http(application: Application, there: Object, small: Dataset) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from cocoannot.changes.change import Change
 from cocoannot.store.memory.past import Past
 from cocoannot.store.memory.state import State
-from cocoannot.store.queries import ImageQuery
+from cocoannot.store.queries import ImageQuery, Query
+
+AnyQuery = TypeVar("AnyQuery", bound=Query)
 
 MOST = 8
 """How many users are kept; the one that was asked for longest ago goes."""
@@ -47,12 +50,12 @@ class LastAuthors:
         self._kept: dict[str, _Annotations] = {}
 
     @contextmanager
-    def locked(self, query: ImageQuery) -> Iterator[ImageQuery]:
-        """The state's lock, and `query` with the annotations that its user was the last to change.
+    def locked(self, query: AnyQuery) -> Iterator[AnyQuery]:
+        """The state's lock, and `query` with the annotations that its user was the last to change, if it has a user.
 
         Raises `HistoryError` where these can't be looked up.
         """
-        if query.user is None:
+        if not isinstance(query, ImageQuery) or query.user is None:
             with self._state.lock:
                 yield query
             return

@@ -109,10 +109,7 @@ class MemoryStore:
             return Found(self._state.tables.get(section, record_id), self._state.revision)
 
     def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Page:
-        if isinstance(query, ImageQuery):
-            with self._last_authors.locked(query) as query:
-                return queries.find(self._state.tables, query, offset, limit, self._state.revision)
-        with self._state.lock:
+        with self._last_authors.locked(query) as query:
             return queries.find(self._state.tables, query, offset, limit, self._state.revision)
 
     def neighbours(self, image_id: int, query: ImageQuery) -> Neighbours | None:
