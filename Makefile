@@ -8,6 +8,9 @@ INSTALLED_DEV := $(VENV)/installed-dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 
+# Where this is set, every program that a test starts compiles all modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: install run lock tools test test-page test-fast torture coverage fuzz screenshots check check-page hooks format bench bench-page clean
 
 install: $(INSTALLED)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from math import ceil
+from threading import Lock
 from typing import Any
 
 import flask_smorest
@@ -52,9 +54,32 @@ _WHAT_TO_DO = {
 
 
 class Api(flask_smorest.Api):
-    """flask-smorest's API with every error, its own included, in one shape, and each documented by itself."""
+    """flask-smorest's API with every error, its own included, in one shape, and each documented by itself. Its document
+    is made when it is first asked for."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._waiting: list[Callable[[], None]] = []
+        self._lock = Lock()
+        super().__init__(*args, **options)
+
+    def describe_later(self, describe: Callable[[], None]) -> None:
+        """Call `describe` before the document is given to anybody."""
+        self._waiting.append(describe)
+
+    def _init_spec(self, **options: Any) -> None:
+        super()._init_spec(**options)
+        as_it_is = self.spec.to_dict
+
+        def to_dict() -> dict[str, Any]:
+            with self._lock:
+                while self._waiting:
+                    self._waiting.pop(0)()
+                document: dict[str, Any] = as_it_is()
+                return document
+
+        self.spec.to_dict = to_dict
 
     def _register_responses(self) -> None:
         add_errors(self.spec)
