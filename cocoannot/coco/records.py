@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -168,3 +168,8 @@ def with_derived(text: bytes, derived: Mapping[str, Any]) -> bytes:
         return text
     extra = msgspec.json.encode(derived)[1:]
     return b"%b,%b" % (text[:-1].rstrip(), extra)
+
+
+def with_etags(texts: Iterable[bytes]) -> list[bytes]:
+    """Records with their own ETag in each of them."""
+    return [with_derived(text, {"_etag": etag(text)}) for text in texts]

@@ -62,7 +62,8 @@ class Rows(NamedTuple):
 
     def put(self, first: int, rows: Rows) -> None:
         """Put `rows` into those from `first` on."""
-        for own, other in zip(self, rows, strict=True):
+        for name in self._fields:
+            own, other = getattr(self, name), getattr(rows, name)
             own[first : first + len(other)] = other
 
     def take(self, places: Any) -> Rows:

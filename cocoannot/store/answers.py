@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cocoannot.changes.answer import Answer, Result
-from cocoannot.changes.change import Edit
+from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.description import Undone
 from cocoannot.coco.records import Record
-from cocoannot.store.base import Deleted, OperationResult
+from cocoannot.errors import KeyReused
+from cocoannot.store.base import Committed, Deleted, OperationResult
 
 
 def answer(
@@ -25,6 +26,19 @@ def answer(
 def results_of(kept: Answer) -> list[OperationResult]:
     """The results in an answer that is `cocoannot.changes.answer.whole`."""
     return [_result(each) for each in kept.results]
+
+
+def repeated(change: Change, kept: Answer, request: str) -> Committed:
+    """What was answered to a request that is sent again: `change` is what it made, `kept` is whole.
+
+    Raises `KeyReused` where that was another one than `request`.
+    """
+    if kept.request != request:
+        raise KeyReused(
+            f"Idempotency-Key {change.key!r} was given to another request before (revision {change.revision}); give "
+            "each request a key of its own, and send the same key only with the same request"
+        )
+    return Committed(results_of(kept), change.revision, change, is_repeated=True, merged=kept.merged)
 
 
 def _kept(result: OperationResult, numbers: dict[bytes | None, int]) -> Result:

@@ -428,9 +428,8 @@ class Touched(Protocol):
         ...
 
 
-@runtime_checkable
-class History(Protocol):
-    """A store that still has changes of the past; how far back is the store's decision.
+class KeptChanges(Protocol):
+    """Changes of the past, as far as those need them who take changes back.
 
     What the past can't be read for at the moment is a `HistoryError`.
     """
@@ -457,16 +456,8 @@ class History(Protocol):
         """
         ...
 
-    def changes(self, since: int) -> list[Change] | None:
-        """Every change after the revision `since`, oldest first; `None` where memory does not go back that far."""
-        ...
-
     def change(self, revision: int) -> Change | None:
         """The change that made `revision`; `None` where the store does not have it any more."""
-        ...
-
-    def find_changes(self, query: ChangeQuery) -> list[DescribedChange]:
-        """The changes that `query` selects, oldest first; fewer than there are where they have very many edits."""
         ...
 
     def whole_changes(self, query: ChangeQuery) -> list[Change] | None:
@@ -478,6 +469,19 @@ class History(Protocol):
 
     def versions(self, section: SectionName, record_id: int, query: ChangeQuery = NEWEST) -> list[Version]:
         """What the changes that `query` selects made of a record, oldest first."""
+        ...
+
+
+@runtime_checkable
+class History(KeptChanges, Protocol):
+    """A store that still has changes of the past; how far back is the store's decision."""
+
+    def changes(self, since: int) -> list[Change] | None:
+        """Every change after the revision `since`, oldest first; `None` where memory does not go back that far."""
+        ...
+
+    def find_changes(self, query: ChangeQuery) -> list[DescribedChange]:
+        """The changes that `query` selects, oldest first; fewer than there are where they have very many edits."""
         ...
 
     def annotations_at(self, image_id: int, revision: int, derived: Collection[Derived] = ()) -> Page | None:
@@ -498,6 +502,10 @@ class History(Protocol):
     def work(self) -> list[UserDay]:
         """What each user did on each day, by day and name."""
         ...
+
+
+class RememberingStore(SavingStore, History, Protocol):
+    """A store with a file and a past: what an application has."""
 
 
 class StoppedStatus(NamedTuple):

@@ -15,7 +15,7 @@ from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record
 from cocoannot.errors import Conflict, VersionMismatch
 from cocoannot.merge.fields import changed_fields, clashing_fields, same_value
-from cocoannot.store.base import History, Lookup
+from cocoannot.store.base import KeptChanges, Lookup
 
 MOST_RECORDS = 100
 """Records of one change that may be merged: finding what they were takes long, and nobody can make a change then."""
@@ -31,7 +31,7 @@ class LateUpdate(NamedTuple):
 class LateUpdates:
     """Merges the late updates of one change, in a store as it was before."""
 
-    def __init__(self, lookup: Lookup, history: History) -> None:
+    def __init__(self, lookup: Lookup, history: KeptChanges) -> None:
         self._lookup = lookup
         self._history = history
         self._versions: dict[tuple[SectionName, int], dict[str, Record]] = {}

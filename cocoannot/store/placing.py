@@ -9,6 +9,26 @@ from typing import NamedTuple
 from cocoannot.coco.parser import SectionName
 from cocoannot.store.base import Lookup
 
+STRIDE = 1 << 20
+"""How far the positions of neighbours are apart at first."""
+
+
+class NoRoom(Exception):
+    """There is no position left between two records of `section`: its positions are to be numbered anew."""
+
+    def __init__(self, section: SectionName) -> None:
+        super().__init__(section)
+        self.section = section
+
+
+def between(section: SectionName, before: int | None, after: int, share: int) -> int:
+    """A position between two neighbours that leaves room for the last of `share` records. Raises `NoRoom`."""
+    if before is None:
+        return after - STRIDE * share
+    if after - before <= share:
+        raise NoRoom(section)
+    return before + (after - before) // (share + 1)
+
 
 class Wanted(NamedTuple):
     """A record, and how many others are to be before it in the end."""

@@ -134,3 +134,17 @@ class Statistics(NamedTuple):
     images: list[Bar]
     sizes: list[Bar]
     revision: int
+
+
+COUNT_EDGES = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 31, 51, 101)
+"""Where the bars of images by their number of annotations begin."""
+SIZE_EDGES = (0, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""Where the bars of annotations by the square root of their area begin, in pixels."""
+
+
+def bars(numbers: Sequence[int], edges: Sequence[int]) -> list[Bar]:
+    """The bars of what was counted between `edges`; empty ones at the end are left out."""
+    counts = list(numbers)
+    while len(counts) > 1 and not counts[-1]:
+        counts.pop()
+    return [Bar(low, high, count) for low, high, count in zip(edges, [*edges[1:], None], counts, strict=False)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from cocoannot.changes.change import Edit, ValueEdit
 from cocoannot.changes.inverse import inverse, inverse_values
 from cocoannot.errors import Conflict
-from cocoannot.store.base import History, Lookup
+from cocoannot.store.base import KeptChanges, Lookup
 from cocoannot.store.undoing import placed
 
 MOST_EDITS = 1_000_000
@@ -15,7 +15,7 @@ MOST_TEXT = 512 << 20
 """Edits since then, and bytes of records in them, that are taken back at once: they are in memory meanwhile."""
 
 
-def back_to(revision: int, lookup: Lookup, history: History) -> tuple[list[Edit], list[ValueEdit]]:
+def back_to(revision: int, lookup: Lookup, history: KeptChanges) -> tuple[list[Edit], list[ValueEdit]]:
     """The edits that take everything back that was done after `revision`, ready to be made; none for none.
 
     Those of top-level values stand beside them.

@@ -14,7 +14,7 @@ from cocoannot.changes.description import describe
 from cocoannot.changes.inverse import inverse, inverse_values
 from cocoannot.coco.parser import SectionName
 from cocoannot.errors import Conflict
-from cocoannot.store.base import History, Lookup
+from cocoannot.store.base import KeptChanges, Lookup
 from cocoannot.store.queries import ChangeQuery
 from cocoannot.store.undoing import changed_values, in_the_way, placed
 
@@ -24,7 +24,7 @@ MOST_CHANGES = 10_000
 _Name = tuple[SectionName, int]
 
 
-def revert(actor: str, since: int, lookup: Lookup, history: History) -> tuple[list[Edit], list[ValueEdit]]:
+def revert(actor: str, since: int, lookup: Lookup, history: KeptChanges) -> tuple[list[Edit], list[ValueEdit]]:
     """The edits that take the changes of `actor` after the revision `since` back, ready to be made; none for none.
 
     Those of top-level values stand beside them.

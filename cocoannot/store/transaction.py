@@ -24,7 +24,7 @@ from cocoannot.errors import (
     UnknownId,
     VersionMismatch,
 )
-from cocoannot.store.base import Deleted, History, Lookup, OperationResult, Place, Stored
+from cocoannot.store.base import Deleted, KeptChanges, Lookup, OperationResult, Place, Stored
 from cocoannot.store.dependents import check_keypoints, check_masks
 from cocoannot.store.importing import import_dataset
 from cocoannot.store.late_updates import LateUpdates
@@ -37,7 +37,7 @@ from cocoannot.store.undoing import undo
 class Transaction:
     """Collects the edits of one change; each operation sees what the ones before it did."""
 
-    def __init__(self, lookup: Lookup, history: History) -> None:
+    def __init__(self, lookup: Lookup, history: KeptChanges) -> None:
         self.edits: list[Edit] = []
         self.values: list[ValueEdit] = []
         """The top-level values that are others by this change."""

@@ -18,12 +18,12 @@ from cocoannot.changes.inverse import inverse, inverse_values
 from cocoannot.coco.parser import NONE, AnnotationKeys, CategoryKeys, SectionName, read_keys
 from cocoannot.coco.records import Record
 from cocoannot.errors import AmbiguousId, Conflict, UnknownId
-from cocoannot.store.base import History, Lookup, Touched
+from cocoannot.store.base import KeptChanges, Lookup, Touched
 
 _REFERENCES: tuple[tuple[SectionName, str], ...] = (("images", "image_id"), ("categories", "category_id"))
 
 
-def undo(revision: int, lookup: Lookup, history: History) -> tuple[list[Edit], list[ValueEdit]]:
+def undo(revision: int, lookup: Lookup, history: KeptChanges) -> tuple[list[Edit], list[ValueEdit]]:
     """The edits that take the change of `revision` back, ready to be made, those of top-level values beside them.
 
     Raises `UnknownId` where it is not there, or not any more, `Conflict` where it can't be taken back.

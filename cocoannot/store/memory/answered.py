@@ -11,10 +11,10 @@ from msgspec import UnsetType
 
 from cocoannot.changes.answer import Answer, Result, whole
 from cocoannot.changes.change import Change
-from cocoannot.errors import DatasetError, JournalError, KeyReused
+from cocoannot.errors import DatasetError, JournalError
 from cocoannot.files.answers import KeptAnswers
 from cocoannot.files.segments import Entry
-from cocoannot.store.answers import results_of
+from cocoannot.store.answers import repeated
 from cocoannot.store.base import Committed
 from cocoannot.store.memory.journal_changes import texts_after
 
@@ -53,14 +53,8 @@ def answered(kept: KeptAnswers, actor: str | None, key: str, request: str) -> Co
     if entry is None:
         return None
     found = msgspec.json.decode(entry, type=_KeptAnswer)
-    if found.request != request:
-        raise KeyReused(
-            f"Idempotency-Key {key!r} was given to another request before (revision {found.revision}); give each "
-            "request a key of its own, and send the same key only with the same request"
-        )
     change = Change(found.revision, found.time, actor, key, undoes=found.undoes)
-    results = results_of(Answer(found.request, found.results))
-    return Committed(results, found.revision, change, is_repeated=True, merged=found.merged)
+    return repeated(change, Answer(found.request, found.results, found.merged), request)
 
 
 def keep(kept: KeptAnswers, change: Change, answer: Answer) -> None:

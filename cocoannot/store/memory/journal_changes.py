@@ -26,9 +26,8 @@ from cocoannot.errors import DatasetError
 from cocoannot.files.segments import Entry
 from cocoannot.store.base import Stored
 from cocoannot.store.memory.spreading import spread
-from cocoannot.store.memory.table import NoRoom
 from cocoannot.store.memory.tables import NextIds, Tables
-from cocoannot.store.placing import Wanted, give_places
+from cocoannot.store.placing import NoRoom, Wanted, give_places
 
 _VALUE = b'"="'
 """What the part of a top-level value begins with, where others have their section."""

@@ -13,14 +13,13 @@ from typing import NamedTuple
 from cocoannot.changes.change import Change, Edit, ValueEdit
 from cocoannot.changes.description import DescribedChange, describe_change, image_of, images_of
 from cocoannot.coco.parser import SectionName
-from cocoannot.coco.records import Record
+from cocoannot.coco.records import Record, with_etags
 from cocoannot.coco.serializer import split
 from cocoannot.errors import Conflict, NotKept
 from cocoannot.history.kept import KeptHistory
 from cocoannot.history.work import Work, day_of
 from cocoannot.store.base import Export, Page, Stored, Touched, UserDay, Version
 from cocoannot.store.memory.old_dataset import OldDataset
-from cocoannot.store.memory.queries import with_etags
 from cocoannot.store.memory.snapshot import MemorySnapshot
 from cocoannot.store.memory.state import State
 from cocoannot.store.queries import ChangeQuery, Derived

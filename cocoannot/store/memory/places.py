@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cocoannot.coco.parser import Ints
-
-STRIDE = 1 << 20
-"""How far the positions of neighbours are apart at first."""
+from cocoannot.store.placing import STRIDE
 
 
 class Places:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cocoannot.coco.parser import Ints
-from cocoannot.coco.records import etag, with_derived
+from cocoannot.coco.records import etag, with_derived, with_etags
 from cocoannot.coco.statuses import STATUSES
 from cocoannot.store.base import Neighbours, Page
 from cocoannot.store.memory.tables import Tables
@@ -57,11 +57,6 @@ def annotations_of(tables: Tables, image_id: int, derived: Collection[Derived], 
         return None
     slots = tables.annotation_index.by_image.slots(image_id)
     return Page(len(slots), _annotation_texts(tables, slots, derived), revision)
-
-
-def with_etags(texts: Iterable[bytes]) -> list[bytes]:
-    """Records with their own ETag in each of them."""
-    return [with_derived(text, {"_etag": etag(text)}) for text in texts]
 
 
 def neighbours(tables: Tables, image_id: int, query: ImageQuery, revision: int) -> Neighbours | None:

@@ -9,8 +9,8 @@ import numpy as np
 
 from cocoannot.changes.change import Change
 from cocoannot.coco.parser import SectionName
-from cocoannot.store.memory.places import STRIDE
 from cocoannot.store.memory.tables import Tables
+from cocoannot.store.placing import STRIDE
 
 
 def spread(tables: Tables, section: SectionName, changes: Iterable[Change]) -> list[Change]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cocoannot.store.memory.tables import Tables
-from cocoannot.store.queries import Bar, CategoryCount, Statistics
-
-_COUNTS = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 31, 51, 101)
-_SIZES = (0, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+from cocoannot.store.queries import COUNT_EDGES, SIZE_EDGES, Bar, CategoryCount, Statistics, bars
 
 
 def statistics(tables: Tables, revision: int) -> Statistics:
@@ -21,12 +18,9 @@ def statistics(tables: Tables, revision: int) -> Statistics:
     areas = tables.annotation_index.areas[tables.annotations.slots()]
     sizes = np.sqrt(areas[areas >= 0].astype(np.float64))
     counts = tables.annotation_counts(tables.images.ids(tables.images.slots()))
-    return Statistics(tables.counts(), per_category, _bars(counts, _COUNTS), _bars(sizes, _SIZES), revision)
+    return Statistics(tables.counts(), per_category, _bars(counts, COUNT_EDGES), _bars(sizes, SIZE_EDGES), revision)
 
 
 def _bars(values: np.ndarray[tuple[int, ...], np.dtype[np.float64 | np.int64]], edges: tuple[int, ...]) -> list[Bar]:
-    """`values` counted between `edges`; empty ones at the end are left out."""
-    counts = np.histogram(values, [*edges, np.inf])[0].tolist()
-    while len(counts) > 1 and not counts[-1]:
-        counts.pop()
-    return [Bar(low, high, count) for low, high, count in zip(edges, [*edges[1:], None], counts, strict=False)]
+    """`values` counted between `edges`."""
+    return bars(np.histogram(values, [*edges, np.inf])[0].tolist(), edges)

@@ -34,7 +34,7 @@ from cocoannot.store.memory.saving import FileSaver
 from cocoannot.store.memory.snapshot import FrozenSource, MemorySnapshot
 from cocoannot.store.memory.state import State
 from cocoannot.store.memory.statistics import statistics
-from cocoannot.store.memory.table import NoRoom
+from cocoannot.store.placing import NoRoom
 from cocoannot.store.queries import NEWEST, CategoryQuery, ChangeQuery, Derived, ImageQuery, Query, Statistics
 from cocoannot.store.transaction import Transaction
 

@@ -16,11 +16,12 @@ import numpy.typing as npt
 from cocoannot.coco.parser import NOUNS, Document, Ints, Keys, SectionName, read_keys
 from cocoannot.coco.serializer import FrozenSection, layout_of
 from cocoannot.coco.style import Style
-from cocoannot.errors import AmbiguousId
 from cocoannot.history.numbering import Numbering
 from cocoannot.store.memory.columns import Columns, IdIndex
-from cocoannot.store.memory.places import STRIDE, Places
+from cocoannot.store.memory.places import Places
 from cocoannot.store.memory.steps import Additions, Removals, Returns
+from cocoannot.store.placing import between
+from cocoannot.store.warnings import ambiguous
 
 
 class SectionIndex(Protocol):
@@ -57,14 +58,6 @@ class SectionIndex(Protocol):
     def renumbered(self, slots: Ints) -> None:
         """The slots were numbered anew: these are the old numbers, in the new order, -1 for one that is empty."""
         ...
-
-
-class NoRoom(Exception):
-    """There is no position left between two records of `section`; see `cocoannot.store.memory.spreading`."""
-
-    def __init__(self, section: SectionName) -> None:
-        super().__init__(section)
-        self.section = section
 
 
 class Room(NamedTuple):
@@ -112,11 +105,7 @@ class Table:
         """The slot of the record with this id, `None` where there is none. Raises `AmbiguousId`."""
         slots = self._ids.slots(record_id)
         if len(slots) > 1:
-            raise AmbiguousId(
-                f"{self.noun} id {record_id} is there {len(slots)} times, so it is not clear which one is meant; stop "
-                f"the server and give each {self.noun} in the file an id of its own: `flask check --fix OUT` lists "
-                "them, and writes a repaired copy where it is certain what is right"
-            )
+            raise ambiguous(self.name, record_id, len(slots))
         return slots[0] if slots else None
 
     def find_copy(self, record_id: int, text: bytes) -> int | None:
@@ -371,13 +360,7 @@ class Table:
         own = np.flatnonzero((self._rows["id"][first:last] == record_id) & ~self.alive[first:last])
         if len(own):
             return self.places.position(first + int(own[-1]))
-        if after is None:
-            return None
-        if before is None:
-            return after - STRIDE * share
-        if after - before <= share:
-            raise NoRoom(self.name)
-        return before + (after - before) // (share + 1)
+        return None if after is None else between(self.name, before, after, share)
 
     def _abandon(self, slot: int) -> None:
         """Count the file's text of a record that is about to get another one, or none."""

@@ -17,10 +17,11 @@ from cocoannot.history.numbering import Numberings
 from cocoannot.store.base import AnnotationText, Place, Stored
 from cocoannot.store.memory.columns import SlotsByImage
 from cocoannot.store.memory.image_lists import ImageLists
-from cocoannot.store.memory.places import STRIDE
 from cocoannot.store.memory.section_indexes import AnnotationIndex, ImageIndex, NameIndex
 from cocoannot.store.memory.steps import Additions, Removals, Returns, Step, steps_of
 from cocoannot.store.memory.table import Room, Table
+from cocoannot.store.placing import STRIDE
+from cocoannot.store.warnings import counted, few
 
 NextIds = dict[str, int]
 
@@ -254,7 +255,7 @@ class Tables:
         """What is wrong with the dataset and kept as it is: repeated ids, records that point nowhere, and what would
         surprise whoever annotates: no size, no category, no area. By the index alone, which has no geometry."""
         found = [
-            f"{_count(len(ids), table.noun + ' id')} there more than once: {_few(ids)}"
+            f"{counted(len(ids), table.noun + ' id')} there more than once: {few(ids)}"
             for table in self.by_section.values()
             if (ids := table.repeated_ids)
         ]
@@ -276,7 +277,7 @@ class Tables:
         ):
             if len(wrong):
                 ids = [table.record_id(slot) for slot in wrong[:6].tolist()]
-                found.append(f"{_count(len(wrong), table.noun)} {what}: {_few(ids)}")
+                found.append(f"{counted(len(wrong), table.noun)} {what}: {few(ids)}")
         return found
 
     def freeze(self) -> FrozenDataset:
@@ -334,11 +335,3 @@ class Tables:
         index = self.annotation_index
         references = {"images": index.image_ids, "categories": index.category_ids}.get(section, index.image_ids[:0])
         return max(self.by_section[section].largest_id(), int(references.max(initial=-1)))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number > 1 else ''}"
-
-
-def _few(ids: list[int]) -> str:
-    return ", ".join(map(str, ids[:5])) + (", ..." if len(ids) > 5 else "")
