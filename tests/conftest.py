@@ -17,6 +17,9 @@ from api_client import api as api
 from api_client import serve as serve
 from browser import chromium as chromium
 from browser import visit as visit
+from postgres_servers import Postgres
+from postgres_servers import postgres as postgres
+from postgres_stores import FilePostgresStore, forget
 from s3_servers import moto as moto
 from s3_servers import s3 as s3
 from s3_servers import seaweedfs as seaweedfs
@@ -176,6 +179,29 @@ class FakeClock:
         self._action = action
 
 
+EVERY_STORE = ("memory", "postgres")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a module that says `EVERY_STORE = True` on every store, but for tests with the mark `memory_store`."""
+    if not getattr(metafunc.module, "EVERY_STORE", False) or "store_kind" not in metafunc.fixturenames:
+        return
+    alone = metafunc.definition.get_closest_marker("memory_store")
+    metafunc.parametrize("store_kind", EVERY_STORE[:1] if alone else EVERY_STORE, indirect=True)
+
+
+@pytest.fixture
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """The store that the test is run on: `memory` where it does not ask for others."""
+    return str(getattr(request, "param", EVERY_STORE[0]))
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, store_kind: str) -> Postgres | None:
+    """The server of the store, `None` for one that needs none."""
+    return request.getfixturevalue("postgres") if store_kind == "postgres" else None
+
+
 class OpenDataset(Protocol):
     """Loads the test's file into a new manager; with `content` (a dataset or a text) writes it there before."""
 
@@ -201,7 +227,7 @@ def dataset_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_dataset(dataset_path: Path, clock: FakeClock) -> Iterator[OpenDataset]:
+def open_dataset(dataset_path: Path, clock: FakeClock, database: Postgres | None) -> Iterator[OpenDataset]:
     opened: list[DatasetManager] = []
 
     def open_dataset(
@@ -211,7 +237,12 @@ def open_dataset(dataset_path: Path, clock: FakeClock) -> Iterator[OpenDataset]:
             content = json.dumps(content)
         if content is not None:
             dataset_path.write_bytes(content.encode() if isinstance(content, str) else content)
-        manager = DatasetManager(MemoryStore(on_dirty, lambda: None, clock))
+            if database is not None:
+                forget(database, dataset_path)
+        if database is None:
+            manager = DatasetManager(MemoryStore(on_dirty, lambda: None, clock))
+        else:
+            manager = DatasetManager(FilePostgresStore(database, on_dirty, clock))
         opened.append(manager)
         manager.load(dataset_path)
         return manager

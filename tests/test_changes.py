@@ -26,6 +26,8 @@ from cocoannot.errors import (
 )
 from cocoannot.manager import DatasetManager
 
+EVERY_STORE = True
+
 Fields = dict[str, Any]
 
 POLYGON = [[1, 1, 5, 1, 5, 4, 1, 4]]
@@ -100,13 +102,16 @@ def test_each_change_is_counted_once_and_schedules_one_save(
     clock: FakeClock,
     change: Callable[[DatasetManager], object],
     counted: ChangeTracker,
+    store_kind: str,
 ) -> None:
     calls: list[None] = []
     manager = open_dataset(small, on_dirty=lambda: calls.append(None))
     clock.advance(4)
     assert change(manager)
     assert manager.changes == counted
-    assert (manager.revision, manager.store.unsaved_since(), len(calls)) == (1, 4.0, 1)
+    assert (manager.revision, len(calls)) == (1, 1)
+    # A database has a clock of its own, which is not the test's.
+    assert manager.store.unsaved_since() == pytest.approx(4.0, abs=0 if store_kind == "memory" else 60)
     assert manager.save() is True
     assert not manager.changes.has_changes()
     change_again = {"name": "another"} if counted.categories_added else {"again": True}

@@ -8,21 +8,36 @@ from __future__ import annotations
 import copy
 import json
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from postgres_servers import Postgres
+from postgres_stores import FilePostgresStore
 
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.errors import Conflict
 from cocoannot.manager import DatasetManager
+from cocoannot.store.base import SavingStore
 from cocoannot.store.memory.store import MemoryStore
 
+EVERY_STORE = True
 Fields = dict[str, Any]
 Sections = dict[str, list[Fields]]
+NewStore = Callable[[Callable[[], object]], SavingStore]
 
 SECTIONS = ("images", "annotations", "categories")
 FEW = st.integers(0, 6)
@@ -69,8 +84,11 @@ class ManagerAndModel(RuleBasedStateMachine):
 
     deleted: Bundle[Fields] = Bundle("deleted")
 
-    def __init__(self) -> None:
+    def __init__(self, new_store: NewStore, leave: Callable[[DatasetManager], object]) -> None:
         super().__init__()
+        self._new_store = new_store
+        self._leave = leave
+        self._manager: DatasetManager | None = None
         self._folder = tempfile.TemporaryDirectory()
         self.path = Path(self._folder.name) / "dataset.json"
 
@@ -91,11 +109,23 @@ class ManagerAndModel(RuleBasedStateMachine):
         self.load()
 
     def teardown(self) -> None:
+        self.let_go()
         self._folder.cleanup()
 
+    @property
+    def manager(self) -> DatasetManager:
+        assert self._manager is not None
+        return self._manager
+
     def load(self) -> None:
-        self.manager = DatasetManager(MemoryStore(lambda: self.dirty_calls.append(self.manager.revision)))
-        self.manager.load(self.path)
+        self.let_go()
+        manager = DatasetManager(self._new_store(lambda: self.dirty_calls.append(manager.revision)))
+        manager.load(self.path)
+        self._manager = manager
+
+    def let_go(self) -> None:
+        if self._manager is not None:
+            self._leave(self._manager)
 
     def changed(self, **counts: int) -> None:
         """One change was accepted; `counts` are what the tracker must have counted for it."""
@@ -321,5 +351,17 @@ class ManagerAndModel(RuleBasedStateMachine):
         assert {name: value for name, value in dataset.items() if name not in SECTIONS} == self.others
 
 
-TestManager = ManagerAndModel.TestCase
-TestManager.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+@pytest.mark.timeout(900)
+def test_the_manager_holds_what_a_model_holds(store_kind: str, database: Postgres | None) -> None:
+    def in_memory(on_dirty: Callable[[], object]) -> SavingStore:
+        return MemoryStore(on_dirty)
+
+    def in_database(on_dirty: Callable[[], object]) -> SavingStore:
+        assert database is not None
+        return FilePostgresStore(database, on_dirty)
+
+    # What is dropped has to let go of its connections, and nothing else.
+    leave = (lambda manager: None) if database is None else DatasetManager.close
+    machine: Any = partial(ManagerAndModel, in_memory if database is None else in_database, leave)
+    examples = {"memory": 50, "postgres": 15}[store_kind]
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=30, deadline=None))

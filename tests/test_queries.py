@@ -19,6 +19,8 @@ from cocoannot.store.memory.queries import find, neighbours
 from cocoannot.store.memory.tables import Tables
 from cocoannot.store.queries import SORTS, AnnotationQuery, CategoryQuery, ImageQuery, Query
 
+EVERY_STORE = True
+
 Fields = dict[str, Any]
 
 NAMES = ["a.jpg", "B.jpg", "ab/é.png", "", None, 5]

@@ -23,6 +23,8 @@ from cocoannot.errors import DatasetError, NotADataset
 from cocoannot.manager import DatasetManager
 from cocoannot.store.queries import AnnotationQuery, ImageQuery
 
+EVERY_STORE = True
+
 Fields = dict[str, Any]
 
 IMAGES: list[Fields] = [

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as strategies
+from postgres_servers import Postgres
+from postgres_stores import FilePostgresStore
 
 from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.description import DescribedEdit, Undone
@@ -43,20 +45,29 @@ class EveryStore(SavingStore, History, Protocol):
     """What the suite needs of a store."""
 
 
-STORES: dict[str, Callable[[], EveryStore]] = {
-    "memory": lambda: MemoryStore(on_append=lambda: None),
-    "memory with a history": lambda: MemoryStore(on_append=lambda: None, history=KeptHistory()),
+Server = Callable[[], Postgres]
+"""The database, for those that need it."""
+
+STORES: dict[str, Callable[[Server], EveryStore]] = {
+    "memory": lambda server: MemoryStore(on_append=lambda: None),
+    "memory with a history": lambda server: MemoryStore(on_append=lambda: None, history=KeptHistory()),
+    "postgres": lambda server: FilePostgresStore(server()),
 }
-FOLLOWED: dict[str, Callable[[Follower], EveryStore]] = {
-    "memory": lambda follower: MemoryStore(on_append=lambda: None, follower=follower),
-    "memory, durable": lambda follower: MemoryStore(follower=follower),
-    "memory with a history": lambda follower: MemoryStore(follower=follower, history=KeptHistory()),
+FOLLOWED: dict[str, Callable[[Server, Follower], EveryStore]] = {
+    "memory": lambda server, follower: MemoryStore(on_append=lambda: None, follower=follower),
+    "memory, durable": lambda server, follower: MemoryStore(follower=follower),
+    "memory with a history": lambda server, follower: MemoryStore(follower=follower, history=KeptHistory()),
+    "postgres": lambda server, follower: FilePostgresStore(server(), follower=follower),
 }
+
+
+def new_store(request: pytest.FixtureRequest, name: str) -> EveryStore:
+    return STORES[name](lambda: request.getfixturevalue("postgres"))
 
 
 @pytest.fixture(params=STORES)
 def unloaded(request: pytest.FixtureRequest) -> Iterator[EveryStore]:
-    store = STORES[request.param]()
+    store = new_store(request, request.param)
     yield store
     store.close()
 
@@ -137,7 +148,7 @@ class Heard:
 @pytest.fixture(params=FOLLOWED)
 def followed(request: pytest.FixtureRequest, dataset_path: Path, small: dict[str, Any]) -> Iterator[tuple[Any, Heard]]:
     heard = Heard()
-    store = FOLLOWED[request.param](heard)
+    store = FOLLOWED[request.param](lambda: request.getfixturevalue("postgres"), heard)
     dataset_path.write_text(json.dumps(small))
     store.load(str(dataset_path))
     yield store, heard
@@ -232,7 +243,7 @@ def test_the_next_open_image_is_found_whatever_was_done(
     images = [{"id": number, "file_name": f"{number}.png", "annotation_status": "done"} for number in range(3000)]
     shutil.rmtree(dataset_path.with_name(dataset_path.name + ".cocoannot"), ignore_errors=True)
     dataset_path.write_text(json.dumps({"images": images}))
-    store = STORES["memory"]()
+    store = MemoryStore(on_append=lambda: None)
     store.load(str(dataset_path))
     for number, (image_id, what) in enumerate(steps):
         if what == "add":
@@ -849,7 +860,7 @@ def test_a_request_with_a_key_is_done_once(
     first = store.commit(operations, actor="anna", key="k", request="r")
     commit(store, Update("annotations", 8, {"score": 1}))
     store.save()
-    again = STORES[request.node.callspec.params["unloaded"]]()
+    again = new_store(request, request.node.callspec.params["unloaded"])
     for each in (store, again):
         if each is again:
             store.close()
@@ -877,7 +888,7 @@ def test_a_start_goes_on_with_revision_ids_and_changes(
     commit(store, Delete("annotations", 8), Delete("annotations", 1))
     made = store.changes(0)
     store.close()
-    again = STORES[request.node.callspec.params["unloaded"]]()
+    again = new_store(request, request.node.callspec.params["unloaded"])
     again.load(str(dataset_path))
     assert (again.revision, again.next_id("annotations")) == (2, 9)
     assert again.changes(0) == made

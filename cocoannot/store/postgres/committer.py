@@ -1,0 +1,289 @@
+"""Making changes: those that threads of this process want to make at the same time share one transaction.
+
+    queue --whoever has the turn takes up to 64--> BEGIN, the head's lock, what they name   first round trip
+                                                   each in turn: checked, then written
+                                                   the head's row, COMMIT                   last round trip
+
+Each change has its own revision and its own outcome, and sees those before it. Where the connection is lost, all is
+done again; where that was at COMMIT, `change.request` tells whether it was done.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import msgspec
+import psycopg
+
+from cocoannot.changes.answer import Answer, whole
+from cocoannot.changes.change import Change
+from cocoannot.changes.operations import Add, Delete, Operation, Restore, Update
+from cocoannot.coco.parser import SECTIONS, SectionName
+from cocoannot.errors import Unavailable, VersionMismatch
+from cocoannot.store.answers import answer, repeated
+from cocoannot.store.base import Committed
+from cocoannot.store.placing import NoRoom
+from cocoannot.store.postgres.database import LOST, Connection
+from cocoannot.store.postgres.lookup import PostgresLookup, ask_for
+from cocoannot.store.postgres.moment import Moment, Reading
+from cocoannot.store.postgres.past import Past
+from cocoannot.store.postgres.rows import HEAD, HeadRow, is_possible
+from cocoannot.store.postgres.spreading import spread
+from cocoannot.store.postgres.writing import write_change, write_head
+from cocoannot.store.transaction import Transaction
+
+MOST_TOGETHER = 64
+"""Changes in one transaction."""
+
+_NAMESPACE = uuid.UUID("6f6d1a5c-5d0c-4f8e-9d1f-1c6f0a6d2b7e")
+_NOW = "extract(epoch FROM clock_timestamp())::float8"
+
+
+class Wish:
+    """Operations that somebody wants to make as one change, and what came of it."""
+
+    def __init__(
+        self,
+        operations: Sequence[Operation],
+        actor: str | None,
+        key: str | None,
+        request: str,
+        if_revision: int | None,
+    ) -> None:
+        self.operations = operations
+        self.actor = actor
+        self.key = key
+        self.request = request
+        self.if_revision = if_revision
+        self.name = uuid.uuid4() if key is None else uuid.uuid5(_NAMESPACE, msgspec.json.encode([actor, key]).decode())
+        self.committed: Committed | None = None
+        self.error: BaseException | None = None
+        self.is_done = False
+
+    @property
+    def is_small(self) -> bool:
+        """Whether others may wait for it."""
+        return len(self.operations) <= MOST_TOGETHER and all(
+            isinstance(each, Add | Update | Restore) or (isinstance(each, Delete) and each.section == "annotations")
+            for each in self.operations
+        )
+
+
+class Made:
+    """What a transaction made: changes in order, and whether the file had everything before."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.first = False
+
+
+class Committer:
+    """Makes the changes of one process to one dataset. `made` hears of each transaction that made some, in order."""
+
+    def __init__(self, reading: Reading, made: Callable[[Made], object]) -> None:
+        self.groups = 0
+        """Transactions that made changes, and how many changes."""
+        self.changes = 0
+        self._reading = reading
+        self._made = made
+        self._queue: deque[Wish] = deque()
+        self._queueing = threading.Lock()
+        self._turn = threading.Lock()
+
+    def commit(self, wish: Wish) -> Committed:
+        """Do what `wish` asks for. Raises what `cocoannot.store.base.Store.commit` says, `Unavailable`."""
+        with self._queueing:
+            self._queue.append(wish)
+        with self._turn:
+            while not wish.is_done:
+                self._commit_together(self._next())
+        if wish.error is not None:
+            raise wish.error
+        assert wish.committed is not None
+        return wish.committed
+
+    def _next(self) -> list[Wish]:
+        with self._queueing:
+            group = [self._queue.popleft()]
+            while self._queue and len(group) < MOST_TOGETHER and group[0].is_small and self._queue[0].is_small:
+                group.append(self._queue.popleft())
+            return group
+
+    def _commit_together(self, group: Sequence[Wish]) -> None:
+        attempts = _Attempts(self._reading, group)
+        try:
+            made = self._reading.database.insist(attempts.once)
+            if made.changes:
+                self.groups += 1
+                self.changes += len(made.changes)
+                self._made(made)
+        except BaseException as exc:
+            if attempts.in_doubt and isinstance(exc, Unavailable):
+                exc = Unavailable(f"{exc}; it is not known whether the change was made", exc.retry_after)
+            if len(group) > 1 and not isinstance(exc, LOST) and isinstance(exc, Exception) and not attempts.in_doubt:
+                # One of them did this: each by itself, then.
+                for wish in group:
+                    self._commit_together([wish])
+                return
+            for wish in group:
+                wish.error = exc
+        for wish in group:
+            wish.is_done = True
+
+
+class _Attempts:
+    """Tries to commit a group, as often as the connection is lost."""
+
+    def __init__(self, reading: Reading, group: Sequence[Wish]) -> None:
+        self.in_doubt = False
+        """Whether COMMIT was sent, and no answer came."""
+        self._reading = reading
+        self._group = group
+        self._made = Made()
+
+    def once(self) -> Made:
+        """Commit; raises `LOST` where it is to be tried again."""
+        with self._reading.database.connection() as connection:
+            moment, known, lookup, now = self._begin(connection)
+            if self.in_doubt and any(wish.name in known for wish in self._group if _has_change(wish)):
+                # It was done: they were all in one transaction.
+                return self._made
+            self.in_doubt = False
+            self._made = made = Made()
+            made.first = moment.head.revision == moment.head.file_revision
+            for wish in self._group:
+                self._perform(wish, moment, lookup, known, now)
+            if not made.changes:
+                return made
+            with connection.pipeline():
+                write_head(moment)
+                self.in_doubt = True
+                connection.execute(b"COMMIT")
+            self.in_doubt = False
+            return made
+
+    def _begin(self, connection: Connection) -> tuple[Moment, dict[uuid.UUID, tuple[Any, ...]], PostgresLookup, float]:
+        """The head's lock, with all that the wishes name, and those of them that were answered before."""
+        reading = self._reading
+        wanted = _named(self._group)
+        values = {"d": reading.dataset_id}
+        with connection.pipeline():
+            connection.execute(b"BEGIN")
+            locked = connection.execute(f"SELECT {HEAD} FROM head WHERE dataset_id = %(d)s FOR UPDATE".encode(), values)
+            # Behind the lock: whoever held it has a time before this one.
+            clock = connection.execute(f"SELECT {_NOW}".encode())
+            answered = connection.execute(
+                b"SELECT request, revision, time, undoes, answer FROM change "
+                b"WHERE dataset_id = %(d)s AND request = ANY(%(names)s::uuid[])",
+                {**values, "names": [wish.name for wish in self._group]},
+            )
+            asked = [
+                (name, ids, connection.execute(ask_for(name).encode(), {**values, "ids": list(ids)}))
+                for name, ids in wanted.items()
+                if ids
+            ]
+        moment = Moment(connection, reading.dataset_id, HeadRow.of(reading.found(locked.fetchone())), reading.layouts)
+        lookup = PostgresLookup(moment)
+        for name, ids, found in asked:
+            lookup.take(name, ids, found.fetchall())
+        (now,) = clock.fetchone() or (0.0,)
+        return moment, {row[0]: row[1:] for row in answered.fetchall()}, lookup, now
+
+    def _perform(
+        self,
+        wish: Wish,
+        moment: Moment,
+        lookup: PostgresLookup,
+        known: dict[uuid.UUID, tuple[Any, ...]],
+        now: float,
+    ) -> None:
+        """Check what `wish` asks for, and write it."""
+        wish.committed = wish.error = None
+        try:
+            if wish.key is not None and wish.name in known:
+                wish.committed = _answered(wish, moment, known[wish.name])
+                return
+            if wish.if_revision not in (None, moment.head.revision):
+                raise VersionMismatch(
+                    f"the dataset is at revision {moment.head.revision}, not {wish.if_revision}",
+                    str(moment.head.revision),
+                )
+            past = Past(lambda: nullcontext(moment))
+            try:
+                transaction = Transaction(lookup, past)
+                results = transaction.perform_all(wish.operations)
+            except NoRoom as exc:
+                spread(moment, exc.section)
+                lookup.forget()
+                transaction = Transaction(lookup, past)
+                results = transaction.perform_all(wish.operations)
+        except (psycopg.Error, *LOST):
+            raise
+        except Exception as exc:
+            wish.error = exc
+            return
+        merged = transaction.merged
+        if not transaction.edits:
+            wish.committed = Committed(results, moment.head.revision, None, merged=merged)
+            return
+        change = Change(
+            moment.head.revision + 1,
+            now,
+            wish.actor,
+            wish.key,
+            tuple(transaction.edits),
+            undoes=transaction.undoes,
+            values=tuple(transaction.values),
+        )
+        kept = None
+        if wish.key is not None:
+            kept = msgspec.json.encode(answer(wish.request, results, change.edits, merged))
+        with moment.connection.pipeline():
+            write_change(moment, change, wish.name, kept)
+        lookup.changed(change.edits)
+        self._made.changes.append(change)
+        known[wish.name] = (change.revision, change.time, change.undoes, kept)
+        wish.committed = Committed(results, change.revision, change, merged=merged)
+
+
+def _has_change(wish: Wish) -> bool:
+    """Whether a change came of `wish` in the last attempt."""
+    return wish.committed is not None and wish.committed.change is not None and not wish.committed.is_repeated
+
+
+def _answered(wish: Wish, moment: Moment, row: tuple[Any, ...]) -> Committed:
+    """What the same request was answered before. Raises `KeyReused`."""
+    revision, time, undoes, kept = row
+    after = [
+        text
+        for (text,) in moment.rows(
+            "SELECT after FROM history WHERE dataset_id = %(d)s AND revision = %(revision)s ORDER BY seq",
+            {"revision": revision},
+        )
+    ]
+    change = Change(revision, time, wish.actor, wish.key, undoes=undoes)
+    return repeated(change, whole(msgspec.json.decode(kept, type=Answer), after), wish.request)
+
+
+def _named(group: Iterable[Wish]) -> dict[SectionName, set[int]]:
+    """The records that operations name, so that all of them are asked for at once."""
+    found: dict[SectionName, set[int]] = {name: set() for name in SECTIONS}
+    for wish in group:
+        for operation in wish.operations:
+            fields: Any = {}
+            if isinstance(operation, Update | Delete):
+                found[operation.section].add(operation.record_id)
+            if isinstance(operation, Add):
+                fields = operation.fields
+                found[operation.section].add(fields.get("id"))
+            if isinstance(operation, Update):
+                fields = operation.changes
+            if isinstance(operation, Add | Update) and operation.section == "annotations":
+                found["images"].add(fields.get("image_id"))
+                found["categories"].add(fields.get("category_id"))
+    return {name: {each for each in ids if type(each) is int and is_possible(each)} for name, ids in found.items()}

@@ -1,0 +1,229 @@
+"""Connections to the database: a few for a process, opened when they are needed, and tried again where they are lost.
+
+up --lost--> trying again, who asks waits --`patience` later--> down: who asks is told at once, and each tries once
+ ^                       |                                          |
+ +------ an answer ------+------------------------------------------+
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.pq import Format, TransactionStatus
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from cocoannot.database_uri import DatabaseUri, where
+from cocoannot.errors import ConfigError, Unavailable
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+Result = TypeVar("Result")
+
+LOST = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    PoolTimeout,
+)
+"""Worth another try: connections that are lost, servers that start, stop, or stand by, and what the database itself
+asks to be sent again (40001, 40P01), which are operational errors too."""
+
+SIZE = 4
+"""How many connections a process has at most: more make the database slower, and not the process faster."""
+
+_COME_AGAIN = 2.0
+_WAIT = 5.0
+_CONNECT = 3
+
+
+class Database:
+    """The connections of one process to one database. Nothing is connected before it is needed.
+
+    `patience` is how many seconds a request waits at most for a database that does not answer.
+    """
+
+    def __init__(self, address: DatabaseUri, patience: float = 30.0, size: int = SIZE) -> None:
+        self.address = address
+        self.where = where(address.dsn)
+        self.retries = 0
+        """How often something was tried again."""
+        self._patience = patience
+        self._size = size
+        self._opening = threading.Lock()
+        self._pool: ConnectionPool[Connection] | None = None
+        # When the database did not answer first, since it last did; `None` while it does.
+        self._lost_since: float | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the last one who asked got no answer."""
+        return self._lost_since is not None
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection on which every statement is done at once, unless a transaction is begun. Raises `LOST`."""
+        with self._opened().connection() as connection:
+            try:
+                yield connection
+            finally:
+                if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
+                    with suppress(psycopg.Error):
+                        connection.rollback()
+
+    @contextmanager
+    def own_connection(self) -> Iterator[Connection]:
+        """One that is not of the few, for what takes long. Raises `psycopg.OperationalError`."""
+        with psycopg.connect(self.address.dsn, **_OPTIONS) as connection:
+            _configure(connection)
+            yield connection
+
+    def insist(self, ask: Callable[[], Result]) -> Result:
+        """What `ask` returns, which is called again where the connection is lost meanwhile.
+
+        Raises `Unavailable` where the database does not answer for too long.
+        """
+        pause = 0.02
+        while True:
+            try:
+                found = ask()
+            except LOST as exc:
+                now = time.monotonic()
+                since = self._lost_since = self._lost_since or now
+                if now - since >= self._patience:
+                    raise Unavailable(
+                        f"the database {self.where} does not answer ({first_line(exc)}); nothing is lost, try again in "
+                        "a moment",
+                        _COME_AGAIN,
+                    ) from exc
+                self.retries += 1
+                self._forget_lost()
+                time.sleep(min(pause, self._patience) * random.uniform(0.5, 1.0))
+                pause = min(2 * pause, 0.5)
+            else:
+                self._lost_since = None
+                return found
+
+    def check(self, *, writable: bool = False) -> None:
+        """Raise `Unavailable` where the database does not answer now, or takes no changes and is to be `writable`."""
+        try:
+            with psycopg.connect(self.address.dsn, **_OPTIONS) as connection:
+                row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+            if writable and row is not None and row[0]:
+                raise psycopg.errors.ReadOnlySqlTransaction("it is a replica, which is read only; name the primary")
+        except psycopg.Error as exc:
+            self._lost_since = self._lost_since or time.monotonic()
+            raise Unavailable(f"the database {self.where} does not answer ({first_line(exc)})", _COME_AGAIN) from exc
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        with self._opening:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    def _opened(self) -> ConnectionPool[Connection]:
+        with self._opening:
+            if self._pool is None:
+                self._pool = ConnectionPool(
+                    self.address.dsn,
+                    kwargs=dict(_OPTIONS),
+                    min_size=1,
+                    max_size=self._size,
+                    open=True,
+                    configure=_configure,
+                    timeout=min(_WAIT, self._patience + 0.1),
+                    reconnect_timeout=1,
+                    name="cocoannot",
+                )
+            return self._pool
+
+    def _forget_lost(self) -> None:
+        """Take no connection again that was lost."""
+        with suppress(psycopg.Error, PoolTimeout):
+            self._opened().check()
+
+
+@contextmanager
+def telling(dsn: str) -> Iterator[None]:
+    """Where the connection is lost meanwhile, `Unavailable` is raised: for what can't be done again just like that."""
+    try:
+        yield
+    except LOST as exc:
+        raise Unavailable(
+            f"the database {where(dsn)} does not answer ({first_line(exc)}); try again in a moment", _COME_AGAIN
+        ) from exc
+
+
+def connect(dsn: str) -> Connection:
+    """A connection for a start, or for a command.
+
+    Raises `ConfigError` for what the operator has to correct, in one line that says what to do; `Unavailable` where
+    there is no answer.
+    """
+    try:
+        connection: Connection = psycopg.connect(dsn, **_OPTIONS)
+    except psycopg.ProgrammingError as exc:
+        raise ConfigError(f"the address {where(dsn)} can't be read: {first_line(exc)}") from exc
+    except psycopg.OperationalError as exc:
+        advice = _advice(exc)
+        words = f"can't connect to {where(dsn)}: {first_line(exc)}"
+        if advice is None:
+            raise Unavailable(
+                f"{words}; start the database, or correct host and port in the address", _COME_AGAIN
+            ) from exc
+        raise ConfigError(f"{words}; {advice}") from exc
+    _configure(connection)
+    return connection
+
+
+def first_line(exc: BaseException) -> str:
+    """What went wrong, in one line."""
+    return " ".join(str(exc).split())[:300] or type(exc).__name__
+
+
+def _advice(exc: BaseException) -> str | None:
+    """What to do about a connection that was refused; `None` where it is not known to be a mistake."""
+    text = str(exc)
+    if "database" in text and "does not exist" in text:
+        return "create it (createdb), then run `cocoannot db upgrade`, or correct the address"
+    if "password" in text or "authentication" in text or "pg_hba" in text:
+        return "correct the password (in the address, ~/.pgpass or PGPASSWORD), the user, or pg_hba.conf"
+    if "does not exist" in text:
+        return "make this role, or correct the user in the address"
+    if "permission denied" in text:
+        return "grant this role what it lacks, see docs/scale.md"
+    return None
+
+
+class _BytesLoader(Loader):
+    """Texts as the bytes that came: nothing is decoded on the way through."""
+
+    def load(self, data: Any) -> bytes:
+        return bytes(data)
+
+
+class _BinaryBytesLoader(_BytesLoader):
+    format = Format.BINARY
+
+
+_OPTIONS: dict[str, Any] = {
+    "autocommit": True,
+    "prepare_threshold": 3,
+    "connect_timeout": _CONNECT,
+    # A machine that is gone, and not only its server, is noticed within half a minute.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "application_name": "cocoannot",
+}
+
+
+def _configure(connection: Connection) -> None:
+    connection.adapters.register_loader("text", _BytesLoader)
+    connection.adapters.register_loader("text", _BinaryBytesLoader)

@@ -1,0 +1,113 @@
+"""What the operator's commands need of datasets in a database. They work beside running servers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import psycopg
+
+from cocoannot.coco.parser import NOUNS, SECTIONS, SectionName
+from cocoannot.database_uri import DatabaseUri
+from cocoannot.errors import DatasetError
+from cocoannot.store.postgres.database import Database, connect, first_line
+from cocoannot.store.postgres.datasets import find_dataset, missing, remove_dataset
+from cocoannot.store.postgres.importing import import_file
+from cocoannot.store.postgres.moment import Moment, Reading
+from cocoannot.store.postgres.rows import TABLES
+from cocoannot.store.postgres.schema import VERSION, check_version, upgrade
+
+__all__ = ["VERSION", "Listed", "check_dataset", "import_file", "list_datasets", "remove", "upgrade"]
+
+_OURS = "dataset_id = %(d)s AND content = %(c)s"
+
+
+class Listed(NamedTuple):
+    """A dataset of a database."""
+
+    name: str
+    revision: int
+    images: int
+    annotations: int
+
+
+def list_datasets(dsn: str) -> list[Listed]:
+    """The datasets of a database, by name. Raises `ConfigError`, `Unavailable`."""
+    with connect(dsn) as connection:
+        check_version(connection, dsn)
+        rows = connection.execute(
+            "SELECT d.name, h.revision, h.images, h.annotations FROM dataset d "
+            "JOIN head h ON h.dataset_id = d.dataset_id ORDER BY d.name"
+        ).fetchall()
+    return [Listed(bytes(name).decode(), *numbers) for name, *numbers in rows]
+
+
+def remove(uri: DatabaseUri) -> None:
+    """Remove a dataset with its history. Raises `ConfigError`, `DatasetError` where there is none."""
+    with connect(uri.dsn) as connection:
+        dataset_id = find_dataset(connection, uri)
+        if dataset_id is None:
+            raise missing(connection, uri)
+        try:
+            remove_dataset(connection, dataset_id)
+        except psycopg.Error as exc:
+            raise DatasetError(f"can't remove {uri}: {first_line(exc)}; nothing was changed") from exc
+
+
+def check_dataset(uri: DatabaseUri) -> list[str]:
+    """What does not agree in a dataset, in words; nothing for a sound one. Raises `ConfigError`, `DatasetError`."""
+    with connect(uri.dsn) as connection:
+        dataset_id = find_dataset(connection, uri)
+        if dataset_id is None:
+            raise missing(connection, uri)
+    database = Database(uri)
+    try:
+        with Reading(database, dataset_id).long_moment() as moment:
+            return _problems(moment)
+    finally:
+        database.close()
+
+
+def _problems(moment: Moment) -> list[str]:
+    head, found = moment.head, []
+    for name in SECTIONS:
+        found += _problems_of_section(moment, name)
+    for table, column in (("image", "image_id"), ("category", "category_id")):
+        wrong = moment.one(
+            f"SELECT count(*) FROM {table} t WHERE {_OURS} AND annotations <> (SELECT count(*) FROM annotation a "
+            f"WHERE a.dataset_id = %(d)s AND a.content = %(c)s AND a.{column} = t.id)"
+        )
+        if wrong:
+            found.append(f"{wrong} record(s) of {table} count their annotations wrong")
+    revisions = moment.row(
+        "SELECT count(*), count(DISTINCT revision), min(revision), max(revision) FROM change WHERE dataset_id = %(d)s"
+    )
+    assert revisions is not None
+    count, distinct, lowest, highest = revisions
+    if count and (highest != head.revision or count != distinct or highest - lowest + 1 != count):
+        found.append(
+            f"{count} changes are kept, from revision {lowest} to {highest}, and the dataset is at {head.revision}"
+        )
+    lost = moment.one(
+        "SELECT count(*) FROM history h WHERE dataset_id = %(d)s AND NOT EXISTS "
+        "(SELECT FROM change g WHERE g.dataset_id = %(d)s AND g.revision = h.revision)"
+    )
+    if lost:
+        found.append(f"{lost} edits are of no change that is kept")
+    left = moment.one("SELECT count(*) FROM layout WHERE dataset_id = %(d)s AND content <> %(c)s")
+    if left:
+        found.append(f"records of {left} replaced version(s) are still there; the next replacement removes them")
+    return found
+
+
+def _problems_of_section(moment: Moment, name: SectionName) -> list[str]:
+    head, table, found = moment.head, TABLES[name], []
+    row = moment.row(f"SELECT count(*), max(id), max(position) FROM {table} WHERE {_OURS}")
+    assert row is not None
+    count, largest, last = row
+    if count != head.counts[name]:
+        found.append(f"there are {count} {name}, and the head counts {head.counts[name]}")
+    if largest is not None and largest >= head.next_ids[name]:
+        found.append(f"{NOUNS[name]} {largest} is there, and the next id is {head.next_ids[name]}")
+    if last is not None and last >= head.ends[name]:
+        found.append(f"the last of {name} is at position {last}, and the end is {head.ends[name]}")
+    return found

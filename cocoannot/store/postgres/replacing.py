@@ -1,0 +1,117 @@
+"""Top-level values given other texts in bulk: a new generation of records, loaded beside the one that counts.
+
+    read all --> the new text --> loaded as a generation --> the head's lock: still the same revision? flipped
+
+Others go on meanwhile. Where somebody changes the dataset before the flip, all is done again.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+
+import psycopg
+
+from cocoannot.changes.change import Change
+from cocoannot.coco.parser import Document, read_document
+from cocoannot.errors import Conflict, VersionMismatch
+from cocoannot.store.base import Texts
+from cocoannot.store.postgres.database import LOST
+from cocoannot.store.postgres.datasets import remove_generations, take_loaded
+from cocoannot.store.postgres.export import dataset_text
+from cocoannot.store.postgres.loading import load_document
+from cocoannot.store.postgres.moment import Moment, Reading
+from cocoannot.store.postgres.rows import HEAD, HeadRow
+from cocoannot.store.postgres.saving import Exporter
+from cocoannot.store.postgres.writing import write_head, write_record
+
+log = logging.getLogger(__name__)
+
+_MOST_TRIES = 5
+
+
+def replace(reading: Reading, exporter: Exporter, texts: Texts, actor: str | None, if_revision: int | None) -> Change:
+    """See `cocoannot.store.base.Store.replace`; `Conflict` where others never stop changing the dataset."""
+    for _ in range(_MOST_TRIES):
+        with reading.moment() as moment:
+            _check_revision(moment.head, if_revision)
+            revision = moment.head.revision
+        made = texts() if callable(texts) else texts
+        with reading.long_moment() as moment:
+            if moment.head.revision != revision:
+                continue
+            data = b"".join(map(bytes, dataset_text(moment, made)))
+        document = read_document(data, "the new dataset")
+        change = _flip(reading, exporter, document, made, actor, revision)
+        if change is not None:
+            # What can't be removed now is removed by the next replacement.
+            with suppress(*LOST), reading.database.connection() as connection:
+                found = connection.execute(
+                    "SELECT content FROM head WHERE dataset_id = %s", (reading.dataset_id,)
+                ).fetchone()
+                remove_generations(connection, reading.dataset_id, reading.found(found)[0])
+            return change
+    raise Conflict("others changed the dataset each time that it was to be replaced; nothing was done, try again")
+
+
+def _flip(
+    reading: Reading,
+    exporter: Exporter,
+    document: Document,
+    texts: Mapping[str, bytes | None],
+    actor: str | None,
+    revision: int,
+) -> Change | None:
+    """Load `document` and let it count; `None` where the dataset is not at `revision` any more."""
+    request = uuid.uuid4()
+    try:
+        with reading.database.own_connection() as connection, connection.transaction():
+            content = _free_generation(connection, reading.dataset_id)
+            loaded = load_document(connection, reading.dataset_id, content, document, revision + 1)
+            locked = connection.execute(
+                f"SELECT {HEAD}, extract(epoch FROM clock_timestamp())::float8 FROM head "
+                "WHERE dataset_id = %s FOR UPDATE".encode(),
+                (reading.dataset_id,),
+            ).fetchone()
+            *row, now = reading.found(locked)
+            head = HeadRow.of(tuple(row))
+            if head.revision != revision:
+                raise psycopg.Rollback
+            change = Change(revision + 1, now, actor, None, replaced=tuple(texts))
+            if exporter.path is not None:
+                exporter.write(exporter.path, [document.buffer], change.revision, overwrite=False)
+                head.file_revision = change.revision
+            head.content, head.revision, head.floor = content, change.revision, change.revision
+            take_loaded(head, loaded)
+            moment = Moment(connection, reading.dataset_id, head, reading.layouts)
+            write_head(moment)
+            write_record(moment, change, request, None)
+            if exporter.path is not None:
+                exporter.note(connection, change.revision)
+            log.info(
+                "Dataset replaced (%s)%s", ", ".join(texts), f" and saved to {exporter.name}" if exporter.path else ""
+            )
+            return change
+    except psycopg.errors.UniqueViolation:
+        # Somebody else loads a generation too.
+        return None
+    return None
+
+
+def _free_generation(connection: psycopg.Connection[tuple[object, ...]], dataset_id: int) -> int:
+    row = connection.execute(
+        "SELECT coalesce(max(content), 0) + 1 FROM layout WHERE dataset_id = %s", (dataset_id,)
+    ).fetchone()
+    assert row is not None
+    assert isinstance(row[0], int)
+    return row[0]
+
+
+def _check_revision(head: HeadRow, if_revision: int | None) -> None:
+    if if_revision not in (None, head.revision):
+        raise VersionMismatch(
+            f"the dataset is at revision {head.revision}, not {if_revision}; read it again, then decide",
+            str(head.revision),
+        )

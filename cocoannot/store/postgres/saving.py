@@ -1,0 +1,275 @@
+"""The exported file: the dataset's text beside the database, brought up to date when told to, by one process at a time.
+
+    changes --> unsaved_since --> save: the lease --> a snapshot --> a new file --> `export` row, head.file_revision
+
+Without a place to export to nothing is ever unsaved: the database has it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cocoannot.changes.tracker import ChangeTracker
+from cocoannot.clock import Clock
+from cocoannot.coco.serializer import Piece, split
+from cocoannot.errors import FileChanged, SaveError, Unavailable
+from cocoannot.files.atomic import Content, NewFile, sync_folder
+from cocoannot.files.disk_errors import save_error
+from cocoannot.files.hashing import Hashing
+from cocoannot.files.kept_copies import kept_while_replaced, timestamp
+from cocoannot.files.packing import has_packed_name, pack
+from cocoannot.store.base import SaveCounts, Saved
+from cocoannot.store.postgres.database import LOST, Connection, first_line
+from cocoannot.store.postgres.export import dataset_text
+from cocoannot.store.postgres.moment import Moment, Reading
+from cocoannot.store.postgres.rows import NAMES
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 60
+"""How long a lease lasts that nobody renews."""
+
+_RENEW_SECONDS = 10
+_ACTIONS = {(False, True): "added", (True, True): "updated", (True, False): "deleted"}
+
+
+class NotOurTurn(SaveError):
+    """Another process exports."""
+
+
+class Exporter:
+    """Keeps the file at `path` up to date with one dataset; `None` for no file. Any thread may call anything."""
+
+    def __init__(self, reading: Reading, path: Path | None, clock: Clock, saved: Callable[[int], object]) -> None:
+        self.path = None if path is None else Path(os.path.realpath(path))
+        self.name = "" if path is None else str(path)
+        self.last_saved_at: float | None = None
+        self.last_save_seconds: float | None = None
+        self.last_error: str | None = None
+        self.counts = SaveCounts()
+        self.size = 0
+        self._reading = reading
+        self._clock = clock
+        self._saved = saved
+        self._saving = threading.RLock()
+        self._content = Content(0, "")
+        # When the oldest change was made that the file lacks, by the database's clock and by ours.
+        self._oldest: tuple[float, float] | None = None
+        self._holder = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex[:8]}"
+
+    def pending(self, moment: Moment) -> ChangeTracker:
+        """What the file lacks."""
+        tracker = ChangeTracker()
+        if self.path is None:
+            return tracker
+        for section, was_there, is_there, number in moment.rows(
+            "SELECT section, before IS NOT NULL, after IS NOT NULL, count(*) FROM history "
+            "WHERE dataset_id = %(d)s AND revision > %(since)s GROUP BY 1, 2, 3",
+            {"since": moment.head.file_revision},
+        ):
+            tracker.count(NAMES[section], _ACTIONS[was_there, is_there], number)  # type: ignore[arg-type]
+        return tracker
+
+    def age(self, moment: Moment) -> tuple[float, float] | None:
+        """When the oldest change was made that the file lacks, and how many seconds ago; `None` where it lacks none."""
+        if self.file_revision(moment) == moment.head.revision:
+            return None
+        row = moment.row(
+            "SELECT min(time), extract(epoch FROM clock_timestamp())::float8 - min(time) FROM change "
+            "WHERE dataset_id = %(d)s AND revision > %(since)s",
+            {"since": moment.head.file_revision},
+        )
+        if row is None or row[0] is None:
+            return None
+        if self._oldest is None or self._oldest[0] != row[0]:
+            # Looked up once, since then by this machine's clock.
+            self._oldest = row[0], self._clock.monotonic() - max(0.0, row[1])
+        return row[0], self._clock.monotonic() - self._oldest[1]
+
+    def file_revision(self, moment: Moment) -> int:
+        """The revision of the file, of the database where there is none."""
+        return moment.head.revision if self.path is None else moment.head.file_revision
+
+    def save(self, *, overwrite: bool, automatic: bool) -> Saved | None:
+        """See `cocoannot.store.base.Saves`."""
+        if self.path is None:
+            return None
+        with self._saving, self._failure_told(), self.lease(wait=not automatic):
+            return self._save(self.path, overwrite=overwrite, automatic=automatic)
+
+    @contextmanager
+    def lease(self, *, wait: bool) -> Iterator[None]:
+        """Be the only process that exports meanwhile. Raises `SaveError` where another one is."""
+        deadline = time.monotonic() + (LEASE_SECONDS + _RENEW_SECONDS if wait else 0)
+        database = self._reading.database
+        while not database.insist(self._ask_for_lease):
+            if time.monotonic() >= deadline:
+                raise NotOurTurn(f"another process exports {self.name} at the moment; nothing is lost")
+            time.sleep(0.2)
+        try:
+            yield
+        finally:
+            # Where that fails it expires.
+            with suppress(*LOST):
+                self._let_go()
+
+    def write(self, path: Path, pieces: Iterable[Piece], revision: int, *, overwrite: bool) -> Path | None:
+        """Replace the file by a text, which is `revision`; returns where another version is kept.
+
+        Raises `SaveError`, `FileChanged`. The tables are not told yet.
+        """
+        is_theirs = self._is_theirs(path)
+        if is_theirs and not overwrite:
+            raise FileChanged(
+                f"something else changed {self.name}, so it is not written over; the database has all changes. "
+                "`flask flush --on-conflict overwrite` exports them and keeps the other version beside the file"
+            )
+        try:
+            with NewFile(path) as new:
+                blocks = split(pieces)
+                content = new.write(self._renewing(pack(blocks) if has_packed_name(path) else blocks))
+                kept = None
+                if is_theirs:
+                    with kept_while_replaced(path, f"theirs-{timestamp(self._clock.time())}", path.parent) as kept:
+                        new.replace()
+                else:
+                    new.replace()
+            sync_folder(path.parent)
+        except OSError as exc:
+            raise save_error(self.name, exc, "nothing is lost, the database has it; it is tried again") from exc
+        self._content = content
+        return kept
+
+    def remember(self, revision: int) -> None:
+        """Write down which content the file has, as `revision`; the head knows no older one after that."""
+        database = self._reading.database
+
+        def note() -> None:
+            with database.connection() as connection, connection.pipeline():
+                self.note(connection, revision)
+
+        database.insist(note)
+
+    def note(self, connection: Connection, revision: int) -> None:
+        """The same on a connection, perhaps within a transaction."""
+        content = self._content
+        self.size = content.size
+        values = {"d": self._reading.dataset_id, "uri": str(self.path), "revision": revision}
+        connection.execute(
+            b"INSERT INTO export (dataset_id, uri, revision, size, sha256, saved_at) VALUES "
+            b"(%(d)s, %(uri)s, %(revision)s, %(size)s, %(sha256)s, %(at)s) ON CONFLICT (dataset_id, uri) "
+            b"DO UPDATE SET revision = excluded.revision, size = excluded.size, sha256 = excluded.sha256, "
+            b"saved_at = excluded.saved_at",
+            {**values, "size": content.size, "sha256": content.sha256, "at": self._clock.time()},
+        )
+        connection.execute(
+            b"UPDATE head SET file_revision = greatest(file_revision, %(revision)s) WHERE dataset_id = %(d)s", values
+        )
+
+    def recall(self, moment: Moment) -> None:
+        """Look up what is known of the file."""
+        row = moment.row("SELECT size FROM export WHERE dataset_id = %(d)s AND uri = %(uri)s", {"uri": str(self.path)})
+        if row is not None:
+            self.size = row[0]
+
+    def adopt(self, content: Content, revision: int) -> None:
+        """The file that is there already is ours: `revision` was imported from it."""
+        self._content = content
+        self.remember(revision)
+
+    def _save(self, path: Path, *, overwrite: bool, automatic: bool) -> Saved | None:
+        started = self._clock.monotonic()
+        with self._reading.long_moment() as moment:
+            revision = moment.head.revision
+            if revision == moment.head.file_revision and not (overwrite and self._is_theirs(path)):
+                return None
+            summary = self.pending(moment).summary()
+            kept = self.write(path, dataset_text(moment), revision, overwrite=overwrite)
+        self.remember(revision)
+        self.done(self._clock.monotonic() - started)
+        log.info("%s dataset to %s (%s)", "Auto-saved" if automatic else "Saved", self.name, summary)
+        self._saved(revision)
+        return Saved(summary, revision, str(kept) if kept else None)
+
+    def done(self, seconds: float) -> None:
+        """A save worked, and took so long."""
+        self.last_saved_at, self.last_save_seconds, self.last_error = self._clock.time(), seconds, None
+        self.counts = SaveCounts(self.counts.done + 1, self.counts.failed, self.counts.seconds + seconds)
+
+    def _is_theirs(self, path: Path) -> bool:
+        """Whether something else wrote the file that is there."""
+        try:
+            found = content_of(path)
+        except FileNotFoundError:
+            return False
+        except OSError as exc:
+            raise save_error(self.name, exc) from exc
+        with self._reading.database.connection() as connection:
+            row = connection.execute(
+                "SELECT size, sha256 FROM export WHERE dataset_id = %s AND uri = %s",
+                (self._reading.dataset_id, str(path)),
+            ).fetchone()
+        return row is None or (row[0], bytes(row[1]).decode()) != (found.size, found.sha256)
+
+    @contextmanager
+    def _failure_told(self) -> Iterator[None]:
+        """A failure of what is done meanwhile counts as one of a save; it is logged, once, and shown in the status."""
+        try:
+            yield
+        except NotOurTurn:
+            raise
+        except (SaveError, Unavailable, *LOST) as exc:
+            error = (
+                exc
+                if isinstance(exc, SaveError)
+                else SaveError(f"can't export to {self.name}: {first_line(exc)}; nothing is lost, it is tried again")
+            )
+            if str(error) != self.last_error:
+                log.error("%s", error)
+            self.last_error = str(error)
+            self.counts = self.counts._replace(failed=self.counts.failed + 1)
+            raise error from exc
+
+    def _ask_for_lease(self) -> bool:
+        with self._reading.database.connection() as connection:
+            row = connection.execute(
+                b"INSERT INTO lease (dataset_id, name, holder, until) VALUES (%(d)s, 'export', %(holder)s, "
+                b"now() + %(seconds)s * interval '1 second') ON CONFLICT (dataset_id, name) DO UPDATE SET "
+                b"holder = excluded.holder, until = excluded.until "
+                b"WHERE lease.holder = excluded.holder OR lease.until < now() RETURNING holder",
+                {"d": self._reading.dataset_id, "holder": self._holder, "seconds": LEASE_SECONDS},
+            ).fetchone()
+        return row is not None
+
+    def _renewing(self, blocks: Iterable[Piece]) -> Iterator[Piece]:
+        """`blocks`, while the lease is renewed."""
+        renewed = time.monotonic()
+        for block in blocks:
+            if time.monotonic() > renewed + _RENEW_SECONDS:
+                if not self._ask_for_lease():
+                    raise NotOurTurn(f"another process exports {self.name} meanwhile; nothing is lost")
+                renewed = time.monotonic()
+            yield block
+
+    def _let_go(self) -> None:
+        with self._reading.database.connection() as connection:
+            connection.execute(
+                "DELETE FROM lease WHERE dataset_id = %s AND name = 'export' AND holder = %s",
+                (self._reading.dataset_id, self._holder),
+            )
+
+
+def content_of(path: Path) -> Content:
+    """What a file holds. Raises `OSError`."""
+    with path.open("rb") as file, Hashing() as hashing:
+        while block := file.read(1 << 20):
+            hashing.update(block)
+        return Content(hashing.size, hashing.hexdigest())

