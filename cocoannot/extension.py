@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, current_app
@@ -13,10 +14,13 @@ from flask import Flask, current_app
 from cocoannot import logs
 from cocoannot.background.history_writer import HistoryWriter
 from cocoannot.background.journal_sync import JournalSync
+from cocoannot.background.looker import Looker
 from cocoannot.background.saver import Saver
 from cocoannot.coco.records import Record
-from cocoannot.errors import NotInS3, NotLoaded
+from cocoannot.database_uri import DatabaseUri
+from cocoannot.errors import ConfigError, NotInS3, NotLoaded
 from cocoannot.events.feed import Feed
+from cocoannot.files.conflicts import LoadedFile
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.history.kept import KeptHistory
 from cocoannot.lifecycle import Lifecycle, Wait
@@ -26,13 +30,15 @@ from cocoannot.people.roles import Role
 from cocoannot.pictures.choose import Pictures
 from cocoannot.predictions.predictions import Predictions
 from cocoannot.settings import S3Uri, Settings, unknown_settings
-from cocoannot.store.base import Followers
+from cocoannot.store.base import Followers, RememberingStore
 from cocoannot.store.memory.store import MemoryStore
 from cocoannot.store.queries import ImageQuery
+from cocoannot.teamwork.claims import SHARED
 from cocoannot.teamwork.team import Team
 
 if TYPE_CHECKING:
     from cocoannot.replica.replica import Replica
+    from cocoannot.store.postgres.store import PostgresStore
 
 _NAME = "cocoannot"
 
@@ -59,16 +65,28 @@ class Runtime:
             lambda images: self.team.presence.present(images),
             lambda: self.team.presence.sweep(),
         )
-        self.team = Team(lambda: self.store, time, self.events.tell_presence)
+        database_store = None
+        if isinstance(settings.dataset, DatabaseUri):
+            database_store = make_database_store(settings.export, lambda: self.saver.notify())
+        claims = None if database_store is None else database_store.claims
+        self.team = Team(lambda: self.store, time, self.events.tell_presence, claims)
         self.predictions = Predictions(lambda: self.store)
         self.history = self._kept_history()
-        self.store = MemoryStore(
-            lambda: self.saver.notify(),
-            None if at_once else lambda: self.journal_sync.notify(),
-            # Who works on what first: an event may bring somebody to ask for it.
-            follower=Followers(self.predictions, self.team, self.events),
-            history=self.history,
-        )
+        # Who works on what first: an event may bring somebody to ask for it.
+        followers = Followers(self.predictions, self.team, self.events)
+        self.lookers: list[Looker] = []
+        self.store: RememberingStore
+        if database_store is not None:
+            database_store.follower = followers
+            self.store = database_store
+            self.lookers = [Looker(database_store.look), Looker(self.team.claims.share, SHARED / 4)]
+        else:
+            self.store = MemoryStore(
+                lambda: self.saver.notify(),
+                None if at_once else lambda: self.journal_sync.notify(),
+                follower=followers,
+                history=self.history,
+            )
         self.manager = DatasetManager(self.store)
         self.journal_sync = JournalSync(self.store.sync)
         self.history_writer = HistoryWriter(lambda: self.history.step() if self.history else None)
@@ -92,7 +110,8 @@ class Runtime:
             return self.s3
         if isinstance(self.settings.dataset, S3Uri):
             raise NotLoaded("the dataset is not loaded yet; try again in a moment")
-        raise NotInS3(f"{self.uri()} is a file on the server's disk, not from S3; POST /api/flush saves it")
+        where = "in a database" if isinstance(self.settings.dataset, DatabaseUri) else "a file on the server's disk"
+        raise NotInS3(f"{self.uri()} is {where}, not from S3; POST /api/flush saves it")
 
     def open_s3(self, file: DatasetFile) -> Replica:
         """The object that `file` is the local copy of. Raises `NotInS3`, `S3Error`."""
@@ -103,9 +122,27 @@ class Runtime:
 
         return Replica(self.settings.dataset, self.settings.s3_options(), file)
 
+    def file(self) -> DatasetFile:
+        """The dataset's file, for commands that work on it. Raises `ConfigError` where it is in a database."""
+        if isinstance(self.settings.dataset, DatabaseUri):
+            raise ConfigError(
+                f"{self.uri()} is in a database, and this command works on files; ask the server, or "
+                "export it first: `cocoannot db export FILE`"
+            )
+        return DatasetFile(self.settings.dataset_path(), self.settings.backups)
+
+    def memory_store(self) -> MemoryStore:
+        """The store, where the dataset is a file here or a copy from S3. Raises `NotInS3` for a database."""
+        if not isinstance(self.store, MemoryStore):
+            raise NotInS3(f"{self.uri()} is in a database, not from S3; `cocoannot db export` writes a file")
+        return self.store
+
     def _kept_history(self) -> KeptHistory | None:
         days = self.settings.history_days
-        return None if days == 0 else KeptHistory(days, on_note=lambda: self.history_writer.notify())
+        # A database keeps its own.
+        if days == 0 or isinstance(self.settings.dataset, DatabaseUri):
+            return None
+        return KeptHistory(days, on_note=lambda: self.history_writer.notify())
 
     def _load(self, file: DatasetFile, wait: Wait) -> None:
         self.people.check()
@@ -114,15 +151,28 @@ class Runtime:
             s3 = self.open_s3(file)
             loaded = s3.start(lambda: wait(0), create=self.settings.create)
             self.s3 = s3
-        self.store.load_file(file, create=self.settings.create, loaded=loaded)
-        # What is too old may have to be forgotten.
-        self.history_writer.notify()
+        self._load_store(file, loaded)
         self.events.start(self.store.status().file_revision, None if self.s3 is None else self.s3.status(0).revision)
         self.predictions.start(file.predictions)
         self.predictions.prepare()
         self.pictures.start(file.path, self._first_images, lambda: wait(0))
 
+    def _load_store(self, file: DatasetFile, loaded: LoadedFile | None) -> None:
+        if isinstance(self.settings.dataset, DatabaseUri):
+            # As it was given: with the password.
+            uri = self.settings.dataset
+            self.store.load(uri.text, create=self.settings.create)
+            for looker in self.lookers:
+                looker.start()
+            return
+        assert isinstance(self.store, MemoryStore)
+        self.store.load_file(file, create=self.settings.create, loaded=loaded)
+        # What is too old may have to be forgotten.
+        self.history_writer.notify()
+
     def _close(self) -> None:
+        for looker in self.lookers:
+            looker.end()
         self.events.end()
         self.manager.shutdown()
         self.saver.end()
@@ -141,6 +191,17 @@ class Runtime:
     def _first_images(self, count: int) -> list[Mapping[str, Any]]:
         """The records of the first `count` images, as the dataset has them now."""
         return [Record(text) for text in self.store.find(ImageQuery(), 0, count).texts]
+
+
+def make_database_store(export: Path | None, on_dirty: Callable[[], object] = lambda: None) -> PostgresStore:
+    """A store for a dataset in a database, which it has to load yet. Raises `ConfigError` without what that needs."""
+    try:
+        from cocoannot.store.postgres.store import PostgresStore
+    except ImportError as exc:
+        raise ConfigError(
+            f"a dataset in PostgreSQL needs more packages ({exc.name} is missing): pip install 'cocoannot[postgres]'"
+        ) from exc
+    return PostgresStore(on_dirty, export=export)
 
 
 class Cocoannot:

@@ -13,6 +13,7 @@ from typing import Any
 
 from gunicorn.errors import HaltServer  # type: ignore[import-untyped]
 
+from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import CocoannotError, ConfigError
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.people.people import People
@@ -74,7 +75,7 @@ def on_reload(server: Any) -> None:
 
 def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:
     """One process owns the dataset: a stray TTIN must not start another worker."""
-    if old_value is not None and new_value > 1:
+    if old_value is not None and new_value > 1 and not _has_many_owners(Settings.read()):
         server.log.error("cocoannot runs with one worker, which owns the dataset; the number of workers stays 1")
         server.num_workers = 1
 
@@ -90,7 +91,7 @@ def _check_or_end(server: Any) -> None:
 def _check(server: Any) -> None:
     settings = Settings.read()
     settings.dataset_path()
-    if server.cfg.workers != 1:
+    if server.cfg.workers != 1 and not _has_many_owners(settings):
         raise ConfigError(f"workers={server.cfg.workers} is not allowed; one worker owns the dataset, threads share it")
     if not issubclass(server.worker_class, Worker):
         raise ConfigError(
@@ -100,6 +101,11 @@ def _check(server: Any) -> None:
     users = _has_users()
     for host in _hosts(server):
         settings.check_address(host, users=users)
+
+
+def _has_many_owners(settings: Settings) -> bool:
+    """Whether any number of workers may serve the dataset: it is in a database."""
+    return isinstance(settings.dataset, DatabaseUri)
 
 
 def _has_users() -> bool:

@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from cocoannot.errors import CocoannotError, DatasetError, NotLoaded
+from cocoannot.database_uri import DatabaseUri
+from cocoannot.errors import CocoannotError, DatasetError, NotLoaded, Unavailable
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.lock import Owner
 from cocoannot.settings import S3Uri, Settings, unknown_settings
@@ -66,7 +67,9 @@ class Lifecycle:
             if self._file is not None:
                 return
             file = find_dataset(self._settings)
-            self._own(file, url, wait, self._settings.lock_timeout if lock_timeout is None else lock_timeout)
+            # A database has many owners.
+            if not isinstance(self._settings.dataset, DatabaseUri):
+                self._own(file, url, wait, self._settings.lock_timeout if lock_timeout is None else lock_timeout)
             try:
                 self._load(file, wait)
             except BaseException:
@@ -78,7 +81,7 @@ class Lifecycle:
     def start_once(self, host: str, port: int) -> None:
         """Like `start`, for a request that finds nothing loaded, at the address where the server listens.
 
-        Raises `NotLoaded`, which says why.
+        Raises `NotLoaded`, which says why, and `Unavailable` where it is a database that does not answer.
         """
         if self.is_started:
             return
@@ -88,6 +91,9 @@ class Lifecycle:
             for warning in filter(None, [self._settings.warning(host, users=users), *unknown_settings(os.environ)]):
                 log.warning("%s", warning)
             self.start(server_url(host, port))
+        except Unavailable as exc:
+            log.error("%s", exc)
+            raise
         except CocoannotError as exc:
             log.error("%s", exc)
             raise NotLoaded(str(exc)) from exc
@@ -121,9 +127,11 @@ class Lifecycle:
 def find_dataset(settings: Settings) -> DatasetFile:
     """The dataset's file, in a place where it is or can be made. Raises `ConfigError`, `DatasetError`."""
     file = DatasetFile(settings.dataset_path(), settings.backups)
-    if file.path.is_file():
-        return file
     folder = file.path.parent
+    if isinstance(settings.dataset, DatabaseUri) and settings.export is not None and not folder.is_dir():
+        raise DatasetError(f"can't export to {file.name}: there is no folder {folder}; correct COCOANNOT_EXPORT")
+    if isinstance(settings.dataset, DatabaseUri) or file.path.is_file():
+        return file
     if isinstance(settings.dataset, S3Uri):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cocoannot.database_uri import DatabaseUri, is_database_uri, read_database_uri
+
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
@@ -129,6 +131,10 @@ def _parse_file(text: str) -> Path | S3Uri | None:
     return place
 
 
+def _parse_dataset(text: str) -> Path | S3Uri | DatabaseUri | None:
+    return read_database_uri(text) if is_database_uri(text) else _parse_file(text)
+
+
 def _parse_token(text: str) -> str | None:
     if text and (len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text):
         # Without the text: a traceback must not show it.
@@ -160,8 +166,12 @@ def _parse_header(text: str) -> str | None:
 
 FLAG = Kind("0 or 1", _parse_flag)
 PATH = Kind("the path of a folder on this machine", _parse_path)
-"""`None` where it is empty, as in the three below."""
-FILE_OR_S3 = Kind("the path of a COCO JSON file on this machine, or s3://BUCKET/KEY", _parse_file)
+"""`None` where it is empty, as in the four below."""
+FILE = Kind("the path of a file on this machine", _parse_path)
+DATASET = Kind(
+    "the path of a COCO JSON file on this machine, s3://BUCKET/KEY, or postgresql://USER@HOST/DATABASE?dataset=NAME",
+    _parse_dataset,
+)
 FOLDER_OR_S3 = Kind("the path of a folder on this machine, or s3://BUCKET/PREFIX", _parse_folder)
 TOKEN = Kind("at least 16 printable ASCII characters without a space", _parse_token)
 HEADER = Kind("the name of a header, such as X-Forwarded-User", _parse_header)

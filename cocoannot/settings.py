@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import platformdirs
 
 from cocoannot import setting_values as values
+from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import ConfigError
 from cocoannot.setting_values import FLAG, Setting, integer, integer_or_nothing, one_of, seconds, setting, size
 from cocoannot.setting_values import S3Uri as S3Uri
@@ -37,12 +38,19 @@ class S3Options(NamedTuple):
 class Settings:
     """The settings of one application, checked. This is the one list of them; `None` is one that is not set."""
 
-    dataset: Path | S3Uri | None = setting(
+    dataset: Path | S3Uri | DatabaseUri | None = setting(
         "COCOANNOT_DATASET",
         "",
-        values.FILE_OR_S3,
-        "the COCO JSON file, or `s3://BUCKET/KEY` (`s3a://` too). If it is not set, `make run` makes and "
-        "serves a demo dataset",
+        values.DATASET,
+        "the COCO JSON file, `s3://BUCKET/KEY` (`s3a://` too), or `postgresql://USER@HOST/DATABASE?dataset=NAME`. If "
+        "it is not set, `make run` makes and serves a demo dataset",
+    )
+    export: Path | None = setting(
+        "COCOANNOT_EXPORT",
+        "",
+        values.FILE,
+        "the COCO JSON file that a dataset in PostgreSQL is exported to by each save. If it is not set, it is exported "
+        "only when somebody asks for it",
     )
     create: bool = setting("COCOANNOT_CREATE", "0", FLAG, "`1` makes an empty dataset if there is no file")
     images: Path | S3Uri | None = setting(
@@ -223,24 +231,36 @@ class Settings:
             text = environ.get(known.name, known.default) if given is None else _text(given)
             try:
                 read[name] = known.kind.parse(text.strip())
+            except ConfigError as exc:
+                raise ConfigError(f"{known.name} is not allowed: {exc}") from exc
             except (ValueError, KeyError, OverflowError, RuntimeError) as exc:
                 shown = "..." if known.secret else repr(text)
                 raise ConfigError(f"{known.name}={shown} is not allowed; give {known.allowed}") from exc
+        if read["export"] is not None and not isinstance(read["dataset"], DatabaseUri):
+            raise ConfigError("COCOANNOT_EXPORT is for a dataset in a database; COCOANNOT_DATASET names another one")
         if read["user_header"] and not read["proxies"]:
             raise ConfigError("COCOANNOT_USER_HEADER needs COCOANNOT_PROXIES: how many proxies stand in front")
         return cls(**read)
 
     def dataset_path(self) -> Path:
-        """The file of the dataset that is named, for one in S3 its local copy. Raises `ConfigError` where none is."""
+        """The file of the dataset that is named, for one in S3 its local copy, for one in a database where it is
+        exported to. Raises `ConfigError` where none is named."""
         if self.dataset is None:
             raise ConfigError(f"COCOANNOT_DATASET is not set; give {SETTINGS['dataset'].allowed}")
         if isinstance(self.dataset, Path):
             return self.dataset
+        if isinstance(self.dataset, DatabaseUri):
+            # What is kept beside a dataset's file is kept beside this one.
+            return self.export or self._own_folder() / "dataset.json"
+        return self._own_folder() / (_UNSAFE.sub("-", self.dataset.key.rpartition("/")[2]))
+
+    def _own_folder(self) -> Path:
+        """The folder in the cache for what belongs to a dataset that is not a file on this machine."""
         uri = str(self.dataset)
         # A folder a URI, that people can tell: the hash alone keeps two apart.
         name = _UNSAFE.sub("-", uri.removeprefix("s3://"))[-80:]
         folder = f"{name}-{hashlib.sha256(uri.encode()).hexdigest()[:12]}"
-        return self.cache_folder() / "datasets" / folder / (_UNSAFE.sub("-", self.dataset.key.rpartition("/")[2]))
+        return self.cache_folder() / "datasets" / folder
 
     def cache_folder(self) -> Path:
         """The folder of what can be made or downloaded again."""

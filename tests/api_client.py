@@ -15,12 +15,16 @@ from urllib.parse import urlsplit
 import pytest
 from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
+from postgres_servers import Postgres
+from postgres_stores import forget
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 from werkzeug.test import TestResponse
 
 from cocoannot import create_app
+from cocoannot.database_uri import DatabaseUri
 from cocoannot.extension import runtime
+from cocoannot.store.postgres.importing import import_file
 
 
 @cache
@@ -41,13 +45,18 @@ class Response(TestResponse):
 class Server:
     """The application on `path`. No answer may break what api.md promises of every answer, or what OpenAPI tells."""
 
-    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, path: Path, settings: dict[str, Any], database: Postgres | None = None) -> None:
         self.path = path
         self.settings = settings
+        self._database = database
         self._open()
 
     def _open(self) -> None:
-        own = {"COCOANNOT_DATASET": self.path, "COCOANNOT_CACHE": self.path.with_name("cache")}
+        own: dict[str, Any] = {"COCOANNOT_DATASET": self.path, "COCOANNOT_CACHE": self.path.with_name("cache")}
+        if self._database is not None:
+            uri = DatabaseUri(self._database.uri(), str(self.path))
+            import_file(uri, self.path, unless_there=True)
+            own |= {"COCOANNOT_DATASET": uri.text, "COCOANNOT_EXPORT": self.path}
         self.app = create_app({**own, "DATASET_AUTO_SAVE_INTERVAL": 86400, **self.settings})
         self._client = FlaskClient(self.app, Response)
 
@@ -138,7 +147,7 @@ class Serve(Protocol):
 
 
 @pytest.fixture
-def serve(dataset_path: Path) -> Iterator[Serve]:
+def serve(dataset_path: Path, database: Postgres | None) -> Iterator[Serve]:
     servers: list[Server] = []
 
     def serve(content: dict[str, Any] | str | bytes | None = None, **settings: Any) -> Server:
@@ -148,7 +157,9 @@ def serve(dataset_path: Path) -> Iterator[Serve]:
             content = json.dumps(content)
         if content is not None:
             dataset_path.write_bytes(content.encode() if isinstance(content, str) else content)
-        servers.append(Server(dataset_path, settings))
+            if database is not None:
+                forget(database, dataset_path)
+        servers.append(Server(dataset_path, settings, database))
         return servers[-1]
 
     yield serve

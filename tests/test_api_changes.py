@@ -12,6 +12,8 @@ from api_client import Response, Serve, Server
 from cocoannot.changes.operations import Delete, Update
 from cocoannot.extension import runtime
 
+EVERY_STORE = True
+
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 
 

@@ -11,6 +11,8 @@ from api_client import Response, Serve, Server
 from cocoannot.api.changes import MOST_EDITS
 from cocoannot.extension import runtime
 
+EVERY_STORE = True
+
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 
 

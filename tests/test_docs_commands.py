@@ -13,6 +13,7 @@ import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from doc_pages import PAGES, STOPPED, Command, blocks, commands
+from postgres_servers import Postgres
 from s3_servers import WEED, free_ports
 from servers import ROOT
 from terminals import Desk, free_port, is_server, link_programs, make_checkout, normalised
@@ -40,9 +41,9 @@ class Ran(NamedTuple):
 
 
 class Reader:
-    """Follows pages in `folder`. `demo` is the demo dataset, made before."""
+    """Follows pages in `folder`. `demo` is the demo dataset, made before; `database` the port of a PostgreSQL."""
 
-    def __init__(self, folder: Path, demo: Path) -> None:
+    def __init__(self, folder: Path, demo: Path, database: int = 5432) -> None:
         self.home = folder / "checkout"
         self._demo = demo
         self._ports, self._reservation = free_ports()
@@ -52,7 +53,7 @@ class Reader:
             "/opt/cocoannot": folder / "opt",
             "/srv/cocoannot": folder / "srv",
         }
-        ports = {8000: free_port(), 9000: free_port(), 8333: self._ports["s3"]}
+        ports = {8000: free_port(), 9000: free_port(), 8333: self._ports["s3"], 5432: database}
         self.home.mkdir()
         self.desk = Desk(self.home, places, ports)
 
@@ -128,8 +129,16 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, demo: Path) -> Iterator[Reader]:
-    reader = Reader(tmp_path, demo)
+def reader(tmp_path: Path, demo: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
+    callspec = getattr(request.node, "callspec", None)
+    port = 5432
+    if callspec is not None and callspec.params["page"].stem == "scale":
+        server: Postgres = request.getfixturevalue("postgres")
+        with server.connect("postgres") as connection:
+            connection.execute("CREATE ROLE ann LOGIN")
+            connection.execute("CREATE DATABASE coco OWNER ann")
+        port = server.port
+    reader = Reader(tmp_path, demo, port)
     yield reader
     reader.close()
 

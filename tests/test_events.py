@@ -21,6 +21,8 @@ from servers import ANNOTATION, FLASK, GUNICORN, Server, connect, exchange, half
 
 from cocoannot.events.texts import MOST_EDITS
 
+EVERY_STORE = True
+
 pytestmark = pytest.mark.slow
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request
 
+from cocoannot.api.responses import REVISION
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -69,7 +71,9 @@ class _Instrumented:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
             nonlocal sent_headers
-            served.status, served.revision, sent_headers = int(status[:3]), self._revision(), headers
+            served.status, sent_headers = int(status[:3]), headers
+            told = next((value for name, value in headers if name == REVISION), None)
+            served.revision = self._revision() if told is None else int(told)
             # Here werkzeug leaves its request until it is answered, also one that was refused before any view.
             request = environ.get("werkzeug.request")
             if isinstance(request, Request) and request.url_rule is not None:

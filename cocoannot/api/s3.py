@@ -25,7 +25,7 @@ def get_s3() -> dict[str, Any] | None:
     none any more) or `unknown` (S3 could not be asked; `last_error` says why). 400 where the dataset is not from S3.
     """
     s3 = runtime().s3_dataset()
-    s3.refresh(runtime().store)
+    s3.refresh(runtime().memory_store())
     return s3_part(s3.status(store().revision))
 
 
@@ -42,7 +42,9 @@ def save_to_s3(options: dict[str, Any]) -> dict[str, Any]:
     reached.
     `{"on_conflict": "overwrite"}` copies what is there to `KEY.conflict-TIME`, then uploads over exactly that.
     """
-    uploaded = runtime().s3_dataset().upload(runtime().store, overwrite=options.get("on_conflict") == "overwrite")
+    uploaded = (
+        runtime().s3_dataset().upload(runtime().memory_store(), overwrite=options.get("on_conflict") == "overwrite")
+    )
     runtime().events.uploaded(uploaded.revision)
     return {
         "status": "success",
@@ -69,7 +71,7 @@ def merge_from_s3(options: dict[str, Any]) -> dict[str, Any]:
     dataset is not from S3; 409 too while an upload runs, or where a version can't be merged.
     """
     s3, choice, dry_run = runtime().s3_dataset(), options.get("on_conflict"), options.get("dry_run", False)
-    merged = s3.merge(runtime().store, choice, dry_run=dry_run, actor=actor())
+    merged = s3.merge(runtime().memory_store(), choice, dry_run=dry_run, actor=actor())
     return {
         "status": "success",
         "s3_uri": merged.uri,

@@ -11,6 +11,7 @@ from flask import Flask
 
 from cocoannot.cli.check import check
 from cocoannot.cli.compare import diff
+from cocoannot.cli.db import db
 from cocoannot.cli.export import export
 from cocoannot.cli.flush import flush
 from cocoannot.cli.import_file import import_file
@@ -29,7 +30,7 @@ from cocoannot.cli.user import user
 def register(app: Flask) -> None:
     """Put the commands onto `app`."""
     server = (flush, status, save_to_s3, pull_from_s3, merge_from_s3, scan, predictions, tag, restore, user)
-    for command in (*server, check, import_file, export, diff, merge, split):
+    for command in (*server, check, import_file, export, diff, merge, split, db):
         app.cli.add_command(command)
     _end_on_term()
 

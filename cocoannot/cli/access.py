@@ -15,14 +15,14 @@ from cocoannot.changes.description import DescribedChange, Undone, told
 from cocoannot.changes.operations import GoBack
 from cocoannot.cli.server_client import ask_status, call, downloading
 from cocoannot.clock import moment
+from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import BadOperation, DatasetError
 from cocoannot.exchange.export import Options, export
-from cocoannot.extension import runtime
+from cocoannot.extension import make_database_store, runtime
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.lock import Owner
-from cocoannot.store.base import SavingStore
+from cocoannot.store.base import RememberingStore, SavingStore
 from cocoannot.store.memory.maintenance import MemoryMaintenance
-from cocoannot.store.memory.store import MemoryStore
 from cocoannot.store.queries import CategoryQuery, ChangeQuery
 
 _BLOCK = 1 << 18
@@ -65,7 +65,14 @@ class Dataset(Protocol):
 @contextmanager
 def open_dataset() -> Iterator[tuple[Dataset, DatasetFile]]:
     """The dataset of the settings, and its file. Raises `DatasetError`, `OwnedElsewhere`, `OSError`."""
-    file = DatasetFile(runtime().settings.dataset_path())
+    settings = runtime().settings
+    if isinstance(settings.dataset, DatabaseUri):
+        database_store = make_database_store(settings.export)
+        database_store.load(settings.dataset.text)
+        with closing(database_store):
+            yield _Here(database_store), DatasetFile(settings.dataset_path(), settings.backups)
+        return
+    file = runtime().file()
     maintenance = MemoryMaintenance(file, runtime().history)
     if (owner := maintenance.owner()) is not None:
         yield _Served(owner, file), file
@@ -103,7 +110,7 @@ class _Served:
 class _Here:
     """The dataset in this process."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: RememberingStore) -> None:
         self._store = store
         self.revision = store.revision
         self.categories = [msgspec.json.decode(text) for text in store.find(CategoryQuery()).texts]

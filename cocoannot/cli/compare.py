@@ -20,7 +20,6 @@ from cocoannot.errors import CocoannotError, DatasetError
 from cocoannot.exchange.comparing import Changed, DatasetDifferences, SectionDifferences, compare
 from cocoannot.exchange.files import read_file
 from cocoannot.extension import runtime
-from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.store.memory.maintenance import MemoryMaintenance
 
 _SHOWN = 20
@@ -80,7 +79,7 @@ def _read(name: str) -> Document:
 
 def _at(revision: int | None) -> bytes:
     """The dataset of the settings at a revision, as it is where that is `None`."""
-    file = DatasetFile(runtime().settings.dataset_path())
+    file = runtime().file()
     maintenance = MemoryMaintenance(file, runtime().history)
     if (owner := maintenance.owner()) is not None:
         ask_status(owner, file)

@@ -35,7 +35,7 @@ def flush(on_conflict: str | None, as_json: bool) -> None:
     server has left in its journal. --on-conflict decides which version of the file stays if another program has
     changed it.
     """
-    file = DatasetFile(runtime().settings.dataset_path())
+    file = runtime().file()
     maintenance = MemoryMaintenance(file, runtime().history)
     if (owner := maintenance.owner()) is not None:
         answer, text = _ask_to_save(owner, file, on_conflict)

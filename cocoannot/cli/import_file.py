@@ -54,7 +54,7 @@ def import_file(file: Path, match: Match, dry_run: bool, as_json: bool) -> None:
     data = read_text(file)
     tell_of_work(f"Reading {file}", len(data))
     theirs = read_incoming(data, str(file))
-    ours = DatasetFile(runtime().settings.dataset_path(), runtime().settings.backups)
+    ours = runtime().file()
     owner = MemoryMaintenance(ours).owner()
     tell_of_work("Importing", len(data))
     if owner is None:

@@ -175,7 +175,7 @@ def _copy(file: DatasetFile, name: str, target: Path) -> None:
 
 
 def _file() -> DatasetFile:
-    return DatasetFile(runtime().settings.dataset_path())
+    return runtime().file()
 
 
 def _owner() -> Owner | None:

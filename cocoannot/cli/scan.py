@@ -46,7 +46,7 @@ def scan(as_json: bool) -> None:
 
     If a server runs on the dataset, it is asked to do so. What is no picture is left out, and listed.
     """
-    file = DatasetFile(runtime().settings.dataset_path())
+    file = runtime().file()
     maintenance = MemoryMaintenance(file, runtime().history)
     if (owner := maintenance.owner()) is not None:
         ask_status(owner, file)

@@ -25,7 +25,7 @@ def status(as_json: bool) -> None:
 
     If no server runs on the dataset, this command shows what is in the file and in the journal.
     """
-    file = DatasetFile(runtime().settings.dataset_path())
+    file = runtime().file()
     maintenance = MemoryMaintenance(file)
     if (owner := maintenance.owner()) is not None:
         answer = ask_status(owner, file)

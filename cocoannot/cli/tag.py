@@ -15,7 +15,6 @@ from cocoannot.cli.output import errors_in_one_line, print_answer
 from cocoannot.errors import NotKept
 from cocoannot.exchange.tags import Tag, check_name
 from cocoannot.extension import runtime
-from cocoannot.files.dataset_file import DatasetFile
 
 
 @click.command()
@@ -37,7 +36,7 @@ def tag(
     as long as you don't delete it, but the dataset can be told only as far back as its history goes
     (COCOANNOT_HISTORY_DAYS).
     """
-    file = DatasetFile(runtime().settings.dataset_path())
+    file = runtime().file()
     if as_list or name is None:
         if delete or at or note or move or (name and as_list):
             raise click.UsageError("--list takes no NAME and no other option but --json")

@@ -21,7 +21,7 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from cocoannot import logs
-from cocoannot.errors import CocoannotError
+from cocoannot.errors import CocoannotError, Unavailable
 from cocoannot.extension import runtime
 from cocoannot.lifecycle import server_url
 from cocoannot.server import takeover
@@ -60,6 +60,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         replaced = 0 if self.age == 1 else self.cfg.graceful_timeout + 10
         try:
             self._runtime.lifecycle.start(self._url(), self._wait, max(replaced, settings.lock_timeout))
+        except Unavailable as exc:
+            # Its database comes back by itself, and the first request then starts what was not started here.
+            self.log.error("%s; until it answers, every request is answered 503", exc)
         except CocoannotError as exc:
             self.log.error("%s", exc)
             # After any other status gunicorn starts another worker.

@@ -2,6 +2,9 @@
 
     free --take--> claimed --let_go, or its status is set, or its time is over--> free
 
+Where many processes serve one dataset they share a table of claims. What a process has claimed for its clients lasts
+there for `SHARED` seconds, and is renewed by `share`, so that a process that dies leaves nothing behind for long.
+
 A claim lasts as long as its client's stream and `AFTER_STREAM` seconds; without a stream `ALONE` seconds from the last
 sign of life. It never keeps anybody from anything.
 """
@@ -10,16 +13,41 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from typing import Protocol
 
 from cocoannot.clock import Clock
-from cocoannot.errors import TooMany
+from cocoannot.errors import TooMany, Unavailable
 from cocoannot.teamwork.holder import Holder
 
 ALONE, AFTER_STREAM = 600.0, 30.0
 
+SHARED = 90.0
+"""Seconds that a claim lasts in the table of all processes."""
+
 MOST, MOST_OF_ONE = 10_000, 100
 """How many images may be claimed: in all, and by one client."""
+
+
+class SharedClaims(Protocol):
+    """The claims of all processes. Raises `Unavailable` where they can't be asked."""
+
+    def take(self, image_id: int, name: tuple[str, str | None, str], seconds: float) -> bool:
+        """Claim an image for so long, or renew the claim; returns whether nobody else has it."""
+        ...
+
+    def let_go(self, image_id: int) -> None:
+        """Nobody has the image any more."""
+        ...
+
+    def renew(self, image_ids: Collection[int], seconds: float) -> frozenset[int]:
+        """Let these claims last so long from now on; returns those that are still there."""
+        ...
+
+    def all(self) -> Mapping[int, tuple[str, str | None, str]]:
+        """Who has which image."""
+        ...
 
 
 class Claim:
@@ -32,10 +60,11 @@ class Claim:
 
 
 class Claims:
-    """Claims by image and by client. Safe from any thread."""
+    """Claims by image and by client. Safe from any thread. `shared` is the table of all processes, if there is one."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, shared: SharedClaims | None = None) -> None:
         self._clock = clock
+        self._shared = shared
         # Guards all below.
         self._lock = threading.Lock()
         self._by_image: dict[int, Claim] = {}
@@ -44,6 +73,8 @@ class Claims:
 
     def take(self, image_id: int, holder: Holder) -> bool:
         """Claim an image, or renew the claim; returns whether nobody else has it. Raises `TooMany`."""
+        if self._shared is not None and not self._shared.take(image_id, holder, SHARED):
+            return False
         with self._lock:
             self._sweep()
             claim = self._by_image.get(image_id)
@@ -61,22 +92,35 @@ class Claims:
         """Nobody has the image any more."""
         with self._lock:
             self._forget(image_id)
+        if self._shared is not None:
+            # Where it can't be asked, it forgets by itself.
+            with suppress(Unavailable):
+                self._shared.let_go(image_id)
 
     def holder(self, image_id: int) -> Holder | None:
         """Who has an image."""
+        if self._shared is not None:
+            name = self._shared.all().get(image_id)
+            return None if name is None else Holder(*name)
         with self._lock:
             self._sweep()
             claim = self._by_image.get(image_id)
             return None if claim is None else claim.holder
 
     def of(self, holder: Holder) -> list[int]:
-        """The images that a client has, in the order in which it took them."""
+        """The images that a client has, in the order in which it took them, those of other processes last."""
         with self._lock:
             self._sweep()
-            return list(self._by_holder.get(holder, ()))
+            own = list(self._by_holder.get(holder, ()))
+        if self._shared is None:
+            return own
+        shared = {image_id for image_id, name in self._shared.all().items() if Holder(*name) == holder}
+        return [each for each in own if each in shared] + sorted(shared.difference(own))
 
     def others(self, holder: Holder) -> frozenset[int]:
         """The images that somebody else has."""
+        if self._shared is not None:
+            return frozenset(image_id for image_id, name in self._shared.all().items() if Holder(*name) != holder)
         with self._lock:
             self._sweep()
             return frozenset(self._by_image.keys() - self._by_holder.get(holder, {}).keys())
@@ -121,6 +165,22 @@ class Claims:
             for image_id in self._by_holder.get(holder, ()):
                 self._by_image[image_id].until = self._clock.monotonic() + AFTER_STREAM
             return True
+
+    def share(self) -> None:
+        """Renew the claims of this process in the table of all; those that are gone there are gone here too.
+
+        To be called more often than every `SHARED` seconds. Raises `Unavailable`.
+        """
+        if self._shared is None:
+            return
+        with self._lock:
+            self._sweep()
+            own = list(self._by_image)
+        left = self._shared.renew(own, SHARED) if own else frozenset[int]()
+        with self._lock:
+            for image_id in own:
+                if image_id not in left:
+                    self._forget(image_id)
 
     @property
     def is_used(self) -> bool:

@@ -18,7 +18,7 @@ from cocoannot.errors import AmbiguousId, Conflict, Unavailable
 from cocoannot.store.base import Found, Store
 from cocoannot.store.queries import ImageQuery
 from cocoannot.teamwork.authors import Authors, status_of
-from cocoannot.teamwork.claims import Claims
+from cocoannot.teamwork.claims import Claims, SharedClaims
 from cocoannot.teamwork.holder import Holder, person
 from cocoannot.teamwork.presence import Presence, Tell
 
@@ -41,9 +41,11 @@ _FEW = 20
 class Team:
     """Everybody who works on the dataset that `store()` gives; a `cocoannot.store.base.Follower` of it."""
 
-    def __init__(self, store: Callable[[], Store], clock: Clock, tell: Tell) -> None:
+    def __init__(
+        self, store: Callable[[], Store], clock: Clock, tell: Tell, claims: SharedClaims | None = None
+    ) -> None:
         self.presence = Presence(clock, tell)
-        self.claims = Claims(clock)
+        self.claims = Claims(clock, claims)
         self._store = store
         self._authors = Authors()
 
