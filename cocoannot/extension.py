@@ -68,8 +68,8 @@ class Runtime:
         database_store = None
         if isinstance(settings.dataset, DatabaseUri):
             database_store = make_database_store(settings.export, lambda: self.saver.notify())
-        claims = None if database_store is None else database_store.claims
-        self.team = Team(lambda: self.store, time, self.events.tell_presence, claims)
+        shared = None if database_store is None else database_store.team
+        self.team = Team(lambda: self.store, time, self.events.tell_presence, shared)
         self.predictions = Predictions(lambda: self.store)
         self.history = self._kept_history()
         # Who works on what first: an event may bring somebody to ask for it.
@@ -79,7 +79,12 @@ class Runtime:
         if database_store is not None:
             database_store.follower = followers
             self.store = database_store
-            self.lookers = [Looker(database_store.look), Looker(self.team.claims.share, SHARED / 4)]
+            self.lookers = [
+                Looker(database_store.look),
+                Looker(self.team.presence.look, 1),
+                Looker(self.team.claims.share, SHARED / 4),
+                Looker(database_store.team.forget, SHARED),
+            ]
         else:
             self.store = MemoryStore(
                 lambda: self.saver.notify(),

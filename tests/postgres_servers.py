@@ -74,6 +74,10 @@ class Postgres:
 
     def start(self) -> None:
         """Run until `stop` or `kill`; returns when it takes connections."""
+        self._launch()
+        until(self._takes_connections, "PostgreSQL takes connections", _LIMIT)
+
+    def _launch(self) -> None:
         options = [f"--{name}={value}" for name, value in {**_SETTINGS, **self.settings}.items()]
         self._process = subprocess.Popen(
             [binaries() / "postgres", "-D", self.folder, "-p", str(self.port), *options],
@@ -84,19 +88,14 @@ class Postgres:
             start_new_session=True,
             **_as_user(),
         )
-        until(self._takes_connections, "PostgreSQL takes connections", _LIMIT)
 
     def stop(self) -> None:
         """End it without waiting for those who are connected."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """What a crash of the machine's power would do to it, but for the disk: all of its processes are killed."""
-        assert self._process is not None
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(_LIMIT)
-        (self.folder / "postmaster.pid").unlink(missing_ok=True)
+        """Kill it, without a chance to tell its clients or to write anything; its children notice, and end."""
+        self._end(signal.SIGKILL)
 
     def _end(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -105,7 +104,9 @@ class Postgres:
 
     def _takes_connections(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, "PostgreSQL did not start"
+        if self._process.poll() is not None:
+            # It does not start while children of one that was killed are still there.
+            self._launch()
         with suppress(psycopg.OperationalError), self.connect("postgres"):
             return True
         return False

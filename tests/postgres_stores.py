@@ -39,8 +39,9 @@ class FilePostgresStore(PostgresStore):
         on_dirty: Callable[[], object] = lambda: None,
         clock: Clock = time,
         follower: Follower | None = None,
+        patience: float = 20.0,
     ) -> None:
-        super().__init__(on_dirty, clock, follower, patience=5.0)
+        super().__init__(on_dirty, clock, follower, patience=patience)
         self._server = server
 
     def load(self, uri: str, *, create: bool = False) -> None:

@@ -105,6 +105,7 @@ def test_a_change_that_is_not_there_is_a_404(api: Server, revision: int) -> None
     assert "those after revision 0 are kept" in answer.json["message"]
 
 
+@pytest.mark.memory_store
 def test_a_change_that_is_not_kept_any_more_is_a_404(serve: Serve, small: dict[str, Any]) -> None:
     api = serve(small, COCOANNOT_HISTORY_DAYS=0)
     api.post("/api/annotations", BOX)
@@ -154,6 +155,7 @@ def test_changes_are_listed_with_the_newest_last(api: Server) -> None:
     assert api.get("/api/changes?since=5").json == []
 
 
+@pytest.mark.memory_store
 def test_changes_that_are_not_kept_are_told_of(serve: Serve, small: dict[str, Any]) -> None:
     api = serve(small, COCOANNOT_HISTORY_DAYS=0)
     api.post("/api/annotations", BOX)

@@ -124,6 +124,13 @@ def test_every_command_of_a_group_is_explained() -> None:
     assert set(re.findall(r"`flask user ([a-z]+)", section(TEXT["security.md"], "Users"))) == group.commands.keys()
 
 
+def test_every_command_for_databases_is_explained() -> None:
+    group = create_app({}).cli.commands["db"]
+    assert isinstance(group, click.Group)
+    told = {cells[0] for cells in rows(section(TEXT["scale.md"], "Commands"))}
+    assert {re.findall(r"`cocoannot db ([a-z]+)", cell)[0] for cell in told} == group.commands.keys()
+
+
 def test_every_command_of_predictions_is_explained() -> None:
     group = create_app({}).cli.commands["predictions"]
     assert isinstance(group, click.Group)

@@ -78,7 +78,7 @@ def test_changes_of_many_stores_go_on_where_backends_are_terminated(postgres: Po
 
     def terminate() -> None:
         with postgres.connect() as connection:
-            while not ended.wait(0.05):
+            while not ended.wait(0.3):
                 connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE application_name = 'cocoannot' AND pid <> pg_backend_pid()"
@@ -120,7 +120,7 @@ def test_a_database_that_is_killed_comes_back_and_has_everything(dataset_path: P
     dataset_path.write_text(json.dumps(small))
     # What was committed must be there after a kill.
     with running_postgres(fsync="on") as server:
-        store = FilePostgresStore(server)
+        store = FilePostgresStore(server, patience=60)
         store.load(str(dataset_path))
         store.commit([Add("annotations", {**BOX, "note": 0})])
         server.kill()

@@ -147,7 +147,8 @@ def test_workers_that_are_killed_lose_nothing(uri: DatabaseUri, dataset_path: Pa
         clients = [Client(workers.url, name) for name in "abcd"]
         for killed in range(30 if torture else 3):
             wait_for_more(clients)
-            os.kill(workers.server.workers[-1 - killed % 2], signal.SIGKILL)
+            os.kill(workers.server.workers[-1], signal.SIGKILL)
+            workers.server.wait_for_log("Dataset found in", 3 + killed)
         check(uri, workers, clients)
 
 

@@ -79,7 +79,11 @@ class Claims:
             self._sweep()
             claim = self._by_image.get(image_id)
             if claim is not None and claim.holder != holder:
-                return False
+                if self._shared is None:
+                    return False
+                # It was given back to another process.
+                self._forget(image_id)
+                claim = None
             if claim is None and len(self._by_image) >= MOST:
                 raise TooMany(f"{MOST} images are claimed, which is the limit; try again later", AFTER_STREAM)
             if claim is None and len(self._by_holder.get(holder, ())) >= MOST_OF_ONE:

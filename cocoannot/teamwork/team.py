@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from cocoannot.changes.change import Change
 from cocoannot.clock import Clock
@@ -20,7 +20,7 @@ from cocoannot.store.queries import ImageQuery
 from cocoannot.teamwork.authors import Authors, status_of
 from cocoannot.teamwork.claims import Claims, SharedClaims
 from cocoannot.teamwork.holder import Holder, person
-from cocoannot.teamwork.presence import Presence, Tell
+from cocoannot.teamwork.presence import Presence, SharedPresence, Tell
 
 Task = Literal["annotate", "review"]
 
@@ -38,14 +38,26 @@ _FEW = 20
 """How many edits of a change are looked at for claims that they renew."""
 
 
+class SharedTeam(Protocol):
+    """What all processes know that serve one dataset."""
+
+    @property
+    def claims(self) -> SharedClaims:
+        """Who has claimed which image."""
+        ...
+
+    @property
+    def presence(self) -> SharedPresence:
+        """Who is where."""
+        ...
+
+
 class Team:
     """Everybody who works on the dataset that `store()` gives; a `cocoannot.store.base.Follower` of it."""
 
-    def __init__(
-        self, store: Callable[[], Store], clock: Clock, tell: Tell, claims: SharedClaims | None = None
-    ) -> None:
-        self.presence = Presence(clock, tell)
-        self.claims = Claims(clock, claims)
+    def __init__(self, store: Callable[[], Store], clock: Clock, tell: Tell, shared: SharedTeam | None = None) -> None:
+        self.presence = Presence(clock, tell, shared=None if shared is None else shared.presence)
+        self.claims = Claims(clock, None if shared is None else shared.claims)
         self._store = store
         self._authors = Authors()
 

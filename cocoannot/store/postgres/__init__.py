@@ -1,9 +1,10 @@
-"""The store of many processes: one dataset, or many, in PostgreSQL. Only this room knows SQL of that and psycopg.
+"""The store of many processes: one dataset, or many, in PostgreSQL. Only this room knows its SQL, and psycopg.
 
-address     the dataset's address                 schema, migrations   which tables there are
-database    connections, and those that are lost  layout, loading      a file's text as rows
-lookup      what a change asks                    writing, committer   changes, many at once
-queries     lists                                 past                 what was
-export      rows as a file's text                 saving               the exported file, and whose turn it is
-following   changes of other processes
+schema, migrations   which tables there are         database             connections, and those that are lost
+datasets             which there are, new ones      layout, loading      a file's text as rows
+lookup               what a change asks             writing, committer   changes, many at once
+moment, queries      reading at a revision          past                 what was
+export               rows as a file's text          saving               the exported file, and whose turn it is
+replacing            another generation of records  following, team      what other processes do
+importing, maintenance: what the operator's commands need
 """

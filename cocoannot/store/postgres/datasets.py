@@ -32,6 +32,7 @@ _TABLES = (
     "export",
     "lease",
     "claim",
+    "presence",
     "head",
     "dataset",
 )
@@ -76,9 +77,9 @@ def make_dataset(connection: Connection, address: DatabaseUri, document: Documen
             )
     except psycopg.errors.UniqueViolation as exc:
         raise DatasetError(f"{address} is there already ({first_line(exc)}); choose another name") from exc
-    # The planner knows nothing of these rows yet.
+    # The planner knows nothing of these rows yet, and an index alone does not tell that they are there for everybody.
     for table in ("image", "annotation", "category"):
-        connection.execute(f"ANALYZE {table}".encode())
+        connection.execute(f"VACUUM (ANALYZE) {table}".encode())
     return int(dataset_id)
 
 

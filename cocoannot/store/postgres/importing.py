@@ -6,12 +6,14 @@ import shlex
 import time
 from pathlib import Path
 
+import psycopg
+
 from cocoannot.coco.parser import read_document
 from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import DatasetError, NotADataset
 from cocoannot.files.atomic import Content
 from cocoannot.files.packing import is_packed, unpack
-from cocoannot.store.postgres.database import Database, connect
+from cocoannot.store.postgres.database import Database, connect, first_line
 from cocoannot.store.postgres.datasets import find_dataset, make_dataset
 from cocoannot.store.postgres.moment import Reading
 from cocoannot.store.postgres.saving import Exporter, content_of
@@ -21,7 +23,7 @@ def import_file(address: DatabaseUri, path: Path, *, unless_there: bool = False)
     """Make a dataset of the file at `path`, which may be gzip; returns whether it was made.
 
     Where the file is later exported to the same path, it is known to be ours. `unless_there` leaves a dataset of this
-    name as it is. Raises `ConfigError`, `DatasetError`, also where the name is taken, `psycopg.Error`.
+    name as it is. Raises `ConfigError`, and `DatasetError`, also where the name is taken.
     """
     with connect(address.dsn) as connection:
         if find_dataset(connection, address) is not None:
@@ -44,7 +46,10 @@ def import_file(address: DatabaseUri, path: Path, *, unless_there: bool = False)
             raise DatasetError(
                 f"{exc}. `flask check {shlex.quote(str(path))} --fix OUT` writes a repaired copy, where one can be made"
             ) from exc
-        dataset_id = make_dataset(connection, address, document)
+        try:
+            dataset_id = make_dataset(connection, address, document)
+        except psycopg.Error as exc:
+            raise DatasetError(f"can't import {path} into {address}: {first_line(exc)}; nothing was changed") from exc
     _remember(address, dataset_id, path, content)
     return True
 

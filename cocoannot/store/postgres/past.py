@@ -7,7 +7,7 @@ A record is at a revision what its first later edit found, and what it is now wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -28,6 +28,12 @@ from cocoannot.store.warnings import ambiguous
 MOST_EDITS = 100_000
 MOST_TEXT = 256 << 20
 """Edits, and bytes of records, in one answer; with more, it has less than was asked for, or there is none."""
+
+MOST_VERSIONS = 16 << 20
+"""Bytes of records in the versions of one."""
+
+_FEW = 8
+"""Versions that are read at a time: each may be large."""
 
 _CHANGE = "revision, time, actor, key, undoes, replaced"
 _EDIT = "revision, section, id, position, before, after, place, lead"
@@ -102,20 +108,20 @@ class Past:
     def versions(self, section: SectionName, record_id: int, query: ChangeQuery = NEWEST) -> list[Version]:
         with self._moment() as moment:
             rows = _rows(moment, query._replace(record=(section, record_id)))
-            edits = moment.rows(
-                "SELECT revision, before, after FROM history WHERE dataset_id = %(d)s AND section = %(section)s "
-                "AND id = %(id)s AND revision = ANY(%(revisions)s::int8[]) ORDER BY revision, seq",
-                {"section": CODES[section], "id": record_id, "revisions": [row[0] for row in rows]},
-            )
-        first: dict[int, bytes | None] = {}
-        last: dict[int, bytes | None] = {}
-        for revision, before, after in edits:
-            first.setdefault(revision, before)
-            last[revision] = after
-        return [
-            Version(each.revision, each.time, each.actor, _record(last[each.revision]), _record(first[each.revision]))
-            for each in map(_change, rows)
-        ]
+            if query.since is None:
+                rows.reverse()
+            found: list[Version] = []
+            size = 0
+            for at in range(0, len(rows), _FEW):
+                if size > MOST_VERSIONS:
+                    break
+                some = _versions(moment, section, record_id, [_change(row) for row in rows[at : at + _FEW]])
+                for version in some:
+                    if size > MOST_VERSIONS:
+                        break
+                    found.append(version)
+                    size += sum(len(each.text) for each in (version.record, version.before) if each is not None)
+        return found if query.since is not None else found[::-1]
 
     def annotations_at(self, image_id: int, revision: int, derived: Collection[Derived] = ()) -> Page | None:
         with self._moment() as moment:
@@ -288,6 +294,23 @@ def _whole(moment: Moment, query: ChangeQuery, most_text: int | None) -> list[Ch
 def whole_changes(moment: Moment, since: int, until: int) -> list[Change]:
     """Every change after `since` up to `until` that is kept, oldest first, whatever their size."""
     return _whole(moment, ChangeQuery(since=since, until=until, limit=2**31), None) or []
+
+
+def _versions(moment: Moment, section: SectionName, record_id: int, changes: Sequence[Change]) -> list[Version]:
+    """What `changes` made of a record, in their order."""
+    first: dict[int, bytes | None] = {}
+    last: dict[int, bytes | None] = {}
+    for revision, before, after in moment.rows(
+        "SELECT revision, before, after FROM history WHERE dataset_id = %(d)s AND section = %(section)s "
+        "AND id = %(id)s AND revision = ANY(%(revisions)s::int8[]) ORDER BY revision, seq",
+        {"section": CODES[section], "id": record_id, "revisions": [change.revision for change in changes]},
+    ):
+        first.setdefault(revision, before)
+        last[revision] = after
+    return [
+        Version(each.revision, each.time, each.actor, _record(last[each.revision]), _record(first[each.revision]))
+        for each in changes
+    ]
 
 
 def _values(moment: Moment, revisions: list[int]) -> dict[int, list[ValueEdit]]:

@@ -40,7 +40,6 @@ from cocoannot.store.base import (
     Walk,
 )
 from cocoannot.store.postgres import queries
-from cocoannot.store.postgres.claims import ClaimTable
 from cocoannot.store.postgres.committer import Committer, Made, Wish
 from cocoannot.store.postgres.database import LOST, Connection, Database, connect, telling
 from cocoannot.store.postgres.datasets import EMPTY, find_dataset, find_warnings, make_dataset, missing
@@ -51,6 +50,7 @@ from cocoannot.store.postgres.moment import Moment, Reading
 from cocoannot.store.postgres.past import Past
 from cocoannot.store.postgres.replacing import replace
 from cocoannot.store.postgres.saving import Exporter, NotOurTurn
+from cocoannot.store.postgres.team import TeamTables
 from cocoannot.store.queries import NEWEST, ChangeQuery, Derived, ImageQuery, Query, Statistics
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class PostgresStore:
         self.clock = clock
         self.follower = follower or base.Followers()
         self.patience = patience
-        self.claims = ClaimTable(lambda: self._parts.reading)
+        self.team = TeamTables(lambda: self._parts.reading)
         self._on_dirty = on_dirty
         self._export = export
         self._found: _Parts | None = None

@@ -159,6 +159,19 @@ CREATE UNLOGGED TABLE claim (
     PRIMARY KEY (dataset_id, image_id)
 );
 
+-- Who is where; the same.
+CREATE UNLOGGED TABLE presence (
+    dataset_id int4,
+    who text COLLATE "C",
+    client text COLLATE "C",
+    "user" text COLLATE "C",
+    image_id int8,
+    editing boolean NOT NULL,
+    since float8 NOT NULL,
+    until timestamptz NOT NULL,
+    PRIMARY KEY (dataset_id, who, client)
+);
+
 -- Whose turn something is, until then.
 CREATE TABLE lease (
     dataset_id int4,

@@ -1,9 +1,9 @@
-"""Claims of images by processes that share a database: no image is given to two people."""
+"""Claims of images, and who is where, in processes that share a database: no image is given to two people."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from postgres_stores import FilePostgresStore
 from cocoannot.store.postgres.store import PostgresStore
 from cocoannot.teamwork.claims import ALONE, Claims
 from cocoannot.teamwork.holder import Holder
+from cocoannot.teamwork.presence import Presence
 
 ANNA, BEN = Holder("user anna", "anna", "tab"), Holder("user ben", "ben", "tab")
 
@@ -34,7 +35,7 @@ def stores(postgres: Postgres, dataset_path: Path, small: dict[str, Any]) -> Ite
 
 @pytest.fixture
 def claims(stores: list[PostgresStore], clock: FakeClock) -> list[Claims]:
-    return [Claims(clock, store.claims) for store in stores]
+    return [Claims(clock, store.team.claims) for store in stores]
 
 
 def test_what_one_process_has_given_another_does_not_give(claims: list[Claims]) -> None:
@@ -87,3 +88,59 @@ def test_what_is_given_back_elsewhere_is_not_kept_here(claims: list[Claims]) -> 
     first.share()
     assert second.take(1, BEN)
     assert first.of(ANNA) == []
+
+
+# Who is where
+
+
+class Told:
+    """What is told of clients: who, on which image, or gone."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, int | None, bool]] = []
+
+    def __call__(self, key: str, data: Mapping[str, Any], images: object) -> None:
+        self.heard.append((data["user"], data["image_id"], data.get("gone", False)))
+
+
+def test_who_is_at_another_process_is_seen_and_told_at_the_next_look(
+    stores: list[PostgresStore], clock: FakeClock, postgres: Postgres
+) -> None:
+    told = [Told(), Told()]
+    first, second = (
+        Presence(clock, tell, shared=store.team.presence) for store, tell in zip(stores, told, strict=True)
+    )
+    first.arrive(ANNA, 1, editing=False)
+    second.look()
+    second.look()
+    assert [each["user"] for each in second.present()] == ["anna"]
+    assert told[1].heard == [("anna", 1, False)]
+    # She goes on at the other process.
+    second.arrive(ANNA, 2, editing=True)
+    first.look()
+    assert [(each["image_id"], each["editing"]) for each in first.present()] == [(2, True)]
+    assert told[0].heard == [("anna", 1, False), ("anna", 2, False)]
+    second.leave(ANNA)
+    first.look()
+    assert first.present() == []
+    assert told[0].heard[-1] == ("anna", None, True)
+
+
+def test_who_is_silent_for_too_long_is_gone_for_all(
+    stores: list[PostgresStore], clock: FakeClock, postgres: Postgres
+) -> None:
+    told = [Told(), Told()]
+    first, second = (
+        Presence(clock, tell, shared=store.team.presence) for store, tell in zip(stores, told, strict=True)
+    )
+    first.arrive(ANNA, 1, editing=False)
+    second.look()
+    with postgres.connect() as connection:
+        connection.execute("UPDATE presence SET until = now() - interval '1 second'")
+    for presence in (first, second):
+        presence.look()
+        assert presence.present() == []
+    assert [each.heard[-1] for each in told] == [("anna", None, True)] * 2
+    stores[0].team.forget()
+    with postgres.connect() as connection:
+        assert connection.execute("SELECT count(*) FROM presence").fetchone() == (0,)
