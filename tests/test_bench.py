@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from postgres_servers import Postgres
 from servers import ROOT, environment
 
 from bench.synthetic import annotations_at, images_at, write_dataset
+from cocoannot.store.postgres.maintenance import list_datasets
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +53,22 @@ def test_every_part_of_a_run_adds_its_rows_and_everything_is_written_to_the_fold
     plot = (tmp_path / "growth.svg").read_text()
     assert plot.count("<svg") == 1
     assert all(name in plot for name in ("cocoannot", "pycocotools", "load-modify-save"))
+
+
+def test_both_stores_are_measured_and_nothing_is_left_in_the_database(postgres: Postgres) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.database", postgres.uri(), "--scale", "0.002"],
+        cwd=ROOT,
+        env=environment(None),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout
+    assert len(re.findall(r"^\| .+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", done.stdout, re.MULTILINE)) == 14
+    assert "bench" not in [each.name for each in list_datasets(postgres.uri())]
 
 
 def test_a_part_can_be_measured_alone(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from postgres_servers import Postgres
 from cocoannot.changes.operations import Add, Delete
 from cocoannot.console import cocoannot
 from cocoannot.database_uri import DatabaseUri
+from cocoannot.errors import DatasetError
 from cocoannot.store.postgres.importing import import_file
 from cocoannot.store.postgres.store import PostgresStore
 
@@ -155,6 +157,18 @@ def test_a_replica_is_refused_where_changes_are_made(run: Run, uri: DatabaseUri,
     assert answer.exit_code == 1
     assert "read-only transaction" in answer.output
     assert answer.output.count("\n") == 1
+
+
+def test_many_files_are_imported_at_the_same_time_each_name_once(uri: DatabaseUri, dataset_path: Path) -> None:
+    def make(number: int) -> bool:
+        try:
+            return import_file(DatabaseUri(uri.dsn, f"{uri.dataset} {number // 2}"), dataset_path)
+        except DatasetError:
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(make, range(8)))
+    assert [made[number] + made[number + 1] for number in range(0, 8, 2)] == [1, 1, 1, 1]
 
 
 def test_a_file_that_is_no_dataset_is_not_imported(run: Run, uri: DatabaseUri, tmp_path: Path) -> None:

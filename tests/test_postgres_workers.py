@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,10 @@ class Workers:
 
     def ask(self, method: str, path: str, body: object = None) -> Answer:
         return send(self.url, method, path, body)
+
+    def ask_text(self, path: str) -> str:
+        with urllib.request.urlopen(self.url + path, timeout=60) as answer:
+            return str(answer.read().decode())
 
     def is_ready(self) -> bool:
         try:
@@ -192,6 +197,11 @@ def test_without_a_database_every_request_is_told_to_come_again_and_then_served_
             database.start()
             until(workers.is_ready, "a worker is ready", 60)
             assert workers.ask("POST", "/api/annotations", BOX).status == 201
+            database.stop()
+            until(refused, "it answers 503", 60)
+            assert workers.ask_text("/metrics").count("cocoannot_database_retries_total") == 2
+            database.start()
+            until(workers.is_ready, "a worker is ready", 60)
 
 
 def test_one_worker_saves_what_all_of_them_changed(uri: DatabaseUri, dataset_path: Path) -> None:

@@ -22,12 +22,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from cocoannot.api.instrumentation import ServedRequest, instrument
-from cocoannot.errors import NotLoaded
+from cocoannot.errors import NotLoaded, Unavailable
 from cocoannot.events.feed import Feed
 from cocoannot.extension import runtime
 from cocoannot.logs import ACCESS
 from cocoannot.people.roles import needs
-from cocoannot.store.base import Store
+from cocoannot.store.base import Measures, Store
 from cocoannot.version import __version__
 
 _NAME = "cocoannot.metrics"
@@ -130,9 +130,13 @@ class _DatasetCollector(Collector):
         self._store = store
 
     def collect(self) -> Iterable[Metric]:
+        if isinstance(self._store, Measures):
+            for measure in self._store.measures():
+                family = CounterMetricFamily if measure.grows else GaugeMetricFamily
+                yield family(f"cocoannot_{measure.name}", measure.description, measure.value)
         try:
             status = self._store.status()
-        except NotLoaded:
+        except (NotLoaded, Unavailable):
             return
         revision = GaugeMetricFamily("cocoannot_revision", "Changes accepted so far, over restarts", labels=["stage"])
         revision.add_metric(["memory"], status.revision)

@@ -504,6 +504,24 @@ class History(KeptChanges, Protocol):
         ...
 
 
+class Measure(NamedTuple):
+    """A number about a store itself: what it is called and what it is, and whether it only grows while it runs."""
+
+    name: str
+    description: str
+    value: float
+    grows: bool
+
+
+@runtime_checkable
+class Measures(Protocol):
+    """A store that tells how it does."""
+
+    def measures(self) -> list[Measure]:
+        """The numbers of this process, without asking anybody; none before a dataset is loaded. Never raises."""
+        ...
+
+
 class RememberingStore(SavingStore, History, Protocol):
     """A store with a file and a past: what an application has."""
 

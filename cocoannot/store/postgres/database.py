@@ -120,6 +120,12 @@ class Database:
             self._lost_since = self._lost_since or time.monotonic()
             raise Unavailable(f"the database {self.where} does not answer ({first_line(exc)})", _COME_AGAIN) from exc
 
+    def waits(self) -> tuple[int, float]:
+        """How many threads wait for a connection, and seconds that threads have waited so far."""
+        pool = self._pool
+        stats = {} if pool is None else pool.get_stats()
+        return stats.get("requests_waiting", 0), stats.get("requests_wait_ms", 0) / 1000
+
     def close(self) -> None:
         """Let go of all connections."""
         with self._opening:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
 
 import psycopg
@@ -59,9 +60,8 @@ def make_dataset(connection: Connection, address: DatabaseUri, document: Documen
     """Make a dataset of `document`; returns its number. Raises `DatasetError` where the name is taken."""
     try:
         with connection.transaction():
-            found = connection.execute("SELECT coalesce(max(dataset_id), 0) + 1 FROM dataset").fetchone()
-            assert found is not None
-            (dataset_id,) = found
+            # By chance: another import that is not done yet may have taken the next number.
+            dataset_id = secrets.randbelow(2**31 - 1) + 1
             connection.execute("INSERT INTO dataset (dataset_id, name) VALUES (%s, %s)", (dataset_id, address.dataset))
             loaded = load_document(connection, dataset_id, 1, document, revision)
             head = HeadRow(uuid.uuid4().hex, 1, revision, revision, revision, loaded.panoptic)
@@ -80,7 +80,7 @@ def make_dataset(connection: Connection, address: DatabaseUri, document: Documen
     # The planner knows nothing of these rows yet, and an index alone does not tell that they are there for everybody.
     for table in ("image", "annotation", "category"):
         connection.execute(f"VACUUM (ANALYZE) {table}".encode())
-    return int(dataset_id)
+    return dataset_id
 
 
 def take_loaded(head: HeadRow, loaded: Loaded) -> None:

@@ -29,6 +29,7 @@ from cocoannot.store.base import (
     Export,
     Found,
     Head,
+    Measure,
     Neighbours,
     Page,
     Saved,
@@ -372,6 +373,21 @@ class PostgresStore:
             )
 
         return self._ask(ask)
+
+    def measures(self) -> list[Measure]:
+        """See `cocoannot.store.base.Measures`."""
+        if self._found is None:
+            return []
+        database, committer = self._found.database, self._found.committer
+        waiting, waited = database.waits()
+        return [
+            Measure("database_lost", "1 where the database did not answer last, else 0", database.is_lost, False),
+            Measure("database_retries", "Tries that were repeated after a connection was lost", database.retries, True),
+            Measure("database_waiting", "Threads that wait for a connection", waiting, False),
+            Measure("database_wait_seconds", "Time that threads waited for a connection", waited, True),
+            Measure("commit_groups", "Transactions that made changes", committer.groups, True),
+            Measure("commit_changes", "Changes in these transactions", committer.changes, True),
+        ]
 
     @property
     def _parts(self) -> _Parts:
