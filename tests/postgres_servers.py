@@ -64,12 +64,12 @@ class Postgres:
 
     def initialize(self) -> None:
         """Make the data of an empty cluster."""
-        uid = _user()
+        uid = user_id()
         if uid is not None:
             os.chown(self.folder, uid, -1)
         options = ["-U", "tests", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
         subprocess.run(
-            [binaries() / "initdb", "-D", self.folder, *options], check=True, stdout=subprocess.DEVNULL, **_as_user()
+            [binaries() / "initdb", "-D", self.folder, *options], check=True, stdout=subprocess.DEVNULL, **as_user()
         )
 
     def start(self) -> None:
@@ -86,7 +86,7 @@ class Postgres:
             stderr=subprocess.DEVNULL,
             # Ctrl-C in the terminal is for the tests.
             start_new_session=True,
-            **_as_user(),
+            **as_user(),
         )
 
     def stop(self) -> None:
@@ -96,6 +96,23 @@ class Postgres:
     def kill(self) -> None:
         """Kill it, without a chance to tell its clients or to write anything; its children notice, and end."""
         self._end(signal.SIGKILL)
+
+    def wait(self) -> None:
+        """Wait until it takes changes again, after something that it recovers from, or has to be started again for."""
+        until(self._takes_connections, "PostgreSQL takes connections", _LIMIT)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """None of its processes runs meanwhile, and no connection ends."""
+        assert self._process is not None
+        processes = tree(self._process.pid)
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for pid in processes:
+                # Backends may end meanwhile.
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            if number == signal.SIGSTOP:
+                yield
 
     def _end(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -112,11 +129,21 @@ class Postgres:
         return False
 
 
+def tree(pid: int) -> list[int]:
+    """A process with all that descend from it, itself first."""
+    found = [pid]
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += tree(int(child))
+    return found
+
+
 @contextmanager
-def running_postgres(**settings: str) -> Iterator[Postgres]:
-    """A server with an up-to-date database `cocoannot`."""
-    folder = Path(tempfile.mkdtemp(prefix="cocoannot-postgres-"))
-    server = Postgres(folder, _free_port(), settings)
+def running_postgres(parent: Path | None = None, **settings: str) -> Iterator[Postgres]:
+    """A server with an up-to-date database `cocoannot`, whose data are in a folder of its own within `parent`."""
+    folder = Path(tempfile.mkdtemp(prefix="cocoannot-postgres-", dir=parent))
+    server = Postgres(folder, free_port(), settings)
     try:
         server.initialize()
         server.start()
@@ -131,6 +158,25 @@ def running_postgres(**settings: str) -> Iterator[Postgres]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def running_replica(primary: Postgres) -> Iterator[Postgres]:
+    """A copy of `primary` that follows it, and takes no changes."""
+    folder = Path(tempfile.mkdtemp(prefix="cocoannot-replica-"))
+    replica = Postgres(folder, free_port())
+    try:
+        if (uid := user_id()) is not None:
+            os.chown(folder, uid, -1)
+        command = [str(binaries() / "pg_basebackup"), "-D", str(folder), "-d", primary.uri(), "--write-recovery-conf"]
+        subprocess.run([*command, "--checkpoint=fast", "--no-sync"], check=True, **as_user())
+        replica.start()
+        try:
+            yield replica
+        finally:
+            replica.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """Shared by all tests of this process: take a dataset of your own, and leave the server alone."""
@@ -138,14 +184,14 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _user() -> int | None:
+def user_id() -> int | None:
     """The user that the server runs as, `None` for whoever runs the tests."""
     if os.geteuid() != 0:
         return None
@@ -153,6 +199,7 @@ def _user() -> int | None:
     return next(names[name] for name in _USERS if name in names)
 
 
-def _as_user() -> dict[str, Any]:
-    uid = _user()
+def as_user() -> dict[str, Any]:
+    """How a process is started that may not be root's."""
+    uid = user_id()
     return {"cwd": "/"} if uid is None else {"cwd": "/", "user": uid, "group": pwd.getpwuid(uid).pw_gid}

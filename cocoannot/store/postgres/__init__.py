@@ -6,5 +6,5 @@ lookup               what a change asks             writing, committer   changes
 moment, queries      reading at a revision          past                 what was
 export               rows as a file's text          saving               the exported file, and whose turn it is
 replacing            another generation of records  following, team      what other processes do
-importing, maintenance: what the operator's commands need
+watching             a server that is stopped      importing, maintenance  what the operator's commands need
 """

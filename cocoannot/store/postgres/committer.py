@@ -40,6 +40,9 @@ from cocoannot.store.transaction import Transaction
 MOST_TOGETHER = 64
 """Changes in one transaction."""
 
+_IDLE_SECONDS = {True: 10, False: 300}
+"""Seconds that a transaction may have the head's lock and ask for nothing, by whether all its changes are small."""
+
 _NAMESPACE = uuid.UUID("6f6d1a5c-5d0c-4f8e-9d1f-1c6f0a6d2b7e")
 _NOW = "extract(epoch FROM clock_timestamp())::float8"
 
@@ -117,7 +120,7 @@ class Committer:
     def _commit_together(self, group: Sequence[Wish]) -> None:
         attempts = _Attempts(self._reading, group)
         try:
-            made = self._reading.database.insist(attempts.once)
+            made = self._reading.database.insist(attempts.once, changes=True)
             if made.changes:
                 self.groups += 1
                 self.changes += len(made.changes)
@@ -125,7 +128,8 @@ class Committer:
         except BaseException as exc:
             if attempts.in_doubt and isinstance(exc, Unavailable):
                 exc = Unavailable(f"{exc}; it is not known whether the change was made", exc.retry_after)
-            if len(group) > 1 and not isinstance(exc, LOST) and isinstance(exc, Exception) and not attempts.in_doubt:
+            is_theirs = isinstance(exc, Exception) and not isinstance(exc, (Unavailable, *LOST))
+            if len(group) > 1 and is_theirs and not attempts.in_doubt:
                 # One of them did this: each by itself, then.
                 for wish in group:
                     self._commit_together([wish])
@@ -174,6 +178,9 @@ class _Attempts:
         values = {"d": reading.dataset_id}
         with connection.pipeline():
             connection.execute(b"BEGIN")
+            # Where this process stops, the others do not wait for its lock for ever.
+            seconds = _IDLE_SECONDS[all(wish.is_small for wish in self._group)]
+            connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'".encode())
             locked = connection.execute(f"SELECT {HEAD} FROM head WHERE dataset_id = %(d)s FOR UPDATE".encode(), values)
             # Behind the lock: whoever held it has a time before this one.
             clock = connection.execute(f"SELECT {_NOW}".encode())

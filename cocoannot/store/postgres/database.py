@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.adapt import Loader
@@ -21,6 +22,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from cocoannot.database_uri import DatabaseUri, where
 from cocoannot.errors import ConfigError, Unavailable
+from cocoannot.store.postgres.watching import WatchedConnection
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
@@ -29,16 +31,18 @@ LOST = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
     PoolTimeout,
 )
-"""Worth another try: connections that are lost, servers that start, stop, or stand by, and what the database itself
-asks to be sent again (40001, 40P01), which are operational errors too."""
+"""Worth another try: connections that are lost, servers that start, stop, or stand by, what the database itself asks to
+be sent again (40001, 40P01), and transactions that took too long because this process was stopped."""
 
 SIZE = 4
 """How many connections a process has at most: more make the database slower, and not the process faster."""
 
 _COME_AGAIN = 2.0
 _WAIT = 5.0
+_WAIT_IF_DOWN = 1.0
 _CONNECT = 3
 
 
@@ -56,21 +60,26 @@ class Database:
         self._patience = patience
         self._size = size
         self._opening = threading.Lock()
-        self._pool: ConnectionPool[Connection] | None = None
-        # When the database did not answer first, since it last did; `None` while it does.
-        self._lost_since: float | None = None
+        self._pool: ConnectionPool[WatchedConnection] | None = None
+        # When the database did not answer first, since it last did; for reads and, by True, for changes, which it may
+        # refuse while it answers reads. Without what it answers.
+        self._lost_since: dict[bool, float] = {}
 
     @property
     def is_lost(self) -> bool:
         """Whether the last one who asked got no answer."""
-        return self._lost_since is not None
+        return bool(self._lost_since)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A connection on which every statement is done at once, unless a transaction is begun. Raises `LOST`."""
-        with self._opened().connection() as connection:
+        with self._opened().connection(self._wait()) as connection:
             try:
                 yield connection
+            except psycopg.errors.ReadOnlySqlTransaction:
+                # That server stands by now: it is left, and the next connection finds the one that does not.
+                connection.close()
+                raise
             finally:
                 if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
                     with suppress(psycopg.Error):
@@ -79,46 +88,48 @@ class Database:
     @contextmanager
     def own_connection(self) -> Iterator[Connection]:
         """One that is not of the few, for what takes long. Raises `psycopg.OperationalError`."""
-        with psycopg.connect(self.address.dsn, **_OPTIONS) as connection:
+        with WatchedConnection.connect(self.address.dsn, **_options(self.address.dsn)) as connection:
             _configure(connection)
             yield connection
 
-    def insist(self, ask: Callable[[], Result]) -> Result:
-        """What `ask` returns, which is called again where the connection is lost meanwhile.
+    def insist(self, ask: Callable[[], Result], *, changes: bool = False) -> Result:
+        """What `ask` returns, which is called again where the connection is lost meanwhile; `changes` if it makes some.
 
         Raises `Unavailable` where the database does not answer for too long.
         """
-        pause = 0.02
+        pause, first = 0.02, None
         while True:
             try:
                 found = ask()
             except LOST as exc:
                 now = time.monotonic()
-                since = self._lost_since = self._lost_since or now
-                if now - since >= self._patience:
+                # What fails for this one alone is not tried for ever either, though others are answered.
+                first = first or now
+                if now - min(first, self._lost_since.setdefault(changes, now)) >= self._patience:
                     raise Unavailable(
-                        f"the database {self.where} does not answer ({first_line(exc)}); nothing is lost, try again in "
-                        "a moment",
+                        f"the database {self.where} {_complaint(exc)}; nothing is lost, try again in a moment",
                         _COME_AGAIN,
                     ) from exc
                 self.retries += 1
-                self._forget_lost()
+                if _is_lost(exc):
+                    # Others are probably lost too, and to find out may take as long for each of them.
+                    self._opened().drain()
                 time.sleep(min(pause, self._patience) * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, 0.5)
             else:
-                self._lost_since = None
+                self._lost_since.pop(changes, None)
                 return found
 
     def check(self, *, writable: bool = False) -> None:
         """Raise `Unavailable` where the database does not answer now, or takes no changes and is to be `writable`."""
         try:
-            with psycopg.connect(self.address.dsn, **_OPTIONS) as connection:
+            with WatchedConnection.connect(self.address.dsn, **_options(self.address.dsn)) as connection:
                 row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
             if writable and row is not None and row[0]:
-                raise psycopg.errors.ReadOnlySqlTransaction("it is a replica, which is read only; name the primary")
+                raise psycopg.errors.ReadOnlySqlTransaction("it is a replica")
         except psycopg.Error as exc:
-            self._lost_since = self._lost_since or time.monotonic()
-            raise Unavailable(f"the database {self.where} does not answer ({first_line(exc)})", _COME_AGAIN) from exc
+            self._lost_since.setdefault(isinstance(exc, psycopg.errors.ReadOnlySqlTransaction), time.monotonic())
+            raise Unavailable(f"the database {self.where} {_complaint(exc)}", _COME_AGAIN) from exc
 
     def waits(self) -> tuple[int, float]:
         """How many threads wait for a connection, and seconds that threads have waited so far."""
@@ -133,26 +144,27 @@ class Database:
         if pool is not None:
             pool.close()
 
-    def _opened(self) -> ConnectionPool[Connection]:
+    def _opened(self) -> ConnectionPool[WatchedConnection]:
         with self._opening:
             if self._pool is None:
                 self._pool = ConnectionPool(
                     self.address.dsn,
-                    kwargs=dict(_OPTIONS),
+                    connection_class=WatchedConnection,
+                    kwargs=_options(self.address.dsn),
                     min_size=1,
                     max_size=self._size,
                     open=True,
                     configure=_configure,
-                    timeout=min(_WAIT, self._patience + 0.1),
                     reconnect_timeout=1,
                     name="cocoannot",
                 )
             return self._pool
 
-    def _forget_lost(self) -> None:
-        """Take no connection again that was lost."""
-        with suppress(psycopg.Error, PoolTimeout):
-            self._opened().check()
+    def _wait(self) -> float:
+        """How many seconds to wait for a connection: not long where all who asked have waited for long."""
+        since = self._lost_since.get(False)
+        is_down = since is not None and time.monotonic() - since >= self._patience
+        return _WAIT_IF_DOWN if is_down else min(_WAIT, self._patience + 0.1)
 
 
 @contextmanager
@@ -173,7 +185,7 @@ def connect(dsn: str) -> Connection:
     there is no answer.
     """
     try:
-        connection: Connection = psycopg.connect(dsn, **_OPTIONS)
+        connection: Connection = WatchedConnection.connect(dsn, **_options(dsn))
     except psycopg.ProgrammingError as exc:
         raise ConfigError(f"the address {where(dsn)} can't be read: {first_line(exc)}") from exc
     except psycopg.OperationalError as exc:
@@ -191,6 +203,21 @@ def connect(dsn: str) -> Connection:
 def first_line(exc: BaseException) -> str:
     """What went wrong, in one line."""
     return " ".join(str(exc).split())[:300] or type(exc).__name__
+
+
+def _is_lost(exc: Exception) -> bool:
+    """Whether the connection is of no use any more, rather than its transaction."""
+    if isinstance(exc, PoolTimeout):
+        return False
+    state = getattr(exc, "sqlstate", None)
+    return state is None or state[:2] in ("08", "25", "57")
+
+
+def _complaint(exc: BaseException) -> str:
+    """What a database does that a request has waited for too long."""
+    if isinstance(exc, psycopg.errors.ReadOnlySqlTransaction) or "session is read-only" in str(exc):
+        return f"takes no changes ({first_line(exc)}): name its primary in the address, or all of its hosts"
+    return f"does not answer ({first_line(exc)})"
 
 
 def _advice(exc: BaseException) -> str | None:
@@ -226,8 +253,16 @@ _OPTIONS: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
+    # The same while an answer is waited for.
+    "tcp_user_timeout": 25_000,
     "application_name": "cocoannot",
 }
+
+
+def _options(dsn: str) -> dict[str, Any]:
+    """How to connect. Of several hosts, the one that takes changes is meant, if the address does not say otherwise."""
+    has_choice = "," in urlsplit(dsn).netloc.rpartition("@")[2] and "target_session_attrs" not in dsn
+    return {**_OPTIONS, **({"target_session_attrs": "read-write"} if has_choice else {})}
 
 
 def _configure(connection: Connection) -> None:
