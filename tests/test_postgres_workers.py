@@ -9,17 +9,14 @@ import signal
 import sys
 import threading
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from event_streams import reading
 from postgres_servers import Postgres, running_postgres
-from servers import LONG, Answer, Server, send, start, until
-from terminals import free_port
+from postgres_workers import Workers, serving
+from servers import start, until
 
 from cocoannot.database_uri import DatabaseUri
 from cocoannot.store.postgres.importing import import_file
@@ -28,43 +25,6 @@ from cocoannot.store.postgres.maintenance import check_dataset
 pytestmark = pytest.mark.slow
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
-
-
-class Workers:
-    """A gunicorn at `url` that serves a dataset of `database`."""
-
-    def __init__(self, server: Server, url: str) -> None:
-        self.server = server
-        self.url = url
-
-    def ask(self, method: str, path: str, body: object = None) -> Answer:
-        return send(self.url, method, path, body)
-
-    def ask_text(self, path: str) -> str:
-        with urllib.request.urlopen(self.url + path, timeout=60) as answer:
-            return str(answer.read().decode())
-
-    def is_ready(self) -> bool:
-        try:
-            return self.ask("GET", "/readyz").status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-
-
-@contextmanager
-def serving(
-    uri: DatabaseUri, export: Path, workers: int = 2, *, interval: float = LONG, ready: bool = True
-) -> Iterator[Workers]:
-    port = free_port()
-    env = {"COCOANNOT_DATASET": uri.text, "COCOANNOT_EXPORT": str(export), "DATASET_AUTO_SAVE_INTERVAL": str(interval)}
-    gunicorn = str(Path(sys.executable).with_name("gunicorn"))
-    command = [gunicorn, "--bind", f"127.0.0.1:{port}", "--workers", str(workers), "wsgi:app"]
-    with start(export, command, env=env) as server:
-        found = Workers(server, f"http://127.0.0.1:{port}")
-        if ready:
-            until(found.is_ready, "a worker is ready", 60)
-            until(lambda: server.log.count("Dataset found in") >= workers, "all workers have the dataset", 60)
-        yield found
 
 
 @pytest.fixture
