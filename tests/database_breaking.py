@@ -137,8 +137,11 @@ def down(seconds: float) -> Break:
     return stop
 
 
-def fill_disk(place: Machine) -> None:
-    """A disk without a free byte, for changes or, half of the times, for PostgreSQL's own log."""
+def fill_disk(place: Machine, *, patient: bool = False) -> None:
+    """A disk without a free byte, for changes or, half of the times, for PostgreSQL's own log.
+
+    It stays full until nobody gets any further or, if `patient`, half of the times until clients are told so.
+    """
     assert place.disk is not None
     ballast = place.disk / "ballast"
     try:
@@ -152,11 +155,14 @@ def fill_disk(place: Machine) -> None:
             with suppress(psycopg.Error), place.database.connect() as connection:
                 for _ in range(20):
                     connection.execute("SELECT pg_switch_wal(), txid_current()")
-        began, changes = time.monotonic(), -1
-        # Until nobody gets any further.
-        while changes != place.ledger.changes and time.monotonic() < began + 20:
+        changes = -1
+        # Until nobody gets any further, and sometimes until that is told.
+        while changes != place.ledger.changes:
             changes = place.ledger.changes
             time.sleep(1)
+        told = place.ledger.seen["503"]
+        if patient and place.chance.random() < 0.5:
+            until(lambda: place.ledger.seen["503"] > told, "503", _LIMIT)
     finally:
         ballast.unlink(missing_ok=True)
     place.database.wait()

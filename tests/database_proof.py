@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -54,7 +55,7 @@ KINDS: Mapping[str, Break] = {
     "PostgreSQL paused for 40 s": breaking.pause(40),
     "connections cut, 40 times, after any byte": breaking.cut(40),
     "SERIALIZABLE by default, backends terminated": breaking.serializable,
-    "the disk full": breaking.fill_disk,
+    "the disk full": partial(breaking.fill_disk, patient=True),
     "no database for 40 s": breaking.down(40),
 }
 
