@@ -47,7 +47,7 @@ RECOVERY = 30.0
 
 KINDS: Mapping[str, Break] = {
     "a worker of each server killed (kill -9)": breaking.kill_workers,
-    "a worker paused (SIGSTOP)": breaking.pause_worker,
+    "a worker paused within a change (SIGSTOP)": breaking.pause_worker,
     "PostgreSQL killed (kill -9)": breaking.kill_postgres,
     "one backend killed (kill -9)": breaking.kill_backend,
     "all backends terminated, five times": breaking.terminate_backends,

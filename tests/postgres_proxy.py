@@ -20,8 +20,6 @@ class CuttingProxy:
         self._lock = threading.Lock()
         self._left: dict[bool, int | None] = {True: None, False: None}
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
-        self._answers = threading.Event()
-        self._answers.set()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -35,17 +33,8 @@ class CuttingProxy:
         with self._lock:
             self._left = {True: None, False: None}
 
-    def hold_answers(self) -> None:
-        """Keep what comes from the server, until `pass_answers`, as if the client had stopped."""
-        self._answers.clear()
-
-    def pass_answers(self) -> None:
-        """Pass what was kept, and what comes."""
-        self._answers.set()
-
     def close(self) -> None:
         """Cut everything, for good."""
-        self.pass_answers()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -74,8 +63,6 @@ class CuttingProxy:
         source, target = pair if of_client else pair[::-1]
         with suppress(OSError):
             while data := source.recv(65536):
-                if not of_client:
-                    self._answers.wait()
                 part, cut = self._allowed(data, of_client)
                 target.sendall(part)
                 if cut:

@@ -40,8 +40,9 @@ from cocoannot.store.transaction import Transaction
 MOST_TOGETHER = 64
 """Changes in one transaction."""
 
-_IDLE_SECONDS = {True: 10, False: 300}
-"""Seconds that a transaction may have the head's lock and ask for nothing, by whether all its changes are small."""
+_SECONDS = {True: 15, False: 600}
+"""Seconds that a transaction may take, by whether all its changes are small; on a PostgreSQL before 17, that it may ask
+for nothing."""
 
 _NAMESPACE = uuid.UUID("6f6d1a5c-5d0c-4f8e-9d1f-1c6f0a6d2b7e")
 _NOW = "extract(epoch FROM clock_timestamp())::float8"
@@ -169,6 +170,7 @@ class _Attempts:
                 self.in_doubt = True
                 connection.execute(b"COMMIT")
             self.in_doubt = False
+            self._reading.saw(connection, moment.head.revision, moment.head.revision)
             return made
 
     def _begin(self, connection: Connection) -> tuple[Moment, dict[uuid.UUID, tuple[Any, ...]], PostgresLookup, float]:
@@ -176,11 +178,14 @@ class _Attempts:
         reading = self._reading
         wanted = _named(self._group)
         values = {"d": reading.dataset_id}
+        seen = reading.newest
         with connection.pipeline():
             connection.execute(b"BEGIN")
             # Where this process stops, the others do not wait for its lock for ever.
-            seconds = _IDLE_SECONDS[all(wish.is_small for wish in self._group)]
-            connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{seconds}s'".encode())
+            seconds = _SECONDS[all(wish.is_small for wish in self._group)]
+            has_limit = connection.info.server_version >= 170000
+            limit = "transaction_timeout" if has_limit else "idle_in_transaction_session_timeout"
+            connection.execute(f"SET LOCAL {limit} = '{seconds}s'".encode())
             locked = connection.execute(f"SELECT {HEAD} FROM head WHERE dataset_id = %(d)s FOR UPDATE".encode(), values)
             # Behind the lock: whoever held it has a time before this one.
             clock = connection.execute(f"SELECT {_NOW}".encode())
@@ -194,7 +199,12 @@ class _Attempts:
                 for name, ids in wanted.items()
                 if ids
             ]
-        moment = Moment(connection, reading.dataset_id, HeadRow.of(reading.found(locked.fetchone())), reading.layouts)
+        if not has_limit:
+            # A pipeline ends with a flush, after which PostgreSQL does not count how long nothing is asked for.
+            connection.execute(b"SELECT 1")
+        head = HeadRow.of(reading.found(locked.fetchone()))
+        reading.saw(connection, head.revision, seen)
+        moment = Moment(connection, reading.dataset_id, head, reading.layouts)
         lookup = PostgresLookup(moment)
         for name, ids, found in asked:
             lookup.take(name, ids, found.fetchall())

@@ -32,6 +32,7 @@ LOST = (
     psycopg.InterfaceError,
     psycopg.errors.ReadOnlySqlTransaction,
     psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
     PoolTimeout,
 )
 """Worth another try: connections that are lost, servers that start, stop, or stand by, what the database itself asks to

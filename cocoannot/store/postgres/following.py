@@ -79,10 +79,13 @@ class Following:
         return bool(revision > file_revision)
 
     def _look(self) -> tuple[int, int]:
+        seen = self._reading.newest
         with self._reading.database.connection() as connection:
             row = connection.execute(
                 "SELECT revision, file_revision FROM head WHERE dataset_id = %s", (self._reading.dataset_id,)
             ).fetchone()
+            if row is not None:
+                self._reading.saw(connection, row[0], seen)
         # A dataset that was removed has no news.
         return (self._told, self._saved) if row is None else (row[0], row[1])
 

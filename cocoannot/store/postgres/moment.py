@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
+
 from cocoannot.errors import NotLoaded
 from cocoannot.store.postgres.database import Connection, Database
 from cocoannot.store.postgres.layout import FileLayout, decode_layout
@@ -86,6 +88,8 @@ class Reading:
         self.database = database
         self.dataset_id = dataset_id
         self.layouts = Layouts()
+        self.newest = 0
+        """The newest revision that this process has seen."""
 
     @contextmanager
     def moment(self) -> Iterator[Moment]:
@@ -101,10 +105,27 @@ class Reading:
             connection.rollback()
 
     def _begun(self, connection: Connection) -> Moment:
+        seen = self.newest
         with connection.pipeline():
             connection.execute(READ_ONLY)
             found = connection.execute(f"SELECT {HEAD} FROM head WHERE dataset_id = %s".encode(), (self.dataset_id,))
-        return Moment(connection, self.dataset_id, HeadRow.of(self.found(found.fetchone())), self.layouts)
+        head = HeadRow.of(self.found(found.fetchone()))
+        self.saw(connection, head.revision, seen)
+        return Moment(connection, self.dataset_id, head, self.layouts)
+
+    def saw(self, connection: Connection, revision: int, seen: int) -> None:
+        """A server was at `revision`, and one was at `seen` before it was asked: leave it if it has less.
+
+        After a failover, a primary that was stopped meanwhile may answer for some seconds, until it notices that it is
+        none any more. Raises `psycopg.OperationalError`.
+        """
+        if revision < seen:
+            connection.close()
+            raise psycopg.OperationalError(
+                f"it has revision {revision}, though {seen} was there before; after going back to a backup, start the "
+                "servers again"
+            )
+        self.newest = max(self.newest, revision)
 
     def found(self, row: tuple[Any, ...] | None) -> tuple[Any, ...]:
         """The head's row. Raises `NotLoaded` where it is gone."""

@@ -57,6 +57,7 @@ from cocoannot.store.queries import NEWEST, ChangeQuery, Derived, ImageQuery, Qu
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Versioned = TypeVar("Versioned", Found, Page)
 
 
 class _Parts:
@@ -418,13 +419,17 @@ class PostgresStore:
 
         return parts.database.insist(once)
 
-    def _ask_once(self, ask: Callable[[Connection, int], Answer]) -> Answer:
+    def _ask_once(self, ask: Callable[[Connection, int], Versioned | None]) -> Versioned | None:
         """What one statement finds, asked again where the connection is lost."""
         parts = self._parts
 
-        def once() -> Answer:
+        def once() -> Versioned | None:
+            seen = parts.reading.newest
             with parts.database.connection() as connection:
-                return ask(connection, parts.reading.dataset_id)
+                found = ask(connection, parts.reading.dataset_id)
+                if found is not None:
+                    parts.reading.saw(connection, found.revision, seen)
+                return found
 
         return parts.database.insist(once)
 
