@@ -59,29 +59,32 @@ def kill_workers(place: Machine) -> None:
 
 def pause_worker(place: Machine) -> None:
     """A worker that stops within a change, as on a machine that is suspended; it goes on when others have gone on."""
-    pid = place.chance.choice(place.servers[0].live_workers())
+    pid = until(lambda: _stopped_with_lock(place), "a worker is stopped within a change", _LIMIT)
     try:
-        until(lambda: _stopped_with_lock(place.database, pid), "a worker is stopped within a change", _LIMIT)
         place.go_on(1)
         time.sleep(place.chance.uniform(0, 5))
     finally:
         os.kill(pid, signal.SIGCONT)
 
 
-def _stopped_with_lock(database: Postgres, pid: int) -> bool:
-    """Stop a process; returns whether everybody waits for it now, else it goes on."""
-    os.kill(pid, signal.SIGSTOP)
-    with database.connect() as connection:
-        time.sleep(0.1)
-        row = connection.execute(
-            f"SELECT count(*) FROM pg_stat_activity a WHERE {_OURS} AND state = 'idle in transaction' "
-            "AND state_change < clock_timestamp() - interval '80 ms' "
-            "AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.mode = 'RowShareLock')"
-        ).fetchone()
-    if row == (1,):
-        return True
-    os.kill(pid, signal.SIGCONT)
-    return False
+def _stopped_with_lock(place: Machine) -> int:
+    """Stop a worker; returns its process id if everybody waits for it now. Else it goes on, and 0 is returned."""
+    pid = place.chance.choice([each for server in place.servers for each in server.live_workers()])
+    holders = (
+        f"SELECT pid, xact_start FROM pg_stat_activity a WHERE {_OURS} AND state = 'idle in transaction' "
+        "AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.mode = 'RowShareLock')"
+    )
+    with place.database.connect() as connection:
+        for _ in range(20):
+            os.kill(pid, signal.SIGSTOP)
+            found = connection.execute(holders).fetchone()
+            if found is not None:
+                # It may be that of a worker that goes on.
+                time.sleep(0.5)
+                if connection.execute(holders).fetchone() == found:
+                    return pid
+            os.kill(pid, signal.SIGCONT)
+    return 0
 
 
 def kill_postgres(place: Machine) -> None:

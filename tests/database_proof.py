@@ -9,6 +9,7 @@ prints a table. The bounded form is `tests/test_postgres_proof.py`.
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import random
@@ -17,10 +18,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import database_breaking as breaking
 import postgres_cluster
@@ -132,7 +133,7 @@ def differences(place: Place, uri: DatabaseUri) -> list[str]:
     ledger, found = place.ledger, []
     for server in place.servers:
         until(server.is_ready, "the server is ready", 60)
-        records = [each for n in IMAGES for each in server.ask("GET", f"/api/images/{n}/annotations").body]
+        records = [each for n in IMAGES for each in read(server, f"/api/images/{n}/annotations")]
         there = {each["id"]: each["note"] for each in records if "note" in each}
         times = Counter(each["note"] for each in records if "note" in each)
         unknown = {note for note in there.values() if note in ledger.unknown}
@@ -146,10 +147,21 @@ def differences(place: Place, uri: DatabaseUri) -> list[str]:
         if twice := [note for note, count in times.items() if count != (2 if note in pairs else 1)]:
             found.append(f"made twice: {twice}")
         # Each change has one revision: one that was made twice would have two.
-        revision = server.ask("GET", "/api/status").body["revision"]["memory"]
+        revision = read(server, "/api/status")["revision"]["memory"]
         if revision != ledger.changes + len(unknown):
             found.append(f"revision {revision} after {ledger.changes} changes and {len(unknown)} in doubt")
     return found + check_dataset(uri)
+
+
+def read(server: Workers, path: str) -> Any:
+    """What a server answers, perhaps after it asked to come again."""
+
+    def ask() -> Any:
+        with suppress(OSError, http.client.HTTPException):
+            answer = server.ask("GET", path)
+            return answer.body if answer.status == 200 else None
+
+    return until(ask, f"GET {path} is answered", 60)
 
 
 @contextmanager

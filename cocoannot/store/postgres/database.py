@@ -262,8 +262,11 @@ _OPTIONS: dict[str, Any] = {
 
 def _options(dsn: str) -> dict[str, Any]:
     """How to connect. Of several hosts, the one that takes changes is meant, if the address does not say otherwise."""
-    has_choice = "," in urlsplit(dsn).netloc.rpartition("@")[2] and "target_session_attrs" not in dsn
-    return {**_OPTIONS, **({"target_session_attrs": "read-write"} if has_choice else {})}
+    if "," not in urlsplit(dsn).netloc.rpartition("@")[2]:
+        return dict(_OPTIONS)
+    # In any order: the first one may be stopped, or an old primary that does not know yet that it is none.
+    chosen = {"target_session_attrs": "read-write", "load_balance_hosts": "random"}
+    return {**_OPTIONS, **{name: value for name, value in chosen.items() if name not in dsn}}
 
 
 def _configure(connection: Connection) -> None:
