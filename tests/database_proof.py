@@ -31,7 +31,7 @@ from postgres_cluster import ClusterPlace, is_installed, running_cluster
 from postgres_proxy import CuttingProxy
 from postgres_servers import running_postgres
 from postgres_workers import Workers, serving
-from servers import until
+from servers import Answer, until
 
 from cocoannot.database_uri import DatabaseUri
 from cocoannot.store.postgres.importing import import_file
@@ -156,12 +156,15 @@ def differences(place: Place, uri: DatabaseUri) -> list[str]:
 def read(server: Workers, path: str) -> Any:
     """What a server answers, perhaps after it asked to come again."""
 
-    def ask() -> Any:
+    def ask() -> Answer | None:
         with suppress(OSError, http.client.HTTPException):
             answer = server.ask("GET", path)
-            return answer.body if answer.status == 200 else None
+            return answer if answer.status == 200 else None
+        return None
 
-    return until(ask, f"GET {path} is answered", 60)
+    answer = until(ask, f"GET {path} is answered", 60)
+    assert answer is not None
+    return answer.body
 
 
 @contextmanager
