@@ -25,25 +25,26 @@ pytestmark = pytest.mark.slow
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 
 
-def test_a_wrong_password_is_refused_without_showing_it(postgres: Postgres) -> None:
+def test_a_role_without_rights_and_a_wrong_password_are_refused_without_showing_it(postgres: Postgres) -> None:
+    with postgres.connect() as connection:
+        connection.execute("CREATE ROLE guarded LOGIN PASSWORD 'right'")
+    address = DatabaseUri(postgres.uri().replace("tests@", "guarded:wrong_one@"), "x")
+
+    def refused() -> str:
+        with pytest.raises(ConfigError) as raised:
+            PostgresStore().load_dataset(address, None)
+        return str(raised.value)
+
+    # So far everybody is let in, but has no rights.
+    assert "this role may not use the tables" in refused()
     rules = postgres.folder / "pg_hba.conf"
     rules.write_text(f"host all guarded 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
     with postgres.connect() as connection:
-        connection.execute("CREATE ROLE guarded LOGIN PASSWORD 'right'")
         connection.execute("SELECT pg_reload_conf()")
-    dsn = postgres.uri().replace("tests@", "guarded:wrong_one@")
-
-    def refused() -> str:
-        try:
-            PostgresStore().load_dataset(DatabaseUri(dsn, "x"), None)
-        except ConfigError as exc:
-            return str(exc)
-        return ""
-
     until(lambda: "password" in refused(), "the password counts")
     assert "correct the password (in the address, ~/.pgpass or PGPASSWORD)" in refused()
-    assert "wrong_one" not in refused()
-    assert "\n" not in refused()
+    for secret in ("wrong_one", "\n"):
+        assert secret not in refused()
 
 
 def test_a_replica_is_read_and_its_refusal_of_changes_says_what_to_name(

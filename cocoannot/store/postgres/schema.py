@@ -54,7 +54,12 @@ def upgrade(dsn: str) -> str | None:
 
 def check_version(connection: psycopg.Connection[Any], dsn: str) -> None:
     """Raise `ConfigError` unless the tables are those that this version of cocoannot works on."""
-    found = find_version(connection)
+    try:
+        found = find_version(connection)
+    except psycopg.errors.InsufficientPrivilege as exc:
+        raise ConfigError(
+            f"{where(dsn)}: this role may not use the tables ({_first_line(exc)}); grant it that, see docs/scale.md"
+        ) from exc
     if found == VERSION:
         return
     _check_not_newer(found, dsn)
