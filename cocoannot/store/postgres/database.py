@@ -29,6 +29,7 @@ LOST = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
     PoolTimeout,
 )
 """Worth another try: connections that are lost, servers that start, stop, or stand by, and what the database itself
