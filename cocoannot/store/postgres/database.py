@@ -7,6 +7,7 @@ up --lost--> trying again, who asks waits --`patience` later--> down: who asks i
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -25,6 +26,10 @@ from cocoannot.errors import ConfigError, Unavailable
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
 
+log = logging.getLogger(__name__)
+# It would tell of each try, in several lines.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
+
 LOST = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -34,6 +39,9 @@ LOST = (
 )
 """Worth another try: connections that are lost, servers that start, stop, or stand by, and what the database itself
 asks to be sent again (40001, 40P01), which are operational errors too."""
+
+_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+"""What the database itself asks to be sent again: nothing is wrong with it then."""
 
 SIZE = 4
 """How many connections a process has at most: more make the database slower, and not the process faster."""
@@ -101,6 +109,8 @@ class Database:
                 found = ask()
             except LOST as exc:
                 now = time.monotonic()
+                if self._lost_since is None and not isinstance(exc, _AGAIN):
+                    log.warning("The database %s does not answer (%s); it is tried again", self.where, first_line(exc))
                 since = self._lost_since = self._lost_since or now
                 if now - since >= self._patience:
                     raise Unavailable(
@@ -113,6 +123,8 @@ class Database:
                 time.sleep(min(pause, self._patience) * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, 0.5)
             else:
+                if self._lost_since is not None and time.monotonic() - self._lost_since > 1:
+                    log.warning("The database %s answers again", self.where)
                 self._lost_since = None
                 return found
 
