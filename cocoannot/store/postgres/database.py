@@ -7,6 +7,7 @@ up --lost--> trying again, who asks waits --`patience` later--> down: who asks i
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -27,6 +28,10 @@ from cocoannot.store.postgres.watching import WatchedConnection
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
 
+log = logging.getLogger(__name__)
+# It would tell of each try, in several lines.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
+
 LOST = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -37,6 +42,9 @@ LOST = (
 )
 """Worth another try: connections that are lost, servers that start, stop, or stand by, what the database itself asks to
 be sent again (40001, 40P01), and transactions that took too long because this process was stopped."""
+
+_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+"""What the database itself asks to be sent again: nothing is wrong with it then."""
 
 SIZE = 4
 """How many connections a process has at most: more make the database slower, and not the process faster."""
@@ -60,6 +68,7 @@ class Database:
         """How often something was tried again."""
         self._patience = patience
         self._size = size
+        self._own = threading.BoundedSemaphore(size)
         self._opening = threading.Lock()
         self._pool: ConnectionPool[WatchedConnection] | None = None
         # When the database did not answer first, since it last did; for reads and, by True, for changes, which it may
@@ -88,10 +97,15 @@ class Database:
 
     @contextmanager
     def own_connection(self) -> Iterator[Connection]:
-        """One that is not of the few, for what takes long. Raises `psycopg.OperationalError`."""
-        with WatchedConnection.connect(self.address.dsn, **_options(self.address.dsn)) as connection:
-            _configure(connection)
-            yield connection
+        """One that is not of the few, for what takes long. Raises `LOST`, `Unavailable` where there are too many."""
+        if not self._own.acquire(timeout=self._patience):
+            raise Unavailable("too many exports at a time; try again in a moment", _COME_AGAIN)
+        try:
+            with WatchedConnection.connect(self.address.dsn, **_options(self.address.dsn)) as connection:
+                _configure(connection)
+                yield connection
+        finally:
+            self._own.release()
 
     def insist(self, ask: Callable[[], Result], *, changes: bool = False) -> Result:
         """What `ask` returns, which is called again where the connection is lost meanwhile; `changes` if it makes some.
@@ -104,6 +118,8 @@ class Database:
                 found = ask()
             except LOST as exc:
                 now = time.monotonic()
+                if not self.is_lost and not isinstance(exc, _AGAIN):
+                    log.warning("The database %s %s; it is tried again", self.where, _complaint(exc))
                 # What fails for this one alone is not tried for ever either, though others are answered.
                 first = first or now
                 if now - min(first, self._lost_since.setdefault(changes, now)) >= self._patience:
@@ -118,7 +134,9 @@ class Database:
                 time.sleep(min(pause, self._patience) * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, 0.5)
             else:
-                self._lost_since.pop(changes, None)
+                since = self._lost_since.pop(changes, None)
+                if since is not None and time.monotonic() - since > 1:
+                    log.warning("The database %s answers again", self.where)
                 return found
 
     def check(self, *, writable: bool = False) -> None:
