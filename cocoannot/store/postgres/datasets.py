@@ -13,6 +13,7 @@ from cocoannot.errors import DatasetError
 from cocoannot.store.postgres.database import Connection, first_line
 from cocoannot.store.postgres.loading import Loaded, load_document
 from cocoannot.store.postgres.moment import Moment
+from cocoannot.store.postgres.parts import attach_parts, drop_parts, make_parts
 from cocoannot.store.postgres.rows import HeadRow
 from cocoannot.store.postgres.schema import check_version
 from cocoannot.store.postgres.writing import head_values
@@ -22,8 +23,6 @@ EMPTY = b'{"info": {}, "licenses": [], "images": [], "annotations": [], "categor
 """The text of a dataset that has nothing yet."""
 
 _TABLES = (
-    "annotation",
-    "image",
     "category",
     "layout",
     "top_value",
@@ -63,7 +62,9 @@ def make_dataset(connection: Connection, address: DatabaseUri, document: Documen
             # By chance: another import that is not done yet may have taken the next number.
             dataset_id = secrets.randbelow(2**31 - 1) + 1
             connection.execute("INSERT INTO dataset (dataset_id, name) VALUES (%s, %s)", (dataset_id, address.dataset))
-            loaded = load_document(connection, dataset_id, 1, document, revision)
+            parts = make_parts(connection, dataset_id)
+            loaded = load_document(connection, dataset_id, 1, document, revision, parts)
+            attach_parts(connection, dataset_id)
             head = HeadRow(uuid.uuid4().hex, 1, revision, revision, revision, loaded.panoptic)
             take_loaded(head, loaded)
             values = {"d": dataset_id, "lineage": head.lineage, **head_values(head)}
@@ -77,9 +78,11 @@ def make_dataset(connection: Connection, address: DatabaseUri, document: Documen
             )
     except psycopg.errors.UniqueViolation as exc:
         raise DatasetError(f"{address} is there already ({first_line(exc)}); choose another name") from exc
-    # The planner knows nothing of these rows yet, and an index alone does not tell that they are there for everybody.
-    for table in ("image", "annotation", "category"):
-        connection.execute(f"VACUUM (ANALYZE) {table}".encode())
+    except psycopg.errors.InsufficientPrivilege as exc:
+        raise DatasetError(
+            f"{address}: this role may not make datasets ({first_line(exc)}); run `cocoannot db import` as the owner of "
+            "the tables"
+        ) from exc
     return dataset_id
 
 
@@ -99,10 +102,11 @@ def remove_generations(connection: Connection, dataset_id: int, but: int) -> Non
 
 
 def remove_dataset(connection: Connection, dataset_id: int) -> None:
-    """Remove a dataset with its history."""
+    """Remove a dataset with its history; by the owner of the tables."""
     with connection.transaction():
         for table in _TABLES:
             connection.execute(f"DELETE FROM {table} WHERE dataset_id = %s".encode(), (dataset_id,))
+    drop_parts(connection, dataset_id)
 
 
 def find_warnings(moment: Moment) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +24,19 @@ class Loaded(NamedTuple):
     panoptic: bool
 
 
-def load_document(connection: Connection, dataset_id: int, content: int, document: Document, revision: int) -> Loaded:
-    """Copy all of `document` into the generation `content`, of which there is nothing yet; within a transaction."""
+def load_document(
+    connection: Connection,
+    dataset_id: int,
+    content: int,
+    document: Document,
+    revision: int,
+    new: Mapping[SectionName, str] | None = None,
+) -> Loaded:
+    """Copy all of `document` into the generation `content`, of which there is nothing yet; within a transaction.
+
+    `new` are the tables for the sections, where this transaction has made some.
+    """
+    tables = new or TABLES
     layout = layout_of_document(document)
     connection.execute(
         "INSERT INTO layout (dataset_id, content, skeleton, sections) VALUES (%s, %s, %s, %s)",
@@ -58,12 +69,14 @@ def load_document(connection: Connection, dataset_id: int, content: int, documen
                 columns += [Column("int2", section.keys["status"]), Column("bool", section.keys["sized"])]
             else:
                 names += ", annotations, name, lead, record"
-        _copy(connection, f"{TABLES[name]} ({names})", count, columns, texts)
+        # Rows of a table that nobody else sees yet need no look at them later.
+        options = "FORMAT binary" if tables[name] == TABLES[name] else "FORMAT binary, FREEZE"
+        _copy(connection, f"COPY {tables[name]} ({names}) FROM STDIN ({options})", count, columns, texts)
     return _loaded(document)
 
 
-def _copy(connection: Connection, target: str, count: int, columns: Sequence[Column], texts: Sequence[Texts]) -> None:
-    with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN (FORMAT binary)".encode()) as copy:
+def _copy(connection: Connection, sql: str, count: int, columns: Sequence[Column], texts: Sequence[Texts]) -> None:
+    with connection.cursor() as cursor, cursor.copy(sql.encode()) as copy:
         for block in copy_blocks(count, columns, texts):
             copy.write(block)
 

@@ -38,7 +38,7 @@ _MOST = 2**62
 def get(connection: Connection, dataset_id: int, section: SectionName, record_id: int) -> Found | None:
     """One record, by one statement; `None` where there is no such dataset. Raises `AmbiguousId`."""
     sql = (
-        f"SELECT h.revision, t.record FROM head h LEFT JOIN {TABLES[section]} t ON t.dataset_id = h.dataset_id "
+        f"SELECT h.revision, t.record FROM head h LEFT JOIN {TABLES[section]} t ON t.dataset_id = %(d)s "
         "AND t.content = h.content AND t.id = %(id)s WHERE h.dataset_id = %(d)s"
     )
     values = {"d": dataset_id, "id": record_id if is_possible(record_id) else None}
@@ -78,7 +78,7 @@ def annotations_of(connection: Connection, dataset_id: int, image_id: int, deriv
     """
     sql = (
         "SELECT h.revision, (SELECT count(*) FROM image i WHERE i.dataset_id = %(d)s AND i.content = h.content "
-        "AND i.id = %(image)s), a.record FROM head h LEFT JOIN annotation a ON a.dataset_id = h.dataset_id "
+        "AND i.id = %(image)s), a.record FROM head h LEFT JOIN annotation a ON a.dataset_id = %(d)s "
         "AND a.content = h.content AND a.image_id = %(image)s WHERE h.dataset_id = %(d)s ORDER BY a.position"
     )
     values = {"d": dataset_id, "image": image_id if is_possible(image_id) else None}

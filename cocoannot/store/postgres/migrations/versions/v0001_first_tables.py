@@ -65,7 +65,7 @@ CREATE TABLE image (
     lead text,                             -- what stands before it, where that is not what stands between others
     record text NOT NULL,                  -- the JSON text, byte for byte
     PRIMARY KEY (dataset_id, content, position)
-);
+) PARTITION BY LIST (dataset_id);          -- one part a dataset, see parts.py
 
 CREATE TABLE category (
     dataset_id int4,
@@ -93,7 +93,7 @@ CREATE TABLE annotation (
     lead text,
     record text NOT NULL,
     PRIMARY KEY (dataset_id, content, position)
-);
+) PARTITION BY LIST (dataset_id);
 
 CREATE TABLE change (
     dataset_id int4,
