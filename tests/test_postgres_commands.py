@@ -16,7 +16,8 @@ from postgres_servers import Postgres
 from cocoannot.changes.operations import Add, Delete
 from cocoannot.console import cocoannot
 from cocoannot.database_uri import DatabaseUri
-from cocoannot.errors import DatasetError
+from cocoannot.errors import ConfigError, DatasetError
+from cocoannot.settings import Settings
 from cocoannot.store.postgres.importing import import_file
 from cocoannot.store.postgres.store import PostgresStore
 
@@ -62,7 +63,7 @@ def test_what_was_imported_is_exported_byte_for_byte(
     answer = run("db", "export", str(out))
     assert (answer.exit_code, answer.output) == (0, f"Exported {uri} to {out}, revision 0\n")
     assert out.read_bytes() == dataset_path.read_bytes()
-    assert "is there already" in run("db", "export", str(out)).output
+    assert "exists; give another name, or --overwrite" in run("db", "export", str(out)).output
     assert run("db", "export", str(out), "--overwrite").exit_code == 0
     packed = tmp_path / "out.json.gz"
     assert run("db", "export", str(packed)).exit_code == 0
@@ -146,9 +147,9 @@ def test_what_is_wrong_with_an_address_is_told_in_one_line_without_the_password(
         assert answer.output.count("\n") == 1, answer.output
         assert "secret" not in answer.output
     # The server's settings are read elsewhere.
-    answer = run("status", dataset=f"{where}/cocoannot")
-    assert "names no dataset" in answer.output
-    assert "secret" not in answer.output
+    with pytest.raises(ConfigError, match="names no dataset") as raised:
+        Settings.read({"COCOANNOT_DATASET": f"{where}/cocoannot"})
+    assert "secret" not in str(raised.value)
 
 
 def test_a_replica_is_refused_where_changes_are_made(run: Run, uri: DatabaseUri, dataset_path: Path) -> None:

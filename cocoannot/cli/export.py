@@ -195,7 +195,9 @@ def _placing(wanted: _Wanted, folder: Path, file: DatasetFile) -> Placing:
 
 def _shown(exported: Exported, file: DatasetFile) -> Iterator[bytes]:
     """The blocks of an export, while its progress is shown; of a part it is not known how much there is to come."""
-    with progress("Reading", exported.size or file.path.stat().st_size) as shown:
+    # A dataset in a database may have no file.
+    largest = file.path.stat().st_size if file.path.exists() else 0
+    with progress("Reading", exported.size or largest) as shown:
         for block in exported.blocks:
             shown(len(block))
             yield bytes(block)

@@ -44,7 +44,8 @@ def replace(reading: Reading, exporter: Exporter, texts: Texts, actor: str | Non
                 continue
             data = b"".join(map(bytes, dataset_text(moment, made)))
         document = read_document(data, "the new dataset")
-        change = _flip(reading, exporter, document, made, actor, revision)
+        with exporter.writing():
+            change = _flip(reading, exporter, document, made, actor, revision)
         if change is not None:
             # What can't be removed now is removed by the next replacement.
             with suppress(*LOST), reading.database.connection() as connection:
@@ -94,6 +95,9 @@ def _flip(
                 "Dataset replaced (%s)%s", ", ".join(texts), f" and saved to {exporter.name}" if exporter.path else ""
             )
             return change
+    except LOST:
+        exporter.doubt()
+        raise
     except psycopg.errors.UniqueViolation:
         # Somebody else loads a generation too.
         return None

@@ -14,14 +14,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.clock import Clock
 from cocoannot.coco.serializer import Piece, split
 from cocoannot.errors import FileChanged, SaveError, Unavailable
-from cocoannot.files.atomic import Content, NewFile, sync_folder
+from cocoannot.files.atomic import Content, NewFile, Stamp, sync_folder
 from cocoannot.files.disk_errors import save_error
 from cocoannot.files.hashing import Hashing
 from cocoannot.files.kept_copies import kept_while_replaced, timestamp
@@ -61,6 +61,7 @@ class Exporter:
         self._saved = saved
         self._saving = threading.RLock()
         self._content = Content(0, "")
+        self._doubtful_since: float | None = None
         # When the oldest change was made that the file lacks, by the database's clock and by ours.
         self._oldest: tuple[float, float] | None = None
         self._holder = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex[:8]}"
@@ -80,6 +81,9 @@ class Exporter:
 
     def age(self, moment: Moment) -> tuple[float, float] | None:
         """When the oldest change was made that the file lacks, and how many seconds ago; `None` where it lacks none."""
+        if self._doubtful_since is not None:
+            seconds = self._clock.monotonic() - self._doubtful_since
+            return self._clock.time() - seconds, seconds
         if self.file_revision(moment) == moment.head.revision:
             return None
         row = moment.row(
@@ -106,6 +110,12 @@ class Exporter:
             return self._save(self.path, overwrite=overwrite, automatic=automatic)
 
     @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Nobody else writes the file meanwhile, here or in another process. Raises `SaveError`."""
+        with self._saving, nullcontext() if self.path is None else self.lease(wait=True):
+            yield
+
+    @contextmanager
     def lease(self, *, wait: bool) -> Iterator[None]:
         """Be the only process that exports meanwhile. Raises `SaveError` where another one is."""
         deadline = time.monotonic() + (LEASE_SECONDS + _RENEW_SECONDS if wait else 0)
@@ -124,18 +134,19 @@ class Exporter:
     def write(self, path: Path, pieces: Iterable[Piece], revision: int, *, overwrite: bool) -> Path | None:
         """Replace the file by a text, which is `revision`; returns where another version is kept.
 
-        Raises `SaveError`, `FileChanged`. The tables are not told yet.
+        Raises `SaveError`, `FileChanged`. The tables are told only what the file may be from now on.
         """
-        is_theirs = self._is_theirs(path)
+        is_theirs, seen = self._is_theirs(path), _stamp(path)
         if is_theirs and not overwrite:
-            raise FileChanged(
-                f"something else changed {self.name}, so it is not written over; the database has all changes. "
-                "`flask flush --on-conflict overwrite` exports them and keeps the other version beside the file"
-            )
+            raise self._file_changed()
         try:
             with NewFile(path) as new:
                 blocks = split(pieces)
                 content = new.write(self._renewing(pack(blocks) if has_packed_name(path) else blocks))
+                self._expect(content)
+                # At the last moment once more, and cheaply.
+                if _stamp(path) != seen:
+                    raise self._file_changed()
                 kept = None
                 if is_theirs:
                     with kept_while_replaced(path, f"theirs-{timestamp(self._clock.time())}", path.parent) as kept:
@@ -147,6 +158,32 @@ class Exporter:
             raise save_error(self.name, exc, "nothing is lost, the database has it; it is tried again") from exc
         self._content = content
         return kept
+
+    def doubt(self) -> None:
+        """The file may be what the dataset did not become: it is to be written again soon."""
+        self._doubtful_since = self._clock.monotonic()
+
+    def _file_changed(self) -> FileChanged:
+        return FileChanged(
+            f"something else changed {self.name}, so it is not written over; the database has all changes. POST "
+            '/api/flush with {"on_conflict": "overwrite"} exports them, and keeps the other version beside the file'
+        )
+
+    def _expect(self, content: Content) -> None:
+        """Write down what is about to be the file, so that it is known as ours whatever happens then."""
+        database = self._reading.database
+        values = {"d": self._reading.dataset_id, "uri": str(self.path), "size": content.size, "sha256": content.sha256}
+
+        def note() -> None:
+            with database.connection() as connection:
+                connection.execute(
+                    b"INSERT INTO export (dataset_id, uri, revision, size, sha256, next_size, next_sha256, saved_at) "
+                    b"VALUES (%(d)s, %(uri)s, 0, -1, '', %(size)s, %(sha256)s, 0) ON CONFLICT (dataset_id, uri) "
+                    b"DO UPDATE SET next_size = excluded.next_size, next_sha256 = excluded.next_sha256",
+                    values,
+                )
+
+        database.insist(note)
 
     def remember(self, revision: int) -> None:
         """Write down which content the file has, as `revision`; the head knows no older one after that."""
@@ -189,11 +226,13 @@ class Exporter:
         started = self._clock.monotonic()
         with self._reading.long_moment() as moment:
             revision = moment.head.revision
-            if revision == moment.head.file_revision and not (overwrite and self._is_theirs(path)):
+            is_level = revision == moment.head.file_revision and self._doubtful_since is None
+            if is_level and not (overwrite and self._is_theirs(path)):
                 return None
             summary = self.pending(moment).summary()
             kept = self.write(path, dataset_text(moment), revision, overwrite=overwrite)
         self.remember(revision)
+        self._doubtful_since = None
         self.done(self._clock.monotonic() - started)
         log.info("%s dataset to %s (%s)", "Auto-saved" if automatic else "Saved", self.name, summary)
         self._saved(revision)
@@ -214,10 +253,11 @@ class Exporter:
             raise save_error(self.name, exc) from exc
         with self._reading.database.connection() as connection:
             row = connection.execute(
-                "SELECT size, sha256 FROM export WHERE dataset_id = %s AND uri = %s",
-                (self._reading.dataset_id, str(path)),
+                b"SELECT 1 FROM export WHERE dataset_id = %(d)s AND uri = %(uri)s AND ((size = %(size)s "
+                b"AND sha256 = %(sha256)s) OR (next_size = %(size)s AND next_sha256 = %(sha256)s))",
+                {"d": self._reading.dataset_id, "uri": str(path), "size": found.size, "sha256": found.sha256},
             ).fetchone()
-        return row is None or (row[0], bytes(row[1]).decode()) != (found.size, found.sha256)
+        return row is None
 
     @contextmanager
     def _failure_told(self) -> Iterator[None]:
@@ -265,6 +305,16 @@ class Exporter:
                 "DELETE FROM lease WHERE dataset_id = %s AND name = 'export' AND holder = %s",
                 (self._reading.dataset_id, self._holder),
             )
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """What tells cheaply that a file is still the same; `None` for none. Raises `SaveError`."""
+    try:
+        return Stamp.of(path.stat())
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise save_error(str(path), exc) from exc
 
 
 def content_of(path: Path) -> Content:

@@ -143,7 +143,8 @@ CREATE TABLE export (
     revision int8 NOT NULL,
     size int8 NOT NULL,
     sha256 text NOT NULL,
-    etag text,
+    next_size int8,                        -- of what is about to replace it
+    next_sha256 text,
     saved_at float8 NOT NULL,
     PRIMARY KEY (dataset_id, uri)
 );
