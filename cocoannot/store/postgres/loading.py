@@ -15,6 +15,14 @@ from cocoannot.store.postgres.layout import encode_sections, layout_of_document,
 from cocoannot.store.postgres.rows import TABLES, clean
 
 
+class Numbers(NamedTuple):
+    """Positions of a section's records, ascending, when each was changed last, and the position of the next one."""
+
+    positions: Ints
+    revisions: Ints
+    end: int
+
+
 class Loaded(NamedTuple):
     """What the head is to say of records that were loaded: by section, how many, the next id, and the end."""
 
@@ -31,12 +39,15 @@ def load_document(
     document: Document,
     revision: int,
     new: Mapping[SectionName, str] | None = None,
+    numbers: Mapping[SectionName, Numbers] | None = None,
 ) -> Loaded:
     """Copy all of `document` into the generation `content`, of which there is nothing yet; within a transaction.
 
-    `new` are the tables for the sections, where this transaction has made some.
+    `new` are the tables for the sections, where this transaction has made some; `numbers` what is known of records
+    that were changed before.
     """
     tables = new or TABLES
+    numbers = numbers or {name: _unchanged(len(document.sections[name].starts), revision) for name in SECTIONS}
     layout = layout_of_document(document)
     connection.execute(
         "INSERT INTO layout (dataset_id, content, skeleton, sections) VALUES (%s, %s, %s, %s)",
@@ -51,9 +62,9 @@ def load_document(
         columns = [
             Column("int4", dataset_id),
             Column("int4", content),
-            Column("int8", np.arange(count) * STRIDE),
+            Column("int8", numbers[name].positions),
             Column("int8", ids, _missing(ids)),
-            Column("int8", revision),
+            Column("int8", numbers[name].revisions),
         ]
         leads = leads_of(document, section, layout.sections[name].gap.encode())
         texts: list[Texts] = [leads, Spans(document.buffer, section.starts, section.ends)]
@@ -72,7 +83,7 @@ def load_document(
         # Rows of a table that nobody else sees yet need no look at them later.
         options = "FORMAT binary" if tables[name] == TABLES[name] else "FORMAT binary, FREEZE"
         _copy(connection, f"COPY {tables[name]} ({names}) FROM STDIN ({options})", count, columns, texts)
-    return _loaded(document)
+    return _loaded(document, numbers)
 
 
 def _copy(connection: Connection, sql: str, count: int, columns: Sequence[Column], texts: Sequence[Texts]) -> None:
@@ -109,7 +120,11 @@ def _counts(document: Document, name: SectionName) -> Ints:
     return found
 
 
-def _loaded(document: Document) -> Loaded:
+def _unchanged(count: int, revision: int) -> Numbers:
+    return Numbers(np.arange(count) * STRIDE, np.full(count, revision), count * STRIDE)
+
+
+def _loaded(document: Document, numbers: Mapping[SectionName, Numbers]) -> Loaded:
     keys = {name: document.sections[name].keys for name in SECTIONS}
     # An id that an orphan points to was once given to another record.
     used = {
@@ -121,6 +136,6 @@ def _loaded(document: Document) -> Loaded:
     return Loaded(
         counts,
         {name: max(1, *(int(ids.max(initial=-1)) + 1 for ids in used[name])) for name in SECTIONS},
-        {name: counts[name] * STRIDE for name in SECTIONS},
+        {name: numbers[name].end for name in SECTIONS},
         bool((keys["annotations"]["id"] == NONE).any()),
     )

@@ -11,12 +11,13 @@ from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import DatasetError
 from cocoannot.store.postgres.database import Database, connect, first_line
 from cocoannot.store.postgres.datasets import find_dataset, missing, remove_dataset
+from cocoannot.store.postgres.giving_back import export_file
 from cocoannot.store.postgres.importing import import_file
 from cocoannot.store.postgres.moment import Moment, Reading
 from cocoannot.store.postgres.rows import TABLES
 from cocoannot.store.postgres.schema import VERSION, check_version, upgrade
 
-__all__ = ["VERSION", "Listed", "check_dataset", "import_file", "list_datasets", "remove", "upgrade"]
+__all__ = ["VERSION", "Listed", "check_dataset", "export_file", "import_file", "list_datasets", "remove", "upgrade"]
 
 _OURS = "dataset_id = %(d)s AND content = %(c)s"
 

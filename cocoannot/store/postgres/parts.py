@@ -1,4 +1,4 @@
-"""A dataset's own part of the large tables: filled before it has an index, then indexed at once, and dropped as a whole.
+"""A dataset's own part of the large tables: filled before it has an index, then indexed at once, dropped as a whole.
 
 To fill a table that has its indexes takes several times as long. Statements name the table alone: PostgreSQL goes to
 the part by `dataset_id`. Nobody else is kept waiting, neither by a part that comes nor by one that goes.

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -21,6 +22,8 @@ from cocoannot.store.postgres.rows import CODES, TABLES, AnnotationRow, HeadRow,
 
 _AT_ONCE = 5_000
 """Records in one statement: more would make one that takes much memory on both sides."""
+
+_CHANGES_AT_ONCE = 200
 
 _REFERRED_FIRST: tuple[SectionName, ...] = ("images", "categories", "annotations")
 _COLUMNS: dict[SectionName, dict[str, str]] = {
@@ -102,6 +105,16 @@ def write_record(moment: Moment, change: Change, request: UUID, answer: bytes | 
             "replaced": msgspec.json.encode(change.replaced).decode() if change.replaced else None,
         },
     )
+
+
+def write_past_changes(moment: Moment, changes: Iterable[Change]) -> None:
+    """Write changes that led to the dataset as it is. What their requests were answered is not known any more."""
+    rest = iter(changes)
+    while some := list(islice(rest, _CHANGES_AT_ONCE)):
+        with moment.connection.pipeline():
+            for change in some:
+                _write_history(moment, change)
+                write_record(moment, change, uuid4(), None)
 
 
 def write_head(moment: Moment) -> None:
