@@ -208,3 +208,18 @@ def test_a_name_with_u_0000_is_kept_and_found(uri: DatabaseUri) -> None:
     names = [json.loads(text)["name"] for text in store.find(CategoryQuery()).texts]
     assert names[-2:] == ["a\0b", "a\ufffdb"]
     store.close()
+
+
+def test_a_process_that_stops_with_the_lock_does_not_stop_others_for_ever(postgres: Postgres, uri: DatabaseUri) -> None:
+    store = PostgresStore(patience=0.1)
+    store.load_dataset(uri, None)
+    with postgres.connect() as connection, connection.transaction():
+        connection.execute(
+            "SELECT FROM head WHERE dataset_id = (SELECT dataset_id FROM dataset WHERE name = %s) FOR UPDATE",
+            [uri.dataset],
+        )
+        with pytest.raises(Unavailable, match="lock timeout"):
+            store.commit([Add("annotations", BOX)])
+        assert store.find(AnnotationQuery()).total == 3, "reading waits for nobody"
+    assert store.commit([Add("annotations", BOX)]).revision == 1
+    store.close()

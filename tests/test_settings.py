@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cocoannot import create_app
+from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import ConfigError
 from cocoannot.extension import runtime
 from cocoannot.settings import SETTINGS, S3Uri, Settings, unknown_settings
@@ -21,6 +22,7 @@ TOKEN = "a-token-of-16-ch"
 def test_defaults() -> None:
     assert Settings.read({}, {}) == Settings(
         dataset=None,
+        export=None,
         create=False,
         images=None,
         images_follow_links=False,
@@ -68,6 +70,11 @@ def test_every_field_has_a_setting() -> None:
         ("COCOANNOT_DATASET", "/data/a b.json", Path("/data/a b.json")),
         ("COCOANNOT_DATASET", "~/a.json", Path.home() / "a.json"),
         ("COCOANNOT_DATASET", "", None),
+        (
+            "COCOANNOT_DATASET",
+            "postgresql://anna:secret@a.org,b.org:5433/coco?sslmode=verify-full&dataset=a%20b",
+            DatabaseUri("postgresql://anna:secret@a.org,b.org:5433/coco?sslmode=verify-full", "a b"),
+        ),
         ("COCOANNOT_CREATE", "1", True),
         ("COCOANNOT_CREATE", "0", False),
         ("COCOANNOT_CREATE", "true", True),
@@ -203,6 +210,38 @@ def test_secret_is_not_shown_with_the_settings_nor_in_an_error(name: str) -> Non
     with pytest.raises(ConfigError) as error:
         Settings.read({name: f"{TOKEN} {TOKEN}"}, {})
     assert TOKEN not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("postgresql://anna:secret@a.org/coco", "names no dataset"),
+        ("postgresql://anna:secret@a.org?dataset=a", "is to be postgresql://"),
+        ("postgresql://anna:secret@a.org/coco?dataset=a&dataset=b", "one name"),
+        ("postgresql://anna:secret@a.org/coco?dataset=a%00", "without U"),
+    ],
+)
+def test_address_of_a_database_is_refused_without_its_password(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as error:
+        Settings.read({"COCOANNOT_DATASET": text}, {})
+    assert "secret" not in str(error.value)
+
+
+def test_address_of_a_database_is_shown_without_its_password() -> None:
+    settings = Settings.read({"COCOANNOT_DATASET": "postgresql://anna:secret@a.org/coco?dataset=a b"}, {})
+    assert str(settings.dataset) == "postgresql://anna@a.org/coco?dataset=a%20b"
+    assert "secret" not in repr(settings)
+
+
+def test_what_goes_together_with_a_database_only_and_what_does_not() -> None:
+    uri = "postgresql://a.org/coco?dataset=a"
+    assert Settings.read({"COCOANNOT_DATASET": uri, "COCOANNOT_EXPORT": "/a.json"}, {}).dataset_path() == Path(
+        "/a.json"
+    )
+    with pytest.raises(ConfigError, match="COCOANNOT_EXPORT is for a dataset in a database"):
+        Settings.read({"COCOANNOT_DATASET": "/b.json", "COCOANNOT_EXPORT": "/a.json"}, {})
+    with pytest.raises(ConfigError, match="COCOANNOT_HISTORY_DAYS is not for a dataset in a database"):
+        Settings.read({"COCOANNOT_DATASET": uri, "COCOANNOT_HISTORY_DAYS": "3"}, {})
 
 
 def test_header_of_a_proxy_needs_the_number_of_proxies() -> None:

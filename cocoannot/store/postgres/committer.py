@@ -41,6 +41,11 @@ MOST_TOGETHER = 64
 """Changes in one transaction."""
 
 _NAMESPACE = uuid.UUID("6f6d1a5c-5d0c-4f8e-9d1f-1c6f0a6d2b7e")
+_LIMITS = (
+    b"SELECT set_config('idle_in_transaction_session_timeout', '60s', true), set_config('lock_timeout', '10s', true)"
+)
+"""So that a process that is stopped with the lock in its hand does not stop all others for ever."""
+
 _NOW = "extract(epoch FROM clock_timestamp())::float8"
 
 
@@ -174,6 +179,7 @@ class _Attempts:
         values = {"d": reading.dataset_id}
         with connection.pipeline():
             connection.execute(b"BEGIN")
+            connection.execute(_LIMITS)
             locked = connection.execute(f"SELECT {HEAD} FROM head WHERE dataset_id = %(d)s FOR UPDATE".encode(), values)
             # Behind the lock: whoever held it has a time before this one.
             clock = connection.execute(f"SELECT {_NOW}".encode())

@@ -29,6 +29,7 @@ LOST = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
     PoolTimeout,
 )
 """Worth another try: connections that are lost, servers that start, stop, or stand by, and what the database itself
@@ -55,6 +56,7 @@ class Database:
         """How often something was tried again."""
         self._patience = patience
         self._size = size
+        self._own = threading.BoundedSemaphore(size)
         self._opening = threading.Lock()
         self._pool: ConnectionPool[Connection] | None = None
         # When the database did not answer first, since it last did; `None` while it does.
@@ -78,10 +80,15 @@ class Database:
 
     @contextmanager
     def own_connection(self) -> Iterator[Connection]:
-        """One that is not of the few, for what takes long. Raises `psycopg.OperationalError`."""
-        with psycopg.connect(self.address.dsn, **_OPTIONS) as connection:
-            _configure(connection)
-            yield connection
+        """One that is not of the few, for what takes long. Raises `LOST`, `Unavailable` where there are too many."""
+        if not self._own.acquire(timeout=self._patience):
+            raise Unavailable("too many exports at a time; try again in a moment", _COME_AGAIN)
+        try:
+            with psycopg.connect(self.address.dsn, **_OPTIONS) as connection:
+                _configure(connection)
+                yield connection
+        finally:
+            self._own.release()
 
     def insist(self, ask: Callable[[], Result]) -> Result:
         """What `ask` returns, which is called again where the connection is lost meanwhile.

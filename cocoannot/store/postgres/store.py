@@ -125,6 +125,9 @@ class PostgresStore:
             parts.exporter.recall(moment)
             is_dirty = parts.exporter.age(moment) is not None
         parts.following.start(head.revision, head.file_revision)
+        if self._found is not None:
+            # A start that did not come to its end.
+            self._found.database.close()
         self._found, self._closed = parts, False
         log.info("Dataset found in %s", address)
         for warning in parts.warnings:
