@@ -11,14 +11,15 @@ import psycopg
 from cocoannot.coco.parser import read_document
 from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import DatasetError, NotADataset
-from cocoannot.files.atomic import Content
+from cocoannot.files.atomic import Content, content_of
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.packing import is_packed, unpack
 from cocoannot.store.postgres.database import Database, connect, first_line
 from cocoannot.store.postgres.datasets import find_dataset, make_dataset
 from cocoannot.store.postgres.file_past import read_past
 from cocoannot.store.postgres.moment import Reading
-from cocoannot.store.postgres.saving import Exporter, content_of
+from cocoannot.store.postgres.place import FilePlace
+from cocoannot.store.postgres.saving import Exporter
 
 
 def import_file(address: DatabaseUri, path: Path, *, unless_there: bool = False) -> bool:
@@ -60,6 +61,6 @@ def import_file(address: DatabaseUri, path: Path, *, unless_there: bool = False)
 def _remember(address: DatabaseUri, dataset_id: int, path: Path, content: Content, revision: int) -> None:
     database = Database(address)
     try:
-        Exporter(Reading(database, dataset_id), path, time, lambda revision: None).adopt(content, revision)
+        Exporter(Reading(database, dataset_id), FilePlace(path), time, lambda revision: None).adopt(content, revision)
     finally:
         database.close()
