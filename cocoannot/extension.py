@@ -133,6 +133,10 @@ class Runtime:
                 f"{self.uri()} is in a database, and this command works on files; ask the server, or "
                 "export it first: `cocoannot db export FILE`"
             )
+        return self.own_folder()
+
+    def own_folder(self) -> DatasetFile:
+        """The file that has beside it what is no part of the dataset: users, tags, predictions."""
         return DatasetFile(self.settings.dataset_path(), self.settings.backups)
 
     def memory_store(self) -> MemoryStore:

@@ -122,10 +122,10 @@ def test_other_commands_read_the_database_too(run: Run, uri: DatabaseUri, tmp_pa
 
 
 @pytest.mark.parametrize("command", [["flush"], ["status"], ["scan"], ["predictions", "list"]])
-def test_commands_that_work_on_files_say_so(run: Run, command: list[str]) -> None:
+def test_commands_that_ask_a_server_say_that_it_has_to_be_named(run: Run, command: list[str]) -> None:
     answer = run(*command)
     assert answer.exit_code == 1
-    assert "is in a database, and this command works on files" in answer.output
+    assert "is in a database: name a server of it, such as --server http://127.0.0.1:8000" in answer.output
     assert answer.output.count("\n") == 1
 
 

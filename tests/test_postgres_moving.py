@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from flask.cli import ScriptInfo
 from postgres_servers import Postgres
 
+from cocoannot.app import create_app
 from cocoannot.changes.operations import Add, Delete, Undo, Update
 from cocoannot.console import cocoannot
 from cocoannot.database_uri import DatabaseUri
@@ -41,7 +43,7 @@ def run(monkeypatch: pytest.MonkeyPatch, uri: DatabaseUri, tmp_path: Path) -> Ru
 
     def run(*args: str, dataset: str = uri.text) -> Result:
         monkeypatch.setenv("COCOANNOT_DATASET", dataset)
-        return CliRunner().invoke(cocoannot, args, prog_name="cocoannot")
+        return CliRunner().invoke(cocoannot, args, prog_name="cocoannot", obj=ScriptInfo(create_app=create_app))
 
     return run
 
