@@ -239,9 +239,7 @@ class Settings:
         if read["export"] is not None and not isinstance(read["dataset"], DatabaseUri):
             raise ConfigError("COCOANNOT_EXPORT is for a dataset in a database; COCOANNOT_DATASET names another one")
         if read["history_days"] is not None and isinstance(read["dataset"], DatabaseUri):
-            raise ConfigError(
-                "COCOANNOT_HISTORY_DAYS is not for a dataset in a database, which keeps all; leave it out"
-            )
+            raise ConfigError("COCOANNOT_HISTORY_DAYS is not for a dataset in a database; leave it out, all is kept")
         if read["user_header"] and not read["proxies"]:
             raise ConfigError("COCOANNOT_USER_HEADER needs COCOANNOT_PROXIES: how many proxies stand in front")
         return cls(**read)

@@ -7,6 +7,7 @@ up --lost--> trying again, who asks waits --`patience` later--> down: who asks i
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -21,9 +22,14 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from cocoannot.database_uri import DatabaseUri, where
 from cocoannot.errors import ConfigError, Unavailable
+from cocoannot.store.postgres.dialling import client_dsn, options_of
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
+# It would tell of each try, in several lines.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 LOST = (
     psycopg.OperationalError,
@@ -35,12 +41,14 @@ LOST = (
 """Worth another try: connections that are lost, servers that start, stop, or stand by, and what the database itself
 asks to be sent again (40001, 40P01), which are operational errors too."""
 
+_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+"""What the database itself asks to be sent again: nothing is wrong with it then."""
+
 SIZE = 4
 """How many connections a process has at most: more make the database slower, and not the process faster."""
 
 _COME_AGAIN = 2.0
 _WAIT = 5.0
-_CONNECT = 3
 
 
 class Database:
@@ -84,7 +92,7 @@ class Database:
         if not self._own.acquire(timeout=self._patience):
             raise Unavailable("too many exports at a time; try again in a moment", _COME_AGAIN)
         try:
-            with psycopg.connect(self.address.dsn, **_OPTIONS) as connection:
+            with psycopg.connect(client_dsn(self.address.dsn), **options_of(self.address.dsn)) as connection:
                 _configure(connection)
                 yield connection
         finally:
@@ -101,6 +109,8 @@ class Database:
                 found = ask()
             except LOST as exc:
                 now = time.monotonic()
+                if self._lost_since is None and not isinstance(exc, _AGAIN):
+                    log.warning("The database %s does not answer (%s); it is tried again", self.where, first_line(exc))
                 since = self._lost_since = self._lost_since or now
                 if now - since >= self._patience:
                     raise Unavailable(
@@ -113,13 +123,15 @@ class Database:
                 time.sleep(min(pause, self._patience) * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, 0.5)
             else:
+                if self._lost_since is not None and time.monotonic() - self._lost_since > 1:
+                    log.warning("The database %s answers again", self.where)
                 self._lost_since = None
                 return found
 
     def check(self, *, writable: bool = False) -> None:
         """Raise `Unavailable` where the database does not answer now, or takes no changes and is to be `writable`."""
         try:
-            with psycopg.connect(self.address.dsn, **_OPTIONS) as connection:
+            with psycopg.connect(client_dsn(self.address.dsn), **options_of(self.address.dsn)) as connection:
                 row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
             if writable and row is not None and row[0]:
                 raise psycopg.errors.ReadOnlySqlTransaction("it is a replica, which is read only; name the primary")
@@ -144,8 +156,8 @@ class Database:
         with self._opening:
             if self._pool is None:
                 self._pool = ConnectionPool(
-                    self.address.dsn,
-                    kwargs=dict(_OPTIONS),
+                    client_dsn(self.address.dsn),
+                    kwargs=options_of(self.address.dsn),
                     min_size=1,
                     max_size=self._size,
                     open=True,
@@ -180,7 +192,7 @@ def connect(dsn: str) -> Connection:
     there is no answer.
     """
     try:
-        connection: Connection = psycopg.connect(dsn, **_OPTIONS)
+        connection: Connection = psycopg.connect(client_dsn(dsn), **options_of(dsn))
     except psycopg.ProgrammingError as exc:
         raise ConfigError(f"the address {where(dsn)} can't be read: {first_line(exc)}") from exc
     except psycopg.OperationalError as exc:
@@ -223,18 +235,6 @@ class _BytesLoader(Loader):
 
 class _BinaryBytesLoader(_BytesLoader):
     format = Format.BINARY
-
-
-_OPTIONS: dict[str, Any] = {
-    "autocommit": True,
-    "prepare_threshold": 3,
-    "connect_timeout": _CONNECT,
-    # A machine that is gone, and not only its server, is noticed within half a minute.
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "application_name": "cocoannot",
-}
 
 
 def _configure(connection: Connection) -> None:
