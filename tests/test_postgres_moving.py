@@ -175,3 +175,14 @@ def test_what_an_older_file_left_is_put_aside(run: Run, uri: DatabaseUri, datase
         assert store.find_changes(ChangeQuery(since=0)) == []
     (aside,) = DatasetFile(back).folder.glob("before-*")
     assert (aside / "history.sqlite").exists()
+
+
+def test_a_database_that_was_recovered_goes_on_as_a_new_lineage(run: Run, uri: DatabaseUri, dataset_path: Path) -> None:
+    assert run("db", "import", str(dataset_path)).exit_code == 0
+    with in_database(uri) as store:
+        change(store)
+        before = store.lineage, store.revision
+    assert "goes on from revision 5, as a new lineage" in run("db", "recovered").output
+    with in_database(uri) as store:
+        assert store.revision == before[1]
+        assert store.lineage != before[0]

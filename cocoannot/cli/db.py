@@ -127,6 +127,25 @@ def remove(database: str | None, yes: bool) -> None:
     click.echo(f"Removed {uri}")
 
 
+@db.command()
+@_database
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@errors_in_one_line
+def recovered(database: str | None, as_json: bool) -> None:
+    """Say that the database was recovered to an earlier moment. Run it before its servers start.
+
+    Revisions that were given after that moment are given again, for other changes. Pages and programs that were told of
+    them read everything anew then.
+    """
+    uri = _dataset(database)
+    revision = _maintenance().begin_lineage(uri)
+    print_answer(
+        {"dataset": str(uri), "revision": revision},
+        f"{uri} goes on from revision {revision}, as a new lineage",
+        as_json,
+    )
+
+
 @db.command("list")
 @_database
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

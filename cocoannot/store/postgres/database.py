@@ -217,6 +217,8 @@ def _advice(exc: BaseException) -> str | None:
     text = str(exc)
     if "database" in text and "does not exist" in text:
         return "create it (createdb), then run `cocoannot db upgrade`, or correct the address"
+    if "certificate" in text or "does not support SSL" in text:
+        return "correct sslmode or sslrootcert in the address, or the server's certificate"
     if "password" in text or "authentication" in text or "pg_hba" in text:
         return "correct the password (in the address, ~/.pgpass or PGPASSWORD), the user, or pg_hba.conf"
     if "does not exist" in text:

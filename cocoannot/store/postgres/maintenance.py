@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import NamedTuple
 
 import psycopg
@@ -17,7 +18,17 @@ from cocoannot.store.postgres.moment import Moment, Reading
 from cocoannot.store.postgres.rows import TABLES
 from cocoannot.store.postgres.schema import VERSION, check_version, upgrade
 
-__all__ = ["VERSION", "Listed", "check_dataset", "export_file", "import_file", "list_datasets", "remove", "upgrade"]
+__all__ = [
+    "VERSION",
+    "Listed",
+    "begin_lineage",
+    "check_dataset",
+    "export_file",
+    "import_file",
+    "list_datasets",
+    "remove",
+    "upgrade",
+]
 
 _OURS = "dataset_id = %(d)s AND content = %(c)s"
 
@@ -52,6 +63,22 @@ def remove(uri: DatabaseUri) -> None:
             remove_dataset(connection, dataset_id)
         except psycopg.Error as exc:
             raise DatasetError(f"can't remove {uri}: {first_line(exc)}; nothing was changed") from exc
+
+
+def begin_lineage(uri: DatabaseUri) -> int:
+    """The dataset was brought back to an earlier moment: its revisions stand for other changes from now on.
+
+    Returns the revision. Raises `ConfigError`, `DatasetError`.
+    """
+    with connect(uri.dsn) as connection:
+        dataset_id = find_dataset(connection, uri)
+        if dataset_id is None:
+            raise missing(connection, uri)
+        row = connection.execute(
+            "UPDATE head SET lineage = %s WHERE dataset_id = %s RETURNING revision", (uuid.uuid4().hex, dataset_id)
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def check_dataset(uri: DatabaseUri) -> list[str]:
