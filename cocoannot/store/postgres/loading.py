@@ -13,6 +13,7 @@ from cocoannot.store.postgres.copying import Column, Spans, Texts, copy_blocks
 from cocoannot.store.postgres.database import Connection
 from cocoannot.store.postgres.layout import encode_sections, layout_of_document, leads_of
 from cocoannot.store.postgres.rows import TABLES, clean
+from cocoannot.store.postgres.summaries import summaries
 
 
 class Numbers(NamedTuple):
@@ -76,7 +77,10 @@ def load_document(
             columns.append(Column("int8", _counts(document, name)))
             texts.insert(0, [clean(each).encode() for each in section.names])
             if name == "images":
-                names += ", annotations, status, sized, file_name, lead, record"
+                categories, sizes = summaries(document)
+                names += ", annotations, sizes, status, sized, categories, file_name, lead, record"
+                columns.append(Column("int4", sizes))
+                texts.insert(0, categories)
                 columns += [Column("int2", section.keys["status"]), Column("bool", section.keys["sized"])]
             else:
                 names += ", annotations, name, lead, record"

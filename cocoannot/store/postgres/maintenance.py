@@ -15,7 +15,7 @@ from cocoannot.store.postgres.datasets import find_dataset, missing, remove_data
 from cocoannot.store.postgres.giving_back import export_file
 from cocoannot.store.postgres.importing import import_file
 from cocoannot.store.postgres.moment import Moment, Reading
-from cocoannot.store.postgres.rows import TABLES
+from cocoannot.store.postgres.rows import AREAS, SUMMARY, TABLES
 from cocoannot.store.postgres.schema import VERSION, check_version, upgrade
 
 __all__ = [
@@ -106,6 +106,14 @@ def _problems(moment: Moment) -> list[str]:
         )
         if wrong:
             found.append(f"{wrong} record(s) of {table} count their annotations wrong")
+    names, told = ", ".join(f"t.{name}" for name in SUMMARY), ", ".join(SUMMARY.values())
+    wrong = moment.one(
+        f"SELECT count(*) FROM image t WHERE {_OURS} AND ({names}) <> (SELECT {told} FROM annotation a "
+        "WHERE a.dataset_id = %(d)s AND a.content = %(c)s AND a.image_id = t.id)",
+        {"areas": AREAS},
+    )
+    if wrong:
+        found.append(f"{wrong} image(s) tell categories or sizes wrong")
     revisions = moment.row(
         "SELECT count(*), count(DISTINCT revision), min(revision), max(revision) FROM change WHERE dataset_id = %(d)s"
     )

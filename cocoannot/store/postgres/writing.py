@@ -18,7 +18,7 @@ from cocoannot.changes.description import describe
 from cocoannot.coco.parser import SectionName
 from cocoannot.store.placing import STRIDE
 from cocoannot.store.postgres.moment import Moment
-from cocoannot.store.postgres.rows import CODES, TABLES, AnnotationRow, HeadRow, Row, row_of
+from cocoannot.store.postgres.rows import AREAS, CODES, SUMMARY, TABLES, AnnotationRow, HeadRow, Row, row_of
 
 _AT_ONCE = 5_000
 """Records in one statement: more would make one that takes much memory on both sides."""
@@ -175,16 +175,18 @@ def _insert(moment: Moment, revision: int, section: SectionName, nets: Sequence[
         counted, count = "", ""
         if section != "annotations":
             column = "image_id" if section == "images" else "category_id"
-            counted = ", annotations"
-            count = (
-                ", (SELECT count(*) FROM annotation a WHERE a.dataset_id = %(d)s AND a.content = %(c)s "
+            told = {"annotations": "count(*)", **(SUMMARY if section == "images" else {})}
+            counted = "".join(f", {name}" for name in told)
+            count = "".join(
+                f", (SELECT {each} FROM annotation a WHERE a.dataset_id = %(d)s AND a.content = %(c)s "
                 f"AND a.{column} = u.id)"
+                for each in told.values()
             )
         moment.do(
             f"INSERT INTO {TABLES[section]} (dataset_id, content, revision, {names}{counted}) "
             f"SELECT %(d)s::int4, %(c)s::int4, %(revision)s::int8, {given}{count} "
             f"FROM unnest({_arrays(kinds)}) AS u ({names})",
-            {"revision": revision, "section": CODES[section], **_columns(kinds, rows)},
+            {"revision": revision, "section": CODES[section], "areas": AREAS, **_columns(kinds, rows)},
         )
 
 
@@ -212,25 +214,35 @@ def _delete(moment: Moment, section: SectionName, positions: Sequence[int]) -> N
 
 
 def _count(moment: Moment, nets: Iterable[_Net]) -> None:
-    """Count the annotations of images and categories anew by what came and went."""
-    images: Counter[int | None] = Counter()
-    categories: Counter[int | None] = Counter()
+    """Count the annotations of images and categories anew by what came, went and changed."""
+    images: Counter[int] = Counter()
+    categories: Counter[int] = Counter()
     for net in nets:
-        for text, step in ((net.before, -1), (net.after, 1)):
-            if text is not None:
-                row = row_of("annotations", text)
-                assert isinstance(row, AnnotationRow)
-                images[row.image_id] += step
-                categories[row.category_id] += step
-    for table, counts in (("image", images), ("category", categories)):
-        changed = {each: step for each, step in counts.items() if each is not None and step}
-        if changed:
-            moment.do(
-                f"UPDATE {table} t SET annotations = t.annotations + u.step "
-                "FROM unnest(%(ids)s::int8[], %(steps)s::int8[]) AS u (id, step) "
-                "WHERE t.dataset_id = %(d)s AND t.content = %(c)s AND t.id = u.id",
-                {"ids": list(changed), "steps": list(changed.values())},
-            )
+        before, after = (None if text is None else row_of("annotations", text) for text in (net.before, net.after))
+        if before == after:
+            continue
+        for row, step in ((before, -1), (after, 1)):
+            if isinstance(row, AnnotationRow):
+                if row.image_id is not None:
+                    images[row.image_id] += step
+                if row.category_id is not None:
+                    categories[row.category_id] += step
+    if images:
+        moment.do(
+            f"UPDATE image t SET annotations = t.annotations + u.step, ({', '.join(SUMMARY)}) = "
+            f"(SELECT {', '.join(SUMMARY.values())} FROM annotation a WHERE a.dataset_id = %(d)s AND a.content = %(c)s "
+            "AND a.image_id = t.id) FROM unnest(%(ids)s::int8[], %(steps)s::int8[]) AS u (id, step) "
+            "WHERE t.dataset_id = %(d)s AND t.content = %(c)s AND t.id = u.id",
+            {"ids": list(images), "steps": list(images.values()), "areas": AREAS},
+        )
+    changed = {each: step for each, step in categories.items() if step}
+    if changed:
+        moment.do(
+            "UPDATE category t SET annotations = t.annotations + u.step "
+            "FROM unnest(%(ids)s::int8[], %(steps)s::int8[]) AS u (id, step) "
+            "WHERE t.dataset_id = %(d)s AND t.content = %(c)s AND t.id = u.id",
+            {"ids": list(changed), "steps": list(changed.values())},
+        )
 
 
 def _write_history(moment: Moment, change: Change) -> None:

@@ -59,6 +59,8 @@ CREATE TABLE image (
     id int8 NOT NULL,
     revision int8 NOT NULL,                -- of the last change of this record
     annotations int8 NOT NULL,             -- how many it has
+    categories int8[] NOT NULL,            -- of its annotations, each once
+    sizes int4 NOT NULL,                   -- a bit for each bar of sizes that one of them is in
     status int2 NOT NULL,
     sized boolean NOT NULL,
     file_name text COLLATE "C" NOT NULL,
