@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import struct
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -107,6 +109,13 @@ def row_of(section: SectionName, text: bytes) -> Row:
             return ImageRow(status_number(keys.annotation_status), has_size(keys), clean(keys.file_name))
         case CategoryKeys() as keys:
             return CategoryRow(clean(keys.name))
+
+
+def size_bit(area: float | None) -> int:
+    """The bit that an annotation of this area sets in `sizes`, in single precision as the column is."""
+    if area is None or not area >= 0:
+        return 0
+    return 1 << (bisect_right(AREAS, struct.unpack("f", struct.pack("f", area))[0]) - 1)
 
 
 def _single(number: float) -> float:

@@ -5,7 +5,6 @@ What is written is for the head's row too; that is written by `write_head`, once
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -17,8 +16,9 @@ from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.description import describe
 from cocoannot.coco.parser import SectionName
 from cocoannot.store.placing import STRIDE
+from cocoannot.store.postgres.counting import count_annotations
 from cocoannot.store.postgres.moment import Moment
-from cocoannot.store.postgres.rows import AREAS, CODES, SUMMARY, TABLES, AnnotationRow, HeadRow, Row, row_of
+from cocoannot.store.postgres.rows import AREAS, CODES, SUMMARY, TABLES, HeadRow, Row, row_of
 
 _AT_ONCE = 5_000
 """Records in one statement: more would make one that takes much memory on both sides."""
@@ -66,7 +66,7 @@ def write_change(moment: Moment, change: Change, request: UUID, answer: bytes | 
     for section in reversed(_REFERRED_FIRST):
         _update(moment, change.revision, section, [net for net in nets if _is(net, section, "updated")])
         _delete(moment, section, [net.edit.position for net in nets if _is(net, section, "deleted")])
-    _count(moment, [net for net in nets if net.edit.section == "annotations"])
+    count_annotations(moment, [(net.before, net.after) for net in nets if net.edit.section == "annotations"])
     for value in change.values:
         moment.do(
             "INSERT INTO top_value (dataset_id, content, key, value) VALUES (%(d)s, %(c)s, %(key)s, %(value)s) "
@@ -210,38 +210,6 @@ def _delete(moment: Moment, section: SectionName, positions: Sequence[int]) -> N
             f"DELETE FROM {TABLES[section]} "
             "WHERE dataset_id = %(d)s AND content = %(c)s AND position = ANY(%(positions)s::int8[])",
             {"positions": list(positions)},
-        )
-
-
-def _count(moment: Moment, nets: Iterable[_Net]) -> None:
-    """Count the annotations of images and categories anew by what came, went and changed."""
-    images: Counter[int] = Counter()
-    categories: Counter[int] = Counter()
-    for net in nets:
-        before, after = (None if text is None else row_of("annotations", text) for text in (net.before, net.after))
-        if before == after:
-            continue
-        for row, step in ((before, -1), (after, 1)):
-            if isinstance(row, AnnotationRow):
-                if row.image_id is not None:
-                    images[row.image_id] += step
-                if row.category_id is not None:
-                    categories[row.category_id] += step
-    if images:
-        moment.do(
-            f"UPDATE image t SET annotations = t.annotations + u.step, ({', '.join(SUMMARY)}) = "
-            f"(SELECT {', '.join(SUMMARY.values())} FROM annotation a WHERE a.dataset_id = %(d)s AND a.content = %(c)s "
-            "AND a.image_id = t.id) FROM unnest(%(ids)s::int8[], %(steps)s::int8[]) AS u (id, step) "
-            "WHERE t.dataset_id = %(d)s AND t.content = %(c)s AND t.id = u.id",
-            {"ids": list(images), "steps": list(images.values()), "areas": AREAS},
-        )
-    changed = {each: step for each, step in categories.items() if step}
-    if changed:
-        moment.do(
-            "UPDATE category t SET annotations = t.annotations + u.step "
-            "FROM unnest(%(ids)s::int8[], %(steps)s::int8[]) AS u (id, step) "
-            "WHERE t.dataset_id = %(d)s AND t.content = %(c)s AND t.id = u.id",
-            {"ids": list(changed), "steps": list(changed.values())},
         )
 
 
