@@ -13,8 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
-EVERY_STORE = True
-
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 
 

@@ -21,8 +21,6 @@ from servers import ANNOTATION, FLASK, GUNICORN, Server, connect, exchange, half
 
 from cocoannot.events.texts import MOST_EDITS
 
-EVERY_STORE = True
-
 pytestmark = pytest.mark.slow
 
 
