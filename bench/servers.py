@@ -79,6 +79,11 @@ class Server:
         self._wait()
         self.seconds = time.perf_counter() - started
 
+    @property
+    def pid(self) -> int:
+        """The process that the others of this server are children of."""
+        return self._process.pid
+
     def request(self, method: str, path: str, body: object = None) -> bytes:
         """One request; returns the answer's body."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=_LONG)) as connection:

@@ -6,7 +6,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, current_app
@@ -67,7 +66,7 @@ class Runtime:
         )
         database_store = None
         if isinstance(settings.dataset, DatabaseUri):
-            database_store = make_database_store(settings.export, lambda: self.saver.notify())
+            database_store = make_database_store(settings, lambda: self.saver.notify())
         shared = None if database_store is None else database_store.team
         self.team = Team(lambda: self.store, time, self.events.tell_presence, shared)
         self.predictions = Predictions(lambda: self.store)
@@ -134,6 +133,10 @@ class Runtime:
                 f"{self.uri()} is in a database, and this command works on files; ask the server, or "
                 "export it first: `cocoannot db export FILE`"
             )
+        return self.own_folder()
+
+    def own_folder(self) -> DatasetFile:
+        """The file that has beside it what is no part of the dataset: users, tags, predictions."""
         return DatasetFile(self.settings.dataset_path(), self.settings.backups)
 
     def memory_store(self) -> MemoryStore:
@@ -198,7 +201,7 @@ class Runtime:
         return [Record(text) for text in self.store.find(ImageQuery(), 0, count).texts]
 
 
-def make_database_store(export: Path | None, on_dirty: Callable[[], object] = lambda: None) -> PostgresStore:
+def make_database_store(settings: Settings, on_dirty: Callable[[], object] = lambda: None) -> PostgresStore:
     """A store for a dataset in a database, which it has to load yet. Raises `ConfigError` without what that needs."""
     try:
         from cocoannot.store.postgres.store import PostgresStore
@@ -206,7 +209,11 @@ def make_database_store(export: Path | None, on_dirty: Callable[[], object] = la
         raise ConfigError(
             f"a dataset in PostgreSQL needs more packages ({exc.name} is missing): pip install 'cocoannot[postgres]'"
         ) from exc
-    return PostgresStore(on_dirty, export=export)
+    if not isinstance(settings.export, S3Uri):
+        return PostgresStore(on_dirty, export=settings.export)
+    from cocoannot.replica.exported import ObjectPlace
+
+    return PostgresStore(on_dirty, export=ObjectPlace(settings.export, settings.s3_options()))
 
 
 class Cocoannot:

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import CocoannotError, DatasetError, NotLoaded, Unavailable
@@ -128,7 +129,7 @@ def find_dataset(settings: Settings) -> DatasetFile:
     """The dataset's file, in a place where it is or can be made. Raises `ConfigError`, `DatasetError`."""
     file = DatasetFile(settings.dataset_path(), settings.backups)
     folder = file.path.parent
-    if isinstance(settings.dataset, DatabaseUri) and settings.export is not None and not folder.is_dir():
+    if isinstance(settings.dataset, DatabaseUri) and isinstance(settings.export, Path) and not folder.is_dir():
         raise DatasetError(f"can't export to {file.name}: there is no folder {folder}; correct COCOANNOT_EXPORT")
     if isinstance(settings.dataset, DatabaseUri) or file.path.is_file():
         return file

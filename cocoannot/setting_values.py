@@ -167,7 +167,7 @@ def _parse_header(text: str) -> str | None:
 FLAG = Kind("0 or 1", _parse_flag)
 PATH = Kind("the path of a folder on this machine", _parse_path)
 """`None` where it is empty, as in the four below."""
-FILE = Kind("the path of a file on this machine", _parse_path)
+FILE_OR_S3 = Kind("the path of a file on this machine, or s3://BUCKET/KEY", _parse_file)
 DATASET = Kind(
     "the path of a COCO JSON file on this machine, s3://BUCKET/KEY, or postgresql://USER@HOST/DATABASE?dataset=NAME",
     _parse_dataset,

@@ -45,12 +45,12 @@ class Settings:
         "the COCO JSON file, `s3://BUCKET/KEY` (`s3a://` too), or `postgresql://USER@HOST/DATABASE?dataset=NAME`. If "
         "it is not set, `make run` makes and serves a demo dataset",
     )
-    export: Path | None = setting(
+    export: Path | S3Uri | None = setting(
         "COCOANNOT_EXPORT",
         "",
-        values.FILE,
-        "the COCO JSON file that a dataset in PostgreSQL is exported to by each save. If it is not set, it is exported "
-        "only when somebody asks for it",
+        values.FILE_OR_S3,
+        "the COCO JSON file, or `s3://BUCKET/KEY`, that a dataset in PostgreSQL is exported to by each save. If it is "
+        "not set, it is exported only when somebody asks for it",
     )
     create: bool = setting("COCOANNOT_CREATE", "0", FLAG, "`1` makes an empty dataset if there is no file")
     images: Path | S3Uri | None = setting(
@@ -253,7 +253,7 @@ class Settings:
             return self.dataset
         if isinstance(self.dataset, DatabaseUri):
             # What is kept beside a dataset's file is kept beside this one.
-            return self.export or self._own_folder() / "dataset.json"
+            return self.export if isinstance(self.export, Path) else self._own_folder() / "dataset.json"
         return self._own_folder() / (_UNSAFE.sub("-", self.dataset.key.rpartition("/")[2]))
 
     def _own_folder(self) -> Path:

@@ -19,7 +19,6 @@ from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import ConfigError, DatasetError
 from cocoannot.settings import Settings
 from cocoannot.store.postgres.importing import import_file
-from cocoannot.store.postgres.schema import upgrade
 from cocoannot.store.postgres.store import PostgresStore
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
@@ -122,10 +121,10 @@ def test_other_commands_read_the_database_too(run: Run, uri: DatabaseUri, tmp_pa
 
 
 @pytest.mark.parametrize("command", [["flush"], ["status"], ["scan"], ["predictions", "list"]])
-def test_commands_that_work_on_files_say_so(run: Run, command: list[str]) -> None:
+def test_commands_that_ask_a_server_say_that_it_has_to_be_named(run: Run, command: list[str]) -> None:
     answer = run(*command)
     assert answer.exit_code == 1
-    assert "is in a database, and this command works on files" in answer.output
+    assert "is in a database: name a server of it, such as --server http://127.0.0.1:8000" in answer.output
     assert answer.output.count("\n") == 1
 
 
@@ -183,24 +182,3 @@ def test_a_file_that_is_no_dataset_is_not_imported(run: Run, uri: DatabaseUri, t
         assert words in answer.output
     assert f"{uri.dataset}2" not in run("db", "list").output
     assert "is there already" in run("db", "import", str(broken)).output
-
-
-def test_a_server_needs_no_right_to_make_tables(
-    uri: DatabaseUri, postgres: Postgres, dataset_path: Path, tmp_path: Path
-) -> None:
-    with postgres.connect() as connection:
-        connection.execute("CREATE ROLE annotators LOGIN")
-        # As docs/scale.md says.
-        connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO annotators")
-    dsn = uri.dsn.replace("tests@", "annotators@")
-    other = DatabaseUri(dsn, f"{uri.dataset} of others")
-    import_file(other, dataset_path)
-    store = PostgresStore()
-    store.load_dataset(other, tmp_path / "out.json")
-    store.commit([Add("annotations", BOX)])
-    store.replace({"licenses": b"[]"})
-    store.commit([Delete("annotations", 8)])
-    assert store.save() is not None
-    store.close()
-    with pytest.raises(ConfigError, match="may not make tables"):
-        upgrade(dsn.replace("/cocoannot", "/postgres"))

@@ -67,7 +67,7 @@ def open_dataset() -> Iterator[tuple[Dataset, DatasetFile]]:
     """The dataset of the settings, and its file. Raises `DatasetError`, `OwnedElsewhere`, `OSError`."""
     settings = runtime().settings
     if isinstance(settings.dataset, DatabaseUri):
-        database_store = make_database_store(settings.export)
+        database_store = make_database_store(settings)
         database_store.load(settings.dataset.text)
         with closing(database_store):
             yield _Here(database_store), DatasetFile(settings.dataset_path(), settings.backups)

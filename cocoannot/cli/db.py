@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from cocoannot.cli.moving import bring_people, closed_file, served_file
 from cocoannot.cli.output import errors_in_one_line, failing_on_term, print_answer, tell_of_work
 from cocoannot.database_uri import DatabaseUri, read_database_uri, split_database_uri, where
 from cocoannot.errors import ConfigError, DatasetError
 from cocoannot.exchange.placing import check_file, write_new_file
-from cocoannot.extension import make_database_store
-from cocoannot.files.packing import has_packed_name, pack
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -66,13 +65,14 @@ def upgrade(database: str | None, as_json: bool) -> None:
 def import_(file: Path, database: str | None, as_json: bool) -> None:
     """Make a dataset of FILE.
 
-    FILE is a COCO file, perhaps gzip, that no server has open. Its records come byte for byte; its history stays where
-    it is.
+    FILE is a COCO file, perhaps gzip, that no server has open. Its records come byte for byte, and its history with
+    them. Users, tags and predictions are copied to where servers of the database look for them, unless some are there.
     """
     uri = _dataset(database)
     tell_of_work(f"Importing {file}", file.stat().st_size if file.exists() else 0)
-    with failing_on_term():
+    with failing_on_term(), closed_file(file) as ours:
         _maintenance().import_file(uri, file)
+        bring_people(ours, served_file(uri))
     print_answer({"dataset": str(uri), "file": str(file)}, f"Imported {file} as {uri}", as_json)
 
 
@@ -83,17 +83,18 @@ def import_(file: Path, database: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @errors_in_one_line
 def export(out: Path, database: str | None, overwrite: bool, as_json: bool) -> None:
-    """Write a dataset to OUT, a COCO file; gzip if the name ends in .gz."""
+    """Write a dataset to OUT, a COCO file; gzip if the name ends in .gz.
+
+    Its history, users, tags and predictions are written to the folder OUT.cocoannot, so that a server of the file OUT
+    has them. What such a folder has of an older file is put aside in it.
+    """
     uri = _dataset(database)
     check_file(out, replace=overwrite)
-    store = make_database_store(None)
-    store.load(uri.text)
-    with closing(store), failing_on_term():
-        found = store.export()
-        blocks = pack(found.blocks) if has_packed_name(out) else map(bytes, found.blocks)
-        write_new_file(out, blocks, replace=overwrite)
-    answer = {"dataset": str(uri), "file": str(out), "revision": found.revision}
-    print_answer(answer, f"Exported {uri} to {out}, revision {found.revision}", as_json)
+    with failing_on_term(), closed_file(out) as theirs:
+        revision = _maintenance().export_file(uri, out, partial(write_new_file, replace=overwrite))
+        bring_people(served_file(uri), theirs)
+    answer = {"dataset": str(uri), "file": str(out), "revision": revision}
+    print_answer(answer, f"Exported {uri} to {out}, revision {revision}", as_json)
 
 
 @db.command()
@@ -124,6 +125,25 @@ def remove(database: str | None, yes: bool) -> None:
         click.confirm(f"Remove {uri} with its history?", abort=True)
     _maintenance().remove(uri)
     click.echo(f"Removed {uri}")
+
+
+@db.command()
+@_database
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@errors_in_one_line
+def recovered(database: str | None, as_json: bool) -> None:
+    """Say that the database was recovered to an earlier moment. Run it before its servers start.
+
+    Revisions that were given after that moment are given again, for other changes. Pages and programs that were told of
+    them read everything anew then.
+    """
+    uri = _dataset(database)
+    revision = _maintenance().begin_lineage(uri)
+    print_answer(
+        {"dataset": str(uri), "revision": revision},
+        f"{uri} goes on from revision {revision}, as a new lineage",
+        as_json,
+    )
 
 
 @db.command("list")

@@ -14,7 +14,7 @@ from flask.cli import with_appcontext
 
 from cocoannot.changes.operations import Import, Match
 from cocoannot.cli.output import errors_in_one_line, print_answer, tell_of_work
-from cocoannot.cli.server_client import ask_status, call
+from cocoannot.cli.server_client import ask_named, ask_status, call, named_server, server_option
 from cocoannot.coco.incoming import Incoming, read_incoming
 from cocoannot.coco.records import Record
 from cocoannot.errors import BadOperation, DatasetError
@@ -37,6 +37,7 @@ match_option = click.option(
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @match_option
+@server_option
 @click.option("--dry-run", is_flag=True, help="Only show what would be imported.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all old and new ids.")
 @with_appcontext
@@ -54,6 +55,12 @@ def import_file(file: Path, match: Match, dry_run: bool, as_json: bool) -> None:
     data = read_text(file)
     tell_of_work(f"Reading {file}", len(data))
     theirs = read_incoming(data, str(file))
+    if (server := named_server()) is not None:
+        ask_named(server)
+        tell_of_work("Importing", len(data))
+        answer = _ask(server, data, match, dry_run=dry_run)
+        print_answer(answer, _describe(answer, file), as_json)
+        return
     ours = runtime().file()
     owner = MemoryMaintenance(ours).owner()
     tell_of_work("Importing", len(data))
@@ -83,6 +90,10 @@ def _import_here(file: DatasetFile, theirs: Incoming, match: Match, *, dry_run: 
 
 def _ask_to_import(owner: Owner, file: DatasetFile, data: bytes, match: Match, *, dry_run: bool) -> dict[str, Any]:
     ask_status(owner, file)
+    return _ask(owner, data, match, dry_run=dry_run)
+
+
+def _ask(owner: Owner, data: bytes, match: Match, *, dry_run: bool) -> dict[str, Any]:
     return call(owner, "POST", f"/api/import?{urlencode({'match': match, 'dry_run': int(dry_run)})}", data)
 
 

@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
 import click
 from flask.cli import AppGroup
 
 from cocoannot.cli.output import errors_in_one_line, print_answer
-from cocoannot.cli.server_client import ask, ask_status, call, downloading, send
+from cocoannot.cli.server_client import ask, ask_named, ask_status, call, downloading, named_server, send, server_option
 from cocoannot.errors import DatasetError
 from cocoannot.extension import runtime
 from cocoannot.files.dataset_file import DatasetFile
@@ -31,6 +31,8 @@ from cocoannot.store.memory.store import MemoryStore
 
 _BLOCK = 1 << 20
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 predictions = AppGroup(
     "predictions",
     help="""Bring in what a model says, accept and evaluate it.
@@ -38,7 +40,10 @@ predictions = AppGroup(
     Predictions are kept in layers beside the dataset, never in its file. If a server runs on the dataset, it is asked.
     """,
 )
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _as_json(command: Command) -> Command:
+    return server_option(click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command))
 
 
 @predictions.command("add")
@@ -175,11 +180,14 @@ def _copy(file: DatasetFile, name: str, target: Path) -> None:
 
 
 def _file() -> DatasetFile:
-    return runtime().file()
+    return runtime().own_folder()
 
 
 def _owner() -> Owner | None:
     """The server that serves the dataset, `None` where none does. Raises `OwnedElsewhere`, `DatasetError`."""
+    if (server := named_server()) is not None:
+        ask_named(server)
+        return server
     file = _file()
     owner = MemoryMaintenance(file).owner()
     if owner is not None:

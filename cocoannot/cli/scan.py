@@ -15,7 +15,7 @@ from flask.cli import with_appcontext
 
 from cocoannot.changes.operations import Add
 from cocoannot.cli.output import errors_in_one_line, print_answer
-from cocoannot.cli.server_client import ask_status, call
+from cocoannot.cli.server_client import ask_named, ask_status, call, named_server, server_option
 from cocoannot.coco.records import Record
 from cocoannot.errors import CocoannotError, DatasetError
 from cocoannot.extension import runtime
@@ -38,6 +38,7 @@ class _Images(msgspec.Struct):
 
 
 @click.command()
+@server_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_appcontext
 @errors_in_one_line
@@ -46,16 +47,22 @@ def scan(as_json: bool) -> None:
 
     If a server runs on the dataset, it is asked to do so. What is no picture is left out, and listed.
     """
-    file = runtime().file()
+    if (server := named_server()) is not None:
+        ask_named(server)
+        name, answer = runtime().uri(), call(server, "POST", "/api/images/scan")
+    else:
+        name, answer = _scan_file(runtime().file())
+    skipped = [Skipped(**each) for each in answer["skipped"]]
+    lines = [f"added {answer['added']:,} image(s) to {name}", *_lines(skipped, answer["turned"])]
+    print_answer(answer, "\n".join(lines), as_json)
+
+
+def _scan_file(file: DatasetFile) -> tuple[str, dict[str, Any]]:
     maintenance = MemoryMaintenance(file, runtime().history)
     if (owner := maintenance.owner()) is not None:
         ask_status(owner, file)
-        answer = call(owner, "POST", "/api/images/scan")
-    else:
-        answer = _scan_here(file, maintenance)
-    skipped = [Skipped(**each) for each in answer["skipped"]]
-    lines = [f"added {answer['added']:,} image(s) to {file.name}", *_lines(skipped, answer["turned"])]
-    print_answer(answer, "\n".join(lines), as_json)
+        return file.name, call(owner, "POST", "/api/images/scan")
+    return file.name, _scan_here(file, maintenance)
 
 
 def _scan_here(file: DatasetFile, maintenance: MemoryMaintenance) -> dict[str, Any]:

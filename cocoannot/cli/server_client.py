@@ -1,17 +1,21 @@
-"""The running server as the commands ask it: found by the lock file, asked over HTTP."""
+"""The running server as the commands ask it, over HTTP: found by the lock file, or named where it serves a database."""
 
 from __future__ import annotations
 
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
-from cocoannot.errors import CocoannotError, Conflict, DatasetError, OwnedElsewhere
+import click
+
+from cocoannot.database_uri import DatabaseUri, is_database_uri, split_database_uri
+from cocoannot.errors import CocoannotError, ConfigError, Conflict, DatasetError, OwnedElsewhere
 from cocoannot.extension import runtime
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.lock import Owner, describe
@@ -25,12 +29,64 @@ _UPLOAD_TIMEOUT = 6 * 3600
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
+_NAMED = "cocoannot server"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _name_server(context: click.Context, parameter: click.Parameter, url: str | None) -> None:
+    if url is None:
+        return
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise click.BadParameter("give the address of a server, such as http://127.0.0.1:8000")
+    context.meta[_NAMED] = url.rstrip("/")
+
+
+def server_option(command: Command) -> Command:
+    """The option that names the server of a dataset in a database."""
+    return click.option(
+        "--server",
+        metavar="URL",
+        callback=_name_server,
+        expose_value=False,
+        help="A server of a dataset in a database, such as http://127.0.0.1:8000. Not needed for a file.",
+    )(command)
+
+
+def named_server() -> Owner | None:
+    """The server of a dataset in a database, by `--server`; `None` for a dataset in a file. Raises `ConfigError`."""
+    url = click.get_current_context().meta.get(_NAMED)
+    if not isinstance(runtime().settings.dataset, DatabaseUri):
+        if url is not None:
+            raise ConfigError(f"--server is for a dataset in a database; {runtime().uri()} finds its server by itself")
+        return None
+    if url is None:
+        raise ConfigError(
+            f"{runtime().uri()} is in a database: name a server of it, such as --server http://127.0.0.1:8000"
+        )
+    return Owner(0, url, runtime().uri())
+
+
 class Readable(Protocol):
     """What has a body to be sent."""
 
     def read(self, size: int = -1, /) -> bytes:
         """At most `size` bytes, none at the end."""
         ...
+
+
+def ask_named(owner: Owner) -> dict[str, Any]:
+    """The status of a server that was named. Raises `DatasetError` where it serves something else."""
+    answer = call(owner, "GET", "/api/status")
+    try:
+        served = str(answer["dataset"]["uri"])
+    except (KeyError, TypeError):
+        raise DatasetError(f"what answers at {owner.url} is not a server of cocoannot") from None
+    # The same database may be called in more than one way.
+    if not is_database_uri(served) or split_database_uri(served)[1] != split_database_uri(owner.dataset)[1]:
+        raise DatasetError(f"{describe(owner)} serves {served}, not {owner.dataset}")
+    return answer
 
 
 def ask_status(owner: Owner, file: DatasetFile) -> dict[str, Any]:
@@ -94,8 +150,9 @@ def _decode(owner: Owner, response: HTTPResponse) -> Any:
 def _answer(
     owner: Owner, method: str, path: str, data: Any = None, headers: Mapping[str, str] | None = None
 ) -> Iterator[HTTPResponse]:
-    # By a name that is served whatever address this is.
-    headers = {"Content-Type": "application/json", "Host": "localhost", **(headers or {})}
+    # One of this machine by a name that is served whatever address this is.
+    host = {"Host": "localhost"} if owner.pid else {}
+    headers = {"Content-Type": "application/json", **host, **(headers or {})}
     request = urllib.request.Request(owner.url + path, data, headers, method=method)
     # Where there are users, who may read their file may ask the server for anything.
     if token := runtime().settings.token or runtime().people.callers.operator_proof():

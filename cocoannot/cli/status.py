@@ -8,7 +8,7 @@ import click
 from flask.cli import with_appcontext
 
 from cocoannot.cli.output import errors_in_one_line, print_answer
-from cocoannot.cli.server_client import ask_status
+from cocoannot.cli.server_client import ask_named, ask_status, named_server, server_option
 from cocoannot.extension import runtime
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.lock import Owner
@@ -17,6 +17,7 @@ from cocoannot.store.memory.maintenance import MemoryMaintenance
 
 
 @click.command()
+@server_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_appcontext
 @errors_in_one_line
@@ -25,6 +26,10 @@ def status(as_json: bool) -> None:
 
     If no server runs on the dataset, this command shows what is in the file and in the journal.
     """
+    if (server := named_server()) is not None:
+        answer = ask_named(server)
+        print_answer({"running": True, "url": server.url, **answer}, _running_text(server, answer), as_json)
+        return
     file = runtime().file()
     maintenance = MemoryMaintenance(file)
     if (owner := maintenance.owner()) is not None:
@@ -64,8 +69,10 @@ def _running_text(owner: Owner, answer: dict[str, Any]) -> str:
     memory, journal, in_file = revision["memory"], revision["journal"], revision["file"]
     counts = ", ".join(f"{count} {noun}" for noun, count in dataset["counts"].items())
     lines = [
-        f"{dataset['uri']}: {counts}; served at {owner.url} by process {owner.pid}",
-        f"revision {memory} in memory, {journal} in the journal, {in_file} in the file",
+        f"{dataset['uri']}: {counts}; served at {owner.url}" + (f" by process {owner.pid}" if owner.pid else ""),
+        f"revision {memory} in memory, {journal} in the journal, {in_file} in the file"
+        if owner.pid
+        else f"revision {memory}, {in_file} in {dataset['path']}",
         f"pending: {pending['summary']}",
     ]
     if saver["next_save_in"] is not None:

@@ -36,7 +36,7 @@ def tag(
     as long as you don't delete it, but the dataset can be told only as far back as its history goes
     (COCOANNOT_HISTORY_DAYS).
     """
-    file = runtime().file()
+    file = runtime().own_folder()
     if as_list or name is None:
         if delete or at or note or move or (name and as_list):
             raise click.UsageError("--list takes no NAME and no other option but --json")

@@ -96,7 +96,7 @@ class TagsFile:
 
     def _change(self, edit: Callable[[Tags], Tags]) -> None:
         try:
-            self.path.parent.mkdir(exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with locked(self.path.with_suffix(".lock"), _WAIT):
                 text = msgspec.json.encode(_Content(_FORMAT, edit(self.read())))
                 # The owner of the folder is the one who serves the dataset, also where root runs a command.

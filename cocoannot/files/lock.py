@@ -109,7 +109,7 @@ def read_owner(path: Path) -> Owner | None:
 def describe(owner: Owner | None) -> str:
     """`owner` in words, for messages."""
     if owner is None or not owner.pid:
-        return "another process"
+        return f"the server at {owner.url}" if owner is not None and owner.url else "another process"
     return f"process {owner.pid}" + (f" at {owner.url}" if owner.url else "")
 
 

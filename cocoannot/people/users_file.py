@@ -81,7 +81,7 @@ class UsersFile:
         if not create and self.current() is None:
             raise UnknownUser(f"there are no users: {self.path} does not exist; `flask user add` makes it")
         try:
-            self.path.parent.mkdir(exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with locked(self.path.with_suffix(".lock"), wait):
                 known = self.current()
                 before = known.directory if known else Directory.empty()

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.adapt import Loader
@@ -23,6 +22,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from cocoannot.database_uri import DatabaseUri, where
 from cocoannot.errors import ConfigError, Unavailable
+from cocoannot.store.postgres.dialling import client_dsn, options_of
 from cocoannot.store.postgres.watching import WatchedConnection
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -52,7 +52,6 @@ SIZE = 4
 _COME_AGAIN = 2.0
 _WAIT = 5.0
 _WAIT_IF_DOWN = 1.0
-_CONNECT = 3
 
 
 class Database:
@@ -101,7 +100,7 @@ class Database:
         if not self._own.acquire(timeout=self._patience):
             raise Unavailable("too many exports at a time; try again in a moment", _COME_AGAIN)
         try:
-            with WatchedConnection.connect(self.address.dsn, **_options(self.address.dsn)) as connection:
+            with WatchedConnection.connect(client_dsn(self.address.dsn), **options_of(self.address.dsn)) as connection:
                 _configure(connection)
                 yield connection
         finally:
@@ -142,7 +141,7 @@ class Database:
     def check(self, *, writable: bool = False) -> None:
         """Raise `Unavailable` where the database does not answer now, or takes no changes and is to be `writable`."""
         try:
-            with WatchedConnection.connect(self.address.dsn, **_options(self.address.dsn)) as connection:
+            with WatchedConnection.connect(client_dsn(self.address.dsn), **options_of(self.address.dsn)) as connection:
                 row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
             if writable and row is not None and row[0]:
                 raise psycopg.errors.ReadOnlySqlTransaction("it is a replica")
@@ -167,9 +166,9 @@ class Database:
         with self._opening:
             if self._pool is None:
                 self._pool = ConnectionPool(
-                    self.address.dsn,
+                    client_dsn(self.address.dsn),
                     connection_class=WatchedConnection,
-                    kwargs=_options(self.address.dsn),
+                    kwargs=options_of(self.address.dsn),
                     min_size=1,
                     max_size=self._size,
                     open=True,
@@ -204,7 +203,7 @@ def connect(dsn: str) -> Connection:
     there is no answer.
     """
     try:
-        connection: Connection = WatchedConnection.connect(dsn, **_options(dsn))
+        connection: Connection = WatchedConnection.connect(client_dsn(dsn), **options_of(dsn))
     except psycopg.ProgrammingError as exc:
         raise ConfigError(f"the address {where(dsn)} can't be read: {first_line(exc)}") from exc
     except psycopg.OperationalError as exc:
@@ -244,6 +243,8 @@ def _advice(exc: BaseException) -> str | None:
     text = str(exc)
     if "database" in text and "does not exist" in text:
         return "create it (createdb), then run `cocoannot db upgrade`, or correct the address"
+    if "certificate" in text or "does not support SSL" in text:
+        return "correct sslmode or sslrootcert in the address, or the server's certificate"
     if "password" in text or "authentication" in text or "pg_hba" in text:
         return "correct the password (in the address, ~/.pgpass or PGPASSWORD), the user, or pg_hba.conf"
     if "does not exist" in text:
@@ -262,29 +263,6 @@ class _BytesLoader(Loader):
 
 class _BinaryBytesLoader(_BytesLoader):
     format = Format.BINARY
-
-
-_OPTIONS: dict[str, Any] = {
-    "autocommit": True,
-    "prepare_threshold": 3,
-    "connect_timeout": _CONNECT,
-    # A machine that is gone, and not only its server, is noticed within half a minute.
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    # The same while an answer is waited for.
-    "tcp_user_timeout": 25_000,
-    "application_name": "cocoannot",
-}
-
-
-def _options(dsn: str) -> dict[str, Any]:
-    """How to connect. Of several hosts, the one that takes changes is meant, if the address does not say otherwise."""
-    if "," not in urlsplit(dsn).netloc.rpartition("@")[2]:
-        return dict(_OPTIONS)
-    # In any order: the first one may be stopped, or an old primary that does not know yet that it is none.
-    chosen = {"target_session_attrs": "read-write", "load_balance_hosts": "random"}
-    return {**_OPTIONS, **{name: value for name, value in chosen.items() if name not in dsn}}
 
 
 def _configure(connection: Connection) -> None:

@@ -11,19 +11,19 @@ from cocoannot.coco.parser import NOUNS, SECTIONS, Document
 from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import DatasetError
 from cocoannot.store.postgres.database import Connection, first_line
+from cocoannot.store.postgres.file_past import NO_PAST, FilePast
 from cocoannot.store.postgres.loading import Loaded, load_document
-from cocoannot.store.postgres.moment import Moment
+from cocoannot.store.postgres.moment import Layouts, Moment
+from cocoannot.store.postgres.parts import attach_parts, drop_parts, make_parts
 from cocoannot.store.postgres.rows import HeadRow
 from cocoannot.store.postgres.schema import check_version
-from cocoannot.store.postgres.writing import head_values
+from cocoannot.store.postgres.writing import head_values, write_past_changes
 from cocoannot.store.warnings import counted, few
 
 EMPTY = b'{"info": {}, "licenses": [], "images": [], "annotations": [], "categories": []}\n'
 """The text of a dataset that has nothing yet."""
 
 _TABLES = (
-    "annotation",
-    "image",
     "category",
     "layout",
     "top_value",
@@ -56,16 +56,24 @@ def missing(connection: Connection, address: DatabaseUri) -> DatasetError:
     )
 
 
-def make_dataset(connection: Connection, address: DatabaseUri, document: Document, revision: int = 0) -> int:
-    """Make a dataset of `document`; returns its number. Raises `DatasetError` where the name is taken."""
+def make_dataset(connection: Connection, address: DatabaseUri, document: Document, past: FilePast = NO_PAST) -> int:
+    """Make a dataset of `document`, with its past; returns its number.
+
+    Raises `DatasetError` where the name is taken, or the role may not make tables.
+    """
     try:
         with connection.transaction():
             # By chance: another import that is not done yet may have taken the next number.
             dataset_id = secrets.randbelow(2**31 - 1) + 1
             connection.execute("INSERT INTO dataset (dataset_id, name) VALUES (%s, %s)", (dataset_id, address.dataset))
-            loaded = load_document(connection, dataset_id, 1, document, revision)
-            head = HeadRow(uuid.uuid4().hex, 1, revision, revision, revision, loaded.panoptic)
+            parts = make_parts(connection, dataset_id)
+            numbers = past.numbers(document)
+            loaded = load_document(connection, dataset_id, 1, document, past.revision, parts, numbers)
+            attach_parts(connection, dataset_id)
+            head = HeadRow(uuid.uuid4().hex, 1, past.revision, past.revision, past.floor, loaded.panoptic)
+            head.next_ids = {name: past.next_ids.get(name, 1) for name in SECTIONS}
             take_loaded(head, loaded)
+            write_past_changes(Moment(connection, dataset_id, head, Layouts()), past.changes())
             values = {"d": dataset_id, "lineage": head.lineage, **head_values(head)}
             connection.execute(
                 b"INSERT INTO head (dataset_id, lineage, content, revision, file_revision, floor, panoptic, images, "
@@ -77,9 +85,11 @@ def make_dataset(connection: Connection, address: DatabaseUri, document: Documen
             )
     except psycopg.errors.UniqueViolation as exc:
         raise DatasetError(f"{address} is there already ({first_line(exc)}); choose another name") from exc
-    # The planner knows nothing of these rows yet, and an index alone does not tell that they are there for everybody.
-    for table in ("image", "annotation", "category"):
-        connection.execute(f"VACUUM (ANALYZE) {table}".encode())
+    except psycopg.errors.InsufficientPrivilege as exc:
+        raise DatasetError(
+            f"{address}: this role may not make datasets ({first_line(exc)}); run `cocoannot db import` as the "
+            "owner of the tables"
+        ) from exc
     return dataset_id
 
 
@@ -99,10 +109,11 @@ def remove_generations(connection: Connection, dataset_id: int, but: int) -> Non
 
 
 def remove_dataset(connection: Connection, dataset_id: int) -> None:
-    """Remove a dataset with its history."""
+    """Remove a dataset with its history; by the owner of the tables."""
     with connection.transaction():
         for table in _TABLES:
             connection.execute(f"DELETE FROM {table} WHERE dataset_id = %s".encode(), (dataset_id,))
+    drop_parts(connection, dataset_id)
 
 
 def find_warnings(moment: Moment) -> list[str]:

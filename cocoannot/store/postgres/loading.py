@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,15 @@ from cocoannot.store.postgres.copying import Column, Spans, Texts, copy_blocks
 from cocoannot.store.postgres.database import Connection
 from cocoannot.store.postgres.layout import encode_sections, layout_of_document, leads_of
 from cocoannot.store.postgres.rows import TABLES, clean
+from cocoannot.store.postgres.summaries import summaries
+
+
+class Numbers(NamedTuple):
+    """Positions of a section's records, ascending, when each was changed last, and the position of the next one."""
+
+    positions: Ints
+    revisions: Ints
+    end: int
 
 
 class Loaded(NamedTuple):
@@ -24,8 +33,22 @@ class Loaded(NamedTuple):
     panoptic: bool
 
 
-def load_document(connection: Connection, dataset_id: int, content: int, document: Document, revision: int) -> Loaded:
-    """Copy all of `document` into the generation `content`, of which there is nothing yet; within a transaction."""
+def load_document(
+    connection: Connection,
+    dataset_id: int,
+    content: int,
+    document: Document,
+    revision: int,
+    new: Mapping[SectionName, str] | None = None,
+    numbers: Mapping[SectionName, Numbers] | None = None,
+) -> Loaded:
+    """Copy all of `document` into the generation `content`, of which there is nothing yet; within a transaction.
+
+    `new` are the tables for the sections, where this transaction has made some; `numbers` what is known of records
+    that were changed before.
+    """
+    tables = new or TABLES
+    numbers = numbers or {name: _unchanged(len(document.sections[name].starts), revision) for name in SECTIONS}
     layout = layout_of_document(document)
     connection.execute(
         "INSERT INTO layout (dataset_id, content, skeleton, sections) VALUES (%s, %s, %s, %s)",
@@ -40,9 +63,9 @@ def load_document(connection: Connection, dataset_id: int, content: int, documen
         columns = [
             Column("int4", dataset_id),
             Column("int4", content),
-            Column("int8", np.arange(count) * STRIDE),
+            Column("int8", numbers[name].positions),
             Column("int8", ids, _missing(ids)),
-            Column("int8", revision),
+            Column("int8", numbers[name].revisions),
         ]
         leads = leads_of(document, section, layout.sections[name].gap.encode())
         texts: list[Texts] = [leads, Spans(document.buffer, section.starts, section.ends)]
@@ -54,16 +77,21 @@ def load_document(connection: Connection, dataset_id: int, content: int, documen
             columns.append(Column("int8", _counts(document, name)))
             texts.insert(0, [clean(each).encode() for each in section.names])
             if name == "images":
-                names += ", annotations, status, sized, file_name, lead, record"
+                categories, sizes = summaries(document)
+                names += ", annotations, sizes, status, sized, categories, file_name, lead, record"
+                columns.append(Column("int4", sizes))
+                texts.insert(0, categories)
                 columns += [Column("int2", section.keys["status"]), Column("bool", section.keys["sized"])]
             else:
                 names += ", annotations, name, lead, record"
-        _copy(connection, f"{TABLES[name]} ({names})", count, columns, texts)
-    return _loaded(document)
+        # Rows of a table that nobody else sees yet need no look at them later.
+        options = "FORMAT binary" if tables[name] == TABLES[name] else "FORMAT binary, FREEZE"
+        _copy(connection, f"COPY {tables[name]} ({names}) FROM STDIN ({options})", count, columns, texts)
+    return _loaded(document, numbers)
 
 
-def _copy(connection: Connection, target: str, count: int, columns: Sequence[Column], texts: Sequence[Texts]) -> None:
-    with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN (FORMAT binary)".encode()) as copy:
+def _copy(connection: Connection, sql: str, count: int, columns: Sequence[Column], texts: Sequence[Texts]) -> None:
+    with connection.cursor() as cursor, cursor.copy(sql.encode()) as copy:
         for block in copy_blocks(count, columns, texts):
             copy.write(block)
 
@@ -96,7 +124,11 @@ def _counts(document: Document, name: SectionName) -> Ints:
     return found
 
 
-def _loaded(document: Document) -> Loaded:
+def _unchanged(count: int, revision: int) -> Numbers:
+    return Numbers(np.arange(count) * STRIDE, np.full(count, revision), count * STRIDE)
+
+
+def _loaded(document: Document, numbers: Mapping[SectionName, Numbers]) -> Loaded:
     keys = {name: document.sections[name].keys for name in SECTIONS}
     # An id that an orphan points to was once given to another record.
     used = {
@@ -108,6 +140,6 @@ def _loaded(document: Document) -> Loaded:
     return Loaded(
         counts,
         {name: max(1, *(int(ids.max(initial=-1)) + 1 for ids in used[name])) for name in SECTIONS},
-        {name: counts[name] * STRIDE for name in SECTIONS},
+        {name: numbers[name].end for name in SECTIONS},
         bool((keys["annotations"]["id"] == NONE).any()),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import NamedTuple
 
 import psycopg
@@ -11,12 +12,23 @@ from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import DatasetError
 from cocoannot.store.postgres.database import Database, connect, first_line
 from cocoannot.store.postgres.datasets import find_dataset, missing, remove_dataset
+from cocoannot.store.postgres.giving_back import export_file
 from cocoannot.store.postgres.importing import import_file
 from cocoannot.store.postgres.moment import Moment, Reading
-from cocoannot.store.postgres.rows import TABLES
+from cocoannot.store.postgres.rows import AREAS, SUMMARY, TABLES
 from cocoannot.store.postgres.schema import VERSION, check_version, upgrade
 
-__all__ = ["VERSION", "Listed", "check_dataset", "import_file", "list_datasets", "remove", "upgrade"]
+__all__ = [
+    "VERSION",
+    "Listed",
+    "begin_lineage",
+    "check_dataset",
+    "export_file",
+    "import_file",
+    "list_datasets",
+    "remove",
+    "upgrade",
+]
 
 _OURS = "dataset_id = %(d)s AND content = %(c)s"
 
@@ -53,6 +65,22 @@ def remove(uri: DatabaseUri) -> None:
             raise DatasetError(f"can't remove {uri}: {first_line(exc)}; nothing was changed") from exc
 
 
+def begin_lineage(uri: DatabaseUri) -> int:
+    """The dataset was brought back to an earlier moment: its revisions stand for other changes from now on.
+
+    Returns the revision. Raises `ConfigError`, `DatasetError`.
+    """
+    with connect(uri.dsn) as connection:
+        dataset_id = find_dataset(connection, uri)
+        if dataset_id is None:
+            raise missing(connection, uri)
+        row = connection.execute(
+            "UPDATE head SET lineage = %s WHERE dataset_id = %s RETURNING revision", (uuid.uuid4().hex, dataset_id)
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def check_dataset(uri: DatabaseUri) -> list[str]:
     """What does not agree in a dataset, in words; nothing for a sound one. Raises `ConfigError`, `DatasetError`."""
     with connect(uri.dsn) as connection:
@@ -78,6 +106,14 @@ def _problems(moment: Moment) -> list[str]:
         )
         if wrong:
             found.append(f"{wrong} record(s) of {table} count their annotations wrong")
+    names, told = ", ".join(f"t.{name}" for name in SUMMARY), ", ".join(SUMMARY.values())
+    wrong = moment.one(
+        f"SELECT count(*) FROM image t WHERE {_OURS} AND ({names}) <> (SELECT {told} FROM annotation a "
+        "WHERE a.dataset_id = %(d)s AND a.content = %(c)s AND a.image_id = t.id)",
+        {"areas": AREAS},
+    )
+    if wrong:
+        found.append(f"{wrong} image(s) tell categories or sizes wrong")
     revisions = moment.row(
         "SELECT count(*), count(DISTINCT revision), min(revision), max(revision) FROM change WHERE dataset_id = %(d)s"
     )

@@ -51,12 +51,12 @@ class Past:
     def oldest_change(self) -> int:
         """See `cocoannot.store.base.History`, here and below."""
         with self._moment() as moment:
-            return _oldest(moment)
+            return oldest_change(moment)
 
     @contextmanager
     def touched_since(self, revision: int) -> Iterator[Touched]:
         with self._moment() as moment:
-            if revision < _oldest(moment):
+            if revision < oldest_change(moment):
                 raise NotKept(f"the changes after revision {revision} are not all kept any more")
             if revision < moment.head.floor:
                 raise Conflict(
@@ -72,7 +72,7 @@ class Past:
 
     def changes(self, since: int) -> list[Change] | None:
         with self._moment() as moment:
-            if since < _oldest(moment):
+            if since < oldest_change(moment):
                 return None
             return _whole(moment, ChangeQuery(since=since, limit=2**31), MOST_TEXT)
 
@@ -100,7 +100,7 @@ class Past:
 
     def whole_changes(self, query: ChangeQuery) -> list[Change] | None:
         with self._moment() as moment:
-            if query.since is not None and query.since < _oldest(moment):
+            if query.since is not None and query.since < oldest_change(moment):
                 raise NotKept(f"the changes after revision {query.since} are not all kept any more")
             found = _whole(moment, query._replace(limit=query.limit + 1), MOST_TEXT)
         return None if found is None or len(found) > query.limit else found
@@ -148,7 +148,7 @@ def check_kept(moment: Moment, revision: int) -> None:
     """Raise `NotKept` where it can't be told what the dataset was at `revision`."""
     if revision > moment.head.revision:
         raise NotKept(f"there is no revision {revision} yet; the dataset is at {moment.head.revision}")
-    floor = max(moment.head.floor, _oldest(moment))
+    floor = max(moment.head.floor, oldest_change(moment))
     if revision < floor:
         raise NotKept(
             f"revision {revision} can't be told any more: from {floor} on every change is known, "
@@ -210,7 +210,7 @@ class _Touched:
         return self._known[name]
 
 
-def _oldest(moment: Moment) -> int:
+def oldest_change(moment: Moment) -> int:
     """The revision after which every change is there."""
     oldest = moment.one("SELECT min(revision) FROM change WHERE dataset_id = %(d)s")
     return moment.head.revision if oldest is None else int(oldest) - 1

@@ -14,7 +14,7 @@ from cocoannot.coco.statuses import STATUSES
 from cocoannot.store.base import Found, Neighbours, Page
 from cocoannot.store.postgres.database import Connection
 from cocoannot.store.postgres.moment import Moment
-from cocoannot.store.postgres.rows import TABLES, clean, is_possible
+from cocoannot.store.postgres.rows import AREAS, TABLES, clean, is_possible
 from cocoannot.store.queries import (
     COUNT_EDGES,
     RANKED,
@@ -33,12 +33,13 @@ from cocoannot.store.warnings import ambiguous
 _COLUMNS = {"position": "i.position", "id": "i.id", "file_name": "i.file_name", "annotation_count": "i.annotations"}
 _OF_DATASET = "dataset_id = %(d)s AND content = %(c)s"
 _MOST = 2**62
+_HAS_ONE = "i.id IN (SELECT a.image_id FROM annotation a WHERE a.dataset_id = %(d)s AND a.content = %(c)s AND {})"
 
 
 def get(connection: Connection, dataset_id: int, section: SectionName, record_id: int) -> Found | None:
     """One record, by one statement; `None` where there is no such dataset. Raises `AmbiguousId`."""
     sql = (
-        f"SELECT h.revision, t.record FROM head h LEFT JOIN {TABLES[section]} t ON t.dataset_id = h.dataset_id "
+        f"SELECT h.revision, t.record FROM head h LEFT JOIN {TABLES[section]} t ON t.dataset_id = %(d)s "
         "AND t.content = h.content AND t.id = %(id)s WHERE h.dataset_id = %(d)s"
     )
     values = {"d": dataset_id, "id": record_id if is_possible(record_id) else None}
@@ -78,7 +79,7 @@ def annotations_of(connection: Connection, dataset_id: int, image_id: int, deriv
     """
     sql = (
         "SELECT h.revision, (SELECT count(*) FROM image i WHERE i.dataset_id = %(d)s AND i.content = h.content "
-        "AND i.id = %(image)s), a.record FROM head h LEFT JOIN annotation a ON a.dataset_id = h.dataset_id "
+        "AND i.id = %(image)s), a.record FROM head h LEFT JOIN annotation a ON a.dataset_id = %(d)s "
         "AND a.content = h.content AND a.image_id = %(image)s WHERE h.dataset_id = %(d)s ORDER BY a.position"
     )
     values = {"d": dataset_id, "image": image_id if is_possible(image_id) else None}
@@ -182,7 +183,13 @@ def _annotations(moment: Moment, query: AnnotationQuery, offset: int, limit: int
         values["iscrowd"] = bool(query.iscrowd)
     where = " AND ".join(conditions)
     rows = moment.rows(
-        f"SELECT record FROM annotation WHERE {where} ORDER BY position LIMIT %(limit)s OFFSET %(offset)s", values
+        # What is skipped is looked up in the index alone.
+        f"SELECT a.record FROM (SELECT position FROM annotation WHERE {where} ORDER BY position LIMIT %(limit)s "
+        "OFFSET %(offset)s) p JOIN annotation a ON a.dataset_id = %(d)s AND a.content = %(c)s "
+        "AND a.position = p.position ORDER BY p.position"
+        if offset
+        else f"SELECT record FROM annotation WHERE {where} ORDER BY position LIMIT %(limit)s",
+        values,
     )
     if len(conditions) == 1:
         total = moment.head.counts["annotations"]
@@ -297,18 +304,19 @@ def _ask_for_image(query: ImageQuery, add: Callable[..., None]) -> None:
 
 def _ask_for_annotations(query: ImageQuery, add: Callable[..., None]) -> None:
     def has_one(condition: str, **parameters: Any) -> None:
-        add(
-            "i.id IN (SELECT a.image_id FROM annotation a WHERE a.dataset_id = %(d)s AND a.content = %(c)s "
-            f"AND {condition})",
-            **parameters,
-        )
+        add(_HAS_ONE.format(condition), **parameters)
 
     if query.category_ids:
-        has_one("a.category_id = ANY(%(categories)s::int8[])", categories=_possible(query.category_ids))
+        add("i.categories && %(categories)s::int8[]", categories=_possible(query.category_ids))
     if query.min_size is not None or query.below_size is not None:
-        low, high = (query.min_size or 0) ** 2, None if query.below_size is None else query.below_size**2
-        condition = "a.area >= %(low)s::float4" + ("" if high is None else " AND a.area < %(high)s::float4")
-        has_one(condition, low=_single(low), high=None if high is None else _single(high))
+        low = _single((query.min_size or 0) ** 2)
+        high = None if query.below_size is None else _single(query.below_size**2)
+        whole, cut = _bars(low, high)
+        condition = "i.sizes & %(whole)s <> 0"
+        if cut:
+            between = "a.area >= %(low)s::float4" + ("" if high is None else " AND a.area < %(high)s::float4")
+            condition = f"({condition} OR (i.sizes & %(cut)s <> 0 AND {_HAS_ONE.format(between)}))"
+        add(condition, whole=whole, cut=cut, low=low, high=high)
     if query.user is not None:
         has_one(
             "a.revision IN (SELECT g.revision FROM change g WHERE g.dataset_id = %(d)s AND g.actor = %(user)s "
@@ -317,6 +325,20 @@ def _ask_for_annotations(query: ImageQuery, add: Callable[..., None]) -> None:
         )
     elif query.annotation_ids is not None:
         has_one("a.id = ANY(%(annotations)s::int8[])", annotations=_possible(query.annotation_ids))
+
+
+def _bars(low: float, high: float | None) -> tuple[int, int]:
+    """The bits of the bars that lie wholly from `low` to `high`, and of those that do in part."""
+    whole = cut = 0
+    for index, begin in enumerate(AREAS):
+        end = AREAS[index + 1] if index + 1 < len(AREAS) else None
+        if (end is not None and end <= low) or (high is not None and begin >= high):
+            continue
+        if begin >= low and (high is None or (end is not None and end <= high)):
+            whole |= 1 << index
+        else:
+            cut |= 1 << index
+    return whole, cut
 
 
 def _single(number: float) -> float:

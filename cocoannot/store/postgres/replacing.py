@@ -81,18 +81,18 @@ def _flip(
             if head.revision != revision:
                 raise psycopg.Rollback
             change = Change(revision + 1, now, actor, None, replaced=tuple(texts))
-            if exporter.path is not None:
-                exporter.write(exporter.path, [document.buffer], change.revision, overwrite=False)
+            if exporter.place is not None:
+                exporter.write(exporter.place, [document.buffer], change.revision, overwrite=False)
                 head.file_revision = change.revision
             head.content, head.revision, head.floor = content, change.revision, change.revision
             take_loaded(head, loaded)
             moment = Moment(connection, reading.dataset_id, head, reading.layouts)
             write_head(moment)
             write_record(moment, change, request, None)
-            if exporter.path is not None:
+            if exporter.place is not None:
                 exporter.note(connection, change.revision)
             log.info(
-                "Dataset replaced (%s)%s", ", ".join(texts), f" and saved to {exporter.name}" if exporter.path else ""
+                "Dataset replaced (%s)%s", ", ".join(texts), f" and saved to {exporter.name}" if exporter.place else ""
             )
             return change
     except LOST:

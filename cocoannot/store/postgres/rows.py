@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import struct
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,11 +20,22 @@ from cocoannot.coco.parser import (
     read_keys,
 )
 from cocoannot.coco.statuses import status_number
+from cocoannot.store.queries import SIZE_EDGES
 
 TABLES: dict[SectionName, str] = {"images": "image", "annotations": "annotation", "categories": "category"}
 CODES: dict[SectionName, int] = {"images": 0, "annotations": 1, "categories": 2}
 """How `history` names a section."""
 NAMES = {code: name for name, code in CODES.items()}
+
+AREAS = [float(edge) ** 2 for edge in SIZE_EDGES]
+"""Where the bars of sizes begin, as areas; an image's `sizes` has a bit for each."""
+
+SUMMARY = {
+    "categories": "coalesce(array_agg(DISTINCT a.category_id) FILTER (WHERE a.category_id IS NOT NULL), '{}')",
+    "sizes": "coalesce(bit_or(1 << (width_bucket(a.area::float8, %(areas)s::float8[]) - 1)) "
+    "FILTER (WHERE a.area >= 0), 0)",
+}
+"""What an image tells of its annotations `a`, so that no query has to look for these."""
 
 _LARGEST = 3.4e38
 
@@ -96,6 +109,13 @@ def row_of(section: SectionName, text: bytes) -> Row:
             return ImageRow(status_number(keys.annotation_status), has_size(keys), clean(keys.file_name))
         case CategoryKeys() as keys:
             return CategoryRow(clean(keys.name))
+
+
+def size_bit(area: float | None) -> int:
+    """The bit that an annotation of this area sets in `sizes`, in single precision as the column is."""
+    if area is None or not area >= 0:
+        return 0
+    return 1 << (bisect_right(AREAS, struct.unpack("f", struct.pack("f", area))[0]) - 1)
 
 
 def _single(number: float) -> float:

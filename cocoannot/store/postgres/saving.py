@@ -15,21 +15,18 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.clock import Clock
 from cocoannot.coco.serializer import Piece, split
 from cocoannot.errors import FileChanged, SaveError, Unavailable
-from cocoannot.files.atomic import Content, NewFile, Stamp, sync_folder
-from cocoannot.files.disk_errors import save_error
-from cocoannot.files.hashing import Hashing
-from cocoannot.files.kept_copies import kept_while_replaced, timestamp
-from cocoannot.files.packing import has_packed_name, pack
+from cocoannot.files.atomic import Content
+from cocoannot.files.kept_copies import timestamp
 from cocoannot.store.base import SaveCounts, Saved
 from cocoannot.store.postgres.database import LOST, Connection, first_line
 from cocoannot.store.postgres.export import dataset_text
 from cocoannot.store.postgres.moment import Moment, Reading
+from cocoannot.store.postgres.place import Place, PlaceChanged, Sight
 from cocoannot.store.postgres.rows import NAMES
 
 log = logging.getLogger(__name__)
@@ -46,11 +43,11 @@ class NotOurTurn(SaveError):
 
 
 class Exporter:
-    """Keeps the file at `path` up to date with one dataset; `None` for no file. Any thread may call anything."""
+    """Keeps the file at `place` up to date with one dataset; `None` for no file. Any thread may call anything."""
 
-    def __init__(self, reading: Reading, path: Path | None, clock: Clock, saved: Callable[[int], object]) -> None:
-        self.path = None if path is None else Path(os.path.realpath(path))
-        self.name = "" if path is None else str(path)
+    def __init__(self, reading: Reading, place: Place | None, clock: Clock, saved: Callable[[int], object]) -> None:
+        self.place = place
+        self.name = "" if place is None else place.name
         self.last_saved_at: float | None = None
         self.last_save_seconds: float | None = None
         self.last_error: str | None = None
@@ -66,10 +63,15 @@ class Exporter:
         self._oldest: tuple[float, float] | None = None
         self._holder = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex[:8]}"
 
+    @property
+    def uri(self) -> str:
+        """How the tables call the file."""
+        return "" if self.place is None else self.place.uri
+
     def pending(self, moment: Moment) -> ChangeTracker:
         """What the file lacks."""
         tracker = ChangeTracker()
-        if self.path is None:
+        if self.place is None:
             return tracker
         for section, was_there, is_there, number in moment.rows(
             "SELECT section, before IS NOT NULL, after IS NOT NULL, count(*) FROM history "
@@ -100,19 +102,19 @@ class Exporter:
 
     def file_revision(self, moment: Moment) -> int:
         """The revision of the file, of the database where there is none."""
-        return moment.head.revision if self.path is None else moment.head.file_revision
+        return moment.head.revision if self.place is None else moment.head.file_revision
 
     def save(self, *, overwrite: bool, automatic: bool) -> Saved | None:
         """See `cocoannot.store.base.Saves`."""
-        if self.path is None:
+        if self.place is None:
             return None
         with self._saving, self._failure_told(), self.lease(wait=not automatic):
-            return self._save(self.path, overwrite=overwrite, automatic=automatic)
+            return self._save(self.place, overwrite=overwrite, automatic=automatic)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Nobody else writes the file meanwhile, here or in another process. Raises `SaveError`."""
-        with self._saving, nullcontext() if self.path is None else self.lease(wait=True):
+        with self._saving, nullcontext() if self.place is None else self.lease(wait=True):
             yield
 
     @contextmanager
@@ -131,33 +133,22 @@ class Exporter:
             with suppress(*LOST):
                 self._let_go()
 
-    def write(self, path: Path, pieces: Iterable[Piece], revision: int, *, overwrite: bool) -> Path | None:
+    def write(self, place: Place, pieces: Iterable[Piece], revision: int, *, overwrite: bool) -> str | None:
         """Replace the file by a text, which is `revision`; returns where another version is kept.
 
         Raises `SaveError`, `FileChanged`. The tables are told only what the file may be from now on.
         """
-        is_theirs, seen = self._is_theirs(path), _stamp(path)
+        seen = place.look()
+        is_theirs = self._is_theirs(place, seen)
         if is_theirs and not overwrite:
             raise self._file_changed()
+        keep = f"theirs-{timestamp(self._clock.time())}" if is_theirs else None
         try:
-            with NewFile(path) as new:
-                blocks = split(pieces)
-                content = new.write(self._renewing(pack(blocks) if has_packed_name(path) else blocks))
-                self._expect(content)
-                # At the last moment once more, and cheaply.
-                if _stamp(path) != seen:
-                    raise self._file_changed()
-                kept = None
-                if is_theirs:
-                    with kept_while_replaced(path, f"theirs-{timestamp(self._clock.time())}", path.parent) as kept:
-                        new.replace()
-                else:
-                    new.replace()
-            sync_folder(path.parent)
-        except OSError as exc:
-            raise save_error(self.name, exc, "nothing is lost, the database has it; it is tried again") from exc
-        self._content = content
-        return kept
+            put = place.put(self._renewing(split(pieces)), seen, self._expect, revision, keep)
+        except PlaceChanged:
+            raise self._file_changed() from None
+        self._content = put.content
+        return put.kept
 
     def doubt(self) -> None:
         """The file may be what the dataset did not become: it is to be written again soon."""
@@ -172,7 +163,7 @@ class Exporter:
     def _expect(self, content: Content) -> None:
         """Write down what is about to be the file, so that it is known as ours whatever happens then."""
         database = self._reading.database
-        values = {"d": self._reading.dataset_id, "uri": str(self.path), "size": content.size, "sha256": content.sha256}
+        values = {"d": self._reading.dataset_id, "uri": self.uri, "size": content.size, "sha256": content.sha256}
 
         def note() -> None:
             with database.connection() as connection:
@@ -199,7 +190,7 @@ class Exporter:
         """The same on a connection, perhaps within a transaction."""
         content = self._content
         self.size = content.size
-        values = {"d": self._reading.dataset_id, "uri": str(self.path), "revision": revision}
+        values = {"d": self._reading.dataset_id, "uri": self.uri, "revision": revision}
         connection.execute(
             b"INSERT INTO export (dataset_id, uri, revision, size, sha256, saved_at) VALUES "
             b"(%(d)s, %(uri)s, %(revision)s, %(size)s, %(sha256)s, %(at)s) ON CONFLICT (dataset_id, uri) "
@@ -213,7 +204,7 @@ class Exporter:
 
     def recall(self, moment: Moment) -> None:
         """Look up what is known of the file."""
-        row = moment.row("SELECT size FROM export WHERE dataset_id = %(d)s AND uri = %(uri)s", {"uri": str(self.path)})
+        row = moment.row("SELECT size FROM export WHERE dataset_id = %(d)s AND uri = %(uri)s", {"uri": self.uri})
         if row is not None:
             self.size = row[0]
 
@@ -222,40 +213,37 @@ class Exporter:
         self._content = content
         self.remember(revision)
 
-    def _save(self, path: Path, *, overwrite: bool, automatic: bool) -> Saved | None:
+    def _save(self, place: Place, *, overwrite: bool, automatic: bool) -> Saved | None:
         started = self._clock.monotonic()
         with self._reading.long_moment() as moment:
             revision = moment.head.revision
             is_level = revision == moment.head.file_revision and self._doubtful_since is None
-            if is_level and not (overwrite and self._is_theirs(path)):
+            if is_level and not (overwrite and self._is_theirs(place, place.look())):
                 return None
             summary = self.pending(moment).summary()
-            kept = self.write(path, dataset_text(moment), revision, overwrite=overwrite)
+            kept = self.write(place, dataset_text(moment), revision, overwrite=overwrite)
         self.remember(revision)
         self._doubtful_since = None
         self.done(self._clock.monotonic() - started)
         log.info("%s dataset to %s (%s)", "Auto-saved" if automatic else "Saved", self.name, summary)
         self._saved(revision)
-        return Saved(summary, revision, str(kept) if kept else None)
+        return Saved(summary, revision, kept)
 
     def done(self, seconds: float) -> None:
         """A save worked, and took so long."""
         self.last_saved_at, self.last_save_seconds, self.last_error = self._clock.time(), seconds, None
         self.counts = SaveCounts(self.counts.done + 1, self.counts.failed, self.counts.seconds + seconds)
 
-    def _is_theirs(self, path: Path) -> bool:
-        """Whether something else wrote the file that is there."""
-        try:
-            found = content_of(path)
-        except FileNotFoundError:
+    def _is_theirs(self, place: Place, seen: Sight | None) -> bool:
+        """Whether something else wrote what was seen."""
+        if seen is None:
             return False
-        except OSError as exc:
-            raise save_error(self.name, exc) from exc
+        size, sha256 = seen.content
         with self._reading.database.connection() as connection:
             row = connection.execute(
                 b"SELECT 1 FROM export WHERE dataset_id = %(d)s AND uri = %(uri)s AND ((size = %(size)s "
                 b"AND sha256 = %(sha256)s) OR (next_size = %(size)s AND next_sha256 = %(sha256)s))",
-                {"d": self._reading.dataset_id, "uri": str(path), "size": found.size, "sha256": found.sha256},
+                {"d": self._reading.dataset_id, "uri": place.uri, "size": size, "sha256": sha256},
             ).fetchone()
         return row is None
 
@@ -305,21 +293,3 @@ class Exporter:
                 "DELETE FROM lease WHERE dataset_id = %s AND name = 'export' AND holder = %s",
                 (self._reading.dataset_id, self._holder),
             )
-
-
-def _stamp(path: Path) -> Stamp | None:
-    """What tells cheaply that a file is still the same; `None` for none. Raises `SaveError`."""
-    try:
-        return Stamp.of(path.stat())
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise save_error(str(path), exc) from exc
-
-
-def content_of(path: Path) -> Content:
-    """What a file holds. Raises `OSError`."""
-    with path.open("rb") as file, Hashing() as hashing:
-        while block := file.read(1 << 20):
-            hashing.update(block)
-        return Content(hashing.size, hashing.hexdigest())

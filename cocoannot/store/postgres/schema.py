@@ -8,6 +8,7 @@ import psycopg
 
 from cocoannot.database_uri import where
 from cocoannot.errors import ConfigError
+from cocoannot.store.postgres.dialling import client_dsn
 
 VERSION = "0001"
 """The newest migration that this version of cocoannot knows."""
@@ -24,9 +25,9 @@ def upgrade(dsn: str) -> str | None:
 
     config = Config()
     config.set_main_option("script_location", "cocoannot.store.postgres:migrations")
-    config.attributes["connect"] = lambda: psycopg.connect(dsn, connect_timeout=10)
+    config.attributes["connect"] = lambda: psycopg.connect(client_dsn(dsn), connect_timeout=10)
     try:
-        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+        with psycopg.connect(client_dsn(dsn), autocommit=True, connect_timeout=10) as connection:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS alembic_version "
                 "(version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"

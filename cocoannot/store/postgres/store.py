@@ -49,6 +49,7 @@ from cocoannot.store.postgres.following import Following
 from cocoannot.store.postgres.lookup import top_level
 from cocoannot.store.postgres.moment import Moment, Reading
 from cocoannot.store.postgres.past import Past
+from cocoannot.store.postgres.place import Place, place_of
 from cocoannot.store.postgres.replacing import replace
 from cocoannot.store.postgres.saving import Exporter, NotOurTurn
 from cocoannot.store.postgres.team import TeamTables
@@ -63,7 +64,7 @@ Versioned = TypeVar("Versioned", Found, Page)
 class _Parts:
     """What there is once a dataset was found."""
 
-    def __init__(self, store: PostgresStore, address: DatabaseUri, dataset_id: int, export: Path | None) -> None:
+    def __init__(self, store: PostgresStore, address: DatabaseUri, dataset_id: int, export: Place | None) -> None:
         self.database = Database(address, store.patience)
         self.reading = Reading(self.database, dataset_id)
         self.following = Following(self.reading, store.follower)
@@ -79,8 +80,8 @@ class PostgresStore:
     """One COCO dataset in PostgreSQL; a `Store`, `Saves` and `History` (see `cocoannot.store.base`).
 
     `on_dirty` is called after the first change that is not in the exported file; `follower` hears of each change, those
-    of other processes when `look` is called. `export` is where the file is. `patience` is how many seconds somebody
-    waits at most for a database that does not answer.
+    of other processes when `look` is called. `export` is where the file is, a path or a `Place`. `patience` is how many
+    seconds somebody waits at most for a database that does not answer.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class PostgresStore:
         on_dirty: Callable[[], object] = lambda: None,
         clock: Clock = time,
         follower: base.Follower | None = None,
-        export: Path | None = None,
+        export: Place | Path | None = None,
         patience: float = 30.0,
     ) -> None:
         self.clock = clock
@@ -106,19 +107,19 @@ class PostgresStore:
         """See `cocoannot.store.base.Saves`, here and below. Raises `ConfigError` too: what the database refuses."""
         self.load_dataset(read_database_uri(uri), self._export, create=create)
 
-    def load_dataset(self, address: DatabaseUri, export: Path | None, *, create: bool = False) -> None:
+    def load_dataset(self, address: DatabaseUri, export: Place | Path | None, *, create: bool = False) -> None:
         """Like `load`, with the file that is kept up to date."""
         with telling(address.dsn):
             self._load(address, export, create=create)
 
-    def _load(self, address: DatabaseUri, export: Path | None, *, create: bool) -> None:
+    def _load(self, address: DatabaseUri, export: Place | Path | None, *, create: bool) -> None:
         with connect(address.dsn) as connection:
             dataset_id = find_dataset(connection, address)
             if dataset_id is None and create:
                 dataset_id = make_dataset(connection, address, read_document(EMPTY, str(address)))
             if dataset_id is None:
                 raise missing(connection, address)
-        parts = _Parts(self, address, dataset_id, export)
+        parts = _Parts(self, address, dataset_id, place_of(export))
         with parts.reading.moment() as moment:
             parts.warnings = find_warnings(moment)
             head = moment.head
@@ -170,13 +171,13 @@ class PostgresStore:
     def made(self, made: Made) -> None:
         """Changes were committed; called by the committer, in order."""
         self._parts.following.made(made.changes)
-        if made.first and self._parts.exporter.path is not None:
+        if made.first and self._parts.exporter.place is not None:
             self._on_dirty()
 
     def look(self) -> None:
         """Tell followers what other processes did. Raises `LOST`, which ends when the database answers again."""
         parts = self._parts
-        if parts.following.look() and parts.exporter.path is not None:
+        if parts.following.look() and parts.exporter.place is not None:
             self._on_dirty()
 
     # Reading
@@ -274,7 +275,7 @@ class PostgresStore:
         with telling(parts.database.address.dsn):
             change = replace(parts.reading, parts.exporter, texts, actor, if_revision)
         parts.warnings = self._ask(find_warnings)
-        parts.following.made([change], saved=parts.exporter.path is not None)
+        parts.following.made([change], saved=parts.exporter.place is not None)
         return change
 
     # The past
@@ -356,7 +357,7 @@ class PostgresStore:
             address = parts.database.address
             return Status(
                 name=exporter.name or address.dataset,
-                path=str(exporter.path or address),
+                path=exporter.uri or str(address),
                 size=exporter.size,
                 counts=_counts(moment),
                 warnings=list(parts.warnings),

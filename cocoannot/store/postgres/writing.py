@@ -5,10 +5,10 @@ What is written is for the head's row too; that is written by `write_head`, once
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -16,11 +16,14 @@ from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.description import describe
 from cocoannot.coco.parser import SectionName
 from cocoannot.store.placing import STRIDE
+from cocoannot.store.postgres.counting import count_annotations
 from cocoannot.store.postgres.moment import Moment
-from cocoannot.store.postgres.rows import CODES, TABLES, AnnotationRow, HeadRow, Row, row_of
+from cocoannot.store.postgres.rows import AREAS, CODES, SUMMARY, TABLES, HeadRow, Row, row_of
 
 _AT_ONCE = 5_000
 """Records in one statement: more would make one that takes much memory on both sides."""
+
+_CHANGES_AT_ONCE = 200
 
 _REFERRED_FIRST: tuple[SectionName, ...] = ("images", "categories", "annotations")
 _COLUMNS: dict[SectionName, dict[str, str]] = {
@@ -63,7 +66,7 @@ def write_change(moment: Moment, change: Change, request: UUID, answer: bytes | 
     for section in reversed(_REFERRED_FIRST):
         _update(moment, change.revision, section, [net for net in nets if _is(net, section, "updated")])
         _delete(moment, section, [net.edit.position for net in nets if _is(net, section, "deleted")])
-    _count(moment, [net for net in nets if net.edit.section == "annotations"])
+    count_annotations(moment, [(net.before, net.after) for net in nets if net.edit.section == "annotations"])
     for value in change.values:
         moment.do(
             "INSERT INTO top_value (dataset_id, content, key, value) VALUES (%(d)s, %(c)s, %(key)s, %(value)s) "
@@ -102,6 +105,16 @@ def write_record(moment: Moment, change: Change, request: UUID, answer: bytes | 
             "replaced": msgspec.json.encode(change.replaced).decode() if change.replaced else None,
         },
     )
+
+
+def write_past_changes(moment: Moment, changes: Iterable[Change]) -> None:
+    """Write changes that led to the dataset as it is. What their requests were answered is not known any more."""
+    rest = iter(changes)
+    while some := list(islice(rest, _CHANGES_AT_ONCE)):
+        with moment.connection.pipeline():
+            for change in some:
+                _write_history(moment, change)
+                write_record(moment, change, uuid4(), None)
 
 
 def write_head(moment: Moment) -> None:
@@ -162,16 +175,18 @@ def _insert(moment: Moment, revision: int, section: SectionName, nets: Sequence[
         counted, count = "", ""
         if section != "annotations":
             column = "image_id" if section == "images" else "category_id"
-            counted = ", annotations"
-            count = (
-                ", (SELECT count(*) FROM annotation a WHERE a.dataset_id = %(d)s AND a.content = %(c)s "
+            told = {"annotations": "count(*)", **(SUMMARY if section == "images" else {})}
+            counted = "".join(f", {name}" for name in told)
+            count = "".join(
+                f", (SELECT {each} FROM annotation a WHERE a.dataset_id = %(d)s AND a.content = %(c)s "
                 f"AND a.{column} = u.id)"
+                for each in told.values()
             )
         moment.do(
             f"INSERT INTO {TABLES[section]} (dataset_id, content, revision, {names}{counted}) "
             f"SELECT %(d)s::int4, %(c)s::int4, %(revision)s::int8, {given}{count} "
             f"FROM unnest({_arrays(kinds)}) AS u ({names})",
-            {"revision": revision, "section": CODES[section], **_columns(kinds, rows)},
+            {"revision": revision, "section": CODES[section], "areas": AREAS, **_columns(kinds, rows)},
         )
 
 
@@ -196,28 +211,6 @@ def _delete(moment: Moment, section: SectionName, positions: Sequence[int]) -> N
             "WHERE dataset_id = %(d)s AND content = %(c)s AND position = ANY(%(positions)s::int8[])",
             {"positions": list(positions)},
         )
-
-
-def _count(moment: Moment, nets: Iterable[_Net]) -> None:
-    """Count the annotations of images and categories anew by what came and went."""
-    images: Counter[int | None] = Counter()
-    categories: Counter[int | None] = Counter()
-    for net in nets:
-        for text, step in ((net.before, -1), (net.after, 1)):
-            if text is not None:
-                row = row_of("annotations", text)
-                assert isinstance(row, AnnotationRow)
-                images[row.image_id] += step
-                categories[row.category_id] += step
-    for table, counts in (("image", images), ("category", categories)):
-        changed = {each: step for each, step in counts.items() if each is not None and step}
-        if changed:
-            moment.do(
-                f"UPDATE {table} t SET annotations = t.annotations + u.step "
-                "FROM unnest(%(ids)s::int8[], %(steps)s::int8[]) AS u (id, step) "
-                "WHERE t.dataset_id = %(d)s AND t.content = %(c)s AND t.id = u.id",
-                {"ids": list(changed), "steps": list(changed.values())},
-            )
 
 
 def _write_history(moment: Moment, change: Change) -> None:

@@ -59,13 +59,15 @@ CREATE TABLE image (
     id int8 NOT NULL,
     revision int8 NOT NULL,                -- of the last change of this record
     annotations int8 NOT NULL,             -- how many it has
+    categories int8[] NOT NULL,            -- of its annotations, each once
+    sizes int4 NOT NULL,                   -- a bit for each bar of sizes that one of them is in
     status int2 NOT NULL,
     sized boolean NOT NULL,
     file_name text COLLATE "C" NOT NULL,
     lead text,                             -- what stands before it, where that is not what stands between others
     record text NOT NULL,                  -- the JSON text, byte for byte
     PRIMARY KEY (dataset_id, content, position)
-);
+) PARTITION BY LIST (dataset_id);          -- one part a dataset, see parts.py
 
 CREATE TABLE category (
     dataset_id int4,
@@ -93,7 +95,7 @@ CREATE TABLE annotation (
     lead text,
     record text NOT NULL,
     PRIMARY KEY (dataset_id, content, position)
-);
+) PARTITION BY LIST (dataset_id);
 
 CREATE TABLE change (
     dataset_id int4,
