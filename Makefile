@@ -41,17 +41,10 @@ lock: $(INSTALLED_DEV)
 		--no-annotate --custom-compile-command "make lock" - --output-file tools/page/requirements.txt
 	@rm -rf cocoannot.egg-info
 
-demo/annotations.json: | $(INSTALLED)
-	$(BIN)/python -m cocoannot.demo demo
-
-# Serves COCOANNOT_DATASET, a file, s3://... or a folder of pictures, or a demo dataset where it is not set; at port 8000,
-# or at PORT.
-ifeq ($(COCOANNOT_DATASET),)
-run: export COCOANNOT_DATASET := demo/annotations.json
-run: demo/annotations.json
-endif
+# Serves COCOANNOT_DATASET, a COCO file or a folder of pictures, or a demo dataset where it is not set; at port 8000, or
+# at PORT.
 run: $(INSTALLED)
-	@exec $(BIN)/python -m cocoannot serve $(if $(PORT),--port $(PORT))
+	@exec $(BIN)/python -m cocoannot $(if $(COCOANNOT_DATASET),serve,demo) $(if $(PORT),--port $(PORT))
 
 # What tests need that break the disk; those that can't have it skip, and say why.
 TOOLS := strace eatmydata mkfs.ext4 chromium-headless-shell
