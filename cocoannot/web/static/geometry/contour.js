@@ -6,7 +6,8 @@ import {pieces} from "./rle.js";
 /** @import {Point} from "../types.js" */
 
 /**
- * The rings around a mask and around its holes, in pixels; where two parts touch at a corner, they may share a ring.
+ * The rings around a mask's parts, clockwise, and around its holes, counterclockwise, in pixels. Pixels that meet at a corner
+ * only have rings of their own.
  * @param {number[]} runs
  * @param {number} height
  * @returns {Point[][]}
@@ -17,13 +18,37 @@ export function contour(runs, height) {
   const rings = [];
   for (const [start, ends] of next) {
     while (ends.length) {
+      const first = /** @type {number} */ (ends.pop());
       const ring = [pointOf(start, height)];
-      let at = /** @type {number} */ (ends.pop());
-      for (; at !== start; at = /** @type {number} */ (next.get(at)?.pop())) ring.push(pointOf(at, height));
+      for (let [before, at] = [start, first]; ; ) {
+        const after = next.get(at) ?? [];
+        // The side that the ring began with is taken away already, and is one of those to choose from.
+        const end = turned(before, at, at === start ? [...after, first] : after);
+        if (at === start && end === first) break;
+        after.splice(after.indexOf(end), 1);
+        ring.push(pointOf(at, height));
+        [before, at] = [at, end];
+      }
       rings.push(straightened(ring));
     }
   }
   return rings;
+
+  /**
+   * Where to go on: to the right, around the same pixel, where there is a choice.
+   * @param {number} before
+   * @param {number} at
+   * @param {number[]} ends
+   */
+  function turned(before, at, ends) {
+    if (ends.length === 1) return ends[0];
+    const [[x1, y1], [x2, y2]] = [pointOf(before, height), pointOf(at, height)];
+    const isRight = (/** @type {number} */ end) => {
+      const [x, y] = pointOf(end, height);
+      return (x2 - x1) * (y - y2) - (y2 - y1) * (x - x2) > 0;
+    };
+    return ends.find(isRight) ?? ends[0];
+  }
 
   /**
    * Where the sides that begin at a point end. The mask is to the right of each, so that as many end at a point as begin there.
