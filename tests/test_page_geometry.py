@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pixels import Pixels, decoded, enclosed, encoded, painted
 from pycocotools import mask as coco
 from shapely import Polygon, make_valid, unary_union
 from shapely.geometry.base import BaseGeometry
@@ -23,7 +24,6 @@ NODE = shutil.which("node", path=os.pathsep.join([os.environ["PATH"], str(Path(s
 ORACLE = Path(__file__).parent / "page" / "oracle.js"
 pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node.js: `make test-page` installs it")
 
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Ask = Callable[[list[list[Any]]], list[Any]]
 
 
@@ -41,14 +41,9 @@ def ask(tmp_path: Path) -> Ask:
     return ask
 
 
-def rle(pixels: Pixels) -> dict[str, Any]:
-    """Compressed run lengths, as pycocotools writes them."""
-    encoded = coco.encode(np.asfortranarray(pixels))
-    return {"size": encoded["size"], "counts": encoded["counts"].decode()}
-
-
 def pixels_of(text: str, like: Pixels) -> Pixels:
-    return np.asarray(coco.decode({"size": [*like.shape], "counts": text.encode()}))
+    """The mask of these counts, of the size of another one."""
+    return decoded({"size": [*like.shape], "counts": text})
 
 
 def random_mask(choose: random.Random, side: int = 48) -> Pixels:
@@ -89,8 +84,8 @@ def shape_of(polygons: list[list[float]]) -> BaseGeometry:
 def test_counts_runs_areas_and_boxes_are_those_of_pycocotools(ask: Ask) -> None:
     choose = random.Random(1)
     masks = [random_mask(choose) for _ in range(4000)]
-    encoded = [rle(pixels) for pixels in masks]
-    for pixels, mask, found in zip(masks, encoded, ask([["mask", mask] for mask in encoded]), strict=True):
+    texts = [encoded(pixels) for pixels in masks]
+    for pixels, mask, found in zip(masks, texts, ask([["mask", mask] for mask in texts]), strict=True):
         assert (found["text"], found["again"]) == (mask["counts"], mask["counts"])
         assert np.array_equal(pixels_of(found["text"], pixels), pixels)
         assert found["area"] == found["pixels"] == coco.area({**mask, "counts": mask["counts"].encode()})
@@ -103,7 +98,7 @@ def test_counts_runs_areas_and_boxes_are_those_of_pycocotools(ask: Ask) -> None:
 def test_the_edge_of_a_mask_encloses_its_pixels_and_turns_the_other_way_around_holes(ask: Ask) -> None:
     choose = random.Random(2)
     masks = [random_mask(choose, 24) for _ in range(500)]
-    for pixels, found in zip(masks, ask([["mask", rle(pixels)] for pixels in masks]), strict=True):
+    for pixels, found in zip(masks, ask([["mask", encoded(pixels)] for pixels in masks]), strict=True):
         parts, holes = _count(pixels, 0), _count(1 - np.pad(pixels, 1), 1) - 1
         assert found["parts"] == parts
         areas = [_signed_area(ring) for ring in found["edge"]]
@@ -122,10 +117,10 @@ def test_masks_are_combined_pixel_by_pixel(ask: Ask, operation: str) -> None:
         one = random_mask(choose)
         other = np.resize(random_mask(choose), one.shape).astype(np.uint8)
         pairs.append((one, other))
-    answers = ask([["masks", rle(one), rle(other), operation] for one, other in pairs])
+    answers = ask([["masks", encoded(one), encoded(other), operation] for one, other in pairs])
     for (one, other), text in zip(pairs, answers, strict=True):
         expected = {"union": one | other, "difference": one & (1 - other), "intersection": one & other}[operation]
-        assert text == rle(expected)["counts"]
+        assert text == encoded(expected)["counts"]
 
 
 def test_a_stroke_paints_the_pixels_whose_middle_the_pen_passes(ask: Ask) -> None:
@@ -134,21 +129,10 @@ def test_a_stroke_paints_the_pixels_whose_middle_the_pen_passes(ask: Ask) -> Non
     for _ in range(300):
         points = [[choose.uniform(-10, 60), choose.uniform(-10, 60)] for _ in range(choose.randint(1, 5))]
         strokes.append((random_mask(choose), points, choose.uniform(0.4, 15), choose.choice(["union", "difference"])))
-    answers = ask([["stroke", rle(pixels), *rest] for pixels, *rest in strokes])
+    answers = ask([["stroke", encoded(pixels), *rest] for pixels, *rest in strokes])
     for (pixels, points, radius, operation), text in zip(strokes, answers, strict=True):
         near = painted(pixels.shape, points, radius)
-        assert text == rle(pixels | near if operation == "union" else pixels & (1 - near))["counts"]
-
-
-def painted(shape: tuple[int, ...], points: list[list[float]], radius: float) -> Pixels:
-    """The pixels whose middle is at most `radius` away from the line through the points."""
-    rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
-    result = np.zeros(shape, bool)
-    for (x1, y1), (x2, y2) in zip(points, points[1:] or points, strict=False):
-        length = (x2 - x1) ** 2 + (y2 - y1) ** 2
-        along = np.clip(((columns - x1) * (x2 - x1) + (rows - y1) * (y2 - y1)) / (length or 1), 0, 1)
-        result |= np.hypot(columns - x1 - along * (x2 - x1), rows - y1 - along * (y2 - y1)) <= radius
-    return result.astype(np.uint8)
+        assert text == encoded(pixels | near if operation == "union" else pixels & (1 - near))["counts"]
 
 
 # Polygons and masks
@@ -158,17 +142,9 @@ def test_a_polygon_becomes_the_pixels_whose_middle_it_holds(ask: Ask) -> None:
     choose = random.Random(4)
     polygons = [[star(choose, 40) for _ in range(choose.randint(1, 3))] for _ in range(200)]
     for parts, text in zip(polygons, ask([["fill", each, [40, 50]] for each in polygons]), strict=True):
-        pixels = coco.decode({"size": [40, 50], "counts": text.encode()})
-        rows, columns = np.mgrid[:40, :50] + 0.5
-        expected = np.zeros((40, 50), bool)
-        for flat in parts:
-            inside = np.zeros((40, 50), bool)
-            corners = list(zip(flat[::2], flat[1::2], strict=True))
-            for (x1, y1), (x2, y2) in zip(corners, [*corners[1:], corners[0]], strict=True):
-                if x1 != x2:
-                    crosses = (columns < x1) != (columns < x2)
-                    inside ^= crosses & (rows < y1 + (columns - x1) / (x2 - x1) * (y2 - y1))
-            expected |= inside
+        pixels = decoded({"size": [40, 50], "counts": text})
+        rings = [list(zip(flat[::2], flat[1::2], strict=True)) for flat in parts]
+        expected = np.maximum.reduce([enclosed((40, 50), ring) for ring in rings])
         # Where an edge runs through a pixel's middle, either is right.
         assert (pixels != expected).sum() <= 1
 
@@ -176,9 +152,9 @@ def test_a_polygon_becomes_the_pixels_whose_middle_it_holds(ask: Ask) -> None:
 def test_a_mask_becomes_polygons_and_a_mask_again_with_the_same_area(ask: Ask) -> None:
     choose = random.Random(5)
     masks = [pixels for pixels in (random_mask(choose, 96) for _ in range(600)) if pixels.any()]
-    outlines = ask([["toPolygons", rle(pixels), [*pixels.shape]] for pixels in masks])
+    outlines = ask([["toPolygons", encoded(pixels), [*pixels.shape]] for pixels in masks])
     again = ask([["toMask", found["polygons"], [*each.shape]] for found, each in zip(outlines, masks, strict=True)])
-    filled = ask([["mask", rle(pixels)] for pixels in masks])
+    filled = ask([["mask", encoded(pixels)] for pixels in masks])
     fewer = 0
     for pixels, found, mask, whole in zip(masks, outlines, again, filled, strict=True):
         expected = pixels_of(whole["filled"], pixels)
@@ -229,7 +205,7 @@ def test_a_line_cuts_polygons_and_masks_where_it_was_drawn_and_nowhere_else(ask:
     ]
     total = 80 * 80 - 60 * 40
     for mask in (False, True):
-        shape: object = rle(pixels) if mask else [ring]
+        shape: object = encoded(pixels) if mask else [ring]
         answers = ask([["sliced", shape, line, size] for line, _ in cases])
         for (line, expected), found in zip(cases, answers, strict=True):
             if mask:
@@ -245,15 +221,16 @@ def test_corners_go_one_by_one_those_first_that_matter_least(ask: Ask) -> None:
     rings = [star(choose, 100) for _ in range(200)]
     points = [list(zip(flat[::2], flat[1::2], strict=True)) for flat in rings]
     for corners, places in zip(points, ask([["order", [each]] for each in points]), strict=True):
-        assert len(places) == len({place for _, place in places}) == len(corners) - 3
+        assert len(places) == len({place for _, place, _ in places}) == len(corners) - 3
         left = list(range(len(corners)))
         floor = 0.0
-        for _, gone in places:
+        for _, gone, cost in places:
             costs = {
                 corner: max(floor, _triangle(corners[left[i - 1]], corners[corner], corners[left[(i + 1) % len(left)]]))
                 for i, corner in enumerate(left)
             }
             assert costs[gone] == pytest.approx(min(costs.values()))
+            assert cost == pytest.approx(costs[gone])
             floor = costs[gone]
             left.remove(gone)
 

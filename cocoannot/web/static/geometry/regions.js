@@ -10,30 +10,26 @@ import {combined, fromPieces} from "./spans.js";
  * @param {Spans} spans
  * @returns {Spans[]}
  */
-export const parts = (spans) => grouped(spans, 0).map((pieces) => fromPieces(pieces, spans.size));
+export const parts = (spans) => partsOf(spans).map((pieces) => fromPieces(pieces, spans.size));
+
+/** The pieces of each part. @param {Spans} spans */
+export const partsOf = (spans) => grouped(spans, 0);
+
+/**
+ * The pieces of each hole: what is not of the mask, and can't be left to the picture's edge.
+ * @param {Spans} spans
+ */
+export const holesOf = (spans) => grouped(inverted(spans), 1).filter((pieces) => !reachesEdge(pieces, spans.size));
 
 /** Whether there is a hole. @param {Spans} spans */
-export const hasHole = (spans) => holes(spans).length > 0;
+export const hasHole = (spans) => holesOf(spans).length > 0;
 
 /** @param {Spans} spans @returns {Spans} */
 export function withoutHoles(spans) {
-  const found = holes(spans);
   // Pieces of different holes never touch in a column, but come in the order of the holes.
-  const pieces = found.flat().sort(([x, top], [otherX, otherTop]) => x - otherX || top - otherTop);
+  const pieces = holesOf(spans).flat().sort(([x, top], [otherX, otherTop]) => x - otherX || top - otherTop);
   return pieces.length ? combined(spans, fromPieces(pieces, spans.size), "union") : spans;
 }
-
-/** The hole that holds a point, as a mask; `null` where there is none. @param {Spans} spans @param {[x: number, y: number]} point */
-export function holeAt(spans, [x, y]) {
-  const hole = holes(spans).find((pieces) => pieces.some(([column, top, bottom]) => column === Math.floor(x) && y >= top && y < bottom));
-  return hole ? fromPieces(hole, spans.size) : null;
-}
-
-/**
- * What is not of the mask and can't be left to the picture's edge.
- * @param {Spans} spans
- */
-const holes = ({size, columns}) => grouped(inverted({size, columns}), 1).filter((pieces) => !reachesEdge(pieces, size));
 
 /** @param {Spans} spans @returns {Spans} */
 const inverted = ({size, columns}) => ({size, columns: columns.map((column) => between([0, ...column, size[0]]))});
