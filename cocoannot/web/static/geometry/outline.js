@@ -2,7 +2,6 @@
 // of the area. Polygons have no holes: these are told, and filled.
 
 import {contour} from "./contour.js";
-import {distance, nearestOnSegment} from "./polygons.js";
 import {area as pixels, filledTogether, toRuns} from "./spans.js";
 
 /** @import {Point} from "../types.js" */
@@ -51,16 +50,18 @@ function smoothed(ring) {
 /**
  * Each corner cut off half a pixel before it: steps become a slope.
  * @param {Point[]} ring
- * @returns {Point[]}
  */
-const withoutSteps = (ring) =>
-  ring.flatMap(([x, y], i) => {
-    const [[beforeX, beforeY], [afterX, afterY]] = [ring[(i + ring.length - 1) % ring.length], ring[(i + 1) % ring.length]];
-    return [
-      /** @type {Point} */ ([x + Math.sign(beforeX - x) / 2, y + Math.sign(beforeY - y) / 2]),
-      /** @type {Point} */ ([x + Math.sign(afterX - x) / 2, y + Math.sign(afterY - y) / 2]),
-    ];
-  });
+function withoutSteps(ring) {
+  /** @type {Point[]} */
+  const bevelled = [];
+  for (let i = 0, [beforeX, beforeY] = /** @type {Point} */ (ring.at(-1)); i < ring.length; i++) {
+    const [x, y] = ring[i];
+    const [afterX, afterY] = ring[(i + 1) % ring.length];
+    bevelled.push([x + Math.sign(beforeX - x) / 2, y + Math.sign(beforeY - y) / 2], [x + Math.sign(afterX - x) / 2, y + Math.sign(afterY - y) / 2]);
+    [beforeX, beforeY] = [x, y];
+  }
+  return bevelled;
+}
 
 /**
  * Without corners that are at most `tolerance` away from the line between those that stay (Douglas and Peucker, 1973).
@@ -68,20 +69,40 @@ const withoutSteps = (ring) =>
  * @param {number} tolerance
  */
 export function simplified(ring, tolerance) {
-  const opposite = ring.reduce((best, point, i) => (distance(point, ring[0]) > distance(ring[best], ring[0]) ? i : best), 0);
-  const stays = new Set([0, opposite]);
+  const stays = new Uint8Array(ring.length + 1);
   const closed = [...ring, ring[0]];
+  const opposite = farthest(closed, 0, 0, ring.length, 0) ?? 0;
+  stays[0] = stays[opposite] = 1;
   const waiting = [[0, opposite], [opposite, ring.length]];
   for (let stretch = waiting.pop(); stretch; stretch = waiting.pop()) {
     const [from, to] = stretch;
-    let [farthest, far] = [-1, tolerance];
-    for (let i = from + 1; i < to; i++) {
-      const away = distance(closed[i], nearestOnSegment(closed[i], closed[from], closed[to]));
-      if (away > far) [farthest, far] = [i, away];
-    }
-    if (farthest < 0) continue;
-    stays.add(farthest);
-    waiting.push([from, farthest], [farthest, to]);
+    const corner = farthest(closed, from, to, to, tolerance);
+    if (corner === null) continue;
+    stays[corner] = 1;
+    waiting.push([from, corner], [corner, to]);
   }
-  return ring.filter((_, i) => stays.has(i));
+  return ring.filter((_, i) => stays[i]);
+}
+
+/**
+ * The point between `from` and `end` that is farthest from the line from `from` to `to`, more than `least` away.
+ * @param {Point[]} line
+ * @param {number} from
+ * @param {number} to
+ * @param {number} end
+ * @param {number} least
+ */
+function farthest(line, from, to, end, least) {
+  const [[x1, y1], [x2, y2]] = [line[from], line[to]];
+  const [dx, dy] = [x2 - x1, y2 - y1];
+  const square = dx * dx + dy * dy;
+  /** @type {number | null} */
+  let found = null;
+  for (let i = from + 1, most = least * least; i < end; i++) {
+    const [x, y] = [line[i][0] - x1, line[i][1] - y1];
+    const along = square ? Math.min(1, Math.max(0, (x * dx + y * dy) / square)) : 0;
+    const away = (x - along * dx) ** 2 + (y - along * dy) ** 2;
+    if (away > most) [found, most] = [i, away];
+  }
+  return found;
 }
