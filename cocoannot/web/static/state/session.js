@@ -197,7 +197,7 @@ export class Session extends Emitter {
    */
   replace(key, changes, {added = [], removed = []}) {
     const entry = this.entries.get(key);
-    const additions = added.flatMap((each) => this.#addition(each) ?? []);
+    const additions = entry ? added.flatMap((each) => this.#addition(withDigits(each, entry.annotation)) ?? []) : [];
     if (!entry || additions.length < added.length) return [];
     const deletions = removed.map((each) => ({op: /** @type {const} */ ("delete"), key: each}));
     this.#edit([{op: "update", key, changes: withDigits(changes, entry.annotation)}, ...additions, ...deletions]);
