@@ -3,6 +3,7 @@ pixel belongs to what its middle belongs to."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,10 @@ def encoded(pixels: Pixels) -> dict[str, Any]:
 
 def decoded(segmentation: dict[str, Any]) -> Pixels:
     """The pixels of compressed run lengths."""
-    pixels: Pixels = coco.decode({**segmentation, "counts": segmentation["counts"].encode()})
+    with warnings.catch_warnings():
+        # pycocotools asks NumPy for arrays as it was done before version 2.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pixels: Pixels = coco.decode({**segmentation, "counts": segmentation["counts"].encode()})
     return pixels
 
 

@@ -207,6 +207,8 @@ test("parts and corners are lit one after another by keys, and removed", async (
   assert.deepEqual(it.record("1").segmentation, SQUARE.segmentation);
   next?.run();
   next?.run();
+  // An answer, or somebody else's change, leaves what is lit.
+  await it.settled();
   assert.deepEqual(it.draft?.handles, [[10, 10]]);
   it.press("Enter");
   assert.deepEqual(it.record("1").segmentation, [[50, 10, 50, 50, 10, 50]]);

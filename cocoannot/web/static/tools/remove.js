@@ -54,7 +54,7 @@ class Remove {
   constructor(context) {
     this.context = context;
     const {session} = context;
-    session.on("differences", () => session.tool === "remove" && this.#light(null));
+    session.on("differences", () => session.tool === "remove" && this.#followChange());
   }
 
   /** @returns {Entry | null} */
@@ -119,6 +119,14 @@ class Remove {
 
   hint() {
     return "Click a part, a hole of a mask or a corner to remove it; [ and ] light one after another, Delete removes what is lit";
+  }
+
+  /** The server has answered, or somebody has changed it: the same is lit, where there are as many. */
+  #followChange() {
+    const {pieces: before = []} = this.#known ?? {};
+    const at = this.lit ? before.indexOf(this.lit) : -1;
+    const {pieces} = this;
+    this.#light((pieces.length === before.length && pieces[at]) || null);
   }
 
   /** @param {PointerInput} input */
