@@ -144,7 +144,7 @@ class Brush {
     if (this.isPainting) return "Let go, or press Enter, to keep the stroke; Esc gives it up";
     if (session.selection.size && !target && this.#isLocked()) return "What is selected is locked: Shift+R begins another mask";
     const does = pen.erases ? "erases" : target ? `paints on the selected ${kindOf(target.annotation)}` : "paints a new mask";
-    return `Drag ${does}; Ctrl erases, Shift fills what you go around; [ ] or the wheel: size; Ctrl+wheel zooms; Enter and arrows paint too`;
+    return `Drag ${does}; Ctrl ${pen.erases ? "paints" : "erases"}, Shift fills what you go around; [ ] or the wheel: size; Ctrl+wheel zooms; Enter and arrows paint too`;
   }
 
   show() {

@@ -15,9 +15,9 @@ export function addShapeCommands({commands, session}, {operations, tool}) {
   const from = (/** @type {"box" | "polygon" | "mask"} */ kind) => () => free() && operations.canBecome(kind);
   /** @type {Omit<Command, "scope" | "group" | "lacks">[]} */
   const all = [
-    {id: "shape.join", title: "Join what is selected into the first one", keys: ["j"], icon: "join", when: several, run: () => operations.join()},
-    {id: "shape.subtract", title: "Cut the others out of the one that was selected first", keys: ["Shift+j"], icon: "subtract", when: several, run: () => operations.subtract()},
-    {id: "shape.intersect", title: "Keep of the first one what the others cover", keys: ["Alt+j"], icon: "intersect", when: several, run: () => operations.intersect()},
+    {id: "shape.join", title: "Join what is selected", keys: ["j"], icon: "join", when: several, run: () => operations.join()},
+    {id: "shape.subtract", title: "Subtract from the one selected first", keys: ["Shift+j"], icon: "subtract", when: several, run: () => operations.subtract()},
+    {id: "shape.intersect", title: "Keep what they share", keys: ["Alt+j"], icon: "intersect", when: several, run: () => operations.intersect()},
     {id: "shape.box", title: "Make it a box", keys: ["Shift+b"], icon: "box", when: from("box"), run: () => operations.toBoxes()},
     {id: "shape.polygons", title: "Make it polygons", keys: ["Shift+p"], icon: "polygon", when: from("polygon"), run: () => operations.toPolygons()},
     {id: "shape.mask", title: "Make it a mask", keys: ["Shift+m"], icon: "mask", when: from("mask"), run: () => operations.toMasks()},
