@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 
 from playwright.sync_api import Browser, CDPSession, Page
 
@@ -212,11 +211,3 @@ def gallery(tab: Tab) -> Figures:
     tab.rest()
     jumped: float = tab.page.evaluate(_TO_THE_END, f"{page_data.GALLERY:06}")
     return {"gallery of 118,287 images opened, ms": opened, "scrolled to its end, ms": jumped}
-
-
-PARTS: dict[str, tuple[Callable[[Path], Path], Callable[[Tab], Figures]]] = {
-    "images": (page_data.images, images),
-    "categories": (page_data.categories, categories),
-    "gallery": (page_data.gallery, gallery),
-}
-"""What makes the dataset of each part, and what measures it."""

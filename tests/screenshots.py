@@ -86,9 +86,9 @@ def main(folder: Path) -> None:
     """Write a picture of each state into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, browser() as chromium:
-        names = ("demo", "crowd", "team", "model")
-        demo, crowd, team, model = (Path(temporary) / name / "annotations.json" for name in names)
-        for dataset in (demo, crowd, team, model):
+        names = ("demo", "crowd", "team", "model", "hand")
+        demo, crowd, team, model, hand = (Path(temporary) / name / "annotations.json" for name in names)
+        for dataset in (demo, crowd, team, model, hand):
             make_demo(dataset.parent)
         _make_crowd(crowd)
         with serve(demo) as server:
@@ -102,6 +102,8 @@ def main(folder: Path) -> None:
             Studio(chromium, server, folder).shoot("crowd", "#/images/1", DARK, DESK)
         with serve(model) as server:
             _predictions(Studio(chromium, server, folder), server)
+        with serve(hand) as server:
+            _tools(Studio(chromium, server, folder))
 
 
 def _views(studio: Studio) -> None:
@@ -221,6 +223,17 @@ def _predictions(studio: Studio, server: Server) -> None:
         studio.shoot(name, IMAGE, scheme, window, _choose_prediction)
 
 
+def _tools(studio: Studio) -> None:
+    """Tools in use. Places are those of the window, with the picture fitted into it."""
+    studio.shoot("brush", IMAGE, LIGHT, DESK, _paint)
+    studio.shoot("brush-dark", IMAGE, DARK, DESK, _erase)
+    studio.shoot("phone-brush", IMAGE, LIGHT, PHONE, _paint_by_finger)
+    studio.shoot("shape-menu", IMAGE, LIGHT, DESK, _open_shape_menu)
+    studio.shoot("fewer-corners", IMAGE, LIGHT, DESK, _thin)
+    studio.shoot("cut", IMAGE, DARK, DESK, _cut)
+    studio.shoot("follow-edges", IMAGE, LIGHT, DESK, _follow)
+
+
 def _make_crowd(path: Path) -> None:
     """Many small shapes on the first image, the same ones each time."""
     dataset = json.loads(path.read_bytes())
@@ -259,6 +272,70 @@ def _choose_prediction(page: Page) -> None:
     expect(page.get_by_role("region", name="Predictions")).to_contain_text("open")
     page.keyboard.press(".")
     expect(page.locator(".current-prediction")).to_contain_text("0.9")
+
+
+def _stroke(page: Page, *points: tuple[float, float]) -> None:
+    """Press at the first point and go on to the others; the button stays down."""
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=8)
+
+
+def _paint(page: Page) -> None:
+    page.keyboard.press("r")
+    for _ in range(4):
+        page.keyboard.press("]")
+    _stroke(page, (368, 192), (500, 168), (455, 300), (380, 200))
+    page.mouse.up()
+    expect(page.locator(".objects li")).to_have_count(7)
+    _stroke(page, (440, 235), (470, 235))
+
+
+def _erase(page: Page) -> None:
+    page.locator(".objects .name", has_text="star").first.click()
+    page.keyboard.press("r")
+    page.keyboard.press("x")
+    _stroke(page, (720, 500), (800, 600))
+    page.mouse.up()
+    page.mouse.move(700, 540)
+
+
+def _paint_by_finger(page: Page) -> None:
+    page.get_by_role("button", name="Mask brush").tap()
+    page.locator(".canvas").tap(position={"x": 195, "y": 300})
+    expect(page.locator(".strip")).to_be_visible()
+
+
+def _open_shape_menu(page: Page) -> None:
+    page.locator(".objects .name", has_text="circle").first.click()
+    page.locator(".objects .name", has_text="star").first.click(modifiers=["Control"])
+    page.get_by_role("button", name="Join, subtract").click()
+    expect(page.locator(".shape-menu")).to_be_visible()
+
+
+def _thin(page: Page) -> None:
+    page.locator(".objects .name", has_text="circle").first.click()
+    page.keyboard.press("t")
+    expect(page.locator(".hint")).to_contain_text("corners")
+    for _ in range(8):
+        page.keyboard.press("[")
+
+
+def _cut(page: Page) -> None:
+    page.locator(".objects .name", has_text="star").first.click()
+    page.keyboard.press("c")
+    _stroke(page, (690, 450), (830, 620))
+
+
+def _follow(page: Page) -> None:
+    page.keyboard.press("p")
+    page.keyboard.press("w")
+    for place in ((655, 540), (600, 650)):
+        page.mouse.click(*place)
+    page.keyboard.press("w")
+    page.mouse.click(690, 660)
+    page.mouse.move(700, 600)
 
 
 def _open_palette(page: Page) -> None:

@@ -499,7 +499,7 @@ def test_vendored_files_are_the_ones_that_were_bundled() -> None:
     assert {name: hashlib.sha256((vendor / name).read_bytes()).hexdigest() for name in sums.values()} == {
         name: digest for digest, name in sums.items()
     }
-    assert sorted(sums.values()) == ["openlayers.css", "openlayers.js"]
+    assert sorted(sums.values()) == ["clipper.js", "openlayers.css", "openlayers.js"]
 
 
 def test_the_page_is_checked_with_the_types_of_the_openlayers_that_was_bundled() -> None:

@@ -367,6 +367,8 @@ export interface PointerInput {
   dragged: boolean;
   /** Screen pixels to one of the picture's. */
   scale: number;
+  /** Of a move, the places on the way there: a hand is quicker than the screen. */
+  way?: Point[];
 }
 
 export interface KeyInput {
@@ -382,6 +384,10 @@ export interface Draft {
   paths: {points: Point[]; closed: boolean; categoryId: number | null}[];
   handles: Point[];
   box?: [x: number, y: number, width: number, height: number];
+  /** A new annotation as it would be. */
+  shape?: Annotation;
+  /** What paints, or erases, around the pointer. */
+  pen?: {at: Point; radius: number; erases: boolean};
 }
 
 /** What a tool may do to the canvas. */
@@ -401,6 +407,20 @@ export interface ToolContext {
   preferences: Preferences;
 }
 
+/** What only one tool does: a command while it is in use, with a key and, where it can be done, a button. */
+export interface ToolAct {
+  name: string;
+  title: string;
+  /** Of the button. */
+  text: string;
+  key: string;
+  icon: string;
+  can(): boolean;
+  /** Of what is on or off: whether it is on. */
+  pressed?(): boolean;
+  run(): void;
+}
+
 /** The key that chooses it stands in its listing: `key` here takes keys while it is in use. */
 export interface Tool {
   name: string;
@@ -418,6 +438,9 @@ export interface Tool {
   undo(): boolean;
   /** Something is in the making. */
   busy(): boolean;
+  acts?: ToolAct[];
+  /** The wheel was turned, without Ctrl: by so many steps, down where it is positive. `false`: it zooms, as ever. */
+  wheel?(steps: number): boolean;
 }
 
 /** An entry of `tools/index.js`. */

@@ -55,6 +55,7 @@ export class Hand {
   take(name, ...selected) {
     if (selected.length) this.session.select(selected);
     this.tool = /** @type {Tool} */ (this.all.get(name));
+    this.session.setTool(name);
     this.tool.activate();
     return this.tool;
   }

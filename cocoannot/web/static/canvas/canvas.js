@@ -166,6 +166,7 @@ export class Canvas extends Emitter {
       zoomBy: (factor, anchor) => stage.zoomBy(factor, anchor),
       pans: (input) => !this.#opening.open || this.#pans(input),
       deliver: (input) => this.#deliver(input),
+      wheel: (steps) => this.#opening.open && (this.#tool?.wheel?.(steps) ?? false),
       moved: (event) => this.#crosshair.show(event),
     });
   }

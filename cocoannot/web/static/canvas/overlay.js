@@ -3,7 +3,7 @@
 
 import {draw, handlesAt} from "../shapes/registry.js";
 import {colourOfPerson, nameOfPerson} from "../state/people.js";
-import {contrast, dot, label, path, skeletonOf, strokeWithHalo} from "./painting.js";
+import {contrast, dot, label, path, penAt, skeletonOf, strokeWithHalo} from "./painting.js";
 
 /** @import {Annotation, Draft, Entry, Key, Point, Session} from "../types.js" */
 /** @import {Looks} from "./looks.js" */
@@ -122,14 +122,27 @@ export class Overlay {
    * @param {Entry} entry
    * @param {{fill?: boolean, strong?: boolean, colour?: string, words?: string}} how
    */
-  #paintShape({context, unit, place}, entry, {fill = false, strong = true, colour: given, words}) {
+  #paintShape(brush, entry, {colour, ...how}) {
     const annotation = this.previews.get(entry.key) ?? entry.annotation;
+    this.#paintAnnotation(brush, annotation, {...how, colour: colour ?? this.looks.colourOf(entry.key, annotation), ground: this.looks.colourOf(entry.key, annotation, this.#ground)});
+  }
+
+  /** How much of a colour fills what it surrounds. */
+  get #ground() {
+    return Math.min(0.5, this.looks.fillOpacity + 0.1);
+  }
+
+  /**
+   * @param {Brush} brush
+   * @param {Annotation} annotation
+   * @param {{fill?: boolean, strong?: boolean, colour: string, ground: string, words?: string}} how
+   */
+  #paintAnnotation({context, unit, place}, annotation, {fill = false, strong = true, colour, ground, words}) {
     const outline = draw(annotation);
-    const colour = given ?? this.looks.colourOf(entry.key, annotation);
     const rings = outline.edge().map((ring) => ring.map(place));
     path(context, rings, true);
     if (fill) {
-      context.fillStyle = this.looks.colourOf(entry.key, annotation, Math.min(0.5, this.looks.fillOpacity + 0.1));
+      context.fillStyle = ground;
       context.fill("evenodd");
     }
     strokeWithHalo(context, colour, unit, {width: strong ? 2.5 : 2, strong});
@@ -162,6 +175,12 @@ export class Overlay {
    */
   #paintDraft({context, unit, place}, draft) {
     const {dark, light} = contrast();
+    if (draft.shape) {
+      const {category_id: id = null} = draft.shape;
+      const how = {fill: true, colour: this.looks.colourOfCategory(id), ground: this.looks.colourOfCategory(id, this.#ground)};
+      this.#paintAnnotation({context, unit, place}, draft.shape, how);
+    }
+    if (draft.pen) penAt(context, place(draft.pen.at), {radius: draft.pen.radius * unit * this.stage.zoom, erases: draft.pen.erases, unit});
     for (const {points, closed, categoryId} of draft.paths) {
       path(context, [points.map(place)], closed);
       strokeWithHalo(context, this.looks.colourOfCategory(categoryId), unit);

@@ -57,6 +57,25 @@ export function dot(context, [x, y], {radius, fill, line, unit, width = 1.5}) {
 }
 
 /**
+ * The edge of a round pen; of one that erases, broken.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Point} at
+ * @param {{radius: number, erases: boolean, unit: number}} look Radius in the context's own pixels.
+ */
+export function penAt(context, [x, y], {radius, erases, unit}) {
+  const {dark, light} = contrast();
+  context.beginPath();
+  context.arc(x, y, radius, 0, 2 * Math.PI);
+  context.setLineDash(erases ? [5 * unit, 4 * unit] : []);
+  for (const [colour, width] of /** @type {const} */ ([[dark, 3], [light, 1.25]])) {
+    context.strokeStyle = colour;
+    context.lineWidth = width * unit;
+    context.stroke();
+  }
+  context.setLineDash([]);
+}
+
+/**
  * Keypoints with the lines between them; hidden ones are hollow.
  * @param {CanvasRenderingContext2D} context
  * @param {(Keypoint & {at: Point} | null)[]} points

@@ -161,7 +161,7 @@ export class Session extends Emitter {
     const {records} = this.#open;
     if (!records || !ready.length || ready.length < edits.length) return [];
     const keys = ready.map(({key}) => key);
-    this.#show(ready.map(({annotation}) => annotation));
+    this.visibility.reveal(ready.map(({annotation}) => annotation));
     this.emit("changed");
     void this.#edits.make(records, ready);
     if (this.#selection.selectDrawn(keys)) this.emit("selection", this.selection);
@@ -186,6 +186,22 @@ export class Session extends Emitter {
       return entry ? [{op: /** @type {const} */ ("update"), key, changes: withDigits(fields, entry.annotation)}] : [];
     });
     this.#edit(edits);
+  }
+
+  /**
+   * One annotation becomes several, or several become one: one change, one undo. Gives the keys of what is added.
+   * @param {Key} key Of the one that is changed.
+   * @param {Partial<Annotation>} changes
+   * @param {{added?: Shape[], removed?: Key[]}} more
+   * @returns {Key[]}
+   */
+  replace(key, changes, {added = [], removed = []}) {
+    const entry = this.entries.get(key);
+    const additions = entry ? added.flatMap((each) => this.#addition(withDigits(each, entry.annotation)) ?? []) : [];
+    if (!entry || additions.length < added.length) return [];
+    const deletions = removed.map((each) => ({op: /** @type {const} */ ("delete"), key: each}));
+    this.#edit([{op: "update", key, changes: withDigits(changes, entry.annotation)}, ...additions, ...deletions]);
+    return additions.map((each) => each.key);
   }
 
   /** @param {Iterable<Key>} keys */
@@ -336,14 +352,5 @@ export class Session extends Emitter {
     if (this.isThere) this.emit("refused", `Not changed: it ${this.lacks}.`);
     else this.emit("refused", this.state === "loading" ? "The image is still loading." : "There is no image to change.");
     return false;
-  }
-
-  /** What is drawn is to be seen. @param {{category_id?: number}[]} annotations */
-  #show(annotations) {
-    const {hiddenCategories} = this.visibility;
-    const hidden = annotations.filter(({category_id: id}) => id !== undefined && hiddenCategories.delete(id));
-    if (!hidden.length && !this.visibility.allHidden) return;
-    this.visibility.allHidden = false;
-    this.visibility.emit("change");
   }
 }

@@ -1,9 +1,13 @@
 // All tools, in the order of the tool rail.
 
 import {make as box} from "./box.js";
+import {make as brush} from "./brush.js";
+import {make as cut} from "./cut.js";
 import {make as part} from "./part.js";
 import {make as polygon} from "./polygon.js";
+import {make as remove} from "./remove.js";
 import {make as select} from "./select.js";
+import {make as thin} from "./thin.js";
 
 /** @import {ToolListing} from "../types.js" */
 
@@ -13,4 +17,8 @@ export const tools = [
   {name: "box", title: "Box", key: "B", icon: "box", make: box},
   {name: "polygon", title: "Polygon", key: "P", icon: "polygon", make: polygon},
   {name: "part", title: "Add part", key: "A", icon: "part", make: part},
+  {name: "brush", title: "Mask brush", key: "R", icon: "brush", make: brush},
+  {name: "cut", title: "Cut", key: "C", icon: "cut", make: cut},
+  {name: "remove", title: "Remove a part or a corner", key: "Shift+A", icon: "remove-part", make: remove},
+  {name: "thin", title: "Fewer corners", key: "T", icon: "thin", make: thin},
 ];

@@ -42,7 +42,7 @@ export class CommandButtons {
       setAttribute(button, "title", key ? `${title} (${nameOfKey(key)})` : title);
       // Who says aloud what stands on a button must be understood.
       setAttribute(button, "aria-label", button.textContent ? `${button.textContent}: ${title}` : title);
-      if (showsKey) setAttribute(button, "data-key", key ? nameOfKey(key) : null);
+      if (showsKey) setAttribute(button, "data-key", key ? nameOfKey(key).replace("Shift+", "⇧") : null);
       const can = this.commands.can(commandId);
       if (shown === "apt") button.hidden = !can;
       else button.disabled = !can;

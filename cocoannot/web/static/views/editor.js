@@ -23,7 +23,9 @@ import {addPredictionCommands, PredictionsPanel} from "./predictions_panel.js";
 import {makeRail} from "./rail.js";
 import {showRecord} from "./record_dialog.js";
 import {makeSeeing} from "./seeing.js";
+import {makeShapeMenu} from "./shape_menu.js";
 import {Sidebar} from "./sidebar.js";
+import {makeStrip} from "./strip.js";
 import {toast} from "./toasts.js";
 import {nameOr} from "./words.js";
 
@@ -64,9 +66,10 @@ export class Editor {
     this.canvas = new Canvas(this.area.canvas, {session, preferences, categories, predictions});
     for (const {name, make} of tools) this.#tools.set(name, make({session, view: this.canvas.view, preferences}));
     this.#addCommands();
-    this.area.element.append(new PredictionsPanel(parts, buttons).element);
+    this.area.element.append(makeStrip({session, buttons, acts: this.#acts()}), new PredictionsPanel(parts, buttons).element);
     this.here = new OnThisImage();
-    this.bar = new EditorBar({buttons, here: this.here.element, seeing: makeSeeing(parts), toggleSidebar: () => this.sidebar.toggle()});
+    const shapes = makeShapeMenu(parts, this.canvas.view, () => this.tool);
+    this.bar = new EditorBar({buttons, shapes, here: this.here.element, seeing: makeSeeing(parts), toggleSidebar: () => this.sidebar.toggle()});
     this.objects = this.#makeObjects();
     this.sidebar = new Sidebar({
       preferences,
@@ -151,6 +154,7 @@ export class Editor {
   #addCommands() {
     addEditorCommands(this.parts, {
       tool: () => this.tool,
+      acts: this.#acts(),
       go: (step) => this.#steps.go(step),
       toImages: () => this.toImages(),
       relabelSelection: () => this.choice.relabel(this.parts.session.selection),
@@ -162,6 +166,10 @@ export class Editor {
       zoomBy: (factor) => this.canvas.zoomBy(factor),
     });
     addPredictionCommands(this.parts, {tool: () => this.tool});
+  }
+
+  #acts() {
+    return [...this.#tools.values()].flatMap(({name, acts = []}) => acts.map((act) => ({...act, tool: name})));
   }
 
   #makeObjects() {

@@ -9,9 +9,9 @@ import {nameOr, percent} from "./words.js";
 
 export class EditorBar {
   /**
-   * @param {{buttons: CommandButtons, here: HTMLElement, seeing: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
+   * @param {{buttons: CommandButtons, shapes: {button: HTMLElement, panel: HTMLElement}, here: HTMLElement, seeing: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
    */
-  constructor({buttons, here, seeing, toggleSidebar}) {
+  constructor({buttons, shapes, here, seeing, toggleSidebar}) {
     this.place = el("span", {class: "place"});
     this.title = el("h1", {class: "title text"});
     this.size = el("span", {class: "picture-size"});
@@ -21,6 +21,7 @@ export class EditorBar {
     this.apt = el(
       "div",
       {class: "when-apt"},
+      shapes.button,
       buttons.make("selection.relabel", {shown: "apt", text: "Category", iconName: "tag"}),
       buttons.make("selection.delete", {shown: "apt", text: "Delete", iconName: "delete"}),
       buttons.make("draft.finish", {shown: "apt", text: "Finish", iconName: "check"}),
@@ -55,6 +56,7 @@ export class EditorBar {
         ),
         this.sidebar,
       ),
+      shapes.panel,
       seeing.panel,
     );
   }
