@@ -219,7 +219,7 @@ STATES: dict[str, tuple[str, dict[str, Any], Act]] = {
     "palette": (IMAGE, {}, _key("/")),
     "keys": (IMAGE, {}, _key("?")),
     "seeing": (IMAGE, {}, _see),
-    "rename": (IMAGE, {}, _category("Rename")),
+    "category": (IMAGE, {}, _category("Edit")),
     "delete": (IMAGE, {}, _category("Delete")),
     "pin": (IMAGE, {}, _category("Choose a key")),
     "broken shape": (BROKEN, {}, _nothing),
@@ -370,7 +370,7 @@ def test_the_save_state_is_announced_when_it_becomes_another_one(chromium: Brows
 
 def test_a_name_that_is_refused_can_be_corrected(chromium: Browser, server: Server) -> None:
     with opened(chromium, server, IMAGE) as page:
-        _category("Rename")(page)
+        _category("Edit")(page)
         name = page.get_by_role("textbox", name="Name", exact=True)
         name.fill("circle")
         page.keyboard.press("Enter")

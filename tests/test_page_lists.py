@@ -190,7 +190,7 @@ def test_a_rename_while_the_server_is_away_is_not_lost(visitor: Visitor, server:
     page = visitor.page
     row = page.locator(".categories li", has_text="thing 0002")
     row.hover()
-    row.get_by_label("Rename").click()
+    row.get_by_label("Edit").click()
     page.route(API, lambda route: route.abort("connectionrefused"))
     name = page.get_by_role("textbox", name="Name", exact=True)
     name.fill("renamed in the dark")

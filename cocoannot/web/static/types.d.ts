@@ -1,15 +1,16 @@
 // The types that the page's modules share, for `make check-page`; browsers never load this file.
 
+import type {Categories} from "./state/categories.js";
 import type {Preferences} from "./state/preferences.js";
 import type {Session} from "./state/session.js";
+import type {Keypoint} from "./shapes/types.js";
 
-export type {Categories} from "./state/categories.js";
 export type {Commands} from "./state/commands.js";
 export type {ImageList} from "./state/image_list.js";
 export type {Queue} from "./state/queue.js";
 export type {SaveState} from "./state/save_state.js";
 export type {Visibility} from "./state/visibility.js";
-export type {Preferences, Session};
+export type {Categories, Preferences, Session};
 
 // Records, as the server gives them
 
@@ -382,6 +383,9 @@ export interface Draft {
   paths: {points: Point[]; closed: boolean; categoryId: number | null}[];
   handles: Point[];
   box?: [x: number, y: number, width: number, height: number];
+  keypoints?: {points: (Keypoint | null)[]; categoryId: number};
+  /** Beside a point: what is to come there. */
+  words?: {at: Point; text: string};
 }
 
 /** What a tool may do to the canvas. */
@@ -399,6 +403,19 @@ export interface ToolContext {
   session: Session;
   view: ToolView;
   preferences: Preferences;
+  categories: Pick<Categories, "keypointsOf" | "nameOf">;
+}
+
+/** What only one tool does: a command while it is in use, with a key and, where it can be done, a button. */
+export interface ToolAct {
+  name: string;
+  title: string;
+  /** Of the button. */
+  text: string;
+  key: string;
+  icon: string;
+  can(): boolean;
+  run(): void;
 }
 
 /** The key that chooses it stands in its listing: `key` here takes keys while it is in use. */
@@ -418,6 +435,7 @@ export interface Tool {
   undo(): boolean;
   /** Something is in the making. */
   busy(): boolean;
+  acts?: ToolAct[];
 }
 
 /** An entry of `tools/index.js`. */

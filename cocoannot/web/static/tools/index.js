@@ -1,6 +1,7 @@
 // All tools, in the order of the tool rail.
 
 import {make as box} from "./box.js";
+import {make as keypoints} from "./keypoints.js";
 import {make as part} from "./part.js";
 import {make as polygon} from "./polygon.js";
 import {make as select} from "./select.js";
@@ -13,4 +14,5 @@ export const tools = [
   {name: "box", title: "Box", key: "B", icon: "box", make: box},
   {name: "polygon", title: "Polygon", key: "P", icon: "polygon", make: polygon},
   {name: "part", title: "Add part", key: "A", icon: "part", make: part},
+  {name: "keypoints", title: "Keypoints", key: "K", icon: "keypoints", make: keypoints},
 ];

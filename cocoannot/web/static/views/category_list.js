@@ -1,7 +1,8 @@
-// The categories in the sidebar: which one the next shape gets, eye and lock, pins, rename and delete.
+// The categories in the sidebar: which one the next shape gets, eye and lock, pins, edit and delete.
 
 import {colour} from "../state/colours.js";
-import {addCategory, deleteCategory, renameCategory} from "./category_dialogs.js";
+import {addCategory, deleteCategory} from "./category_dialogs.js";
+import {editCategory} from "./category_edit.js";
 import {el, iconButton, oncePerFrame, setAttribute, setText} from "./dom.js";
 import {icon} from "./icons.js";
 import {ranked} from "./palette_rank.js";
@@ -101,8 +102,8 @@ export class CategoryList {
         act("pin", "pin", () => this.pinCategory(id)),
         act(
           "rename",
-          "rename",
-          withCategory((category) => renameCategory(this.categories, category)),
+          "edit",
+          withCategory((category) => editCategory(this.categories, category)),
         ),
         act(
           "delete",
@@ -135,12 +136,12 @@ export class CategoryList {
     setText(count, String(category._annotation_count));
     setAttribute(button, "aria-pressed", String(chosen));
     setAttribute(button, "title", `${title}: the next shape is one of these, id ${id}`);
-    const [pin, rename, remove, lock, eye] = /** @type {HTMLButtonElement[]} */ ([...acts.children]);
+    const [pin, edit, remove, lock, eye] = /** @type {HTMLButtonElement[]} */ ([...acts.children]);
     setAct(pin, "pin", `Choose a key for ${title}`, false);
     const lacks = this.me.lacks("reviewer");
     const why = lacks ? `: ${lacks}` : "";
-    rename.disabled = remove.disabled = lacks !== null;
-    setAct(rename, "rename", `Rename ${title}${why}`, false);
+    edit.disabled = remove.disabled = lacks !== null;
+    setAct(edit, "rename", `Edit ${title}${why}`, false);
     setAct(remove, "delete", `Delete ${title}${why}`, false);
     setAct(lock, locked ? "lock" : "unlock", `${locked ? "Unlock" : "Lock"} all of ${title}`, locked);
     setAct(eye, hidden ? "eye-off" : "eye", `${hidden ? "Show" : "Hide"} all of ${title}`, hidden);

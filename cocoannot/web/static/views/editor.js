@@ -62,11 +62,11 @@ export class Editor {
     this.choice = new CategoryChoice(parts);
     this.area = new CanvasArea({session, toImages: () => this.toImages(), showBroken: () => this.#showBroken()});
     this.canvas = new Canvas(this.area.canvas, {session, preferences, categories, predictions});
-    for (const {name, make} of tools) this.#tools.set(name, make({session, view: this.canvas.view, preferences}));
+    for (const {name, make} of tools) this.#tools.set(name, make({session, view: this.canvas.view, preferences, categories}));
     this.#addCommands();
     this.area.element.append(new PredictionsPanel(parts, buttons).element);
     this.here = new OnThisImage();
-    this.bar = new EditorBar({buttons, here: this.here.element, seeing: makeSeeing(parts), toggleSidebar: () => this.sidebar.toggle()});
+    this.bar = new EditorBar({buttons, acts: this.#acts(), here: this.here.element, seeing: makeSeeing(parts), toggleSidebar: () => this.sidebar.toggle()});
     this.objects = this.#makeObjects();
     this.sidebar = new Sidebar({
       preferences,
@@ -151,6 +151,7 @@ export class Editor {
   #addCommands() {
     addEditorCommands(this.parts, {
       tool: () => this.tool,
+      acts: this.#acts(),
       go: (step) => this.#steps.go(step),
       toImages: () => this.toImages(),
       relabelSelection: () => this.choice.relabel(this.parts.session.selection),
@@ -162,6 +163,10 @@ export class Editor {
       zoomBy: (factor) => this.canvas.zoomBy(factor),
     });
     addPredictionCommands(this.parts, {tool: () => this.tool});
+  }
+
+  #acts() {
+    return [...this.#tools.values()].flatMap(({name, acts = []}) => acts.map((act) => ({...act, tool: name})));
   }
 
   #makeObjects() {

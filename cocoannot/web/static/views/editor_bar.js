@@ -2,16 +2,17 @@
 
 import {el, iconButton, setAttribute, setText} from "./dom.js";
 import {icon} from "./icons.js";
+import {actCommand} from "./rail.js";
 import {nameOr, percent} from "./words.js";
 
-/** @import {ImageRecord, Neighbours} from "../types.js" */
+/** @import {ImageRecord, Neighbours, ToolAct} from "../types.js" */
 /** @import {CommandButtons} from "./command_button.js" */
 
 export class EditorBar {
   /**
-   * @param {{buttons: CommandButtons, here: HTMLElement, seeing: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
+   * @param {{buttons: CommandButtons, acts: (ToolAct & {tool: string})[], here: HTMLElement, seeing: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
    */
-  constructor({buttons, here, seeing, toggleSidebar}) {
+  constructor({buttons, acts, here, seeing, toggleSidebar}) {
     this.place = el("span", {class: "place"});
     this.title = el("h1", {class: "title text"});
     this.size = el("span", {class: "picture-size"});
@@ -23,8 +24,9 @@ export class EditorBar {
       {class: "when-apt"},
       buttons.make("selection.relabel", {shown: "apt", text: "Category", iconName: "tag"}),
       buttons.make("selection.delete", {shown: "apt", text: "Delete", iconName: "delete"}),
+      ...acts.map((act) => buttons.make(actCommand(act), {shown: "apt", text: act.text, iconName: act.icon})),
       buttons.make("draft.finish", {shown: "apt", text: "Finish", iconName: "check"}),
-      buttons.make("draft.undo", {shown: "apt", text: "Corner back", iconName: "undo"}),
+      buttons.make("draft.undo", {shown: "apt", text: "One back", iconName: "undo"}),
       buttons.make("draft.cancel", {shown: "apt", text: "Give up", iconName: "close"}),
     );
     this.element = el(

@@ -2,15 +2,16 @@
 
 import {tools} from "../tools/index.js";
 import {NUMBERS} from "./category_keys.js";
-import {toolCommand} from "./rail.js";
+import {actCommand, toolCommand} from "./rail.js";
 
 /** @import {Predictions} from "../state/predictions.js" */
-/** @import {Categories, Command, Commands, Preferences, Session, Tool} from "../types.js" */
+/** @import {Categories, Command, Commands, Preferences, Session, Tool, ToolAct} from "../types.js" */
 
 /**
  * What the editor does, for those commands that are more than a call to the session.
  * @typedef {object} Actions
  * @property {() => Tool | null} tool the one in use
+ * @property {(ToolAct & {tool: string})[]} acts of all tools
  * @property {(step: number) => unknown} go to another image
  * @property {() => unknown} toImages
  * @property {() => unknown} relabelSelection
@@ -59,7 +60,7 @@ const imageCommands = ({session}, {go, toImages, escape}) => [
  * @param {Actions} actions
  * @returns {Editing[]}
  */
-function toolCommands({session}, {tool}) {
+function toolCommands({session}, {tool, acts}) {
   const busy = () => session.tool !== "select" && (tool()?.busy() ?? false);
   const press = (/** @type {string} */ key) => () => tool()?.key({key, code: key, shift: false, ctrl: false, alt: false});
   return [
@@ -72,8 +73,16 @@ function toolCommands({session}, {tool}) {
       lacks: () => (name === "select" ? null : session.lacks),
       run: () => session.setTool(name),
     })),
+    ...acts.map((act) => ({
+      id: actCommand(act),
+      title: act.title,
+      keys: [act.key],
+      icon: act.icon,
+      when: () => session.tool === act.tool && session.canEdit() && act.can(),
+      run: () => act.run(),
+    })),
     {id: "draft.finish", title: "Finish what is being drawn", keys: [], icon: "check", when: busy, run: press("Enter")},
-    {id: "draft.undo", title: "Take the last corner back", keys: [], icon: "undo", when: busy, run: () => tool()?.undo()},
+    {id: "draft.undo", title: "Take the last corner or keypoint back", keys: [], icon: "undo", when: busy, run: () => tool()?.undo()},
     {id: "draft.cancel", title: "Give up what is being drawn", keys: [], icon: "close", when: busy, run: () => tool()?.cancel()},
   ];
 }

@@ -8,6 +8,9 @@ import {el} from "./dom.js";
 /** The command that chooses a tool. @param {string} name */
 export const toolCommand = (name) => `tool.${name}`;
 
+/** The command for what only one tool does. @param {{tool: string, name: string}} act */
+export const actCommand = ({tool, name}) => `${toolCommand(tool)}.${name}`;
+
 /**
  * @param {readonly ToolListing[]} tools
  * @param {CommandButtons} buttons
