@@ -3,7 +3,7 @@
 import {colour} from "../state/colours.js";
 import {addCategory, deleteCategory} from "./category_dialogs.js";
 import {editCategory} from "./category_edit.js";
-import {el, iconButton, oncePerFrame, setAttribute, setText} from "./dom.js";
+import {el, iconButton, oncePerFrame, setAttribute, setText, swatch} from "./dom.js";
 import {icon} from "./icons.js";
 import {ranked} from "./palette_rank.js";
 import {act, setAct} from "./row_acts.js";
@@ -14,6 +14,9 @@ import {nameOr, plural} from "./words.js";
 /** @import {Me} from "../state/me.js" */
 
 export class CategoryList {
+  /** @type {number | null} Of the next shape. */
+  #chosen = null;
+
   /**
    * @param {{session: Session, categories: Categories, preferences: Preferences, me: Me, pinCategory: (id: number) => unknown}} parts
    */
@@ -50,7 +53,7 @@ export class CategoryList {
     categories.on("change", this.refresh);
     me.on("change", this.refresh);
     session.on("visibility", this.list.refresh);
-    session.on("category", (id) => (id === null ? this.list.refresh() : this.list.reveal(String(id))));
+    session.on("category", (id) => this.#choose(id));
     preferences.on("change", (name) => name === "pinned" && this.list.refresh());
     this.refresh();
   }
@@ -72,6 +75,14 @@ export class CategoryList {
     this.list.setItems(found);
   }
 
+  /** Of 1,203 categories, two have become others. @param {number | null} id */
+  #choose(id) {
+    const rows = [this.#chosen, id].map((each) => (each === null ? null : String(each)));
+    this.#chosen = id;
+    this.list.show(rows);
+    if (rows[1] !== null) this.list.reveal(rows[1]);
+  }
+
   async #add() {
     const id = await addCategory(this.categories, this.text.value.trim());
     if (id !== null) this.session.setCategory(id);
@@ -87,7 +98,7 @@ export class CategoryList {
     const name = el(
       "button",
       {type: "button", class: "name", onclick: () => this.session.setCategory(id)},
-      el("span", {class: "swatch", "aria-hidden": "true"}),
+      swatch(colour(id)),
       el("span", {class: "text"}),
       el("kbd", {hidden: true}),
       el("span", {class: "count"}),
@@ -125,10 +136,9 @@ export class CategoryList {
     const {id} = category;
     const title = nameOr(category.name, `category ${id}`);
     const [button, acts] = /** @type {[HTMLButtonElement, HTMLElement]} */ ([...row.children]);
-    const [square, text, key, count] = /** @type {HTMLElement[]} */ ([...button.children]);
+    const [, text, key, count] = /** @type {HTMLElement[]} */ ([...button.children]);
     const [locked, hidden, chosen] = [visibility.lockedCategories.has(id), visibility.hiddenCategories.has(id), this.session.category === id];
     setAttribute(row, "class", [chosen && "current", hidden && "unseen"].filter(Boolean).join(" "));
-    square.style.backgroundColor = colour(id);
     setText(text, title);
     const digit = this.categories.keyOf(id);
     key.hidden = digit === null;
