@@ -55,6 +55,8 @@ export interface Annotation {
 export type PolygonAnnotation = Annotation & {segmentation: Polygon[]};
 export type MaskAnnotation = Annotation & {segmentation: Rle};
 export type NewAnnotation = Omit<Annotation, "id">;
+/** What an image gets: a shape that was drawn, or a copy with all that it had beside its ids. */
+export type NewShape = Omit<Partial<Annotation>, "id" | "image_id" | "category_id"> & {category_id?: number | null};
 /** The version that a record has on the server. */
 export type Tagged = Annotation & {_etag: string};
 

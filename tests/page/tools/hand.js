@@ -29,6 +29,7 @@ export class Hand {
   done = 0;
   /** @type {Tool} */
   tool;
+  mayEdit = true;
 
   /**
    * @param {FakeServer} server
@@ -41,7 +42,7 @@ export class Hand {
     this.queue = queue;
     this.session = session;
     /** @type {import("../../../cocoannot/web/static/types.js").ToolView} */
-    const view = {
+    this.view = {
       draft: (draft) => (this.draft = draft),
       preview: (key, annotation) => (annotation ? this.previews.set(key, annotation) : this.previews.delete(key)),
       say: (message) => this.said.push(message),
@@ -49,7 +50,7 @@ export class Hand {
       done: () => (this.done += 1),
     };
     const preferences = new Preferences(null);
-    this.all = new Map(tools.map(({name, make}) => [name, make({session, view, preferences, categories})]));
+    this.all = new Map(tools.map(({name, make}) => [name, make({session, view: this.view, preferences, categories})]));
     session.on("refused", (message) => this.said.push(message));
     this.tool = this.take("select");
   }
@@ -132,10 +133,12 @@ export async function hand(...records) {
   server.categories.push(PERSON);
   const queue = new Queue({shortest: 1, longest: 4});
   const changes = new Changes(queue);
-  const session = new Session({changes, fault});
+  /** @type {Hand | null} */
+  let made = null;
+  const session = new Session({changes, fault, lacks: () => (made?.mayEdit ?? true ? null : "needs the role annotator")});
   const categories = new Categories(changes, new Preferences(null));
   await categories.load();
   session.setCategory(1);
   await session.open(1, new URLSearchParams());
-  return new Hand(server, queue, session, categories);
+  return (made = new Hand(server, queue, session, categories));
 }

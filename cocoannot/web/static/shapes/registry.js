@@ -179,6 +179,17 @@ export const switched = (annotation, handle) =>
   handle.kind === "keypoint" ? switchedPoint(annotation, handle.index) : withoutHandle(annotation, handle);
 
 /**
+ * What is other where the shape goes into a picture of another size; `null` where nothing of it would be left.
+ * @param {Annotation} annotation
+ * @param {Frame} frame
+ * @returns {Changes | null}
+ */
+export const fitted = (annotation, frame) => {
+  const shape = shapeOf(annotation);
+  return shape.fitted && Number.isFinite(frame.width) && Number.isFinite(frame.height) ? shape.fitted(annotation, frame) : {};
+};
+
+/**
  * Why changes that a hand made can't be kept, `null` where they can. What was smaller before may stay so.
  * @param {Changes} changes
  * @param {Annotation} before

@@ -3,11 +3,12 @@
 
 import {frameOf} from "../geometry/placing.js";
 import {withCorner} from "../shapes/polygon.js";
+import {together} from "../shapes/group.js";
 import {kindOf, moved, switched, withoutHandle} from "../shapes/registry.js";
 import {arrowOf} from "./arrows.js";
 import {mayDraw} from "./may_draw.js";
 import {changeable, grip, onSelected, under} from "./aim.js";
-import {moving, reshaping, selecting, together} from "./drags.js";
+import {moving, reshaping, selecting} from "./drags.js";
 
 /** @import {Entry, KeyInput, PointerInput, ToolContext} from "../types.js" */
 /** @import {Drag} from "./drags.js" */
@@ -101,8 +102,9 @@ function click(context, input) {
   if (onPoint && (input.button === 2 || (input.button === 0 && input.alt))) return changePoint(context, held, input.alt ? withoutHandle : switched);
   if (input.button === 1) return;
   const key = under(session, input)[0]?.key;
-  // A right click is for the corners of what is selected: beside them it takes nothing away.
-  if (key !== undefined) session.select([key], input.ctrl || input.shift ? "toggle" : "replace");
+  // A right click is for the corners of what is selected: beside them it takes nothing away. A finger that rests is Ctrl+click.
+  const many = input.ctrl || input.shift || (input.touch && input.button === 2);
+  if (key !== undefined) session.select([key], many ? "toggle" : "replace");
   else if (input.button === 0 && !input.ctrl && !input.shift) session.select([]);
 }
 
@@ -144,8 +146,9 @@ function nudge(context, input) {
   const entries = arrow ? changeable(session) : [];
   if (!arrow || !entries.length) return false;
   if (!mayDraw(context)) return true;
-  const [dx, dy] = together(context, entries, arrow);
-  if (dx || dy) session.updateMany(entries.map((entry) => [entry.key, moved(entry.annotation, dx, dy, frameOf(session.image))]));
+  const frame = frameOf(session.image);
+  const [dx, dy] = together(entries.map(({annotation}) => annotation), arrow, frame);
+  if (dx || dy) session.updateMany(entries.map((entry) => [entry.key, moved(entry.annotation, dx, dy, frame)]));
   return true;
 }
 
@@ -165,7 +168,7 @@ function cursor({session}, input, dragging) {
 function hint({session}) {
   const [entry, ...others] = changeable(session);
   if (!entry) return "Click a shape to select it; drag the ground to move the picture; Shift+drag selects many";
-  if (others.length) return "Drag or arrows move all that are selected; Ctrl+click adds and takes away";
+  if (others.length) return "Drag or arrows move all that are selected; Ctrl+click or a long press adds and takes away";
   if (kindOf(entry.annotation) !== "polygon") return "Drag the shape or its handles; arrows move it, with Shift by 10 pixels";
   return "Drag corners, or the middle of an edge for one more; right click, Alt+click or a long press removes a corner";
 }

@@ -109,13 +109,6 @@ function selectionCommands({session}, {tool, relabelSelection, selectNext}) {
     {id: "selection.next", title: "Next annotation", keys: ["]"], when: () => session.entries.size > 0, run: () => selectNext(1)},
     {id: "selection.previous", title: "Previous annotation", keys: ["["], when: () => session.entries.size > 0, run: () => selectNext(-1)},
     {
-      id: "selection.all",
-      title: "Select all annotations",
-      keys: ["Ctrl+a"],
-      when: () => session.entries.size > 0,
-      run: () => session.select(session.entries.keys()),
-    },
-    {
       id: "selection.hide",
       title: "Hide or show what is selected",
       keys: ["Shift+h"],
