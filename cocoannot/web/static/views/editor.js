@@ -208,7 +208,9 @@ export class Editor {
     this.canvas.on("pointer", (input) => this.copies.point(input));
     this.canvas.on("done", () => session.setTool("select"));
     this.canvas.on("hint", this.refresh);
-    for (const name of ["pointerup", "keyup"]) this.element.addEventListener(name, this.refresh);
+    this.element.addEventListener("keyup", this.refresh);
+    // What is in the making may be other. The lists tell by the session what they change.
+    for (const part of [this.bar.element, this.area.element]) part.addEventListener("pointerup", this.refresh);
     window.addEventListener("beforeunload", (event) => this.tool?.busy() && event.preventDefault());
   }
 
