@@ -35,6 +35,12 @@ LIGHT: Scheme = "light"
 DARK: Scheme = "dark"
 
 IMAGE = "#/images/16"
+FIRST = "#/images/1"
+"""It has shapes of every category."""
+UNANNOTATED = "#/images/12"
+PERSON = [(548, 219), (544, 239), (581, 272), (504, 228), (536, 286)]
+"""Where five keypoints of the person on it are, in pixels of 640 x 480."""
+
 CROWD = 300
 
 
@@ -94,6 +100,7 @@ def main(folder: Path) -> None:
         with serve(demo) as server:
             studio = Studio(chromium, server, folder)
             _views(studio)
+            _hands(studio)
             _waiting(studio)
             _two_versions(studio, server)
         with serve_team(team, {"anna": "admin", "ben": "annotator", "cem.aydin": "reviewer"}) as server:
@@ -117,6 +124,19 @@ def _views(studio: Studio) -> None:
     studio.shoot("phone-lists", IMAGE, LIGHT, PHONE, _open_lists)
     studio.shoot("phone-gallery", "#/images", DARK, PHONE)
     studio.shoot("zoom-200", IMAGE, LIGHT, ZOOMED, _select)
+
+
+def _hands(studio: Studio) -> None:
+    """Tools in use."""
+    studio.shoot("keypoints", UNANNOTATED, LIGHT, DESK, _place_keypoints)
+    studio.shoot("keypoints-dark", UNANNOTATED, DARK, DESK, _place_keypoints)
+    studio.shoot("phone-keypoints", UNANNOTATED, LIGHT, PHONE, _place_keypoints)
+    studio.shoot("many", FIRST, LIGHT, DESK, _select_many)
+    studio.shoot("phone-many", FIRST, DARK, PHONE, _select_many)
+    studio.shoot("details", FIRST, LIGHT, DESK, _open_details)
+    studio.shoot("details-dark", FIRST, DARK, DESK, _look_at_details)
+    studio.shoot("phone-details", FIRST, LIGHT, PHONE, _open_phone_details)
+    studio.shoot("category", FIRST, LIGHT, DESK, _edit_category)
 
 
 def _waiting(studio: Studio) -> None:
@@ -336,6 +356,60 @@ def _follow(page: Page) -> None:
     page.keyboard.press("w")
     page.mouse.click(690, 660)
     page.mouse.move(700, 600)
+def _place_keypoints(page: Page) -> None:
+    """Four of a person's seven, one of them hidden; the pointer is where the fifth comes."""
+    page.keyboard.press("6")
+    page.keyboard.press("k")
+    canvas = page.locator(".canvas").bounding_box()
+    assert canvas is not None
+    scale = min((canvas["width"] - 24) / 640, (canvas["height"] - 24) / 480)
+    left, top = (canvas["x"] + canvas["width"] / 2 - 320 * scale, canvas["y"] + canvas["height"] / 2 - 240 * scale)
+    buttons: tuple[Literal["left", "right"], ...] = ("left", "left", "left", "right")
+    for (x, y), button in zip(PERSON, buttons, strict=False):
+        page.mouse.click(left + x * scale, top + y * scale, button=button)
+    page.mouse.move(left + PERSON[-1][0] * scale, top + PERSON[-1][1] * scale)
+    expect(page.locator(".hint")).to_contain_text("hip, 5 of 7")
+
+
+def _select_many(page: Page) -> None:
+    page.keyboard.press("Control+a")
+    page.get_by_role("button", name="More for annotations").click()
+    expect(page.get_by_role("button", name="Duplicate")).to_be_visible()
+
+
+def _open_details(page: Page) -> None:
+    page.locator(".objects .name", has_text="person").first.click()
+    page.locator(".details > summary").click()
+    page.get_by_label("Name of a new field").fill("pose")
+    page.get_by_label("Value of the new field").fill("standing")
+    page.get_by_role("button", name="Add the field").click()
+    _look_at_history(page)
+
+
+def _look_at_details(page: Page) -> None:
+    """What the picture before has left."""
+    page.locator(".objects .name", has_text="person").first.click()
+    page.locator(".details > summary").click()
+    _look_at_history(page)
+
+
+def _look_at_history(page: Page) -> None:
+    page.locator(".history > summary").click()
+    expect(page.locator(".versions-list li").first).to_contain_text("pose")
+    page.locator(".versions-list").scroll_into_view_if_needed()
+
+
+def _open_phone_details(page: Page) -> None:
+    page.get_by_role("button", name="Show or hide the lists").click()
+    page.locator(".objects .name", has_text="person").first.click()
+    page.locator(".details > summary").click()
+
+
+def _edit_category(page: Page) -> None:
+    row = page.locator(".categories li", has_text="person")
+    row.hover()
+    row.get_by_role("button", name="Edit").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def _open_palette(page: Page) -> None:

@@ -26,6 +26,8 @@ ZOOMED: dict[str, Any] = {"viewport": {"width": 640, "height": 360}}
 Scheme = Literal["light", "dark"]
 COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 IMAGE = "#/images/16"
+PERSONS = "#/images/1"
+"""It has shapes of every category."""
 BROKEN = "#/images/12"
 
 pytestmark = [pytest.mark.slow, needs_browser]
@@ -143,6 +145,31 @@ def _draw(page: Page) -> None:
     expect(page.get_by_role("button", name="Finish")).to_be_visible()
 
 
+def _keypoints(page: Page) -> None:
+    box = page.locator(".canvas").bounding_box()
+    assert box is not None
+    page.keyboard.press("6")
+    page.keyboard.press("k")
+    page.mouse.click(box["x"] + 200, box["y"] + 200)
+    expect(page.get_by_role("button", name="Not there")).to_be_visible()
+
+
+def _details(page: Page) -> None:
+    if not page.locator(".sidebar").is_visible():
+        _lists(page)
+    page.locator(".objects .name", has_text="person").first.click()
+    page.locator(".details > summary").click()
+    page.locator(".history > summary").click()
+    expect(page.locator(".versions-list li")).to_have_count(1)
+    page.get_by_role("button", name="Add the field").click()
+    expect(page.get_by_role("alert").filter(has_text="Type a name")).to_be_visible()
+
+
+def _more(page: Page) -> None:
+    page.get_by_role("button", name="More for annotations").click()
+    expect(page.get_by_role("dialog", name="More for annotations")).to_be_visible()
+
+
 def _waiting(page: Page) -> None:
     page.route("**/api/images/17*/**", lambda route: None)
     page.route("**/api/images/17", lambda route: None)
@@ -213,13 +240,19 @@ STATES: dict[str, tuple[str, dict[str, Any], Act]] = {
     "editor, forced colours": (IMAGE, {"forced_colors": "active"}, _select),
     "two versions": (IMAGE, {}, _versions),
     "editor, drawing": (IMAGE, {}, _draw),
+    "editor, placing keypoints": (PERSONS, {}, _keypoints),
+    "placing keypoints on a phone": (PERSONS, PHONE, _keypoints),
+    "details": (PERSONS, {}, _details),
+    "details on a phone": (PERSONS, PHONE, _details),
+    "more": (IMAGE, {}, _more),
+    "more on a phone": (IMAGE, PHONE, _more),
     "editor on a phone": (IMAGE, PHONE, _nothing),
     "lists on a phone": (IMAGE, PHONE, _lists),
     "editor at 200 %": (IMAGE, ZOOMED, _nothing),
     "palette": (IMAGE, {}, _key("/")),
     "keys": (IMAGE, {}, _key("?")),
     "seeing": (IMAGE, {}, _see),
-    "rename": (IMAGE, {}, _category("Rename")),
+    "category": (IMAGE, {}, _category("Edit")),
     "delete": (IMAGE, {}, _category("Delete")),
     "pin": (IMAGE, {}, _category("Choose a key")),
     "broken shape": (BROKEN, {}, _nothing),
@@ -370,7 +403,7 @@ def test_the_save_state_is_announced_when_it_becomes_another_one(chromium: Brows
 
 def test_a_name_that_is_refused_can_be_corrected(chromium: Browser, server: Server) -> None:
     with opened(chromium, server, IMAGE) as page:
-        _category("Rename")(page)
+        _category("Edit")(page)
         name = page.get_by_role("textbox", name="Name", exact=True)
         name.fill("circle")
         page.keyboard.press("Enter")

@@ -206,7 +206,7 @@ def test_annotators_draw_and_leave_categories_alone(chromium: Browser, team: Ser
         row.hover()
         why = "needs the role reviewer; yours is annotator"
         for button in (
-            row.get_by_role("button", name="Rename"),
+            row.get_by_role("button", name="Edit"),
             row.get_by_role("button", name="Delete"),
             anna.page.get_by_title("Add a category"),
         ):

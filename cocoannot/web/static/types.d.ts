@@ -1,15 +1,16 @@
 // The types that the page's modules share, for `make check-page`; browsers never load this file.
 
+import type {Categories} from "./state/categories.js";
 import type {Preferences} from "./state/preferences.js";
 import type {Session} from "./state/session.js";
+import type {Keypoint} from "./shapes/types.js";
 
-export type {Categories} from "./state/categories.js";
 export type {Commands} from "./state/commands.js";
 export type {ImageList} from "./state/image_list.js";
 export type {Queue} from "./state/queue.js";
 export type {SaveState} from "./state/save_state.js";
 export type {Visibility} from "./state/visibility.js";
-export type {Preferences, Session};
+export type {Categories, Preferences, Session};
 
 // Records, as the server gives them
 
@@ -54,6 +55,8 @@ export interface Annotation {
 export type PolygonAnnotation = Annotation & {segmentation: Polygon[]};
 export type MaskAnnotation = Annotation & {segmentation: Rle};
 export type NewAnnotation = Omit<Annotation, "id">;
+/** What an image gets: a shape that was drawn, or a copy with all that it had beside its ids. */
+export type NewShape = Omit<Partial<Annotation>, "id" | "image_id" | "category_id"> & {category_id?: number | null};
 /** The version that a record has on the server. */
 export type Tagged = Annotation & {_etag: string};
 
@@ -388,6 +391,9 @@ export interface Draft {
   shape?: Annotation;
   /** What paints, or erases, around the pointer. */
   pen?: {at: Point; radius: number; erases: boolean};
+  keypoints?: {points: (Keypoint | null)[]; categoryId: number};
+  /** Beside a point: what is to come there. */
+  words?: {at: Point; text: string};
 }
 
 /** What a tool may do to the canvas. */
@@ -405,6 +411,7 @@ export interface ToolContext {
   session: Session;
   view: ToolView;
   preferences: Preferences;
+  categories: Pick<Categories, "keypointsOf" | "nameOf">;
 }
 
 /** What only one tool does: a command while it is in use, with a key and, where it can be done, a button. */

@@ -190,10 +190,19 @@ export class Overlay {
       path(context, [[place([x, y]), place([x + width, y]), place([x + width, y + height]), place([x, y + height])]], true);
       strokeWithHalo(context, this.looks.colourOfCategory(this.session.category), unit, {width: 1.5});
     }
+    if (draft.keypoints) {
+      const {points, categoryId} = draft.keypoints;
+      const placed = points.map((point) => (point ? {...point, at: place([point.x, point.y])} : null));
+      skeletonOf(context, placed, this.looks.skeletonOf({category_id: categoryId}), this.looks.colourOfCategory(categoryId), unit);
+    }
     draft.handles.forEach((at, i) => {
       // The first corner closes the ring, once there are three.
       const closes = i === 0 && draft.handles.length >= 3;
       dot(context, place(at), {radius: (closes ? 6 : 3.5) * (this.touch ? 1.5 : 1), fill: light, line: dark, unit});
     });
+    if (draft.words) {
+      const [x, y] = place(draft.words.at);
+      label(context, [x + 14 * unit, y - 14 * unit], draft.words.text, this.looks.colourOfCategory(draft.keypoints?.categoryId ?? this.session.category), unit);
+    }
   }
 }

@@ -99,19 +99,20 @@ export function skeletonOf(context, points, skeleton, colour, unit) {
 }
 
 /**
- * Words on a ground of the colour, with their left bottom at a place.
+ * Words on a ground of the colour, with their left bottom at a place, as far as there is room.
  * @param {CanvasRenderingContext2D} context
  * @param {Point} at
  * @param {string} words
  * @param {string} colour
  * @param {number} unit
  */
-export function label(context, [x, y], words, colour, unit) {
+export function label(context, [left, y], words, colour, unit) {
   const text = words.length > 40 ? `${words.slice(0, 39)}…` : words;
   context.font = `${12 * unit}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   context.textAlign = "left";
   const [width, height] = [context.measureText(text).width + 8 * unit, 17 * unit];
+  const x = Math.max(0, Math.min(left, context.canvas.width - width));
   // Above the shape, and where that is beyond the window, inside of it.
   const top = y - height < 0 ? y : y - height;
   context.fillStyle = "rgb(0 0 0 / 0.75)";

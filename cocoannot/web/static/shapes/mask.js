@@ -4,6 +4,7 @@
 import {contour} from "../geometry/contour.js";
 import {isNear} from "../geometry/polygons.js";
 import {shift} from "../geometry/placing.js";
+import {refit} from "../geometry/refit.js";
 import * as rle from "../geometry/rle.js";
 
 /** @import {Annotation, Point, Rle} from "../types.js" */
@@ -72,4 +73,11 @@ export const mask = {
   reshaped: () => ({}),
 
   withoutHandle: () => null,
+
+  fitted(annotation, {width, height}) {
+    const {size, counts} = rleOf(annotation);
+    if (size[0] === height && size[1] === width) return {};
+    const runs = refit(decoded(annotation).runs, size, [height, width]);
+    return rle.area(runs) ? {segmentation: {size: [height, width], counts: typeof counts === "string" ? rle.encode(runs) : runs}} : null;
+  },
 };

@@ -11,7 +11,7 @@ import {copyTexts, keepText, textAt} from "../net/json.js";
  * @returns {Partial<Annotation>}
  */
 export function withDigits(changes, before) {
-  const result = {...changes};
+  const result = copyTexts(changes, {...changes});
   if (Array.isArray(changes.bbox)) result.bbox = byIndex(changes.bbox, before.bbox);
   if (Array.isArray(changes.keypoints)) result.keypoints = byIndex(changes.keypoints, before.keypoints);
   if (Array.isArray(changes.segmentation)) result.segmentation = rings(changes.segmentation, before.segmentation);
@@ -114,7 +114,7 @@ function keep(target, at, value, source, from) {
  * @returns {Annotation}
  */
 export function changed(record, changes) {
-  const result = copyTexts(record, {...record, ...changes});
+  const result = copyTexts(changes, copyTexts(record, {...record, ...changes}));
   for (const [name, value] of Object.entries(changes)) if (value === null) delete result[/** @type {keyof Annotation} */ (name)];
   return result;
 }

@@ -10,7 +10,7 @@ import {newKey} from "./records.js";
 import {Selection} from "./selection.js";
 import {Visibility} from "./visibility.js";
 
-/** @import {Annotation, Conflict, Differences, Entry, ImageRecord, Key, NewAnnotation, SessionState, Shape, ToldChange} from "../types.js" */
+/** @import {Annotation, Conflict, Differences, Entry, ImageRecord, Key, NewAnnotation, NewShape, SessionState, Shape, ToldChange} from "../types.js" */
 /** @import {Changes} from "./changes.js" */
 /** @import {Edit} from "./rows.js" */
 
@@ -151,8 +151,8 @@ export class Session extends Emitter {
   }
 
   /**
-   * One change, one undo. Each may bring its `category_id`; else it gets the next shape's.
-   * @param {(Shape & {category_id?: number | null})[]} shapes
+   * One change, one undo. Each gets the next shape's category where it brings none; `null`, for captions only, is no category.
+   * @param {NewShape[]} shapes
    * @returns {Key[]}
    */
   addMany(shapes) {
@@ -325,17 +325,18 @@ export class Session extends Emitter {
   }
 
   /**
-   * @param {Shape & {category_id?: number | null}} given
+   * @param {NewShape} given
    * @returns {{op: "add", key: Key, annotation: NewAnnotation} | null}
    */
   #addition(given) {
     const {category_id = this.category, ...shape} = given;
     if (!this.#mayEdit()) return null;
-    if (category_id === null) {
+    if (category_id === null && shape.caption === undefined) {
       this.emit("refused", "Add a category first: a shape needs one.");
       return null;
     }
-    const annotation = {image_id: /** @type {ImageRecord} */ (this.image).id, category_id, ...(shape.bbox ? {segmentation: []} : {}), ...shape};
+    const ids = {image_id: /** @type {ImageRecord} */ (this.image).id, ...(category_id === null ? {} : {category_id})};
+    const annotation = {...ids, ...(shape.bbox ? {segmentation: []} : {}), ...shape};
     return {op: "add", key: newKey(), annotation: copyTexts(given, annotation)};
   }
 

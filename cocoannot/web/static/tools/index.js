@@ -3,6 +3,7 @@
 import {make as box} from "./box.js";
 import {make as brush} from "./brush.js";
 import {make as cut} from "./cut.js";
+import {make as keypoints} from "./keypoints.js";
 import {make as part} from "./part.js";
 import {make as polygon} from "./polygon.js";
 import {make as remove} from "./remove.js";
@@ -21,4 +22,5 @@ export const tools = [
   {name: "cut", title: "Cut", key: "C", icon: "cut", make: cut},
   {name: "remove", title: "Remove a part or a corner", key: "Shift+A", icon: "remove-part", make: remove},
   {name: "thin", title: "Fewer corners", key: "T", icon: "thin", make: thin},
+  {name: "keypoints", title: "Keypoints", key: "K", icon: "keypoints", make: keypoints},
 ];

@@ -4,6 +4,7 @@ import {Canvas} from "../canvas/canvas.js";
 import {messageOf} from "../net/api.js";
 import {arrived, go, imageAddress, imagesAddress} from "../state/router.js";
 import {Steps} from "../state/steps.js";
+import {Copies} from "../tools/copies.js";
 import {tools} from "../tools/index.js";
 import {CanvasArea} from "./canvas_area.js";
 import {CategoryChoice} from "./category_choice.js";
@@ -17,6 +18,8 @@ import {addEditorCommands} from "./editor_commands.js";
 import {chipsOf} from "./filter_words.js";
 import {OnThisImage} from "./here.js";
 import {InForce} from "./in_force.js";
+import {addManyCommands} from "./many_commands.js";
+import {makeMore} from "./more.js";
 import {Objects} from "./objects.js";
 import {titleOf} from "./objects_order.js";
 import {addPredictionCommands, PredictionsPanel} from "./predictions_panel.js";
@@ -64,12 +67,13 @@ export class Editor {
     this.choice = new CategoryChoice(parts);
     this.area = new CanvasArea({session, toImages: () => this.toImages(), showBroken: () => this.#showBroken()});
     this.canvas = new Canvas(this.area.canvas, {session, preferences, categories, predictions});
-    for (const {name, make} of tools) this.#tools.set(name, make({session, view: this.canvas.view, preferences}));
+    for (const {name, make} of tools) this.#tools.set(name, make({session, view: this.canvas.view, preferences, categories}));
+    this.copies = new Copies({session, view: this.canvas.view});
     this.#addCommands();
     this.area.element.append(makeStrip({session, buttons, acts: this.#acts()}), new PredictionsPanel(parts, buttons).element);
     this.here = new OnThisImage();
     const shapes = makeShapeMenu(parts, this.canvas.view, () => this.tool);
-    this.bar = new EditorBar({buttons, shapes, here: this.here.element, seeing: makeSeeing(parts), toggleSidebar: () => this.sidebar.toggle()});
+    this.bar = new EditorBar({buttons, shapes, here: this.here.element, seeing: makeSeeing(parts), more: makeMore(buttons), toggleSidebar: () => this.sidebar.toggle()});
     this.objects = this.#makeObjects();
     this.sidebar = new Sidebar({
       preferences,
@@ -165,6 +169,7 @@ export class Editor {
       fit: () => this.canvas.fit(),
       zoomBy: (factor) => this.canvas.zoomBy(factor),
     });
+    addManyCommands(this.parts, {copies: this.copies, tool: () => this.tool});
     addPredictionCommands(this.parts, {tool: () => this.tool});
   }
 
@@ -203,9 +208,12 @@ export class Editor {
     this.canvas.on("painted", () => this.area.painted());
     this.canvas.on("say", (message) => toast(message));
     this.canvas.on("pointer", (input) => predictions.point(input));
+    this.canvas.on("pointer", (input) => this.copies.point(input));
     this.canvas.on("done", () => session.setTool("select"));
     this.canvas.on("hint", this.refresh);
-    for (const name of ["pointerup", "keyup"]) this.element.addEventListener(name, this.refresh);
+    this.element.addEventListener("keyup", this.refresh);
+    // What is in the making may be other. The lists tell by the session what they change.
+    for (const part of [this.bar.element, this.area.element]) part.addEventListener("pointerup", this.refresh);
     window.addEventListener("beforeunload", (event) => this.tool?.busy() && event.preventDefault());
   }
 
@@ -222,7 +230,8 @@ export class Editor {
     this.area.setHint(this.#hint(), session.tool !== "select" || session.lacks !== null);
     buttons.refresh();
     if (session.state === "closed") return;
-    document.title = session.image ? `${nameOr(session.image.file_name, `image ${session.image.id}`)} - cocoannot` : "cocoannot";
+    const title = session.image ? `${nameOr(session.image.file_name, `image ${session.image.id}`)} - cocoannot` : "cocoannot";
+    if (document.title !== title) document.title = title;
   }
 
   #hint() {

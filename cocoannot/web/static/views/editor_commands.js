@@ -82,7 +82,7 @@ function toolCommands({session}, {tool, acts}) {
       run: () => act.run(),
     })),
     {id: "draft.finish", title: "Finish what is being drawn", keys: [], icon: "check", when: busy, run: press("Enter")},
-    {id: "draft.undo", title: "Take the last corner back", keys: [], icon: "undo", when: busy, run: () => tool()?.undo()},
+    {id: "draft.undo", title: "Take the last corner or keypoint back", keys: [], icon: "undo", when: busy, run: () => tool()?.undo()},
     {id: "draft.cancel", title: "Give up what is being drawn", keys: [], icon: "close", when: busy, run: () => tool()?.cancel()},
   ];
 }
@@ -108,13 +108,6 @@ function selectionCommands({session}, {tool, relabelSelection, selectNext}) {
     {id: "selection.relabel", title: "Another category for what is selected", keys: [], icon: "tag", when: any, run: relabelSelection},
     {id: "selection.next", title: "Next annotation", keys: ["]"], when: () => session.entries.size > 0, run: () => selectNext(1)},
     {id: "selection.previous", title: "Previous annotation", keys: ["["], when: () => session.entries.size > 0, run: () => selectNext(-1)},
-    {
-      id: "selection.all",
-      title: "Select all annotations",
-      keys: ["Ctrl+a"],
-      when: () => session.entries.size > 0,
-      run: () => session.select(session.entries.keys()),
-    },
     {
       id: "selection.hide",
       title: "Hide or show what is selected",

@@ -1,7 +1,8 @@
-// What holds now, above the lists: the category of what is selected, and, apart from it, that of the next shape; and the numbers
-// of a selected box.
+// What holds now, above the lists: the category of what is selected, and, apart from it, that of the next shape; and what the record
+// of one that is selected has.
 
 import {colour} from "../state/colours.js";
+import {Details} from "./details.js";
 import {el, oncePerFrame, setAttribute} from "./dom.js";
 import {icon} from "./icons.js";
 import {Inspector} from "./inspector.js";
@@ -18,6 +19,7 @@ export class InForce {
     this.selected = categoryButton(relabelSelection);
     this.next = categoryButton(chooseNext);
     this.inspector = new Inspector(session);
+    this.details = new Details({session, categories});
     this.element = el(
       "section",
       {class: "in-force", "aria-label": "Selection and next shape"},
@@ -26,9 +28,10 @@ export class InForce {
       this.selectedLabel,
       this.selected,
       this.inspector.element,
+      this.details.element,
     );
     const refresh = oncePerFrame(() => this.#show());
-    for (const event of /** @type {const} */ (["selection", "differences", "category", "state"])) session.on(event, refresh);
+    for (const event of /** @type {const} */ (["selection", "differences", "category", "state", "visibility"])) session.on(event, refresh);
     categories.on("change", refresh);
     this.#show();
   }
@@ -46,7 +49,9 @@ export class InForce {
         : `${categories.nameOf(one)}${entries.length > 1 ? ` × ${entries.length}` : ""}`;
     for (const element of [this.selected, this.selectedLabel]) element.hidden = !entries.length;
     if (entries.length) showCategory(this.selected, one, name, "Category of what is selected");
-    this.inspector.show(entries.length === 1 ? entries[0] : null);
+    const [only = null] = entries.length === 1 ? entries : [];
+    this.inspector.show(only);
+    this.details.show(only);
   }
 }
 

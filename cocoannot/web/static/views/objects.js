@@ -217,7 +217,9 @@ export class Objects {
    */
   #choose(key, {shiftKey, ctrlKey, metaKey}) {
     const {session, panTo} = this.parts;
-    const [from, to] = [this.#from === null ? undefined : this.list.places.get(this.#from), this.list.places.get(key)];
+    // One that was chosen in the picture begins a range too.
+    const [first = null] = session.selection.size === 1 ? session.selection : [this.#from];
+    const [from, to] = [first === null ? undefined : this.list.places.get(first), this.list.places.get(key)];
     if (shiftKey && from !== undefined && to !== undefined) {
       session.select(this.list.items.slice(Math.min(from, to), Math.max(from, to) + 1).map((entry) => entry.key));
       return;

@@ -170,6 +170,7 @@ export class Page {
       colourOf: (id) => colour(id),
       create: canCreate && me.may("reviewer") ? create : undefined,
       keyOf: (id) => categories.keyOf(id),
+      pin: (key, id) => categories.pin(key, id),
     });
   }
 
