@@ -118,6 +118,7 @@ class Runtime:
         # What is too old may have to be forgotten.
         self.history_writer.notify()
         self.events.start(self.store.status().file_revision, None if self.s3 is None else self.s3.status(0).revision)
+        self.team.start(file.claims)
         self.predictions.start(file.predictions)
         self.predictions.prepare()
         self.pictures.start(file.path, self._first_images, lambda: wait(0))
@@ -131,6 +132,7 @@ class Runtime:
         # A request that came before may still be at it.
         self.manager.close()
         self.events.join()
+        self.team.claims.end()
         self.predictions.end()
 
     def _save_last(self) -> None:
