@@ -195,6 +195,7 @@ ANSWERS: dict[str, Any] = {
         "categories": [{"id": 1, "name": "cat", "annotations": 2}],
         "annotations_per_image": [{"at_least": 0, "at_most": 0, "images": 1}],
         "sizes": [{"at_least": 0, "below": 8, "annotations": 2}],
+        "statuses": [{"status": "open", "images": 1}],
     },
     "Change": {
         "revision": 42,
