@@ -86,9 +86,9 @@ def main(folder: Path) -> None:
     """Write a picture of each state into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, browser() as chromium:
-        names = ("demo", "crowd", "team", "model")
-        demo, crowd, team, model = (Path(temporary) / name / "annotations.json" for name in names)
-        for dataset in (demo, crowd, team, model):
+        names = ("demo", "crowd", "team", "model", "states")
+        demo, crowd, team, model, states = (Path(temporary) / name / "annotations.json" for name in names)
+        for dataset in (demo, crowd, team, model, states):
             make_demo(dataset.parent)
         _make_crowd(crowd)
         with serve(demo) as server:
@@ -102,6 +102,8 @@ def main(folder: Path) -> None:
             Studio(chromium, server, folder).shoot("crowd", "#/images/1", DARK, DESK)
         with serve(model) as server:
             _predictions(Studio(chromium, server, folder), server)
+        with serve(states) as server:
+            _states(Studio(chromium, server, folder), server)
 
 
 def _views(studio: Studio) -> None:
@@ -221,6 +223,21 @@ def _predictions(studio: Studio, server: Server) -> None:
         studio.shoot(name, IMAGE, scheme, window, _choose_prediction)
 
 
+def _states(studio: Studio, server: Server) -> None:
+    """How far people are: on thumbnails, on an image that was sent back, on a phone."""
+    status = {4: "returned", 5: "skipped", 9: "returned", 12: "empty"}
+    for image_id in range(1, 15):
+        body = {"status": status.get(image_id, "approved" if image_id < 7 else "done")}
+        comment = {"comment": "The arrow in the corner is missing"} if body["status"] == "returned" else {}
+        server.request("PUT", f"/api/images/{image_id}/status", {**body, **comment})
+    server.request("POST", "/api/flush", {})
+    studio.shoot("states-gallery", "#/images", LIGHT, DESK)
+    studio.shoot("states-gallery-dark", "#/images?status=returned", DARK, DESK)
+    studio.shoot("states", "#/images/4", LIGHT, DESK, _open_state)
+    studio.shoot("phone-states", "#/images/4", DARK, PHONE, _open_state)
+    studio.shoot("phone-states-gallery", "#/images", LIGHT, PHONE)
+
+
 def _make_crowd(path: Path) -> None:
     """Many small shapes on the first image, the same ones each time."""
     dataset = json.loads(path.read_bytes())
@@ -259,6 +276,11 @@ def _choose_prediction(page: Page) -> None:
     expect(page.get_by_role("region", name="Predictions")).to_contain_text("open")
     page.keyboard.press(".")
     expect(page.locator(".current-prediction")).to_contain_text("0.9")
+
+
+def _open_state(page: Page) -> None:
+    page.locator("#work-button").click()
+    expect(page.get_by_role("dialog", name="State of the image")).to_be_visible()
 
 
 def _open_palette(page: Page) -> None:

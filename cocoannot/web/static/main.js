@@ -12,9 +12,11 @@ import {Me} from "./state/me.js";
 import {Predictions} from "./state/predictions.js";
 import {Preferences} from "./state/preferences.js";
 import {Presence} from "./state/presence.js";
+import {Progress} from "./state/progress.js";
 import {Queue} from "./state/queue.js";
 import {SaveState} from "./state/save_state.js";
 import {Session} from "./state/session.js";
+import {Work} from "./state/work.js";
 import {usePasswordLink} from "./views/login.js";
 import {Page} from "./views/page.js";
 import {toast} from "./views/toasts.js";
@@ -31,8 +33,10 @@ const categories = new Categories(changes, preferences);
 const saveState = new SaveState(queue);
 const events = new Events();
 const [following, presence] = [new Following(events), new Presence(events, me)];
+const [work, progress] = [new Work({session, changes, client: events.client}), new Progress()];
 const [commands, imageList] = [new Commands(preferences), new ImageList()];
-const page = new Page({queue, changes, session, categories, commands, preferences, imageList, saveState, me, events, following, presence, predictions});
+const state = {queue, changes, session, categories, preferences, imageList, saveState, me, following, presence, predictions, work, progress};
+const page = new Page({...state, commands, events});
 
 window.addEventListener("online", () => {
   queue.wake();

@@ -26,12 +26,14 @@ import {makeSeeing} from "./seeing.js";
 import {Sidebar} from "./sidebar.js";
 import {toast} from "./toasts.js";
 import {nameOr} from "./words.js";
+import {makeWorkState} from "./work_state.js";
 
 /** @import {Categories, Commands, Entry, ImageList, KeyInput, Preferences, Session, Tool} from "../types.js" */
 /** @import {CommandButtons} from "./command_button.js" */
 /** @import {Me} from "../state/me.js" */
 /** @import {Presence} from "../state/presence.js" */
 /** @import {Predictions} from "../state/predictions.js" */
+/** @import {Work} from "../state/work.js" */
 
 /**
  * @typedef {object} Parts
@@ -44,6 +46,7 @@ import {nameOr} from "./words.js";
  * @property {Me} me
  * @property {Presence} presence
  * @property {Predictions} predictions
+ * @property {Work} work
  * @property {(title: string) => Promise<number | null>} pickCategory
  */
 
@@ -60,13 +63,13 @@ export class Editor {
     const {session, categories, preferences, buttons, me, predictions} = parts;
     this.parts = parts;
     this.choice = new CategoryChoice(parts);
-    this.area = new CanvasArea({session, toImages: () => this.toImages(), showBroken: () => this.#showBroken()});
+    this.area = new CanvasArea({session, work: parts.work, toImages: () => this.toImages(), showBroken: () => this.#showBroken()});
     this.canvas = new Canvas(this.area.canvas, {session, preferences, categories, predictions});
     for (const {name, make} of tools) this.#tools.set(name, make({session, view: this.canvas.view, preferences}));
     this.#addCommands();
     this.area.element.append(new PredictionsPanel(parts, buttons).element);
     this.here = new OnThisImage();
-    this.bar = new EditorBar({buttons, here: this.here.element, seeing: makeSeeing(parts), toggleSidebar: () => this.sidebar.toggle()});
+    this.bar = new EditorBar({buttons, here: this.here.element, work: makeWorkState(parts), seeing: makeSeeing(parts), toggleSidebar: () => this.sidebar.toggle()});
     this.objects = this.#makeObjects();
     this.sidebar = new Sidebar({
       preferences,

@@ -9,9 +9,9 @@ import {nameOr, percent} from "./words.js";
 
 export class EditorBar {
   /**
-   * @param {{buttons: CommandButtons, here: HTMLElement, seeing: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
+   * @param {{buttons: CommandButtons, here: HTMLElement, work: {element: HTMLElement, panel: HTMLElement}, seeing: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
    */
-  constructor({buttons, here, seeing, toggleSidebar}) {
+  constructor({buttons, here, work, seeing, toggleSidebar}) {
     this.place = el("span", {class: "place"});
     this.title = el("h1", {class: "title text"});
     this.size = el("span", {class: "picture-size"});
@@ -30,7 +30,8 @@ export class EditorBar {
     this.element = el(
       "div",
       {class: "bar"},
-      buttons.make("images.all", {iconName: "images"}),
+      // On a phone, the head of the page leads there.
+      buttons.make("images.all", {iconName: "images", className: "only-roomy"}),
       el(
         "div",
         {class: "group", role: "group", "aria-label": "Images"},
@@ -45,6 +46,7 @@ export class EditorBar {
       el(
         "div",
         {class: "bar-end"},
+        work.element,
         seeing.button,
         el(
           "div",
@@ -56,6 +58,7 @@ export class EditorBar {
         this.sidebar,
       ),
       seeing.panel,
+      work.panel,
     );
   }
 
