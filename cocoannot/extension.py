@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, current_app
 
 from cocoannot import logs
+from cocoannot.assist.assistant import Assistant
 from cocoannot.background.history_writer import HistoryWriter
 from cocoannot.background.journal_sync import JournalSync
 from cocoannot.background.saver import Saver
@@ -80,6 +81,7 @@ class Runtime:
             urgent=self.store.save_is_urgent,
         )
         self.pictures = Pictures(settings)
+        self.assistant = Assistant(settings.assist, max(2, settings.threads // 4))
         self.s3: Replica | None = None
 
     def uri(self) -> str:
@@ -109,6 +111,7 @@ class Runtime:
 
     def _load(self, file: DatasetFile, wait: Wait) -> None:
         self.people.check()
+        self.assistant.start()
         loaded = None
         if isinstance(self.settings.dataset, S3Uri):
             s3 = self.open_s3(file)

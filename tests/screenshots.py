@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import random
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import tiny_model
 from browser import browser, deafen, settled
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
@@ -86,9 +88,9 @@ def main(folder: Path) -> None:
     """Write a picture of each state into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, browser() as chromium:
-        names = ("demo", "crowd", "team", "model", "states")
-        demo, crowd, team, model, states = (Path(temporary) / name / "annotations.json" for name in names)
-        for dataset in (demo, crowd, team, model, states):
+        names = ("demo", "crowd", "team", "model", "states", "outlines")
+        demo, crowd, team, model, states, outlines = (Path(temporary) / name / "annotations.json" for name in names)
+        for dataset in (demo, crowd, team, model, states, outlines):
             make_demo(dataset.parent)
         _make_crowd(crowd)
         with serve(demo) as server:
@@ -104,6 +106,11 @@ def main(folder: Path) -> None:
             _predictions(Studio(chromium, server, folder), server)
         with serve(states) as server:
             _states(Studio(chromium, server, folder), server)
+        files = [outlines.with_name(name) for name in ("encoder.onnx", "decoder.onnx")]
+        tiny_model.write_encoder(files[0])
+        tiny_model.write_decoder(files[1])
+        with serve(outlines, env={"COCOANNOT_ASSIST": ",".join(map(str, files))}) as server:
+            _outlines(Studio(chromium, server, folder), server)
 
 
 def _views(studio: Studio) -> None:
@@ -236,6 +243,50 @@ def _states(studio: Studio, server: Server) -> None:
     studio.shoot("states", "#/images/4", LIGHT, DESK, _open_state)
     studio.shoot("phone-states", "#/images/4", DARK, PHONE, _open_state)
     studio.shoot("phone-states-gallery", "#/images", LIGHT, PHONE)
+
+
+def _outlines(studio: Studio, server: Server) -> None:
+    """What the picture gives: a line along an edge, and an object that was found by clicks."""
+    shapes = {shape["category_id"]: shape for shape in server.request("GET", "/api/images/16/annotations").body}
+    for shape in shapes.values():
+        server.request("DELETE", f"/api/annotations/{shape['id']}")
+    server.request("POST", "/api/flush", {})
+    record = server.request("GET", "/api/images/16").body
+    size = (record["width"], record["height"])
+    x, y, width, height = shapes[1]["bbox"]
+    centre, radius = (x + width / 2, y + height / 2), width / 2
+    x, y, width, height = shapes[4]["bbox"]
+    star = (x + width / 2, y + height / 2)
+
+    def follow(page: Page) -> None:
+        page.keyboard.press("m")
+        for degrees in (200, 280, 350):
+            angle = math.radians(degrees)
+            at = (centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle))
+            page.mouse.click(*_place(page, size, at))
+        for beside in (3, 2):
+            page.mouse.move(*_place(page, size, (centre[0] + beside, centre[1] + radius + beside)))
+            settled(page)
+
+    def click(page: Page) -> None:
+        expect(page.get_by_role("button", name="Click an object")).to_be_enabled()
+        page.keyboard.press("q")
+        page.mouse.click(*_place(page, size, star))
+        expect(page.locator(".hint")).to_contain_text("sure")
+
+    studio.shoot("edges", IMAGE, LIGHT, DESK, follow)
+    studio.shoot("points", IMAGE, LIGHT, DESK, click)
+
+
+def _place(page: Page, size: tuple[int, int], pixel: tuple[float, float]) -> tuple[float, float]:
+    """Where a pixel of a picture of this size, fitted into the canvas, is in the window."""
+    box = page.locator(".canvas").bounding_box()
+    assert box is not None
+    scale = min((box["width"] - 24) / size[0], (box["height"] - 24) / size[1])
+    return (
+        box["x"] + box["width"] / 2 + (pixel[0] - size[0] / 2) * scale,
+        box["y"] + box["height"] / 2 + (pixel[1] - size[1] / 2) * scale,
+    )
 
 
 def _make_crowd(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Outlines that the picture gives, on the page: along edges.
+"""Outlines that the picture gives, on the page: along edges, and around the object in a box.
 
 What is saved is compared with objects whose outlines are known, for the test has painted them.
 """
@@ -8,15 +8,20 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from browser import PICTURE, Visit, Visitor, away, needs_browser, saved_text, settled
-from painted import CARD, Points, card, circle, off, on_circle, paint
+from browser import PICTURE, Gate, Visit, Visitor, away, needs_browser, saved_text, settled
+from painted import CARD, CIRCLE, Points, card, circle, off, on_circle, paint
 from playwright.sync_api import expect
-from servers import Server, serve
+from servers import Server, serve, until
 
 pytestmark = [pytest.mark.slow, needs_browser]
+needs_opencv = pytest.mark.skipif(find_spec("cv2") is None, reason="OpenCV is not installed")
+needs_onnx = pytest.mark.skipif(
+    None in (find_spec("cv2"), find_spec("onnx"), find_spec("onnxruntime")), reason="onnx is not installed"
+)
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +163,126 @@ def test_a_finger_outlines_by_taps_and_buttons(visit: Visit, server: Server, dat
     expect(visitor.objects).to_have_count(1)
     visitor.answered()
     assert off(saved_outline(server, dataset), circle()) <= 2
+
+
+# The object in a box
+
+
+def boxed(visitor: Visitor, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw a box, which is selected then."""
+    visitor.press("b")
+    visitor.drag(start, end)
+    expect(visitor.current).to_have_count(1)
+    visitor.answered()
+    # What the server can find is known.
+    expect(visitor.page.get_by_role("button", name="Shrink")).to_be_visible()
+
+
+def saved_box(server: Server, dataset: Path) -> list[float]:
+    (annotation,) = json.loads(saved_text(server, dataset))["annotations"]
+    box: list[float] = annotation["bbox"]
+    return box
+
+
+@needs_opencv
+def test_a_box_is_shrunk_to_the_object_in_it(visit: Visit, server: Server, dataset: Path) -> None:
+    visitor = visit(server.url)
+    visitor.open_image(1)
+    boxed(visitor, (118, 160), (415, 445))
+    visitor.press("Shift+m")
+    x, y, radius = CIRCLE
+    expected = [x - radius, y - radius, 2 * radius, 2 * radius]
+    until(lambda: saved_box(server, dataset) != [118, 160, 297, 285], "it is another box")
+    assert max(abs(one - other) for one, other in zip(saved_box(server, dataset), expected, strict=True)) <= 2
+    visitor.press("Control+z")
+    until(lambda: saved_box(server, dataset) == [118, 160, 297, 285], "it is as it was")
+
+
+@needs_opencv
+def test_a_box_becomes_the_outline_of_the_object_by_its_button(visit: Visit, server: Server, dataset: Path) -> None:
+    visitor = visit(server.url)
+    visitor.open_image(1)
+    boxed(visitor, (470, 110), (790, 500))
+    visitor.page.get_by_role("button", name="Outline").click()
+    # It is a polygon now: there is nothing to shrink any more.
+    expect(visitor.page.get_by_role("button", name="Shrink")).to_be_hidden()
+    visitor.answered()
+    assert off(saved_outline(server, dataset), card()) <= 3
+    assert len(saved_outline(server, dataset)) <= 60
+
+
+@needs_opencv
+def test_a_box_that_was_moved_meanwhile_stays_as_it_is(visit: Visit, server: Server, dataset: Path) -> None:
+    visitor = visit(server.url)
+    visitor.open_image(1)
+    boxed(visitor, (118, 160), (415, 445))
+    gate = Gate(visitor, "**/api/images/1/outline")
+    visitor.press("Shift+m")
+    gate.wait_for_one()
+    visitor.press("ArrowRight")
+    gate.open()
+    expect(visitor.page.locator(".toast")).to_contain_text("was changed meanwhile")
+    visitor.answered()
+    assert saved_box(server, dataset) == [119, 160, 297, 285]
+
+
+# With a model
+
+
+@pytest.fixture
+def with_model(dataset: Path) -> Iterator[Server]:
+    import tiny_model
+
+    files = [dataset.with_name(name) for name in ("encoder.onnx", "decoder.onnx")]
+    tiny_model.write_encoder(files[0])
+    tiny_model.write_decoder(files[1])
+    with serve(dataset, env={"COCOANNOT_ASSIST": ",".join(map(str, files))}) as server:
+        yield server
+
+
+@needs_onnx
+def test_clicks_in_and_out_outline_an_object_and_enter_keeps_it(
+    visit: Visit, with_model: Server, dataset: Path
+) -> None:
+    visitor = visit(with_model.url)
+    visitor.open_image(1)
+    expect(visitor.page.get_by_role("button", name="Click an object")).to_be_enabled()
+    visitor.press("q")
+    hint = visitor.page.locator(".hint")
+    expect(hint).to_have_text("Click on an object")
+    visitor.click(630, 300)
+    expect(hint).to_contain_text("90 % sure")
+    visitor.click(*CIRCLE[:2])
+    visitor.click(640, 310, button="right")
+    expect(hint).to_contain_text("90 % sure")
+    visitor.press("Enter")
+    expect(visitor.objects).to_have_count(1)
+    visitor.answered()
+    # The tiny network sees cells of seven pixels.
+    assert off(saved_outline(with_model, dataset), circle()) <= 7
+    # One change, and one undo.
+    visitor.press("Control+z")
+    expect(visitor.objects).to_have_count(0)
+
+
+@needs_onnx
+def test_a_finger_finds_an_object_too(visit: Visit, with_model: Server, dataset: Path) -> None:
+    visitor = visit(with_model.url, has_touch=True, viewport={"width": 1288, "height": 734})
+    visitor.open_image(1)
+    visitor.page.get_by_role("button", name="Click an object").tap()
+    visitor.page.touchscreen.tap(*visitor.at(*CIRCLE[:2]))
+    expect(visitor.page.locator(".hint")).to_contain_text("90 % sure")
+    visitor.page.get_by_role("button", name="Finish").tap()
+    expect(visitor.objects).to_have_count(1)
+    visitor.answered()
+    assert off(saved_outline(with_model, dataset), circle()) <= 7
+
+
+def test_without_a_model_its_tool_is_grey_and_says_why(visit: Visit, server: Server) -> None:
+    visitor = visit(server.url)
+    visitor.open_image(1)
+    button = visitor.page.get_by_role("button", name="Click an object")
+    expect(button).to_be_disabled()
+    expect(button).to_have_attribute("title", "Click an object: needs a model, which this server has not (Q)")
+    visitor.press("q")
+    expect(visitor.page.locator("[data-tool=select]")).to_have_attribute("aria-pressed", "true")

@@ -3,6 +3,7 @@
 
 import {copyTexts, parse, stringify} from "../../cocoannot/web/static/net/json.js";
 
+/** @import {Found} from "../../cocoannot/web/static/assist/types.js" */
 /** @import {Edit, ImageRecord, Operation, ToldChange} from "../../cocoannot/web/static/types.js" */
 
 /**
@@ -29,6 +30,8 @@ export class FakeServer {
   predictions = [];
   /** @type {Call[]} */
   calls = [];
+  /** @type {Found[]} What is found by those who ask for outlines, one after another. */
+  outlines = [];
   /** @type {number | null} The image that is the next one to do. */
   nextImage = 2;
   away = false;
@@ -194,6 +197,7 @@ export class FakeServer {
     if (/^api\/predictions\/.*\/reject$/.test(path)) return {status: 200, body: {rejected: body.ids.length, left_out: 0}};
     const image = /^api\/images\/(\d+)\/status$/.exec(path);
     if (image) return this.#setStatus(Number(image[1]), body.status, body.comment);
+    if (/^api\/images\/\d+\/outline$/.test(path)) return {status: 200, body: this.outlines.shift() ?? {segmentation: null, bbox: null, score: null}};
     if (path.startsWith("api/images/next")) return this.nextImage === null ? {status: 204} : {status: 200, body: {id: this.nextImage}};
     if (path.startsWith("api/categories")) return this.#changeCategory(method, Number(path.slice(15)), body);
     return {status: 404, body: {message: "There is nothing"}};

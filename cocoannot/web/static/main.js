@@ -1,5 +1,6 @@
 // Makes the parts of the page and starts it.
 
+import {serverOutlines} from "./assist/server_outlines.js";
 import {messageOf} from "./net/api.js";
 import {Events} from "./net/events.js";
 import {fault} from "./shapes/registry.js";
@@ -47,5 +48,6 @@ document.addEventListener("visibilitychange", () => document.hidden || void save
 void saveState.poll();
 await Promise.all([me.load(), categories.load()]).catch((error) => toast(messageOf(error), {error: true}));
 void predictions.load();
+void serverOutlines.load().catch(() => {});
 events.follow();
 page.start();

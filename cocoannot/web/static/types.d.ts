@@ -433,6 +433,8 @@ export interface ToolListing {
   key: string;
   icon: string;
   make(context: ToolContext): Tool;
+  /** Why it can't be used here, in words; `null` where it can. */
+  lacks?(): string | null;
 }
 
 // The page

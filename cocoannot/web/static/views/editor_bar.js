@@ -22,6 +22,8 @@ export class EditorBar {
       "div",
       {class: "when-apt"},
       buttons.make("selection.relabel", {shown: "apt", text: "Category", iconName: "tag"}),
+      buttons.make("outline.shrink", {shown: "apt", text: "Shrink", iconName: "shrink"}),
+      buttons.make("outline.box", {shown: "apt", text: "Outline", iconName: "outline"}),
       buttons.make("selection.delete", {shown: "apt", text: "Delete", iconName: "delete"}),
       buttons.make("draft.finish", {shown: "apt", text: "Finish", iconName: "check"}),
       buttons.make("draft.undo", {shown: "apt", text: "Corner back", iconName: "undo"}),

@@ -1,6 +1,7 @@
 // The page as a whole: gallery, editor and statistics, one of them shown, with the head above. What is below them is made
 // elsewhere and comes in ready.
 
+import {serverOutlines} from "../assist/server_outlines.js";
 import {messageOf} from "../net/api.js";
 import {colour} from "../state/colours.js";
 import {arrive, comeBack, current, go, imageAddress, imagesAddress, onRoute, start} from "../state/router.js";
@@ -15,6 +16,7 @@ import {Header} from "./header.js";
 import {PeopleHere} from "./here.js";
 import {listen} from "./keyboard.js";
 import {showKeys} from "./keys_dialog.js";
+import {addOutlineCommands} from "./outline_commands.js";
 import {pickCategory} from "./palette.js";
 import {Statistics} from "./statistics.js";
 import {joinTeam} from "./team.js";
@@ -88,6 +90,7 @@ export class Page {
   #addCommands() {
     const {commands, changes, preferences, me} = this.parts;
     const busy = () => this.editor?.tool?.busy() ?? false;
+    addOutlineCommands({...this.parts, busy});
     addWorkCommands({...this.parts, busy, query: () => (this.#route ?? current()).query});
     commands.add({id: "save.now", title: "Save now", keys: ["Ctrl+s"], scope: "everywhere", when: () => me.may("annotator"), run: () => this.header.saveNow()});
     commands.add({
@@ -148,6 +151,8 @@ export class Page {
     progress.stale();
     void session.reopen();
     void predictions.load();
+    // What it can do is asked again when it is back: until then, those tools are grey.
+    void serverOutlines.load().catch(() => {});
     await categories.load().catch((error) => toast(messageOf(error), {error: true}));
   }
 
