@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import random
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import tiny_model
 from browser import browser, deafen, settled
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
@@ -92,10 +94,11 @@ def main(folder: Path) -> None:
     """Write a picture of each state into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, browser() as chromium:
-        names = ("demo", "crowd", "team", "model", "hand")
-        demo, crowd, team, model, hand = (Path(temporary) / name / "annotations.json" for name in names)
-        for dataset in (demo, crowd, team, model, hand):
+        names = ("demo", "crowd", "team", "model", "hand", "states", "outlines")
+        paths = [Path(temporary) / name / "annotations.json" for name in names]
+        for dataset in paths:
             make_demo(dataset.parent)
+        demo, crowd, team, model, hand, states, outlines = paths
         _make_crowd(crowd)
         with serve(demo) as server:
             studio = Studio(chromium, server, folder)
@@ -111,6 +114,13 @@ def main(folder: Path) -> None:
             _predictions(Studio(chromium, server, folder), server)
         with serve(hand) as server:
             _tools(Studio(chromium, server, folder))
+        with serve(states) as server:
+            _states(Studio(chromium, server, folder), server)
+        files = [outlines.with_name(name) for name in ("encoder.onnx", "decoder.onnx")]
+        tiny_model.write_encoder(files[0])
+        tiny_model.write_decoder(files[1])
+        with serve(outlines, env={"COCOANNOT_ASSIST": ",".join(map(str, files))}) as server:
+            _outlines(Studio(chromium, server, folder), server)
 
 
 def _views(studio: Studio) -> None:
@@ -251,7 +261,64 @@ def _tools(studio: Studio) -> None:
     studio.shoot("shape-menu", IMAGE, LIGHT, DESK, _open_shape_menu)
     studio.shoot("fewer-corners", IMAGE, LIGHT, DESK, _thin)
     studio.shoot("cut", IMAGE, DARK, DESK, _cut)
-    studio.shoot("follow-edges", IMAGE, LIGHT, DESK, _follow)
+    studio.shoot("neighbour", IMAGE, LIGHT, DESK, _follow)
+def _states(studio: Studio, server: Server) -> None:
+    """How far people are: on thumbnails, on an image that was sent back, on a phone."""
+    status = {4: "returned", 5: "skipped", 9: "returned", 12: "empty"}
+    for image_id in range(1, 15):
+        body = {"status": status.get(image_id, "approved" if image_id < 7 else "done")}
+        comment = {"comment": "The arrow in the corner is missing"} if body["status"] == "returned" else {}
+        server.request("PUT", f"/api/images/{image_id}/status", {**body, **comment})
+    server.request("POST", "/api/flush", {})
+    studio.shoot("states-gallery", "#/images", LIGHT, DESK)
+    studio.shoot("states-gallery-dark", "#/images?status=returned", DARK, DESK)
+    studio.shoot("states", "#/images/4", LIGHT, DESK, _open_state)
+    studio.shoot("phone-states", "#/images/4", DARK, PHONE, _open_state)
+    studio.shoot("phone-states-gallery", "#/images", LIGHT, PHONE)
+
+
+def _outlines(studio: Studio, server: Server) -> None:
+    """What the picture gives: a line along an edge, and an object that was found by clicks."""
+    shapes = {shape["category_id"]: shape for shape in server.request("GET", "/api/images/16/annotations").body}
+    for shape in shapes.values():
+        server.request("DELETE", f"/api/annotations/{shape['id']}")
+    server.request("POST", "/api/flush", {})
+    record = server.request("GET", "/api/images/16").body
+    size = (record["width"], record["height"])
+    x, y, width, height = shapes[1]["bbox"]
+    centre, radius = (x + width / 2, y + height / 2), width / 2
+    x, y, width, height = shapes[4]["bbox"]
+    star = (x + width / 2, y + height / 2)
+
+    def follow(page: Page) -> None:
+        page.keyboard.press("m")
+        for degrees in (200, 280, 350):
+            angle = math.radians(degrees)
+            at = (centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle))
+            page.mouse.click(*_place(page, size, at))
+        for beside in (3, 2):
+            page.mouse.move(*_place(page, size, (centre[0] + beside, centre[1] + radius + beside)))
+            settled(page)
+
+    def click(page: Page) -> None:
+        expect(page.get_by_role("button", name="Click an object")).to_be_enabled()
+        page.keyboard.press("q")
+        page.mouse.click(*_place(page, size, star))
+        expect(page.locator(".hint")).to_contain_text("sure")
+
+    studio.shoot("edges", IMAGE, LIGHT, DESK, follow)
+    studio.shoot("points", IMAGE, LIGHT, DESK, click)
+
+
+def _place(page: Page, size: tuple[int, int], pixel: tuple[float, float]) -> tuple[float, float]:
+    """Where a pixel of a picture of this size, fitted into the canvas, is in the window."""
+    box = page.locator(".canvas").bounding_box()
+    assert box is not None
+    scale = min((box["width"] - 24) / size[0], (box["height"] - 24) / size[1])
+    return (
+        box["x"] + box["width"] / 2 + (pixel[0] - size[0] / 2) * scale,
+        box["y"] + box["height"] / 2 + (pixel[1] - size[1] / 2) * scale,
+    )
 
 
 def _make_crowd(path: Path) -> None:
@@ -410,6 +477,9 @@ def _edit_category(page: Page) -> None:
     row.hover()
     row.get_by_role("button", name="Edit").click()
     expect(page.get_by_role("dialog")).to_be_visible()
+def _open_state(page: Page) -> None:
+    page.locator("#work-button").click()
+    expect(page.get_by_role("dialog", name="State of the image")).to_be_visible()
 
 
 def _open_palette(page: Page) -> None:

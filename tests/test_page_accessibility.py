@@ -38,7 +38,7 @@ Act = Callable[[Page], None]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The demo, with a shape that can't be drawn on an image that has no other."""
+    """The demo, with images in all states, and a shape that can't be drawn on an image that has no other."""
     folder = tmp_path_factory.mktemp("demo")
     make_demo(folder)
     path = folder / "annotations.json"
@@ -46,6 +46,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     dataset["annotations"].append(
         {"id": 9000, "image_id": 12, "category_id": 1, "bbox": "none", "segmentation": [1, 2]}
     )
+    for image, status in zip(dataset["images"], ("done", "empty", "skipped", "returned", "approved"), strict=False):
+        image["annotation_status"] = status
     path.write_text(json.dumps(dataset))
     with serve(path) as server:
         yield server
@@ -124,6 +126,16 @@ def _category(button: str) -> Act:
 def _see(page: Page) -> None:
     page.locator("#seeing-button").click()
     expect(page.locator("#seeing")).to_be_visible()
+
+
+def _state(page: Page) -> None:
+    page.locator("#work-button").click()
+    expect(page.get_by_role("dialog", name="State of the image")).to_be_visible()
+
+
+def _send_back(page: Page) -> None:
+    page.keyboard.press("Shift+x")
+    expect(page.get_by_role("dialog")).to_contain_text("Send this image back")
 
 
 def _lists(page: Page) -> None:
@@ -252,6 +264,9 @@ STATES: dict[str, tuple[str, dict[str, Any], Act]] = {
     "palette": (IMAGE, {}, _key("/")),
     "keys": (IMAGE, {}, _key("?")),
     "seeing": (IMAGE, {}, _see),
+    "state": (IMAGE, {}, _state),
+    "state on a phone": (IMAGE, PHONE, _state),
+    "sending back": (IMAGE, {}, _send_back),
     "category": (IMAGE, {}, _category("Edit")),
     "delete": (IMAGE, {}, _category("Delete")),
     "pin": (IMAGE, {}, _category("Choose a key")),

@@ -29,7 +29,7 @@ CHECKOUT = ["cocoannot", "tests", "bench", "setup.cfg", "pyproject.toml", "READM
 NESTED_FILE = "cocoannot/pages/js/probe.min.js"
 """Added to the copy that the wheel is built from: a file as pages will have, in a folder that is no package."""
 
-EXTRAS = {"bench", "dev", "evaluate", "test"}
+EXTRAS = {"assist", "bench", "dev", "evaluate", "test"}
 
 
 class Installed(NamedTuple):

@@ -76,7 +76,12 @@ export interface ImageRecord {
   file_name?: string;
   width: number;
   height: number;
+  annotation_status?: string;
+  annotation_comment?: string;
 }
+
+/** How far people are with an image. */
+export type ImageStatus = "open" | "done" | "empty" | "skipped" | "approved" | "returned";
 
 /** An image as the gallery asks for it. */
 export interface ListedImage extends ImageRecord {
@@ -103,6 +108,7 @@ export interface Statistics {
   categories: {id: number; name: string | null; annotations: number}[];
   annotations_per_image: {at_least: number; at_most: number | null; images: number}[];
   sizes: {at_least: number; below: number | null; annotations: number}[];
+  statuses: {status: ImageStatus; images: number}[];
 }
 
 export interface Neighbours {
@@ -457,6 +463,8 @@ export interface ToolListing {
   key: string;
   icon: string;
   make(context: ToolContext): Tool;
+  /** Why it can't be used here, in words; `null` where it can. */
+  lacks?(): string | null;
 }
 
 // The page

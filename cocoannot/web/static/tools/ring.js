@@ -85,7 +85,7 @@ export class Ring {
   /** @returns {ToolAct[]} */
   get acts() {
     return [{
-      name: "follow", title: "Corners go onto the edges of other shapes, and follow them; or hold Ctrl", text: "Follow edges", key: "w", icon: "magnet",
+      name: "follow", title: "Corners go onto the edges of other shapes, and follow them; or hold Ctrl", text: "Follow a neighbour", key: "w", icon: "magnet",
       can: () => true, pressed: () => this.#follows, run: () => (this.#follows = !this.#follows),
     }];
   }

@@ -31,12 +31,14 @@ import {Sidebar} from "./sidebar.js";
 import {makeStrip} from "./strip.js";
 import {toast} from "./toasts.js";
 import {nameOr} from "./words.js";
+import {makeWorkState} from "./work_state.js";
 
 /** @import {Categories, Commands, Entry, ImageList, KeyInput, Preferences, Session, Tool} from "../types.js" */
 /** @import {CommandButtons} from "./command_button.js" */
 /** @import {Me} from "../state/me.js" */
 /** @import {Presence} from "../state/presence.js" */
 /** @import {Predictions} from "../state/predictions.js" */
+/** @import {Work} from "../state/work.js" */
 
 /**
  * @typedef {object} Parts
@@ -49,6 +51,7 @@ import {nameOr} from "./words.js";
  * @property {Me} me
  * @property {Presence} presence
  * @property {Predictions} predictions
+ * @property {Work} work
  * @property {(title: string) => Promise<number | null>} pickCategory
  */
 
@@ -65,7 +68,7 @@ export class Editor {
     const {session, categories, preferences, buttons, me, predictions} = parts;
     this.parts = parts;
     this.choice = new CategoryChoice(parts);
-    this.area = new CanvasArea({session, toImages: () => this.toImages(), showBroken: () => this.#showBroken()});
+    this.area = new CanvasArea({session, work: parts.work, toImages: () => this.toImages(), showBroken: () => this.#showBroken()});
     this.canvas = new Canvas(this.area.canvas, {session, preferences, categories, predictions});
     for (const {name, make} of tools) this.#tools.set(name, make({session, view: this.canvas.view, preferences, categories}));
     this.copies = new Copies({session, view: this.canvas.view});
@@ -73,7 +76,15 @@ export class Editor {
     this.area.element.append(makeStrip({session, buttons, acts: this.#acts()}), new PredictionsPanel(parts, buttons).element);
     this.here = new OnThisImage();
     const shapes = makeShapeMenu(parts, this.canvas.view, () => this.tool);
-    this.bar = new EditorBar({buttons, shapes, here: this.here.element, seeing: makeSeeing(parts), more: makeMore(buttons), toggleSidebar: () => this.sidebar.toggle()});
+    this.bar = new EditorBar({
+      buttons,
+      shapes,
+      here: this.here.element,
+      work: makeWorkState(parts),
+      seeing: makeSeeing(parts),
+      more: makeMore(buttons),
+      toggleSidebar: () => this.sidebar.toggle(),
+    });
     this.objects = this.#makeObjects();
     this.sidebar = new Sidebar({
       preferences,

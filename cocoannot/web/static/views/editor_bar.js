@@ -9,9 +9,9 @@ import {nameOr, percent} from "./words.js";
 
 export class EditorBar {
   /**
-   * @param {{buttons: CommandButtons, shapes: {button: HTMLElement, panel: HTMLElement}, here: HTMLElement, seeing: {button: HTMLElement, panel: HTMLElement}, more: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
+   * @param {{buttons: CommandButtons, shapes: {button: HTMLElement, panel: HTMLElement}, here: HTMLElement, work: {element: HTMLElement, panel: HTMLElement}, seeing: {button: HTMLElement, panel: HTMLElement}, more: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
    */
-  constructor({buttons, shapes, here, seeing, more, toggleSidebar}) {
+  constructor({buttons, shapes, here, work, seeing, more, toggleSidebar}) {
     this.place = el("span", {class: "place"});
     this.title = el("h1", {class: "title text"});
     this.size = el("span", {class: "picture-size"});
@@ -23,6 +23,8 @@ export class EditorBar {
       {class: "when-apt"},
       shapes.button,
       buttons.make("selection.relabel", {shown: "apt", text: "Category", iconName: "tag"}),
+      buttons.make("outline.shrink", {shown: "apt", text: "Shrink", iconName: "shrink"}),
+      buttons.make("outline.box", {shown: "apt", text: "Outline", iconName: "outline"}),
       buttons.make("selection.delete", {shown: "apt", text: "Delete", iconName: "delete"}),
       buttons.make("draft.finish", {shown: "apt", text: "Finish", iconName: "check"}),
       buttons.make("draft.undo", {shown: "apt", text: "One back", iconName: "undo"}),
@@ -31,7 +33,8 @@ export class EditorBar {
     this.element = el(
       "div",
       {class: "bar"},
-      buttons.make("images.all", {iconName: "images", className: "to-all"}),
+      // On a phone, the head of the page leads there.
+      buttons.make("images.all", {iconName: "images", className: "only-roomy"}),
       el(
         "div",
         {class: "group steps", role: "group", "aria-label": "Images"},
@@ -46,6 +49,7 @@ export class EditorBar {
       el(
         "div",
         {class: "bar-end"},
+        work.element,
         more.button,
         seeing.button,
         el(
@@ -60,6 +64,7 @@ export class EditorBar {
       shapes.panel,
       more.panel,
       seeing.panel,
+      work.panel,
     );
   }
 

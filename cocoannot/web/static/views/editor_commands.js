@@ -64,13 +64,13 @@ function toolCommands({session}, {tool, acts}) {
   const busy = () => session.tool !== "select" && (tool()?.busy() ?? false);
   const press = (/** @type {string} */ key) => () => tool()?.key({key, code: key, shift: false, ctrl: false, alt: false});
   return [
-    ...tools.map(({name, title, key, icon}) => ({
+    ...tools.map(({name, title, key, icon, lacks = () => null}) => ({
       id: toolCommand(name),
       title,
       keys: [key.toLowerCase()],
       icon,
-      when: () => (name === "select" ? session.isThere : session.canEdit()),
-      lacks: () => (name === "select" ? null : session.lacks),
+      when: () => (name === "select" ? session.isThere : session.canEdit() && lacks() === null),
+      lacks: () => (name === "select" ? null : (session.lacks ?? lacks())),
       run: () => session.setTool(name),
     })),
     ...acts.map((act) => ({

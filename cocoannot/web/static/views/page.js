@@ -1,6 +1,7 @@
 // The page as a whole: gallery, editor and statistics, one of them shown, with the head above. What is below them is made
 // elsewhere and comes in ready.
 
+import {serverOutlines} from "../assist/server_outlines.js";
 import {messageOf} from "../net/api.js";
 import {colour} from "../state/colours.js";
 import {arrive, comeBack, current, go, imageAddress, imagesAddress, onRoute, start} from "../state/router.js";
@@ -15,10 +16,12 @@ import {Header} from "./header.js";
 import {PeopleHere} from "./here.js";
 import {listen} from "./keyboard.js";
 import {showKeys} from "./keys_dialog.js";
+import {addOutlineCommands} from "./outline_commands.js";
 import {pickCategory} from "./palette.js";
 import {Statistics} from "./statistics.js";
 import {joinTeam} from "./team.js";
 import {toast} from "./toasts.js";
+import {addWorkCommands} from "./work_commands.js";
 
 /** @import {Categories, Commands, ImageList, Preferences, Route, SaveState, Session} from "../types.js" */
 /** @import {Changes} from "../state/changes.js" */
@@ -26,12 +29,15 @@ import {toast} from "./toasts.js";
 /** @import {Me} from "../state/me.js" */
 /** @import {Predictions} from "../state/predictions.js" */
 /** @import {Presence} from "../state/presence.js" */
+/** @import {Progress} from "../state/progress.js" */
 /** @import {Queue} from "../state/queue.js" */
+/** @import {Work} from "../state/work.js" */
 /** @import {Events} from "../net/events.js" */
 
 /**
  * @typedef {{queue: Queue, changes: Changes, session: Session, categories: Categories, commands: Commands, preferences: Preferences,
- *   imageList: ImageList, saveState: SaveState, me: Me, events: Events, following: Following, presence: Presence, predictions: Predictions}} Parts
+ *   imageList: ImageList, saveState: SaveState, me: Me, events: Events, following: Following, presence: Presence, predictions: Predictions,
+ *   work: Work, progress: Progress}} Parts
  */
 
 export class Page {
@@ -43,7 +49,7 @@ export class Page {
   /** @param {Parts} parts */
   constructor(parts) {
     this.parts = parts;
-    const {commands, categories, preferences, saveState, session, presence, me, queue, events} = parts;
+    const {commands, categories, preferences, saveState, session, presence, me, queue, events, progress} = parts;
     const buttons = new CommandButtons(commands);
     this.buttons = buttons;
     this.#addCommands();
@@ -52,12 +58,15 @@ export class Page {
       categories,
       preferences,
       presence,
+      progress,
       me,
       commands,
       buttons,
       chooseCategory: () => this.#pickCategory("Images with this category", false),
       nameOf: (id) => categories.nameOf(id),
     });
+    // Before the canvas, which takes Space for itself while it is held.
+    listen(commands, (input) => this.editor.toTool(input));
     this.editor = new Editor(byId("editor"), {...parts, buttons, pickCategory: pick});
     this.statistics = new Statistics(byId("statistics"));
     this.people = new PeopleHere({presence, me, go: (id) => go(imageAddress(id, session.query))});
@@ -69,7 +78,6 @@ export class Page {
     this.account = new Account({me, queue, left});
     this.header = new Header(byId("head"), {saveState, buttons, me, people: this.people, account: this.account});
     joinTeam({...parts, gallery: this.gallery, buttons, readAgain: () => this.#readAgain()});
-    listen(commands, (input) => this.editor.toTool(input));
     this.#listen();
   }
 
@@ -82,6 +90,8 @@ export class Page {
   #addCommands() {
     const {commands, changes, preferences, me} = this.parts;
     const busy = () => this.editor?.tool?.busy() ?? false;
+    addOutlineCommands({...this.parts, busy});
+    addWorkCommands({...this.parts, busy, query: () => (this.#route ?? current()).query});
     commands.add({id: "save.now", title: "Save now", keys: ["Ctrl+s"], scope: "everywhere", when: () => me.may("annotator"), run: () => this.header.saveNow()});
     commands.add({
       id: "undo",
@@ -135,10 +145,14 @@ export class Page {
   }
 
   async #readAgain() {
-    const {categories, session, predictions} = this.parts;
+    const {categories, session, predictions, work, progress} = this.parts;
     this.gallery.refresh();
+    work.forget();
+    progress.stale();
     void session.reopen();
     void predictions.load();
+    // What it can do is asked again when it is back: until then, those tools are grey.
+    void serverOutlines.load().catch(() => {});
     await categories.load().catch((error) => toast(messageOf(error), {error: true}));
   }
 
@@ -218,6 +232,7 @@ export class Page {
     else this.editor.close();
     this.people.cameTo(view === "image" ? id : null);
     if (view !== "image") this.parts.presence.show(null);
+    this.parts.progress.setSeen(view === "images");
     if (view === "images") this.gallery.open(query, this.#comesFrom(before));
     if (view === "statistics") void this.statistics.open();
     this.buttons.refresh();
