@@ -262,6 +262,8 @@ def _tools(studio: Studio) -> None:
     studio.shoot("fewer-corners", IMAGE, LIGHT, DESK, _thin)
     studio.shoot("cut", IMAGE, DARK, DESK, _cut)
     studio.shoot("neighbour", IMAGE, LIGHT, DESK, _follow)
+
+
 def _states(studio: Studio, server: Server) -> None:
     """How far people are: on thumbnails, on an image that was sent back, on a phone."""
     status = {4: "returned", 5: "skipped", 9: "returned", 12: "empty"}
@@ -423,6 +425,8 @@ def _follow(page: Page) -> None:
     page.keyboard.press("w")
     page.mouse.click(690, 660)
     page.mouse.move(700, 600)
+
+
 def _place_keypoints(page: Page) -> None:
     """Four of a person's seven, one of them hidden; the pointer is where the fifth comes."""
     page.keyboard.press("6")
@@ -477,6 +481,8 @@ def _edit_category(page: Page) -> None:
     row.hover()
     row.get_by_role("button", name="Edit").click()
     expect(page.get_by_role("dialog")).to_be_visible()
+
+
 def _open_state(page: Page) -> None:
     page.locator("#work-button").click()
     expect(page.get_by_role("dialog", name="State of the image")).to_be_visible()
