@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from browser import PICTURE, Gate, Visit, Visitor, away, needs_browser, saved_text, settled
 from painted import CARD, CIRCLE, Points, card, circle, off, on_circle, paint
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 from servers import Server, serve, until
 
 pytestmark = [pytest.mark.slow, needs_browser]
@@ -175,7 +175,12 @@ def boxed(visitor: Visitor, start: tuple[float, float], end: tuple[float, float]
     expect(visitor.current).to_have_count(1)
     visitor.answered()
     # What the server can find is known.
-    expect(visitor.page.get_by_role("button", name="Shrink")).to_be_visible()
+    expect(in_menu(visitor, "Shrink")).to_be_enabled()
+
+
+def in_menu(visitor: Visitor, name: str) -> Locator:
+    """What the menu of the shapes that are selected has of this name, seen or not."""
+    return visitor.page.locator(".shape-menu button", has_text=name)
 
 
 def saved_box(server: Server, dataset: Path) -> list[float]:
@@ -203,9 +208,10 @@ def test_a_box_becomes_the_outline_of_the_object_by_its_button(visit: Visit, ser
     visitor = visit(server.url)
     visitor.open_image(1)
     boxed(visitor, (470, 110), (790, 500))
-    visitor.page.get_by_role("button", name="Outline").click()
+    visitor.page.get_by_role("button", name="Join, subtract").click()
+    in_menu(visitor, "Outline").click()
     # It is a polygon now: there is nothing to shrink any more.
-    expect(visitor.page.get_by_role("button", name="Shrink")).to_be_hidden()
+    expect(in_menu(visitor, "Shrink")).to_be_disabled()
     visitor.answered()
     assert off(saved_outline(server, dataset), card()) <= 3
     assert len(saved_outline(server, dataset)) <= 60

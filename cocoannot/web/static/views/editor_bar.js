@@ -23,8 +23,6 @@ export class EditorBar {
       {class: "when-apt"},
       shapes.button,
       buttons.make("selection.relabel", {shown: "apt", text: "Category", iconName: "tag"}),
-      buttons.make("outline.shrink", {shown: "apt", text: "Shrink", iconName: "shrink"}),
-      buttons.make("outline.box", {shown: "apt", text: "Outline", iconName: "outline"}),
       buttons.make("selection.delete", {shown: "apt", text: "Delete", iconName: "delete"}),
       buttons.make("draft.finish", {shown: "apt", text: "Finish", iconName: "check"}),
       buttons.make("draft.undo", {shown: "apt", text: "One back", iconName: "undo"}),

@@ -15,7 +15,7 @@ import {addShapeCommands} from "./shape_commands.js";
  */
 export function makeShapeMenu({session, commands, buttons}, view, tool) {
   const operations = new Operations({session, view});
-  const items = addShapeCommands({session, commands}, {operations, tool}).map((id) => {
+  const items = [...addShapeCommands({session, commands}, {operations, tool}), "outline.shrink", "outline.box"].map((id) => {
     const item = buttons.make(id, {text: commands.get(id)?.title, key: true});
     item.addEventListener("click", () => panel.hidePopover());
     return item;
