@@ -11,7 +11,7 @@ SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 # Where this is set, every program that a test starts compiles all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install run lock tools test test-page test-fast torture coverage fuzz screenshots check check-page hooks format bench bench-page clean
+.PHONY: install run lock tools test test-page test-fast torture coverage fuzz screenshots hands check check-page hooks format bench bench-page clean
 
 install: $(INSTALLED)
 
@@ -86,6 +86,10 @@ fuzz: $(INSTALLED_DEV)
 # The README's pictures of the page.
 screenshots: $(INSTALLED_DEV) tools
 	PYTHONPATH=.:tests $(BIN)/python tests/screenshots.py docs/images
+
+# Prints the rows for docs/hands.md.
+hands: $(INSTALLED_DEV) tools
+	PYTHONPATH=.:tests $(BIN)/python tests/hands.py
 
 check: $(INSTALLED_DEV)
 	$(BIN)/ruff format --check $(SOURCES)

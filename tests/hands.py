@@ -1,6 +1,6 @@
 """What a hand does for twelve tasks on the page: clicks, keys and the pointer's way, counted in a real browser.
 
-`python tests/hands.py` prints the rows for docs/hands.md. A drag is one click. A key with Ctrl, Shift or Alt is one,
+`make hands` prints the rows for docs/hands.md. A drag is one click. A key with Ctrl, Shift or Alt is one,
 and so is such a key that is held for a click. The way begins in the middle of the picture and is straight from place to
 place, in pixels of a window of 1280 x 720.
 """

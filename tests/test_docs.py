@@ -59,7 +59,7 @@ def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
 def test_pages_say_nothing_of_other_hosts_but_what_is_known() -> None:
     hosts = set(re.findall(r"https?://([\w.-]+)", EVERYTHING))
     known = {"127.0.0.1", "localhost", "annotate.example.org"}
-    assert hosts - known == {"labelstud.io", "www.cvat.ai", "voxel51.com"}
+    assert hosts - known == {"docs.cvat.ai", "labelstud.io", "www.cvat.ai", "voxel51.com"}
 
 
 def test_files_of_this_project_that_are_named_exist() -> None:

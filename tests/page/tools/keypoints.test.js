@@ -45,6 +45,7 @@ test("a shape without any keypoint is none: Enter says so", async () => {
   const it = await place();
   for (let i = 0; i < 3; i++) skip(it);
   assert.match(it.said[0], /No keypoint is there/);
+  assert.match(it.tool.hint(), /Backspace takes one back/);
   assert.equal(it.records.length, 0);
   it.tool.undo();
   it.click(30, 40);

@@ -202,7 +202,8 @@ export class Overlay {
     });
     if (draft.words) {
       const [x, y] = place(draft.words.at);
-      label(context, [x + 14 * unit, y - 14 * unit], draft.words.text, this.looks.colourOfCategory(draft.keypoints?.categoryId ?? this.session.category), unit);
+      // Below the pointer: what is placed is above it more often than not.
+      label(context, [x + 14 * unit, y + 32 * unit], draft.words.text, this.looks.colourOfCategory(draft.keypoints?.categoryId ?? this.session.category), unit);
     }
   }
 }

@@ -5,17 +5,14 @@
 //   placing --Backspace, undo--> one point less        placing --Escape, Escape--> empty
 
 import {frameOf, inside} from "../geometry/placing.js";
-import {pointsOf, withPoints} from "../shapes/keypoints.js";
+import {withPoints} from "../shapes/keypoints.js";
 import {arrowOf} from "./arrows.js";
+import {ask} from "./asking.js";
 import {mayDraw} from "./may_draw.js";
 
-/** @import {Entry, Key, KeyInput, Point, PointerInput, Tool, ToolContext} from "../types.js" */
+/** @import {Key, KeyInput, Point, PointerInput, Tool, ToolContext} from "../types.js" */
 /** @import {Keypoint} from "../shapes/types.js" */
-
-/**
- * What is in the making. `order`: which keypoints are asked for, one after another; `at`: how many of these are answered.
- * @typedef {{image: number | null, key: Key | null, categoryId: number, points: (Keypoint | null)[], order: number[], at: number}} Making
- */
+/** @import {Asking} from "./asking.js" */
 
 /**
  * @param {ToolContext} context
@@ -33,13 +30,13 @@ export function make(context) {
     key: (input) => placing.key(input),
     undo: () => placing.undo(),
     busy: () => placing.isBegun,
-    acts: [{name: "skip", title: "The keypoint is not there (v = 0)", text: "Not there", key: "s", icon: "none", can: () => placing.next !== null, run: () => placing.place(null)}],
+    acts: [{name: "skip", title: "The keypoint is not there (v = 0)", text: "Not there", key: "s", icon: "none", can: () => placing.canPlace, run: () => placing.place(null)}],
   };
 }
 
 class Placing {
-  /** @type {Making | null} */
-  #making = null;
+  /** @type {Asking | null} */
+  #asking = null;
   /** @type {Key | null} It was made or filled last, and is selected still: the next points are not for it, whatever it lacks. */
   #finished = null;
   /** @type {Point | null} Where the pointer is. */
@@ -62,7 +59,11 @@ class Placing {
   }
 
   get isBegun() {
-    return (this.#making?.at ?? 0) > 0;
+    return this.#asking?.isBegun ?? false;
+  }
+
+  get canPlace() {
+    return Boolean(this.#current?.next);
   }
 
   /** @param {PointerInput} input */
@@ -71,7 +72,7 @@ class Placing {
     this.#ahead = input.kind === "leave" ? null : this.#inside([input.x, input.y]);
     if (input.kind === "move") this.#aim = null;
     if (input.kind === "down" && input.button !== 1) this.#press(input);
-    if (input.kind === "move" && this.#pressed && input.dragged) this.#drag();
+    if (input.kind === "move" && this.#pressed && input.dragged && this.#ahead) this.#asking?.moveLast(...this.#ahead);
     if (input.kind === "up") this.#letGo();
     // A finger that was lifted is nowhere.
     if (input.kind === "up" && input.touch) this.#ahead = null;
@@ -81,7 +82,7 @@ class Placing {
   /** @param {KeyInput} input */
   key(input) {
     const arrow = arrowOf(input);
-    if (arrow && this.next) this.#moveAim(arrow);
+    if (arrow && this.canPlace) this.#moveAim(arrow);
     else if (input.key === "Enter" && this.#aim) this.place({x: this.#aim[0], y: this.#aim[1], visible: input.shift ? 1 : 2});
     else if (!this.isBegun) return false;
     else if (input.key === "Enter") this.finish();
@@ -93,10 +94,7 @@ class Placing {
 
   /** One point back; gives whether there was one. */
   undo() {
-    const making = this.#making;
-    if (!making || !this.isBegun) return false;
-    making.at -= 1;
-    making.points[making.order[making.at]] = null;
+    if (!this.#asking?.takeBack()) return false;
     this.#pressed = this.#warned = false;
     this.show();
     return true;
@@ -105,42 +103,30 @@ class Placing {
   /** Gives up all points; gives whether there was one. */
   drop() {
     const {isBegun} = this;
-    this.#making = this.#aim = null;
+    this.#asking = this.#aim = null;
     this.#pressed = this.#warned = false;
     this.context.view.draft(null);
     return isBegun;
   }
 
-  /**
-   * The keypoint that is asked for: its name, its number from 1, and of how many; `null` where there is none.
-   * @returns {{name: string, number: number, of: number, categoryId: number} | null}
-   */
-  get next() {
-    const making = this.#current;
-    if (!making || making.at >= making.order.length) return null;
-    const names = this.context.categories.keypointsOf(making.categoryId);
-    const place = making.order[making.at];
-    return {name: names[place] ?? "", number: place + 1, of: making.points.length, categoryId: making.categoryId};
-  }
-
   /** @param {Keypoint | null} point `null`: it is not there. */
   place(point) {
     this.#put(point);
-    this.#settle();
+    if (this.#asking?.isDone) this.finish();
     this.show();
   }
 
   /** What is placed is kept; what is not, is not there. */
   finish() {
     const {session, view} = this.context;
-    const making = this.#making;
-    if (!making || !mayDraw(this.context)) return;
-    if (making.image !== session.id) return view.say("These keypoints were begun on another image: go back there to finish them, or press Esc twice to give them up");
-    if (!making.order.some((place) => making.points[place])) return view.say("No keypoint is there: place one, or press Esc to give it up");
-    const entry = making.key === null ? null : session.entries.get(making.key);
+    const asking = this.#asking;
+    if (!asking || !mayDraw(this.context)) return;
+    if (asking.image !== session.id) return view.say("These keypoints were begun on another image: go back there to finish them, or press Esc twice to give them up");
+    if (!asking.hasAny) return view.say("No keypoint is there: place one, or press Esc to give it up");
+    const entry = asking.key === null ? null : session.entries.get(asking.key);
     if (entry === undefined) return view.say("The annotation that the keypoints are for is not there any more. Press Esc twice to give them up");
-    const keypoints = withPoints(entry?.annotation ?? {}, making.points);
-    const key = entry?.key ?? session.add({keypoints}, making.categoryId);
+    const keypoints = withPoints(entry?.annotation ?? {}, asking.points);
+    const key = entry?.key ?? session.add({keypoints}, asking.categoryId);
     if (key === null) return;
     if (entry) session.update(key, {keypoints});
     this.#finished = key;
@@ -149,64 +135,35 @@ class Placing {
 
   hint() {
     const {session, categories} = this.context;
-    const {next} = this;
-    if (!next) {
+    const asking = this.#current;
+    if (asking?.isDone) return "All keypoints are answered: Enter keeps them, Backspace takes one back";
+    if (!asking) {
       const {category} = session;
       return category === null ? "Add a category first: keypoints are those of a category" : `${categories.nameOf(category)} has no keypoints: name them in the category's dialog, or choose another category`;
     }
-    const click = this.#making?.key ? `Selected ${categories.nameOf(next.categoryId)}: click` : "Click";
-    return `${click} ${next.name}, ${next.number} of ${next.of}; right click or a long press: hidden; S: not there; arrows and Enter place it too`;
+    const click = asking.key === null ? "Click" : `Selected ${categories.nameOf(asking.categoryId)}: click`;
+    return `${click} ${wordsOf(asking)}; right click or a long press: hidden; S: not there; arrows and Enter place it too`;
   }
 
   show() {
     const {view} = this.context;
-    const making = this.#current;
-    const {next} = this;
+    const asking = this.#current;
     const at = this.#aim ?? (this.#pressed ? null : this.#ahead);
-    if (!making || !(this.isBegun || at)) return view.draft(null);
-    const words = next && at ? {at, text: `${next.name}, ${next.number} of ${next.of}`} : undefined;
-    view.draft({paths: [], handles: this.#aim ? [this.#aim] : [], keypoints: {points: [...making.points], categoryId: making.categoryId}, words});
+    if (!asking || !(asking.isBegun || at)) return view.draft(null);
+    const words = asking.next && at ? {at, text: wordsOf(asking)} : undefined;
+    view.draft({paths: [], handles: this.#aim ? [this.#aim] : [], keypoints: {points: [...asking.points], categoryId: asking.categoryId}, words});
   }
 
   /** What is in the making, or would be. */
   get #current() {
-    if (!this.isBegun) this.#making = this.#begin();
-    return this.#making;
-  }
-
-  /** @returns {Making | null} */
-  #begin() {
-    const {session, categories} = this.context;
-    const [key, ...others] = session.selection;
-    const entry = key === undefined || others.length || key === this.#finished ? null : this.#lacking(key);
-    const categoryId = entry?.annotation.category_id ?? session.category;
-    const count = categories.keypointsOf(categoryId).length;
-    if (categoryId === null || !count || !session.isThere) return null;
-    const known = entry ? pointsOf(entry.annotation) : [];
-    const points = known.length === count ? known : Array(count).fill(null);
-    const order = points.flatMap((point, i) => (point ? [] : [i]));
-    return {image: session.id, key: entry?.key ?? null, categoryId, points, order, at: 0};
-  }
-
-  /**
-   * The entry, where its category has keypoints of which it lacks some.
-   * @param {Key} key
-   * @returns {Entry | null}
-   */
-  #lacking(key) {
-    const {session, categories} = this.context;
-    const entry = session.entries.get(key);
-    if (!entry || entry.broken || session.isLocked(entry)) return null;
-    const count = categories.keypointsOf(entry.annotation.category_id ?? null).length;
-    const points = pointsOf(entry.annotation);
-    const isLacking = points.length ? points.length === count && points.includes(null) : count > 0;
-    return isLacking ? entry : null;
+    if (!this.isBegun) this.#asking = ask(this.context, this.#finished);
+    return this.#asking;
   }
 
   /** @param {PointerInput} input */
-  #press({x, y, button}) {
-    const [left, top] = this.#inside([x, y]);
-    this.#pressed = this.#put({x: left, y: top, visible: button === 2 ? 1 : 2});
+  #press(input) {
+    const [x, y] = this.#inside([input.x, input.y]);
+    this.#pressed = this.#put({x, y, visible: input.button === 2 ? 1 : 2});
   }
 
   /**
@@ -214,36 +171,17 @@ class Placing {
    * @param {Keypoint | null} point
    */
   #put(point) {
-    const {view} = this.context;
     this.#warned = false;
     if (!mayDraw(this.context)) return false;
-    const making = this.#current;
-    if (!making) {
-      view.say(this.hint());
-      return false;
-    }
-    if (making.at >= making.order.length) return false;
-    making.points[making.order[making.at]] = point;
-    making.at += 1;
-    return true;
-  }
-
-  #drag() {
-    const making = this.#making;
-    const place = making ? making.order[making.at - 1] : -1;
-    const point = making?.points[place];
-    if (making && point && this.#ahead) making.points[place] = {...point, x: this.#ahead[0], y: this.#ahead[1]};
+    const asking = this.#current;
+    if (!asking) this.context.view.say(this.hint());
+    return asking?.answer(point) ?? false;
   }
 
   #letGo() {
-    if (!this.#pressed) return;
+    const wasPressed = this.#pressed;
     this.#pressed = false;
-    this.#settle();
-  }
-
-  #settle() {
-    const making = this.#making;
-    if (making && making.at >= making.order.length) this.finish();
+    if (wasPressed && this.#asking?.isDone) this.finish();
   }
 
   /** The press has turned out to be two fingers, or something else that places nothing. */
@@ -261,7 +199,7 @@ class Placing {
   }
 
   #escape() {
-    const placed = this.#making?.at ?? 0;
+    const placed = this.#asking?.count ?? 0;
     if (placed < 2 || this.#warned) return void this.drop();
     this.#warned = true;
     this.context.view.say(`Esc again gives up the ${placed} keypoints; Enter keeps them`);
@@ -272,3 +210,6 @@ class Placing {
     return inside(point, frameOf(this.context.session.image));
   }
 }
+
+/** "left elbow, 8 of 17". @param {Asking} asking */
+const wordsOf = ({next}) => (next ? `${next.name}, ${next.number} of ${next.of}` : "");
