@@ -198,13 +198,13 @@ def test_while_the_server_is_away_a_state_waits_and_is_not_lost(visit: Visit, se
 def test_the_panel_sets_every_state_by_mouse(visit: Visit, server: Server, dataset: Path) -> None:
     visitor = visit(server.url)
     panel = visitor.page.get_by_role("dialog", name="State of the image")
-    for image_id, act in ((1, "Done"), (2, "Empty"), (3, "Skip"), (4, "Approve")):
-        visitor.open_image(image_id)
+    visitor.open_image(1)
+    # After the approval comes what there is to review.
+    for following, act in ((2, "Done"), (3, "Empty"), (4, "Skip"), (1, "Approve")):
         visitor.page.locator("#work-button").click()
         panel.get_by_role("button", name=re.compile(f"^{act}")).click()
         expect(panel).to_be_hidden()
-        expect(visitor.page.locator(".editor .title")).not_to_have_text(f"{image_id}.png")
-    visitor.open_image(1)
+        is_open(visitor, following)
     visitor.page.locator("#work-button").click()
     panel.get_by_role("button", name="Open again").click()
     state(visitor).to_contain_text("Open")
@@ -252,7 +252,7 @@ def test_tiles_filters_progress_and_statistics_tell_the_states(visit: Visit, ser
     page.get_by_label("State", exact=True).select_option("open")
     expect(page.locator(".tile")).to_have_count(2)
     visitor.open("#/statistics")
-    page.get_by_role("link", name="Sent back: 1").click()
+    page.get_by_role("link", name=re.compile("^Sent back")).click()
     expect(page.locator(".tile")).to_have_count(1)
 
 

@@ -47,6 +47,7 @@ def write_decoder(path: Path, *, without: str = "") -> None:
         "none": np.array(0, np.float32),
         "far": np.array(_FAR, np.float32),
         "near": np.array(NEAR, np.float32),
+        "margin": np.array(NEAR / 4, np.float32),
         "half": np.array(0.5, np.float32),
         "side": np.array(SIDE, np.float32),
         "axes": np.array([2, 3], np.int64),
@@ -77,7 +78,9 @@ def write_decoder(path: Path, *, without: str = "") -> None:
         node("ReduceSum", ["squares", "last_axis"], ["distances"], keepdims=0),
         *_nearest("one", "in"),
         *_nearest("none", "out"),
-        node("Min", ["out_distance", "near"], ["limit"]),
+        # What is like points of both kinds is outside.
+        node("Sub", ["out_distance", "margin"], ["out_limit"]),
+        node("Min", ["out_limit", "near"], ["limit"]),
         node("Sub", ["limit", "in_distance"], ["logits"]),
         # To the encoder's size, without what was filled up with zeros, to the picture's.
         node("Unsqueeze", ["logits", "starts_four"], ["four"]),

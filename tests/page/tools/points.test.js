@@ -142,9 +142,9 @@ test("what has a hole stays a mask; specks and pinholes go", () => {
   assert.deepEqual(shapeOf(dirty).shape.segmentation, [[10, 10, 60, 10, 60, 60, 10, 60]]);
 });
 
-test("the outline of a round mask is within a pixel of its circle, with few corners", () => {
+test("the outline of a round mask is within a pixel and a half of its circle, with few corners", () => {
   const {shape} = shapeOf(mask((x, y) => Math.hypot(x + 0.5 - 50, y + 0.5 - 40) <= 30));
   const [ring] = /** @type {number[][]} */ (shape.segmentation);
-  for (let i = 0; i < ring.length; i += 2) assert.ok(Math.abs(Math.hypot(ring[i] - 50, ring[i + 1] - 40) - 30) <= 1);
+  for (let i = 0; i < ring.length; i += 2) assert.ok(Math.abs(Math.hypot(ring[i] - 50, ring[i + 1] - 40) - 30) <= 1.5);
   assert.ok(ring.length / 2 >= 12 && ring.length / 2 <= 40, `${ring.length / 2}`);
 });

@@ -11,8 +11,8 @@ import {Emitter} from "../state/emitter.js";
 /** @import {Found, FoundShape, OutlineRequest} from "./types.js" */
 /** @import {Point, Rle, Shape} from "../types.js" */
 
-/** A polygon may be so many pixels beside the mask's edge: its pixels make stairs of half a pixel. */
-const TOLERANCE = 0.75;
+/** A polygon may be so many pixels beside the mask's edge: slopes of pixels are stairs, of one pixel each. */
+const TOLERANCE = 1.25;
 /** Sides of a mask's edge of so many pixels are stairs. */
 const STAIR = 2;
 /** A part, or a hole, of less than this share of the largest part is none. */
