@@ -44,7 +44,7 @@ def object_in_box(picture: Image.Image, box: tuple[float, float, float, float]) 
     # The same box is to give the same object each time.
     cv2.setRNGSeed(1)
     ground, model = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(small[:, :, ::-1].copy(), labels, None, ground, model, _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small[:, :, ::-1].copy(), labels, (0, 0, 0, 0), ground, model, _ROUNDS, cv2.GC_INIT_WITH_MASK)
     mask = tidied((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
     if not mask.any():
         return None
