@@ -485,6 +485,16 @@ def test_its_files_are_cached_for_good_below_an_address_of_their_content(server:
     assert send(server.url, "GET", "/" + address.replace("main.js", "types.d.ts")).status == 404
 
 
+def test_the_gallery_does_not_wait_for_the_editor(server: Server) -> None:
+    with urllib.request.urlopen(server.url + "/") as answer:
+        first, later = answer.read().decode().split("<template")
+    assert "views/gallery.js" in first
+    assert "views/gallery.js" not in later
+    for name in ("views/editor.js", "vendor/openlayers.js", "vendor/clipper.js", "canvas/canvas.js"):
+        assert name in later
+        assert name not in first
+
+
 def test_the_document_names_every_module_that_the_page_loads(visitor: Visitor) -> None:
     named = visitor.page.eval_on_selector_all(
         "link[rel=modulepreload], script[src]", "all => all.map(e => e.href || e.src)"

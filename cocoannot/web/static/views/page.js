@@ -10,7 +10,6 @@ import {CommandButtons} from "./command_button.js";
 import {Account} from "./account.js";
 import {isOpen} from "./dialogs.js";
 import {byId} from "./dom.js";
-import {Editor} from "./editor.js";
 import {Gallery} from "./gallery.js";
 import {Header} from "./header.js";
 import {PeopleHere} from "./here.js";
@@ -33,6 +32,7 @@ import {addWorkCommands} from "./work_commands.js";
 /** @import {Queue} from "../state/queue.js" */
 /** @import {Work} from "../state/work.js" */
 /** @import {Events} from "../net/events.js" */
+/** @import {Editor} from "./editor.js" */
 
 /**
  * @typedef {{queue: Queue, changes: Changes, session: Session, categories: Categories, commands: Commands, preferences: Preferences,
@@ -40,9 +40,16 @@ import {addWorkCommands} from "./work_commands.js";
  *   work: Work, progress: Progress}} Parts
  */
 
+/** After so many milliseconds the gallery is there, and what the editor needs may come. */
+const QUIET = 1000;
+
 export class Page {
   /** @type {Route | null} */
   #route = null;
+  /** @type {Editor | null} Half of the page: it comes with the first image, or when nothing else is waited for. */
+  editor = null;
+  /** @type {Promise<Editor> | null} */
+  #coming = null;
   /** The user is asked whether to leave what is shown. */
   #asking = false;
 
@@ -53,7 +60,6 @@ export class Page {
     const buttons = new CommandButtons(commands);
     this.buttons = buttons;
     this.#addCommands();
-    const pick = (/** @type {string} */ title) => this.#pickCategory(title);
     this.gallery = new Gallery(byId("gallery"), {
       categories,
       preferences,
@@ -66,8 +72,7 @@ export class Page {
       nameOf: (id) => categories.nameOf(id),
     });
     // Before the canvas, which takes Space for itself while it is held.
-    listen(commands, (input) => this.editor.toTool(input));
-    this.editor = new Editor(byId("editor"), {...parts, buttons, pickCategory: pick});
+    listen(commands, (input) => this.editor?.toTool(input) ?? false);
     this.statistics = new Statistics(byId("statistics"));
     this.people = new PeopleHere({presence, me, go: (id) => go(imageAddress(id, session.query))});
     const left = () => {
@@ -85,10 +90,28 @@ export class Page {
   start() {
     onRoute((route) => void this.#show(route));
     start();
+    setTimeout(() => void this.#loadEditor().catch(() => {}), QUIET);
+  }
+
+  #loadEditor() {
+    this.#coming ??= this.#makeEditor().catch((error) => {
+      this.#coming = null;
+      throw error;
+    });
+    return this.#coming;
+  }
+
+  async #makeEditor() {
+    // The browser asks for all of its modules at once, and not level by level.
+    document.head.append(/** @type {HTMLTemplateElement} */ (byId("editor-modules")).content);
+    const {Editor} = await import("./editor.js");
+    const pickCategory = (/** @type {string} */ title) => this.#pickCategory(title);
+    this.editor = new Editor(byId("editor"), {...this.parts, buttons: this.buttons, pickCategory});
+    return this.editor;
   }
 
   #addCommands() {
-    const {commands, changes, preferences, me} = this.parts;
+    const {commands, changes, preferences, session, me} = this.parts;
     const busy = () => this.editor?.tool?.busy() ?? false;
     addOutlineCommands({...this.parts, busy});
     addWorkCommands({...this.parts, busy, query: () => (this.#route ?? current()).query});
@@ -100,7 +123,7 @@ export class Page {
       icon: "undo",
       scope: "everywhere",
       when: () => changes.canUndo() || busy(),
-      run: () => this.editor.undo(),
+      run: () => (this.editor ?? session).undo(),
     });
     commands.add({
       id: "redo",
@@ -117,7 +140,11 @@ export class Page {
       keys: ["?"],
       icon: "keys",
       scope: "everywhere",
-      run: () => showKeys(commands, preferences),
+      run: async () => {
+        // Its keys are among them.
+        await this.#loadEditor().catch(() => {});
+        await showKeys(commands, preferences);
+      },
     });
   }
 
@@ -188,10 +215,24 @@ export class Page {
     });
   }
 
+  /**
+   * @param {number} id
+   * @param {URLSearchParams} query
+   * @param {boolean} takesFocus
+   */
+  async #openImage(id, query, takesFocus) {
+    try {
+      const editor = this.editor ?? (await this.#loadEditor());
+      if (this.#route?.view === "image" && this.#route.id === id) editor.open(id, query, takesFocus);
+    } catch {
+      toast("A part of the page could not be loaded: load the page again when the server answers", {error: true});
+    }
+  }
+
   async #mayLeave() {
     if (isOpen()) return false;
     this.#asking = true;
-    const may = await this.editor.mayLeave();
+    const may = (await this.editor?.mayLeave()) ?? true;
     this.#asking = false;
     return may;
   }
@@ -201,7 +242,7 @@ export class Page {
     const before = this.#route;
     const leaves = before?.view === "image" && (route.view !== "image" || route.id !== before.id);
     if (this.#asking) return;
-    if (leaves && this.editor.tool?.busy() && !(await this.#mayLeave())) return comeBack();
+    if (leaves && this.editor?.tool?.busy() && !(await this.#mayLeave())) return comeBack();
     arrive();
     this.#route = current();
     this.#become(this.#route, before);
@@ -228,8 +269,8 @@ export class Page {
     this.parts.commands.scope = view === "image" ? "editor" : view === "images" ? "gallery" : "everywhere";
     this.header.showView(view);
     if (view !== "statistics") this.header.setImagesAddress(imagesAddress(query));
-    if (view === "image" && id !== null) this.editor.open(id, query, before !== null && before.view !== "image");
-    else this.editor.close();
+    if (view === "image" && id !== null) void this.#openImage(id, query, before !== null && before.view !== "image");
+    else this.editor?.close();
     this.people.cameTo(view === "image" ? id : null);
     if (view !== "image") this.parts.presence.show(null);
     this.parts.progress.setSeen(view === "images");
