@@ -449,6 +449,8 @@ export interface ToolListing {
   title: string;
   key: string;
   icon: string;
+  /** It is for what is selected: its button is there only where something is. */
+  forSelection?: boolean;
   make(context: ToolContext): Tool;
 }
 
