@@ -43,7 +43,7 @@ function paint({runs, size}, [left, top, right, bottom], colour, opacity) {
   }
   const image = new OffscreenCanvas(width, height);
   const context = /** @type {OffscreenCanvasRenderingContext2D} */ (image.getContext("2d"));
-  const [soft, hard] = [opacity, EDGE].map((alpha) => packed(context, colour, alpha));
+  const [soft, hard] = [opacity, EDGE].map((alpha) => packed(colour, alpha));
   const data = context.createImageData(width, height);
   const painted = new Uint32Array(data.data.buffer);
   for (let y = 0, at = 0; y < height; y++) {
@@ -57,17 +57,17 @@ function paint({runs, size}, [left, top, right, bottom], colour, opacity) {
   return image;
 }
 
+const pixel = /** @type {OffscreenCanvasRenderingContext2D} */ (new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true}));
+
 /**
  * A colour as the four bytes of one pixel.
- * @param {OffscreenCanvasRenderingContext2D} context Its first pixel is used and cleared.
  * @param {string} colour
  * @param {number} alpha From 0 to 1.
  */
-function packed(context, colour, alpha) {
-  context.fillStyle = colour;
-  context.fillRect(0, 0, 1, 1);
-  const {data} = context.getImageData(0, 0, 1, 1);
-  context.clearRect(0, 0, 1, 1);
+function packed(colour, alpha) {
+  pixel.fillStyle = colour;
+  pixel.fillRect(0, 0, 1, 1);
+  const {data} = pixel.getImageData(0, 0, 1, 1);
   data[3] = Math.round(255 * alpha);
   return new Uint32Array(data.buffer)[0];
 }

@@ -64,6 +64,8 @@ class Brush {
   #stroke = null;
   /** @type {Point | null} Where the pointer is, or where the arrows have gone to. */
   #at = null;
+  /** It is used by fingers, which have no keys. */
+  #touch = false;
   /** @type {Key | null} What was begun with the pen last: another category begins another mask. */
   #begun = null;
 
@@ -94,6 +96,7 @@ class Brush {
 
   /** @param {PointerInput} input */
   pointer(input) {
+    this.#touch = input.touch;
     if (input.kind === "cancel") return void this.drop();
     /** @type {Point} */
     const at = [input.x, input.y];
@@ -141,9 +144,10 @@ class Brush {
   hint() {
     const {session} = this.context;
     const {target, pen} = this;
-    if (this.isPainting) return "Let go, or press Enter, to keep the stroke; Esc gives it up";
+    if (this.isPainting) return this.#touch ? "Let go to keep the stroke; a second finger gives it up" : "Let go, or press Enter, to keep the stroke; Esc gives it up";
     if (session.selection.size && !target && this.#isLocked()) return "What is selected is locked: Shift+R begins another mask";
     const does = pen.erases ? "erases" : target ? `paints on the selected ${kindOf(target.annotation)}` : "paints a new mask";
+    if (this.#touch) return `Drag ${does}; the buttons change the pen, two fingers move the picture`;
     return `Drag ${does}; Ctrl ${pen.erases ? "paints" : "erases"}, Shift fills what you go around; [ ] or the wheel: size; Ctrl+wheel zooms; Enter and arrows paint too`;
   }
 
