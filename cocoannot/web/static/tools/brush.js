@@ -9,12 +9,13 @@ import {toRuns} from "../geometry/spans.js";
 import {kindOf} from "../shapes/registry.js";
 import {changeable} from "./aim.js";
 import {arrowOf} from "./arrows.js";
+import {acts} from "./brush_acts.js";
 import {mayDraw} from "./may_draw.js";
 import {Pen} from "./pen.js";
 import {keptAs, paintable} from "./painted.js";
 import {Stroke} from "./stroke.js";
 
-/** @import {Annotation, Draft, Entry, Key, KeyInput, Point, PointerInput, Tool, ToolAct, ToolContext} from "../types.js" */
+/** @import {Annotation, Draft, Entry, Key, KeyInput, Point, PointerInput, Tool, ToolContext} from "../types.js" */
 
 /**
  * @param {ToolContext} context
@@ -37,29 +38,7 @@ export function make(context) {
   };
 }
 
-/**
- * @param {Brush} brush
- * @param {ToolContext} context
- * @returns {ToolAct[]}
- */
-function acts(brush, {session, preferences}) {
-  const {pen} = brush;
-  const always = () => true;
-  return [
-    {name: "smaller", title: "A smaller pen", text: "Smaller", key: "[", icon: "minus", can: always, run: () => pen.resize(-1)},
-    {name: "larger", title: "A larger pen", text: "Larger", key: "]", icon: "plus", can: always, run: () => pen.resize(1)},
-    {name: "erase", title: "The pen erases; or hold Ctrl", text: "Erase", key: "x", icon: "erase", can: always, pressed: () => pen.erases, run: () => pen.toggle("erases")},
-    {name: "enclose", title: "A stroke fills what it goes around; or hold Shift", text: "Fill inside", key: "u", icon: "lasso", can: always, pressed: () => pen.encloses, run: () => pen.toggle("encloses")},
-    {name: "fill", title: "Fill the holes of the mask", text: "Fill holes", key: "g", icon: "fill", can: () => brush.target !== null, run: () => brush.fillHoles()},
-    {
-      name: "polygons", title: "Keep what has no hole as polygons", text: "Polygons", key: "q", icon: "polygon", can: always,
-      pressed: () => preferences.get("brushPolygons"), run: () => preferences.set("brushPolygons", !preferences.get("brushPolygons")),
-    },
-    {name: "another", title: "Begin another mask", text: "New mask", key: "Shift+r", icon: "mask", can: () => brush.target !== null, run: () => session.select([])},
-  ];
-}
-
-class Brush {
+export class Brush {
   /** @type {Stroke | null} */
   #stroke = null;
   /** @type {Point | null} Where the pointer is, or where the arrows have gone to. */
