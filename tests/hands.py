@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from browser import PICTURE, Visitor, browser, images, records, write_dataset
+from browser import PICTURE, Visitor, browser, images, pumped, records, write_dataset
 from playwright.sync_api import Locator, expect
 from servers import Server, serve, until
 
@@ -276,17 +276,22 @@ def served(folder: Path) -> Iterator[Server]:
 def do(task: Task, visitor: Visitor, server: Server) -> Count:
     """Do a task, see that it is done, take it back, and tell what it took."""
     ends_on = task.ends_on or task.image
-    before = records(server, ends_on)
+    before, revision = records(server, ends_on), _revision(server)
     visitor.open_image(task.image)
     hand = Hand(visitor)
     task.act(hand)
+    pumped(visitor.page, lambda: task.shows(records(server, ends_on)), task.title)
     visitor.answered()
-    until(lambda: task.shows(records(server, ends_on)), task.title)
-    for _ in range(len(visitor.sent)):
+    for _ in range(_revision(server) - revision):
         visitor.page.locator(".canvas").focus()
         visitor.press("Control+z")
     until(lambda: records(server, ends_on) == before, f"it is taken back: {task.title}")
     return hand.count
+
+
+def _revision(server: Server) -> int:
+    revision: int = server.request("GET", "/api/status").body["revision"]["memory"]
+    return revision
 
 
 def row(task: Task, count: Count) -> str:

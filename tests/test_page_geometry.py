@@ -162,7 +162,7 @@ def test_a_mask_becomes_polygons_and_a_mask_again_with_the_same_area(ask: Ask) -
         back = pixels_of(mask["counts"], pixels)
         assert abs(int(back.sum()) - int(expected.sum())) <= 0.01 * expected.sum()
         # No pixel that is more than one away from the edge is another one.
-        assert not ((back != expected) & (_eroded(expected) | _eroded(1 - expected)).astype(bool)).any()
+        assert not ((back != expected) & (_eroded(expected, 0) | _eroded(1 - expected, 1)).astype(bool)).any()
         fewer += sum(map(len, found["polygons"])) < sum(2 * len(ring) for ring in whole["edge"])
     assert fewer > len(masks) / 4
 
@@ -243,9 +243,9 @@ def _signed_area(ring: list[list[float]]) -> float:
     return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(ring, [*ring[1:], ring[0]], strict=True)) / 2
 
 
-def _eroded(pixels: Pixels) -> Pixels:
-    """Without the pixels that have one of the other kind around them; the picture's edge is none."""
-    padded = np.pad(pixels, 1, mode="edge")
+def _eroded(pixels: Pixels, outside: int) -> Pixels:
+    """Without the pixels that have one of the other kind around them; `outside` is what lies around the picture."""
+    padded = np.pad(pixels, 1, constant_values=outside)
     rows, columns = pixels.shape
     shifted = [padded[y : y + rows, x : x + columns] for y in range(3) for x in range(3)]
     return np.asarray(np.minimum.reduce(shifted))

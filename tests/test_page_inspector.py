@@ -25,10 +25,16 @@ POINTS = (
     ' "num_keypoints": 2, "bbox": [200.5, 150, 199.5, 150], "area": 29925.0, "segmentation": [], "iscrowd": 0}'
 )
 
+MIXED = [
+    '{"id": 41, "image_id": 4, "category_id": 1, "bbox": [100, 100, 200, 100], "area": 20000, "segmentation": []}',
+    '{"id": 42, "image_id": 4, "category_id": 1, "segmentation": [[100, 300, 300, 300, 300, 400]]}',
+    '{"id": 43, "image_id": 4, "category_id": 1, "caption": "Two things."}',
+]
+
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("inspector"), [BOX, CAPTION, POINTS], images(4))
+    return write_dataset(tmp_path_factory.mktemp("inspector"), [BOX, CAPTION, POINTS, *MIXED], images(4))
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +157,19 @@ def test_the_history_tells_who_changed_what(chromium: Any, tmp_path: Path) -> No
         expect(rows).to_have_count(3)
         expect(rows.nth(0)).to_contain_text("ben")
         expect(rows.nth(0)).to_contain_text("changed iscrowd")
+
+
+def test_the_list_stays_under_the_pointer_whatever_is_selected(visitor: Visitor) -> None:
+    visitor.open_image(4)
+    rows = visitor.page.locator(".objects li")
+    before = rows.first.bounding_box()
+    for number in (0, 1, 2):
+        rows.nth(number).click()
+        expect(visitor.current).to_have_attribute("data-key", str(41 + number))
+        assert rows.first.bounding_box() == before
+    visitor.press("Control+a")
+    expect(visitor.current).to_have_count(3)
+    assert rows.first.bounding_box() == before
 
 
 def test_a_locked_annotation_can_be_looked_at_and_not_changed(visitor: Visitor) -> None:

@@ -228,7 +228,7 @@ def test_a_box_that_was_moved_meanwhile_stays_as_it_is(visit: Visit, server: Ser
     # With the select tool, arrows move what is selected.
     visitor.press("v", "ArrowRight")
     gate.open()
-    expect(visitor.page.locator(".toast")).to_contain_text("was changed meanwhile")
+    expect(visitor.page.locator(".toast", has_text="was changed meanwhile")).to_be_visible()
     visitor.answered()
     assert saved_box(server, dataset) == [119, 160, 297, 285]
 

@@ -46,6 +46,7 @@ def test_defaults() -> None:
         user_role="annotator",
         cache=None,
         cache_bytes=1024 * MEBIBYTE,
+        assist=None,
         s3_timeout=20,
         s3_addressing="auto",
         s3_checksums="when_supported",

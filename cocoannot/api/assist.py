@@ -34,7 +34,7 @@ def get_assistance() -> Response:
 @needs("annotator")
 @blueprint.arguments(schemas.OutlineBody)
 @blueprint.response(200, schemas.Outline)
-@blueprint.errors(404, 409, 429, 502)
+@blueprint.errors(400, 404, 409, 413, 415, 429, 502)
 def find_outline(body: dict[str, Any], image_id: int) -> Response:
     """Find the object in a box, or at points
 

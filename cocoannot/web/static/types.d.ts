@@ -462,6 +462,8 @@ export interface ToolListing {
   title: string;
   key: string;
   icon: string;
+  /** It is for what is selected: its button is there only where something is. */
+  forSelection?: boolean;
   make(context: ToolContext): Tool;
   /** Why it can't be used here, in words; `null` where it can. */
   lacks?(): string | null;

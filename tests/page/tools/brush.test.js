@@ -213,3 +213,15 @@ test("a mask of another size than the picture is left alone, with words", async 
   await it.settled();
   assert.deepEqual(it.server.changeCalls, []);
 });
+
+test("a mask that somebody deletes during the stroke is asked about, and can be kept with the stroke", async () => {
+  const it = await brush(frame(true));
+  it.session.on("conflict", ({resolve}) => resolve("mine"));
+  it.pull([10, 10], [20, 20]);
+  it.server.byOthers({op: "delete", id: 1});
+  await it.session.reopen();
+  it.point("up", 20, 20, {dragged: true});
+  await it.settled();
+  const [left] = it.records;
+  assert.ok(covers(left, 15, 15) && covers(left, 32, 32));
+});

@@ -3,7 +3,7 @@
 
 import {draw, handlesAt} from "../shapes/registry.js";
 import {colourOfPerson, nameOfPerson} from "../state/people.js";
-import {contrast, dot, label, path, penAt, skeletonOf, strokeWithHalo} from "./painting.js";
+import {contrast, dot, label, path, penAt, seen, skeletonOf, strokeWithHalo} from "./painting.js";
 
 /** @import {Annotation, Draft, Entry, Key, Point, Session} from "../types.js" */
 /** @import {Looks} from "./looks.js" */
@@ -12,7 +12,12 @@ import {contrast, dot, label, path, penAt, skeletonOf, strokeWithHalo} from "./p
 /** How long somebody else's change is outlined, in milliseconds. */
 const NOTICE = 1500;
 
-/** @typedef {{context: CanvasRenderingContext2D, unit: number, place: (point: Point) => Point}} Brush */
+/** Points of an edge that are nearer to one another than this are one, in CSS pixels. */
+const LEAST = 1;
+/** An edge of more points, that of a large mask with many holes, has a simple line: three wide ones take longer than a frame. */
+const MANY = 3000;
+
+/** @typedef {{context: CanvasRenderingContext2D, unit: number, canvas: Parameters<typeof seen>[1], place: (point: Point) => Point}} Brush */
 
 export class Overlay {
   #canvas = document.createElement("canvas");
@@ -80,7 +85,8 @@ export class Overlay {
     else [canvas.width, canvas.height] = [width, height];
     const [centerX, centerY] = this.stage.center;
     const scale = unit * this.stage.zoom;
-    this.#paint({context, unit, place: ([x, y]) => [width / 2 + (x - centerX) * scale, height / 2 + (y - centerY) * scale]});
+    const [left, top] = [width / 2 - centerX * scale, height / 2 - centerY * scale];
+    this.#paint({context, unit, canvas: {scale, left, top, width, height, least: LEAST * unit}, place: ([x, y]) => [left + x * scale, top + y * scale]});
   }
 
   /** @param {Brush} brush */
@@ -137,15 +143,16 @@ export class Overlay {
    * @param {Annotation} annotation
    * @param {{fill?: boolean, strong?: boolean, colour: string, ground: string, words?: string}} how
    */
-  #paintAnnotation({context, unit, place}, annotation, {fill = false, strong = true, colour, ground, words}) {
+  #paintAnnotation({context, unit, canvas, place}, annotation, {fill = false, strong = true, colour, ground, words}) {
     const outline = draw(annotation);
-    const rings = outline.edge().map((ring) => ring.map(place));
+    const rings = outline.edge().map((ring) => seen(ring, canvas));
     path(context, rings, true);
     if (fill) {
       context.fillStyle = ground;
       context.fill("evenodd");
     }
-    strokeWithHalo(context, colour, unit, {width: strong ? 2.5 : 2, strong});
+    const isPlain = rings.reduce((sum, ring) => sum + ring.length, 0) > MANY;
+    strokeWithHalo(context, colour, unit, {width: strong ? 2.5 : 2, strong, plain: isPlain});
     const points = outline.keypoints.map((point) => (point ? {...point, at: place([point.x, point.y])} : null));
     if (points.some(Boolean)) skeletonOf(context, points, this.looks.skeletonOf(annotation), colour, unit);
     if (words && rings[0]?.[0]) label(context, rings[0][0], words, colour, unit);
@@ -173,12 +180,13 @@ export class Overlay {
    * @param {Brush} brush
    * @param {Draft} draft
    */
-  #paintDraft({context, unit, place}, draft) {
+  #paintDraft(brush, draft) {
+    const {context, unit, place} = brush;
     const {dark, light} = contrast();
     if (draft.shape) {
       const {category_id: id = null} = draft.shape;
       const how = {fill: true, colour: this.looks.colourOfCategory(id), ground: this.looks.colourOfCategory(id, this.#ground)};
-      this.#paintAnnotation({context, unit, place}, draft.shape, how);
+      this.#paintAnnotation(brush, draft.shape, how);
     }
     if (draft.pen) penAt(context, place(draft.pen.at), {radius: draft.pen.radius * unit * this.stage.zoom, erases: draft.pen.erases, unit});
     for (const {points, closed, categoryId} of draft.paths) {

@@ -5,7 +5,7 @@
 // so that the mask is to the right hand. What follows a side is found on the vertical line where the side ends: from top to
 // bottom over all sides that begin or end there.
 
-import {pieces} from "./rle.js";
+import {eachPiece} from "./rle.js";
 
 /** @import {Point} from "../types.js" */
 
@@ -17,7 +17,7 @@ import {pieces} from "./rle.js";
  * @returns {Point[][]}
  */
 export function contour(runs, height) {
-  const sides = sidesOf(pieces(runs, height));
+  const sides = sidesOf(runs, height);
   const next = new Int32Array(sides.rows.length);
   for (const [x, start] of sides.starts) {
     link(next, sides, x, start);
@@ -34,20 +34,23 @@ export function contour(runs, height) {
  */
 
 /**
- * @param {[column: number, top: number, bottom: number][]} all
+ * @param {number[]} runs
+ * @param {number} height
  * @returns {Sides}
  */
-function sidesOf(all) {
-  const [rows, columns] = [new Int32Array(2 * all.length), new Int32Array(2 * all.length)];
+function sidesOf(runs, height) {
+  /** @type {number[]} */
+  const rows = [];
+  /** @type {number[]} */
+  const columns = [];
   /** @type {Map<number, number>} */
   const starts = new Map();
-  all.forEach(([column, top, bottom], i) => {
-    rows[2 * i] = top;
-    rows[2 * i + 1] = bottom;
-    columns[2 * i] = columns[2 * i + 1] = column;
-    if (!starts.has(column)) starts.set(column, 2 * i);
+  eachPiece(runs, height, (column, top, bottom) => {
+    if (columns[columns.length - 1] !== column) starts.set(column, rows.length);
+    rows.push(top, bottom);
+    columns.push(column, column);
   });
-  return {rows, columns, starts};
+  return {rows: Int32Array.from(rows), columns: Int32Array.from(columns), starts};
 }
 
 /**

@@ -3,19 +3,17 @@
 // page asks for it by way of `heavy.js`.
 
 import * as booleans from "./booleans.js";
+import {maskOf, spansOf} from "./covering.js";
 import {outlined} from "./outline.js";
 import {contains, pointsOf} from "./polygons.js";
 import * as regions from "./regions.js";
-import * as rle from "./rle.js";
 import {sidesOf, united} from "./slicing.js";
 import * as spans from "./spans.js";
 
-/** @import {Point, Polygon, Rle} from "../types.js" */
+/** @import {Point, Polygon} from "../types.js" */
 /** @import {Area} from "./booleans.js" */
-/** @import {Operation, Spans} from "./spans.js" */
-
-/** @typedef {Polygon[] | Rle} Segmentation */
-/** @typedef {[height: number, width: number]} Size */
+/** @import {Segmentation, Size} from "./covering.js" */
+/** @import {Operation} from "./spans.js" */
 
 const isMask = (/** @type {Segmentation} */ segmentation) => !Array.isArray(segmentation);
 const ringsOf = (/** @type {Segmentation} */ polygons) => /** @type {Polygon[]} */ (polygons).map(pointsOf);
@@ -90,22 +88,6 @@ export function toPolygons(segmentation, size) {
 
 /** In pixels or square pixels. @param {Segmentation} segmentation @param {Size} size */
 export const areaOf = (segmentation, size) => spans.area(spansOf(segmentation, size));
-
-/**
- * @param {Segmentation} segmentation
- * @param {Size} size
- * @returns {Spans}
- */
-export function spansOf(segmentation, size) {
-  if (!isMask(segmentation)) return spans.filled(ringsOf(segmentation), size);
-  const mask = /** @type {Rle} */ (segmentation);
-  const runs = rle.decode(mask);
-  if (mask.size[0] !== size[0] || mask.size[1] !== size[1]) throw new RangeError("the mask has another size than its image");
-  return spans.fromRuns(runs, mask.size);
-}
-
-/** @param {Spans} all @returns {Rle | null} */
-export const maskOf = (all) => (all.columns.some((column) => column.length) ? {size: all.size, counts: rle.encode(spans.toRuns(all))} : null);
 
 /** @param {Area} area @param {Size} size @returns {Segmentation | null} */
 function segmentationOf({rings, holes}, size) {

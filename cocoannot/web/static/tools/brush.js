@@ -9,12 +9,13 @@ import {toRuns} from "../geometry/spans.js";
 import {kindOf} from "../shapes/registry.js";
 import {changeable} from "./aim.js";
 import {arrowOf} from "./arrows.js";
+import {acts} from "./brush_acts.js";
 import {mayDraw} from "./may_draw.js";
 import {Pen} from "./pen.js";
 import {keptAs, paintable} from "./painted.js";
 import {Stroke} from "./stroke.js";
 
-/** @import {Annotation, Draft, Entry, Key, KeyInput, Point, PointerInput, Tool, ToolAct, ToolContext} from "../types.js" */
+/** @import {Annotation, Draft, Entry, Key, KeyInput, Point, PointerInput, Tool, ToolContext} from "../types.js" */
 
 /**
  * @param {ToolContext} context
@@ -37,33 +38,13 @@ export function make(context) {
   };
 }
 
-/**
- * @param {Brush} brush
- * @param {ToolContext} context
- * @returns {ToolAct[]}
- */
-function acts(brush, {session, preferences}) {
-  const {pen} = brush;
-  const always = () => true;
-  return [
-    {name: "smaller", title: "A smaller pen", text: "Smaller", key: "[", icon: "minus", can: always, run: () => pen.resize(-1)},
-    {name: "larger", title: "A larger pen", text: "Larger", key: "]", icon: "plus", can: always, run: () => pen.resize(1)},
-    {name: "erase", title: "The pen erases; or hold Ctrl", text: "Erase", key: "x", icon: "erase", can: always, pressed: () => pen.erases, run: () => pen.toggle("erases")},
-    {name: "enclose", title: "A stroke fills what it goes around; or hold Shift", text: "Fill inside", key: "u", icon: "lasso", can: always, pressed: () => pen.encloses, run: () => pen.toggle("encloses")},
-    {name: "fill", title: "Fill the holes of the mask", text: "Fill holes", key: "g", icon: "fill", can: () => brush.target !== null, run: () => brush.fillHoles()},
-    {
-      name: "polygons", title: "Keep what has no hole as polygons", text: "Polygons", key: "o", icon: "polygon", can: always,
-      pressed: () => preferences.get("brushPolygons"), run: () => preferences.set("brushPolygons", !preferences.get("brushPolygons")),
-    },
-    {name: "another", title: "Begin another mask", text: "New mask", key: "Shift+r", icon: "mask", can: () => brush.target !== null, run: () => session.select([])},
-  ];
-}
-
-class Brush {
+export class Brush {
   /** @type {Stroke | null} */
   #stroke = null;
   /** @type {Point | null} Where the pointer is, or where the arrows have gone to. */
   #at = null;
+  /** It is used by fingers, which have no keys. */
+  #touch = false;
   /** @type {Key | null} What was begun with the pen last: another category begins another mask. */
   #begun = null;
 
@@ -94,6 +75,7 @@ class Brush {
 
   /** @param {PointerInput} input */
   pointer(input) {
+    this.#touch = input.touch;
     if (input.kind === "cancel") return void this.drop();
     /** @type {Point} */
     const at = [input.x, input.y];
@@ -141,9 +123,10 @@ class Brush {
   hint() {
     const {session} = this.context;
     const {target, pen} = this;
-    if (this.isPainting) return "Let go, or press Enter, to keep the stroke; Esc gives it up";
+    if (this.isPainting) return this.#touch ? "Let go to keep the stroke; a second finger gives it up" : "Let go, or press Enter, to keep the stroke; Esc gives it up";
     if (session.selection.size && !target && this.#isLocked()) return "What is selected is locked: Shift+R begins another mask";
     const does = pen.erases ? "erases" : target ? `paints on the selected ${kindOf(target.annotation)}` : "paints a new mask";
+    if (this.#touch) return `Drag ${does}; the buttons change the pen, two fingers move the picture`;
     return `Drag ${does}; Ctrl ${pen.erases ? "paints" : "erases"}, Shift fills what you go around; [ ] or the wheel: size; Ctrl+wheel zooms; Enter and arrows paint too`;
   }
 

@@ -24,8 +24,8 @@ export const tools = [
   {name: "points", title: "Click an object", key: "Q", icon: "points", make: points, lacks: () => serverOutlines.lacksPoints()},
   {name: "part", title: "Add part", key: "A", icon: "part", make: part},
   {name: "brush", title: "Mask brush", key: "R", icon: "brush", make: brush},
-  {name: "cut", title: "Cut", key: "C", icon: "cut", make: cut},
-  {name: "remove", title: "Remove a part or a corner", key: "Shift+A", icon: "remove-part", make: remove},
-  {name: "thin", title: "Fewer corners", key: "T", icon: "thin", make: thin},
+  {name: "cut", title: "Cut", key: "C", icon: "cut", forSelection: true, make: cut},
+  {name: "remove", title: "Remove a part or a corner", key: "Shift+A", icon: "remove-part", forSelection: true, make: remove},
+  {name: "thin", title: "Fewer corners", key: "T", icon: "thin", forSelection: true, make: thin},
   {name: "keypoints", title: "Keypoints", key: "K", icon: "keypoints", make: keypoints},
 ];

@@ -9,7 +9,7 @@ import {changeable} from "./aim.js";
 import {mayDraw} from "./may_draw.js";
 
 /** @import {Annotation, Entry, Key, ToolContext} from "../types.js" */
-/** @import {Segmentation, Size} from "../geometry/segmentations.js" */
+/** @import {Segmentation, Size} from "../geometry/covering.js" */
 /** @import {Changes, Kind} from "../shapes/types.js" */
 
 /** @type {(Kind | null)[]} */

@@ -4,7 +4,7 @@
 import {outlined} from "../geometry/outline.js";
 import {hasHole} from "../geometry/regions.js";
 import * as rle from "../geometry/rle.js";
-import {spansOf} from "../geometry/segmentations.js";
+import {spansOf} from "../geometry/covering.js";
 import {toRuns} from "../geometry/spans.js";
 import {kindOf} from "../shapes/registry.js";
 

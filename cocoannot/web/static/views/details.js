@@ -28,7 +28,7 @@ export class Details {
     this.history = new RecordHistory();
     this.element = el(
       "details",
-      {class: "details", hidden: true, ontoggle: () => this.#show()},
+      {class: "details vacant", ontoggle: () => this.#show()},
       el("summary", {}, "Details"),
       this.captionLabel,
       el("label", {class: "tick"}, this.crowd, " A crowd of several (iscrowd)"),
@@ -42,7 +42,7 @@ export class Details {
   /** @param {Entry | null} entry */
   show(entry) {
     this.#entry = entry;
-    this.element.hidden = entry === null;
+    this.element.classList.toggle("vacant", entry === null);
     this.#show();
   }
 

@@ -93,7 +93,7 @@ export class Editor {
       lower: new CategoryList({session, categories, preferences, me, pinCategory: (id) => pinCategory(categories, id)}).element,
       onToggle: (shown) => this.bar.showSidebar(shown),
     });
-    const rail = makeRail(tools, buttons, () => session.tool);
+    const rail = makeRail(tools, buttons, () => session.tool, () => session.selection.size > 0);
     element.replaceChildren(this.bar.element, rail, this.area.element, this.sidebar.divider, this.sidebar.element);
     this.element = element;
     this.refresh = oncePerFrame(() => this.#refresh());

@@ -15,7 +15,6 @@ export class InForce {
   constructor({session, categories, relabelSelection, chooseNext}) {
     this.session = session;
     this.categories = categories;
-    this.selectedLabel = el("span", {class: "label"}, "Selected");
     this.selected = categoryButton(relabelSelection);
     this.next = categoryButton(chooseNext);
     this.inspector = new Inspector(session);
@@ -25,7 +24,7 @@ export class InForce {
       {class: "in-force", "aria-label": "Selection and next shape"},
       el("span", {class: "label"}, "Next shape"),
       this.next,
-      this.selectedLabel,
+      el("span", {class: "label"}, "Selected"),
       this.selected,
       this.inspector.element,
       this.details.element,
@@ -47,8 +46,9 @@ export class InForce {
       ids.size > 1
         ? `${plural(entries.length, "annotation")}, ${plural(ids.size, "category")}`
         : `${categories.nameOf(one)}${entries.length > 1 ? ` × ${entries.length}` : ""}`;
-    for (const element of [this.selected, this.selectedLabel]) element.hidden = !entries.length;
-    if (entries.length) showCategory(this.selected, one, name, "Category of what is selected");
+    // It keeps its room, so that the lists below stay where they are under the pointer.
+    this.selected.disabled = !entries.length;
+    showCategory(this.selected, one, entries.length ? name : "nothing", "Category of what is selected");
     const [only = null] = entries.length === 1 ? entries : [];
     this.inspector.show(only);
     this.details.show(only);
