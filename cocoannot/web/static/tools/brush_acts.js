@@ -18,7 +18,7 @@ export function acts(brush, {session, preferences}) {
     {name: "enclose", title: "A stroke fills what it goes around; or hold Shift", text: "Fill inside", key: "u", icon: "lasso", can: always, pressed: () => pen.encloses, run: () => pen.toggle("encloses")},
     {name: "fill", title: "Fill the holes of the mask", text: "Fill holes", key: "g", icon: "fill", can: () => brush.target !== null, run: () => brush.fillHoles()},
     {
-      name: "polygons", title: "Keep what has no hole as polygons", text: "Polygons", key: "o", icon: "polygon", can: always,
+      name: "polygons", title: "Keep what has no hole as polygons", text: "Polygons", key: "Shift+q", icon: "polygon", can: always,
       pressed: () => preferences.get("brushPolygons"), run: () => preferences.set("brushPolygons", !preferences.get("brushPolygons")),
     },
     {name: "another", title: "Begin another mask", text: "New mask", key: "Shift+r", icon: "mask", can: () => brush.target !== null, run: () => session.select([])},
