@@ -39,8 +39,8 @@ export function make(context) {
     undo: () => thin.drop(),
     busy: () => thin.total > 0,
     acts: [
-      {name: "fewer", title: "Fewer corners", text: "Fewer", key: "[", icon: "minus", can, run: () => thin.by(STEP)},
-      {name: "more", title: "More corners", text: "More", key: "]", icon: "plus", can, run: () => thin.by(1 / STEP)},
+      {name: "fewer", title: "Take more corners away", text: "Fewer", key: "[", icon: "minus", can, run: () => thin.by(STEP)},
+      {name: "more", title: "Leave more corners", text: "More", key: "]", icon: "plus", can, run: () => thin.by(1 / STEP)},
     ],
   };
 }

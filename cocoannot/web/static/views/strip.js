@@ -10,7 +10,7 @@ import {actCommand} from "./rail.js";
  * @param {{session: Session, buttons: CommandButtons, acts: (ToolAct & {tool: string})[]}} parts
  */
 export function makeStrip({session, buttons, acts}) {
-  const groups = new Map([...new Set(acts.map(({tool}) => tool))].map((tool) => [tool, el("div", {class: "strip-acts", role: "group", "aria-label": "Of this tool"})]));
+  const groups = new Map([...new Set(acts.map(({tool}) => tool))].map((tool) => [tool, el("div", {class: "strip-acts", role: "group", "aria-label": "What this tool does"})]));
   for (const act of acts) groups.get(act.tool)?.append(buttons.make(actCommand(act), {shown: "apt", text: act.text, iconName: act.icon, pressed: act.pressed}));
   const strip = el("div", {class: "strip", hidden: true}, ...groups.values());
   const show = () => {
