@@ -39,7 +39,9 @@ export class RecordHistory {
       const {body} = await get(`api/annotations/${id}/history`);
       if (wanted === this.#asked) this.#show(body, body.length ? "" : "Nothing is known of it.");
     } catch (error) {
-      if (wanted === this.#asked) this.#show([], messageOf(error));
+      if (wanted !== this.#asked) return;
+      this.#asked = "";
+      this.#show([], messageOf(error));
     }
   }
 
