@@ -210,6 +210,9 @@ def test_the_panel_sets_every_state_by_mouse(visit: Visit, server: Server, datas
     state(visitor).to_contain_text("Open")
     visitor.answered()
     assert saved_statuses(server, dataset) == [None, "empty", "skipped", "approved", None]
+    # The picture has the focus again, and so has Space its meaning.
+    visitor.press("Space")
+    is_open(visitor, 5)
 
 
 def test_a_finger_marks_done_and_goes_on(chromium: Browser, server: Server, dataset: Path) -> None:

@@ -15,6 +15,8 @@ _AROUND = 0.25
 
 _LEAST_AROUND = 8
 _ROUNDS = 6
+_UNUSED = (0, 0, 1, 1)
+"""The rectangle that OpenCV asks for also where there is a mask."""
 
 
 def object_in_box(picture: Image.Image, box: tuple[float, float, float, float]) -> Mask | None:
@@ -44,7 +46,7 @@ def object_in_box(picture: Image.Image, box: tuple[float, float, float, float]) 
     # The same box is to give the same object each time.
     cv2.setRNGSeed(1)
     ground, model = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(small[:, :, ::-1].copy(), labels, (0, 0, 0, 0), ground, model, _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small[:, :, ::-1].copy(), labels, _UNUSED, ground, model, _ROUNDS, cv2.GC_INIT_WITH_MASK)
     mask = tidied((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
     if not mask.any():
         return None

@@ -80,7 +80,7 @@ export class Editor {
       buttons,
       shapes,
       here: this.here.element,
-      work: makeWorkState(parts),
+      work: makeWorkState({...parts, toCanvas: () => this.area.canvas.focus({preventScroll: true})}),
       seeing: makeSeeing(parts),
       more: makeMore(buttons),
       toggleSidebar: () => this.sidebar.toggle(),

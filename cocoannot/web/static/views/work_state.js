@@ -14,9 +14,9 @@ const WIDTH = 260;
 const REVIEW = {"work.approve": "Approve", "work.return": "Send back"};
 
 /**
- * @param {{work: Work, session: Session, buttons: CommandButtons}} parts
+ * @param {{work: Work, session: Session, buttons: CommandButtons, toCanvas: () => unknown}} parts
  */
-export function makeWorkState({work, session, buttons}) {
+export function makeWorkState({work, session, buttons, toCanvas}) {
   const words = el("span", {class: "text"});
   const mark = el("span", {class: "status-mark"});
   const button = el(
@@ -53,7 +53,12 @@ export function makeWorkState({work, session, buttons}) {
   panel.addEventListener("beforetoggle", (event) => /** @type {ToggleEvent} */ (event).newState === "open" && place(panel, button));
   // Esc closes it, and nothing else.
   panel.addEventListener("keydown", (event) => event.key === "Escape" && event.stopPropagation());
-  panel.addEventListener("click", (event) => event.target instanceof Element && event.target.closest("button") && panel.hidePopover());
+  panel.addEventListener("click", (event) => {
+    if (!(event.target instanceof Element && event.target.closest("button"))) return;
+    panel.hidePopover();
+    // Who clicks goes on with the picture: Space is not to open this again.
+    if (event.detail) toCanvas();
+  });
   show();
   return {element: el("div", {class: "group work", role: "group", "aria-label": "State of this image"}, button, done), panel};
 }
