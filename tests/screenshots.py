@@ -349,7 +349,7 @@ def _wait_for_picture(page: Page) -> None:
 
 def _select(page: Page) -> None:
     page.keyboard.press("]")
-    expect(page.locator(".inspector")).to_be_visible()
+    expect(page.locator(".objects .current")).to_have_count(1)
 
 
 def _open_lists(page: Page) -> None:

@@ -268,7 +268,8 @@ def test_long_names_and_captions_leave_everything_in_its_place(
             # On a phone the tools are a row that is pushed sideways.
             rail = "" if window.get("is_mobile") else ", .rail *"
             outside = page.evaluate(
-                f"[...document.querySelectorAll('header *, .editor .bar *, .rail{rail}')].filter(e => e.checkVisibility())"
+                f"[...document.querySelectorAll('header *, .editor .bar *, .rail{rail}')]"
+                ".filter(e => e.checkVisibility())"
                 ".filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"
             )
             assert outside == [], address
