@@ -490,7 +490,7 @@ def test_the_gallery_does_not_wait_for_the_editor(server: Server) -> None:
         first, later = answer.read().decode().split("<template")
     assert "views/gallery.js" in first
     assert "views/gallery.js" not in later
-    for name in ("views/editor.js", "vendor/openlayers.js", "vendor/clipper.js", "canvas/canvas.js"):
+    for name in ("views/editor.js", "vendor/openlayers.js", "canvas/canvas.js"):
         assert name in later
         assert name not in first
 

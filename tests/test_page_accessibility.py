@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from browser import needs_browser, settled
+from browser import deafen, needs_browser, settled
 from playwright.sync_api import Browser, Page, expect
 from servers import ROOT, Server, serve, until
 from users import logged_in, serve_team
@@ -196,7 +196,9 @@ def _gallery_waiting(page: Page) -> None:
 
 
 def _versions(page: Page) -> None:
-    """Somebody else has changed what is changed here; the server is left as it was."""
+    """Somebody else has changed what is changed here, and it was not heard of; the server is left as it was."""
+    deafen(page)
+    until(lambda: page.evaluate("performance.getEntriesByName('image').length"), "the picture is painted")
     page.route("**/api/status", lambda route: route.abort())
     _select(page)
     key = page.locator(".objects .current").get_attribute("data-key")

@@ -111,13 +111,13 @@ def start(command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[
 
 def _serve(channel: socket.socket) -> None:
     """Start what is asked for, until whoever asks has gone. In a program that was started, this returns."""
+    # But for `cocoannot.gunicorn_conf` and `cocoannot.wsgi`, which look at the environment.
     import flask.cli
     import gunicorn.app.wsgiapp  # type: ignore[import-untyped]
     import gunicorn.workers.gthread  # type: ignore[import-untyped]
 
     import cocoannot.app
     import cocoannot.console
-    import cocoannot.gunicorn_conf
     import cocoannot.server.worker
 
     assert flask.cli
