@@ -90,6 +90,20 @@ def test_the_palette_relabels_what_is_selected(visitor: Visitor, server: Server)
     assert len(visitor.sent) == 1
 
 
+def test_a_choice_in_the_palette_counts_before_anything_that_is_done_next(visitor: Visitor, server: Server) -> None:
+    visitor.open_image(2)
+    page = visitor.page
+    visitor.press("/")
+    page.get_by_role("combobox", name="Category").fill("thing 0942")
+    expect(page.locator("#palette-list li")).to_have_count(1)
+    enter = """field => {
+        field.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", bubbles: true, cancelable: true}));
+        return document.querySelector("dialog") === null;
+    }"""
+    assert page.locator("dialog input").evaluate(enter)
+    expect(page.locator(".in-force")).to_contain_text("thing 0942")
+
+
 # Many images
 
 
