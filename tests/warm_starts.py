@@ -1,10 +1,9 @@
-"""Programs of ours that start at once: forked from a process that has imported what they import.
+"""gunicorns that start at once: forked from a process that has imported what they import.
 
-To import takes a program longer than all the rest of its start, and a run of the tests starts hundreds. What such a
-program does is what it always does, signals, exit handlers and status included. Tests about the start itself start it
-anew.
+To import takes one longer than all the rest of its start, and a run of the tests starts hundreds. What it does is what
+it always does, signals, exit handlers and status included. Tests about the start itself start it anew.
 
-    tests --request, file for its output--> warm process --fork--> program
+    tests --request, file for its output--> warm process --fork--> gunicorn
     tests <--its process id, later its status-- warm process
 """
 
@@ -21,11 +20,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
-MODULES = ("flask", "cocoannot")
-"""Those that are started as `python -m`; the other one is gunicorn."""
+IMPORTED = ("gunicorn.app.wsgiapp", "gunicorn.workers.gthread", "cocoannot.app", "cocoannot.server.worker")
+"""Not `cocoannot.gunicorn_conf` and `cocoannot.wsgi`, which look at the environment."""
 
 _MOST = 1 << 17
 
@@ -58,7 +58,7 @@ class Starter:
     """The warm process, as the tests see it."""
 
     def __init__(self) -> None:
-        self._channel, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._channel, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ended: dict[int, int] = {}
         command = [sys.executable, __file__, str(far.fileno())]
         env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
@@ -67,7 +67,7 @@ class Starter:
         atexit.register(self.stop)
 
     def start(self, command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes]) -> WarmProcess:
-        """Start `command`, in a session of its own, with all that it prints in `output`."""
+        """Start gunicorn by `command`, in a session of its own, with all that it prints in `output`."""
         request = json.dumps({"command": list(command), "cwd": str(cwd), "env": dict(env)}).encode()
         socket.send_fds(self._channel, [request], [output.fileno()])
         while "started" not in (message := json.loads(self._channel.recv(_MOST))):
@@ -89,13 +89,6 @@ class Starter:
         self._ended[message["ended"]] = os.waitstatus_to_exitcode(message["status"])
 
 
-def is_known(command: Sequence[str]) -> bool:
-    """Whether `command` is one of those that can be started so."""
-    if Path(command[0]).name == "gunicorn":
-        return True
-    return list(command[:2]) == [sys.executable, "-m"] and command[2] in MODULES
-
-
 _starters: list[Starter] = []
 
 
@@ -110,20 +103,9 @@ def start(command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[
 
 
 def _serve(channel: socket.socket) -> None:
-    """Start what is asked for, until whoever asks has gone. In a program that was started, this returns."""
-    # But for `cocoannot.gunicorn_conf` and `cocoannot.wsgi`, which look at the environment.
-    import flask.cli
-    import gunicorn.app.wsgiapp  # type: ignore[import-untyped]
-    import gunicorn.workers.gthread  # type: ignore[import-untyped]
-
-    import cocoannot.app
-    import cocoannot.console
-    import cocoannot.server.worker
-
-    assert flask.cli
-    assert gunicorn.app.wsgiapp
-    assert gunicorn.workers.gthread
-    assert cocoannot.app
+    """Start what is asked for, until whoever asks has gone. In a gunicorn that was started, it returns at the end."""
+    for module in IMPORTED:
+        import_module(module)
     woken, wake = os.pipe()
     for end in (woken, wake):
         os.set_blocking(end, False)
@@ -137,9 +119,10 @@ def _serve(channel: socket.socket) -> None:
                 os.read(woken, 4096)
             _reap(channel)
         if channel in ready:
-            request, (output,), _, _ = socket.recv_fds(channel, _MOST, 1)
+            request, files, _, _ = socket.recv_fds(channel, _MOST, 1)
             if not request:
                 sys.exit()
+            (output,) = files
             pid = os.fork()
             if pid == 0:
                 signal.set_wakeup_fd(-1)
@@ -158,7 +141,9 @@ def _reap(channel: socket.socket) -> None:
 
 
 def _become(request: dict[str, Any], output: int) -> None:
-    """Be the program that was asked for."""
+    """Be the gunicorn that was asked for."""
+    from gunicorn.app.wsgiapp import run  # type: ignore[import-untyped]
+
     os.setsid()
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -169,18 +154,8 @@ def _become(request: dict[str, Any], output: int) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     sys.path[0] = request["cwd"]
-    command = request["command"]
-    if Path(command[0]).name == "gunicorn":
-        from gunicorn.app.wsgiapp import run
-
-        sys.argv = command
-        run(prog="gunicorn")
-        return
-    # What `-m` sets.
-    import runpy
-
-    sys.argv = command[2:]
-    runpy.run_module(command[2], run_name="__main__", alter_sys=True)
+    sys.argv = request["command"]
+    run(prog="gunicorn")
 
 
 if __name__ == "__main__":
