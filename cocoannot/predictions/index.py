@@ -62,7 +62,8 @@ class Rows(NamedTuple):
 
     def put(self, first: int, rows: Rows) -> None:
         """Put `rows` into those from `first` on."""
-        for own, other in zip(self, rows, strict=True):
+        columns: Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]] = zip(self, rows, strict=True)
+        for own, other in columns:
             own[first : first + len(other)] = other
 
     def take(self, places: Any) -> Rows:
