@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+# Modules are compiled when they are used first: most never are.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r
 SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 
 # Where this is set, every program that a test starts compiles all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install run lock tools test test-page test-fast torture coverage fuzz screenshots hands check check-page hooks format bench bench-page clean
+.PHONY: install run lock tools test test-page test-fast torture coverage fuzz screenshots hands check check-python check-page hooks format bench bench-page clean
 
 install: $(INSTALLED)
 
@@ -91,12 +92,13 @@ screenshots: $(INSTALLED_DEV) tools
 hands: $(INSTALLED_DEV) tools
 	PYTHONPATH=.:tests $(BIN)/python tests/hands.py
 
-check: $(INSTALLED_DEV)
+check: check-python check-page
+
+check-python: $(INSTALLED_DEV)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@$(MAKE) --no-print-directory check-page
 
 # The page's scripts, with their types.
 check-page: tools/page/node_modules/installed

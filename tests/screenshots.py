@@ -104,6 +104,8 @@ def main(folder: Path) -> None:
             studio = Studio(chromium, server, folder)
             _views(studio)
             _hands(studio)
+            # What they did is saved, as the next pictures say.
+            server.request("POST", "/api/flush", {})
             _waiting(studio)
             _two_versions(studio, server)
         with serve_team(team, {"anna": "admin", "ben": "annotator", "cem.aydin": "reviewer"}) as server:
