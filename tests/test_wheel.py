@@ -60,7 +60,11 @@ def run(
 
 def pip(*arguments: str | Path, folder: Path) -> None:
     # With all of this process's environment: a registry may be behind a proxy.
-    run([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments], folder, env=os.environ)
+    run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments],
+        folder,
+        env={**os.environ, "PIP_NO_COMPILE": "1"},
+    )
 
 
 def requirements(lines: Iterable[str]) -> dict[str, Requirement]:
