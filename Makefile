@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+# Modules are compiled when they are used first: most never are.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r
 SOURCES := cocoannot tests bench wsgi.py gunicorn.conf.py
 
 # Where this is set, every program that a test starts compiles all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install run lock tools test test-page test-fast torture torture-database coverage fuzz screenshots check check-page hooks format bench bench-page clean
+.PHONY: install run lock tools test test-page test-fast torture torture-database coverage fuzz screenshots hands check check-python check-page hooks format bench bench-page clean
 
 install: $(INSTALLED)
 
@@ -41,17 +42,10 @@ lock: $(INSTALLED_DEV)
 		--no-annotate --custom-compile-command "make lock" - --output-file tools/page/requirements.txt
 	@rm -rf cocoannot.egg-info
 
-demo/annotations.json: | $(INSTALLED)
-	$(BIN)/python -m cocoannot.demo demo
-
-# Serves COCOANNOT_DATASET, a file, s3://... or a folder of pictures, or a demo dataset where it is not set; at port 8000,
-# or at PORT.
-ifeq ($(COCOANNOT_DATASET),)
-run: export COCOANNOT_DATASET := demo/annotations.json
-run: demo/annotations.json
-endif
+# Serves COCOANNOT_DATASET, a COCO file or a folder of pictures, or a demo dataset where it is not set; at port 8000, or
+# at PORT.
 run: $(INSTALLED)
-	@exec $(BIN)/python -m cocoannot serve $(if $(PORT),--port $(PORT))
+	@exec $(BIN)/python -m cocoannot $(if $(COCOANNOT_DATASET),serve,demo) $(if $(PORT),--port $(PORT))
 
 # What tests need that break the disk; those that can't have it skip, and say why.
 TOOLS := strace eatmydata mkfs.ext4 chromium-headless-shell
@@ -99,12 +93,17 @@ fuzz: $(INSTALLED_DEV)
 screenshots: $(INSTALLED_DEV) tools
 	PYTHONPATH=.:tests $(BIN)/python tests/screenshots.py docs/images
 
-check: $(INSTALLED_DEV)
+# Prints the rows for docs/hands.md.
+hands: $(INSTALLED_DEV) tools
+	PYTHONPATH=.:tests $(BIN)/python tests/hands.py
+
+check: check-python check-page
+
+check-python: $(INSTALLED_DEV)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@$(MAKE) --no-print-directory check-page
 
 # The page's scripts, with their types.
 check-page: tools/page/node_modules/installed

@@ -1,6 +1,6 @@
 """Measure the page beside that of 0.1.0, in a real browser, both on today's server, and print a table of ratios.
 
-python -m bench.page [--repeats 5] [--only images categories gallery]
+python -m bench.page [--repeats 5] [--only images categories gallery masks]
 
 It needs Chromium, and git with the history: the files of the old page are taken from there.
 """
@@ -15,20 +15,29 @@ import sys
 import tarfile
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from io import BytesIO
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from bench.page_figures import PARTS, Tab
+from bench import page_data, page_figures, page_masks
+from bench.page_figures import Figures, Tab
 from bench.servers import Server
 
 _ROOT = Path(__file__).parent.parent
 _STATIC = "cocoannot/web/static"
 _OLD = "ebef7785a972052e753b28b92dbb12455542f672"
 """The last commit with the page of 0.1.0."""
+
+PARTS: dict[str, tuple[Callable[[Path], Path], Callable[[Tab], Figures]]] = {
+    "images": (page_data.images, page_figures.images),
+    "categories": (page_data.categories, page_figures.categories),
+    "gallery": (page_data.gallery, page_figures.gallery),
+    "masks": (page_masks.dataset, page_masks.figures),
+}
+"""What makes the dataset of each part, and what measures it."""
 
 Found = dict[str, dict[str, list[float]]]
 

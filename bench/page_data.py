@@ -30,19 +30,19 @@ def images(folder: Path) -> Path:
     annotations = [_polygon(rng, number, 12) for number in range(1, USUAL + 1) for _ in range(20)]
     annotations += [_polygon(rng, MANY_POLYGONS, 24) for _ in range(1000)]
     annotations += [_polygon(rng, MANY_SHAPES, 12) for _ in range(300)]
-    return _write(folder, records, annotations, 9)
+    return write(folder, records, annotations, 9)
 
 
 def categories(folder: Path) -> Path:
     """One image, and as many categories as LVIS has."""
     Image.effect_noise(SIZE, 60).convert("RGB").save(folder / _image(1)["file_name"])
     rng = random.Random(2)
-    return _write(folder, [_image(1)], [_polygon(rng, 1, 12) for _ in range(20)], CATEGORIES)
+    return write(folder, [_image(1)], [_polygon(rng, 1, 12) for _ in range(20)], CATEGORIES)
 
 
 def gallery(folder: Path) -> Path:
     """As many images as COCO's train2017 has, without pictures."""
-    return _write(folder, [_image(number) for number in range(1, GALLERY + 1)], [], 9)
+    return write(folder, [_image(number) for number in range(1, GALLERY + 1)], [], 9)
 
 
 def _image(number: int) -> Record:
@@ -60,7 +60,7 @@ def _polygon(rng: random.Random, image_id: int, corners: int) -> Record:
     return {"image_id": image_id, "category_id": 1, "segmentation": [ring], "area": box[2] * box[3] / 2, "bbox": box}
 
 
-def _write(folder: Path, images: list[Record], annotations: list[Record], count: int) -> Path:
+def write(folder: Path, images: list[Record], annotations: list[Record], count: int) -> Path:
     path = folder / "annotations.json"
     named = [{"id": number, "name": f"category {number:04}"} for number in range(1, count + 1)]
     numbered = [{"id": number, "iscrowd": 0, **each} for number, each in enumerate(annotations, 1)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, current_app
 
 from cocoannot import logs
+from cocoannot.assist.assistant import Assistant
 from cocoannot.background.history_writer import HistoryWriter
 from cocoannot.background.journal_sync import JournalSync
 from cocoannot.background.looker import Looker
@@ -102,6 +103,7 @@ class Runtime:
             urgent=self.store.save_is_urgent,
         )
         self.pictures = Pictures(settings)
+        self.assistant = Assistant(settings.assist, max(2, settings.threads // 4))
         self.s3: Replica | None = None
 
     def uri(self) -> str:
@@ -154,6 +156,7 @@ class Runtime:
 
     def _load(self, file: DatasetFile, wait: Wait) -> None:
         self.people.check()
+        self.assistant.start()
         loaded = None
         if isinstance(self.settings.dataset, S3Uri):
             s3 = self.open_s3(file)
@@ -161,6 +164,7 @@ class Runtime:
             self.s3 = s3
         self._load_store(file, loaded)
         self.events.start(self.store.status().file_revision, None if self.s3 is None else self.s3.status(0).revision)
+        self.team.start(file.claims)
         self.predictions.start(file.predictions)
         self.predictions.prepare()
         self.pictures.start(file.path, self._first_images, lambda: wait(0))
@@ -189,6 +193,7 @@ class Runtime:
         # A request that came before may still be at it.
         self.manager.close()
         self.events.join()
+        self.team.claims.end()
         self.predictions.end()
 
     def _save_last(self) -> None:

@@ -135,6 +135,15 @@ def _parse_dataset(text: str) -> Path | S3Uri | DatabaseUri | None:
     return read_database_uri(text) if is_database_uri(text) else _parse_file(text)
 
 
+def _parse_two_files(text: str) -> tuple[Path, Path] | None:
+    if not text:
+        return None
+    one, other = (_parse_path(name.strip()) for name in text.split(","))
+    if one is None or other is None or not (one.is_file() and other.is_file()):
+        raise ValueError(text)
+    return one, other
+
+
 def _parse_token(text: str) -> str | None:
     if text and (len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text):
         # Without the text: a traceback must not show it.
@@ -166,12 +175,13 @@ def _parse_header(text: str) -> str | None:
 
 FLAG = Kind("0 or 1", _parse_flag)
 PATH = Kind("the path of a folder on this machine", _parse_path)
-"""`None` where it is empty, as in the four below."""
+"""`None` where it is empty, as in those below, down to `HEADER`."""
 FILE_OR_S3 = Kind("the path of a file on this machine, or s3://BUCKET/KEY", _parse_file)
 DATASET = Kind(
     "the path of a COCO JSON file on this machine, s3://BUCKET/KEY, or postgresql://USER@HOST/DATABASE?dataset=NAME",
     _parse_dataset,
 )
+TWO_FILES = Kind("the paths of two files that are there, separated by a comma", _parse_two_files)
 FOLDER_OR_S3 = Kind("the path of a folder on this machine, or s3://BUCKET/PREFIX", _parse_folder)
 TOKEN = Kind("at least 16 printable ASCII characters without a space", _parse_token)
 HEADER = Kind("the name of a header, such as X-Forwarded-User", _parse_header)

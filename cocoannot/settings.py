@@ -181,6 +181,13 @@ class Settings:
         size(_MEBIBYTE, 50),
         "how much of the disk thumbnails may take, about, bytes",
     )
+    assist: tuple[Path, Path] | None = setting(
+        "COCOANNOT_ASSIST",
+        "",
+        values.TWO_FILES,
+        "a model that finds objects by clicks: the ONNX files of its encoder and its decoder, "
+        "`encoder.onnx,decoder.onnx`",
+    )
     s3_timeout: float = setting(
         "COCOANNOT_S3_TIMEOUT",
         "20",

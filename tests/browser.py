@@ -158,8 +158,10 @@ class Visitor:
         for key in keys:
             self.page.keyboard.press(key)
 
-    def answered(self) -> None:
-        """Wait until the server has answered all changes: the page shows them before."""
+    def answered(self, changes: int = 0) -> None:
+        """Wait until the server has answered all changes: the page shows them before. So many are to be sent first."""
+        if changes:
+            pumped(self.page, lambda: len(self.sent) >= changes, f"{changes} changes are sent")
         expect(self.page.locator("#save-state")).not_to_contain_text(re.compile("Sending|kept here"))
 
     @property

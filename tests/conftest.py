@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import patch
 
 import pytest
 from api_client import api as api
@@ -24,6 +25,7 @@ from s3_servers import moto as moto
 from s3_servers import s3 as s3
 from s3_servers import seaweedfs as seaweedfs
 from s3_servers import seaweedfs_tls as seaweedfs_tls
+from werkzeug.routing import Rule
 
 from cocoannot.manager import DatasetManager
 from cocoannot.store.memory.store import MemoryStore
@@ -137,6 +139,25 @@ def _children_take_signals() -> Iterator[None]:
     yield
     for number in ignored:
         signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _addresses_are_compiled_once() -> Iterator[None]:
+    """Werkzeug compiles two functions for each route of each application: three quarters of what it takes to make one.
+
+    They follow from the route alone, and thousands of tests make an application.
+    """
+    compiled: dict[object, Callable[..., tuple[str, str]]] = {}
+    compile_builder = Rule._compile_builder
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (rule.rule, *rule._trace, *(rule.defaults or {}).items(), append_unknown)
+        if key not in compiled:
+            compiled[key] = compile_builder(rule, append_unknown)
+        return compiled[key]
+
+    with patch.object(Rule, "_compile_builder", compile_once):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -50,6 +50,8 @@ REFUSED = {
     "(predictions|name): there is no layer of predictions named .*": "which layers there are",
     "ids: layer .* has no prediction with id .*": "which predictions it has",
     "_schema: give either ids, or min_score, or image_id and min_score": "which fields go together",
+    "_schema: give a box, or a point that is inside, or both": "the same",
+    r"box: Must be \[x, y, width, height\] in pixels, .*": "that a width and a height are above 0",
     "max_iou: is for min_score; leave it out": "the same",
     "name: must have 1 to 100 characters of a-z, .*": "what is in the path",
     r"predictions\.\d+\..*": "the geometry of predictions, and ids that each of them or none has",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import random
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import tiny_model
 from browser import browser, deafen, settled
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
@@ -35,6 +37,12 @@ LIGHT: Scheme = "light"
 DARK: Scheme = "dark"
 
 IMAGE = "#/images/16"
+FIRST = "#/images/1"
+"""It has shapes of every category."""
+UNANNOTATED = "#/images/12"
+PERSON = [(548, 219), (544, 239), (581, 272), (504, 228), (536, 286)]
+"""Where five keypoints of the person on it are, in pixels of 640 x 480."""
+
 CROWD = 300
 
 
@@ -86,14 +94,18 @@ def main(folder: Path) -> None:
     """Write a picture of each state into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, browser() as chromium:
-        names = ("demo", "crowd", "team", "model")
-        demo, crowd, team, model = (Path(temporary) / name / "annotations.json" for name in names)
-        for dataset in (demo, crowd, team, model):
+        names = ("demo", "crowd", "team", "model", "hand", "states", "outlines")
+        paths = [Path(temporary) / name / "annotations.json" for name in names]
+        for dataset in paths:
             make_demo(dataset.parent)
+        demo, crowd, team, model, hand, states, outlines = paths
         _make_crowd(crowd)
         with serve(demo) as server:
             studio = Studio(chromium, server, folder)
             _views(studio)
+            _hands(studio)
+            # What they did is saved, as the next pictures say.
+            server.request("POST", "/api/flush", {})
             _waiting(studio)
             _two_versions(studio, server)
         with serve_team(team, {"anna": "admin", "ben": "annotator", "cem.aydin": "reviewer"}) as server:
@@ -102,6 +114,15 @@ def main(folder: Path) -> None:
             Studio(chromium, server, folder).shoot("crowd", "#/images/1", DARK, DESK)
         with serve(model) as server:
             _predictions(Studio(chromium, server, folder), server)
+        with serve(hand) as server:
+            _tools(Studio(chromium, server, folder))
+        with serve(states) as server:
+            _states(Studio(chromium, server, folder), server)
+        files = [outlines.with_name(name) for name in ("encoder.onnx", "decoder.onnx")]
+        tiny_model.write_encoder(files[0])
+        tiny_model.write_decoder(files[1])
+        with serve(outlines, env={"COCOANNOT_ASSIST": ",".join(map(str, files))}) as server:
+            _outlines(Studio(chromium, server, folder), server)
 
 
 def _views(studio: Studio) -> None:
@@ -115,6 +136,19 @@ def _views(studio: Studio) -> None:
     studio.shoot("phone-lists", IMAGE, LIGHT, PHONE, _open_lists)
     studio.shoot("phone-gallery", "#/images", DARK, PHONE)
     studio.shoot("zoom-200", IMAGE, LIGHT, ZOOMED, _select)
+
+
+def _hands(studio: Studio) -> None:
+    """Tools in use."""
+    studio.shoot("keypoints", UNANNOTATED, LIGHT, DESK, _place_keypoints)
+    studio.shoot("keypoints-dark", UNANNOTATED, DARK, DESK, _place_keypoints)
+    studio.shoot("phone-keypoints", UNANNOTATED, LIGHT, PHONE, _place_keypoints)
+    studio.shoot("many", FIRST, LIGHT, DESK, _select_many)
+    studio.shoot("phone-many", FIRST, DARK, PHONE, _select_many)
+    studio.shoot("details", FIRST, LIGHT, DESK, _open_details)
+    studio.shoot("details-dark", FIRST, DARK, DESK, _look_at_details)
+    studio.shoot("phone-details", FIRST, LIGHT, PHONE, _open_phone_details)
+    studio.shoot("category", FIRST, LIGHT, DESK, _edit_category)
 
 
 def _waiting(studio: Studio) -> None:
@@ -221,6 +255,76 @@ def _predictions(studio: Studio, server: Server) -> None:
         studio.shoot(name, IMAGE, scheme, window, _choose_prediction)
 
 
+def _tools(studio: Studio) -> None:
+    """Tools in use. Places are those of the window, with the picture fitted into it."""
+    studio.shoot("brush", IMAGE, LIGHT, DESK, _paint)
+    studio.shoot("brush-dark", IMAGE, DARK, DESK, _erase)
+    studio.shoot("phone-brush", IMAGE, LIGHT, PHONE, _paint_by_finger)
+    studio.shoot("shape-menu", IMAGE, LIGHT, DESK, _open_shape_menu)
+    studio.shoot("fewer-corners", IMAGE, LIGHT, DESK, _thin)
+    studio.shoot("cut", IMAGE, DARK, DESK, _cut)
+    studio.shoot("neighbour", IMAGE, LIGHT, DESK, _follow)
+
+
+def _states(studio: Studio, server: Server) -> None:
+    """How far people are: on thumbnails, on an image that was sent back, on a phone."""
+    status = {4: "returned", 5: "skipped", 9: "returned", 12: "empty"}
+    for image_id in range(1, 15):
+        body = {"status": status.get(image_id, "approved" if image_id < 7 else "done")}
+        comment = {"comment": "The arrow in the corner is missing"} if body["status"] == "returned" else {}
+        server.request("PUT", f"/api/images/{image_id}/status", {**body, **comment})
+    server.request("POST", "/api/flush", {})
+    studio.shoot("states-gallery", "#/images", LIGHT, DESK)
+    studio.shoot("states-gallery-dark", "#/images?status=returned", DARK, DESK)
+    studio.shoot("states", "#/images/4", LIGHT, DESK, _open_state)
+    studio.shoot("phone-states", "#/images/4", DARK, PHONE, _open_state)
+    studio.shoot("phone-states-gallery", "#/images", LIGHT, PHONE)
+
+
+def _outlines(studio: Studio, server: Server) -> None:
+    """What the picture gives: a line along an edge, and an object that was found by clicks."""
+    shapes = {shape["category_id"]: shape for shape in server.request("GET", "/api/images/16/annotations").body}
+    for shape in shapes.values():
+        server.request("DELETE", f"/api/annotations/{shape['id']}")
+    server.request("POST", "/api/flush", {})
+    record = server.request("GET", "/api/images/16").body
+    size = (record["width"], record["height"])
+    x, y, width, height = shapes[1]["bbox"]
+    centre, radius = (x + width / 2, y + height / 2), width / 2
+    x, y, width, height = shapes[4]["bbox"]
+    star = (x + width / 2, y + height / 2)
+
+    def follow(page: Page) -> None:
+        page.keyboard.press("m")
+        for degrees in (200, 280, 350):
+            angle = math.radians(degrees)
+            at = (centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle))
+            page.mouse.click(*_place(page, size, at))
+        for beside in (3, 2):
+            page.mouse.move(*_place(page, size, (centre[0] + beside, centre[1] + radius + beside)))
+            settled(page)
+
+    def click(page: Page) -> None:
+        expect(page.get_by_role("button", name="Click an object")).to_be_enabled()
+        page.keyboard.press("q")
+        page.mouse.click(*_place(page, size, star))
+        expect(page.locator(".hint")).to_contain_text("sure")
+
+    studio.shoot("edges", IMAGE, LIGHT, DESK, follow)
+    studio.shoot("points", IMAGE, LIGHT, DESK, click)
+
+
+def _place(page: Page, size: tuple[int, int], pixel: tuple[float, float]) -> tuple[float, float]:
+    """Where a pixel of a picture of this size, fitted into the canvas, is in the window."""
+    box = page.locator(".canvas").bounding_box()
+    assert box is not None
+    scale = min((box["width"] - 24) / size[0], (box["height"] - 24) / size[1])
+    return (
+        box["x"] + box["width"] / 2 + (pixel[0] - size[0] / 2) * scale,
+        box["y"] + box["height"] / 2 + (pixel[1] - size[1] / 2) * scale,
+    )
+
+
 def _make_crowd(path: Path) -> None:
     """Many small shapes on the first image, the same ones each time."""
     dataset = json.loads(path.read_bytes())
@@ -247,7 +351,7 @@ def _wait_for_picture(page: Page) -> None:
 
 def _select(page: Page) -> None:
     page.keyboard.press("]")
-    expect(page.locator(".inspector")).to_be_attached()
+    expect(page.locator(".objects .current")).to_have_count(1)
 
 
 def _open_lists(page: Page) -> None:
@@ -259,6 +363,131 @@ def _choose_prediction(page: Page) -> None:
     expect(page.get_by_role("region", name="Predictions")).to_contain_text("open")
     page.keyboard.press(".")
     expect(page.locator(".current-prediction")).to_contain_text("0.9")
+
+
+def _stroke(page: Page, *points: tuple[float, float]) -> None:
+    """Press at the first point and go on to the others; the button stays down."""
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=8)
+
+
+def _paint(page: Page) -> None:
+    page.keyboard.press("r")
+    for _ in range(4):
+        page.keyboard.press("]")
+    _stroke(page, (368, 192), (500, 168), (455, 300), (380, 200))
+    page.mouse.up()
+    expect(page.locator(".objects li")).to_have_count(7)
+    _stroke(page, (440, 235), (470, 235))
+
+
+def _erase(page: Page) -> None:
+    page.locator(".objects .name", has_text="star").first.click()
+    page.keyboard.press("r")
+    page.keyboard.press("x")
+    _stroke(page, (720, 500), (800, 600))
+    page.mouse.up()
+    page.mouse.move(700, 540)
+
+
+def _paint_by_finger(page: Page) -> None:
+    page.get_by_role("button", name="Mask brush").tap()
+    page.locator(".canvas").tap(position={"x": 195, "y": 300})
+    expect(page.locator(".strip")).to_be_visible()
+
+
+def _open_shape_menu(page: Page) -> None:
+    page.locator(".objects .name", has_text="circle").first.click()
+    page.locator(".objects .name", has_text="star").first.click(modifiers=["Control"])
+    page.get_by_role("button", name="Join, subtract").click()
+    expect(page.locator(".shape-menu")).to_be_visible()
+
+
+def _thin(page: Page) -> None:
+    page.locator(".objects .name", has_text="circle").first.click()
+    page.keyboard.press("t")
+    expect(page.locator(".hint")).to_contain_text("corners")
+    for _ in range(8):
+        page.keyboard.press("[")
+
+
+def _cut(page: Page) -> None:
+    page.locator(".objects .name", has_text="star").first.click()
+    page.keyboard.press("c")
+    _stroke(page, (690, 450), (830, 620))
+
+
+def _follow(page: Page) -> None:
+    page.keyboard.press("p")
+    page.keyboard.press("w")
+    for place in ((655, 540), (600, 650)):
+        page.mouse.click(*place)
+    page.keyboard.press("w")
+    page.mouse.click(690, 660)
+    page.mouse.move(700, 600)
+
+
+def _place_keypoints(page: Page) -> None:
+    """Four of a person's seven, one of them hidden; the pointer is where the fifth comes."""
+    page.keyboard.press("6")
+    page.keyboard.press("k")
+    canvas = page.locator(".canvas").bounding_box()
+    assert canvas is not None
+    scale = min((canvas["width"] - 24) / 640, (canvas["height"] - 24) / 480)
+    left, top = (canvas["x"] + canvas["width"] / 2 - 320 * scale, canvas["y"] + canvas["height"] / 2 - 240 * scale)
+    buttons: tuple[Literal["left", "right"], ...] = ("left", "left", "left", "right")
+    for (x, y), button in zip(PERSON, buttons, strict=False):
+        page.mouse.click(left + x * scale, top + y * scale, button=button)
+    page.mouse.move(left + PERSON[-1][0] * scale, top + PERSON[-1][1] * scale)
+    expect(page.locator(".hint")).to_contain_text("hip, 5 of 7")
+
+
+def _select_many(page: Page) -> None:
+    page.keyboard.press("Control+a")
+    page.get_by_role("button", name="More for annotations").click()
+    expect(page.get_by_role("button", name="Duplicate")).to_be_visible()
+
+
+def _open_details(page: Page) -> None:
+    page.locator(".objects .name", has_text="person").first.click()
+    page.locator(".details > summary").click()
+    page.get_by_label("Name of a new field").fill("pose")
+    page.get_by_label("Value of the new field").fill("standing")
+    page.get_by_role("button", name="Add the field").click()
+    _look_at_history(page)
+
+
+def _look_at_details(page: Page) -> None:
+    """What the picture before has left."""
+    page.locator(".objects .name", has_text="person").first.click()
+    page.locator(".details > summary").click()
+    _look_at_history(page)
+
+
+def _look_at_history(page: Page) -> None:
+    page.locator(".history > summary").click()
+    expect(page.locator(".versions-list li").first).to_contain_text("pose")
+    page.locator(".versions-list").scroll_into_view_if_needed()
+
+
+def _open_phone_details(page: Page) -> None:
+    page.get_by_role("button", name="Show or hide the lists").click()
+    page.locator(".objects .name", has_text="person").first.click()
+    page.locator(".details > summary").click()
+
+
+def _edit_category(page: Page) -> None:
+    row = page.locator(".categories li", has_text="person")
+    row.hover()
+    row.get_by_role("button", name="Edit").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def _open_state(page: Page) -> None:
+    page.locator("#work-button").click()
+    expect(page.get_by_role("dialog", name="State of the image")).to_be_visible()
 
 
 def _open_palette(page: Page) -> None:

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+import warm_starts
+
 import cocoannot
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.lock import Owner, find_owner, read_owner
@@ -73,7 +75,7 @@ def annotation_ids(path: Path) -> list[int]:
 class Server:
     """One server: its process (gunicorn's arbiter), what it printed, and requests to it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], dataset: Path, output: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | warm_starts.WarmProcess, dataset: Path, output: Path) -> None:
         self._process = process
         self._output = output
         self._file = DatasetFile(dataset)
@@ -261,8 +263,14 @@ def start(
             start_new_session=True,
             pass_fds=pass_fds,
         )
-    try:
+    with _killed_at_the_end(process):
         yield Server(process, dataset, output)
+
+
+@contextmanager
+def _killed_at_the_end(process: subprocess.Popen[bytes] | warm_starts.WarmProcess) -> Iterator[None]:
+    try:
+        yield
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -271,8 +279,18 @@ def start(
 
 @contextmanager
 def serve(dataset: Path, *, env: Mapping[str, str] | None = None, args: Sequence[str] = ()) -> Iterator[Server]:
-    """A gunicorn that serves `dataset` on a free port and answers."""
-    with start(dataset, [*GUNICORN, *args, "wsgi:app"], env=env) as server:
+    """A gunicorn that serves `dataset` on a free port and answers. With `args` of its own, it is started anew."""
+    command = [*GUNICORN, *args, "wsgi:app"]
+    if args:
+        with start(dataset, command, env=env) as server:
+            server.wait_until_ready()
+            yield server
+        return
+    output = dataset.parent / f"{time.monotonic_ns()}.log"
+    with output.open("wb") as file:
+        process = warm_starts.start(command, ROOT, environment(dataset, env), file)
+    with _killed_at_the_end(process):
+        server = Server(process, dataset, output)
         server.wait_until_ready()
         yield server
 

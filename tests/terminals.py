@@ -200,5 +200,7 @@ def _reader_environment(home: Path, ports: Mapping[int, int]) -> dict[str, str]:
         "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{ports[8000]}",
         "TZ": "UTC",
         "LC_ALL": "C.UTF-8",
+        # Of what is installed, little is run.
+        "PIP_NO_COMPILE": "1",
     }
     return env

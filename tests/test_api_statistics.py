@@ -71,6 +71,19 @@ def test_each_bar_is_a_filter_of_the_images(api: Server, query: str, ids: list[i
     assert api.ids(f"/api/images?{query}") == ids
 
 
+def test_images_are_counted_by_status_and_each_count_is_a_filter(api: Server) -> None:
+    def counts() -> dict[str, int]:
+        return {each["status"]: each["images"] for each in api.get("/api/stats").json["statuses"]}
+
+    assert counts() == {"open": 3, "done": 0, "empty": 0, "skipped": 0, "approved": 0, "returned": 0}
+    api.ask("PUT", "/api/images/2/status", json={"status": "done"})
+    api.ask("PUT", "/api/images/4/status", json={"status": "returned"})
+    api.delete("/api/images/1")
+    found = counts()
+    assert found == {"open": 0, "done": 1, "empty": 0, "skipped": 0, "approved": 0, "returned": 1}
+    assert all(len(api.ids(f"/api/images?status={status}")) == number for status, number in found.items())
+
+
 def test_every_bar_leads_to_the_images_that_it_counts(api: Server) -> None:
     for bar in api.get("/api/stats").json["annotations_per_image"]:
         most = "" if bar["at_most"] is None else f"&max_annotations={bar['at_most']}"

@@ -16,10 +16,12 @@ from terminals import normalised
 
 import cocoannot
 from cocoannot import create_app
+from cocoannot.api.assist_schemas import MOST_POINTS
 from cocoannot.api.blueprint import Blueprint
 from cocoannot.api.body_schemas import MAX_OPERATIONS
 from cocoannot.api.event_schemas import MAX_COMMENT
 from cocoannot.api.parsing import MAX_DEPTH
+from cocoannot.assist.assistant import MOST_BYTES
 from cocoannot.check.kinds import KINDS, TOOLS, Kind
 from cocoannot.coco.fields import MAX_FILE_NAME, MAX_NAME
 from cocoannot.events import places
@@ -57,7 +59,7 @@ def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
 def test_pages_say_nothing_of_other_hosts_but_what_is_known() -> None:
     hosts = set(re.findall(r"https?://([\w.-]+)", EVERYTHING))
     known = {"127.0.0.1", "localhost", "annotate.example.org"}
-    assert hosts - known == {"labelstud.io", "www.cvat.ai", "voxel51.com"}
+    assert hosts - known == {"docs.cvat.ai", "labelstud.io", "www.cvat.ai", "voxel51.com"}
 
 
 def test_files_of_this_project_that_are_named_exist() -> None:
@@ -192,6 +194,7 @@ def test_limits_are_those_of_the_code() -> None:
     assert limits["depth of JSON"] == f"{MAX_DEPTH} levels"
     assert limits["records on a page"] == f"{Blueprint.DEFAULT_PAGINATION_PARAMETERS['max_page_size']:,}"
     assert limits["operations in a batch"] == f"{MAX_OPERATIONS:,}"
+    assert limits["points that an outline is asked by"] == f"{MOST_POINTS} in the object, {MOST_POINTS} beside it"
     assert limits["users, tokens of one user"] == f"{MAX_USERS:,}, {MAX_TOKENS}"
     assert limits["name and supercategory of a category"] == f"{MAX_NAME:,} characters each"
     assert limits["`file_name` of an image"] == f"{MAX_FILE_NAME:,} characters"
@@ -206,6 +209,7 @@ def test_limits_are_those_of_the_code() -> None:
     events = TEXT["events.md"]
     assert f"its first {MOST_EDITS} edits" in events
     assert f"more than {MOST_EVENTS:,} changes" in events
+    assert f"up to {MOST_BYTES >> 20} MiB of" in TEXT["annotating.md"]
     assert f"After {presence.LASTS:g} seconds of silence" in events
     assert (
         f"and {claims.AFTER_STREAM:g} seconds after it. Without a stream it lasts {claims.ALONE / 60:g} minutes"

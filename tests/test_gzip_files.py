@@ -134,6 +134,16 @@ def test_damaged_gzip_file_is_refused_by_name(
     assert f"can't read {dataset_path}: the gzip file" in result.output
 
 
+def test_gzip_file_that_would_fill_the_memory_is_refused_before_it_does(
+    open_dataset: OpenDataset, dataset_path: Path
+) -> None:
+    bomb = b"".join(pack([b'{"images": [], "annotations": [], "categories": []'] + [bytes(1 << 20)] * 300))
+    dataset_path.write_bytes(bomb)
+    with pytest.raises(DatasetError, match=r"more than 256 MiB in \d{6} bytes"):
+        open_dataset()
+    assert dataset_path.read_bytes() == bomb
+
+
 def test_text_in_a_gzip_file_that_is_no_dataset_is_refused_by_what_it_is(open_dataset: OpenDataset) -> None:
     with pytest.raises(DatasetError, match=r"dataset\.json\.gz: .*a results file"):
         open_dataset(gzip.compress(b'[{"image_id": 1, "score": 0.5}]'))

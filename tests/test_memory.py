@@ -10,9 +10,9 @@ from cocoannot.store.memory.tables import DEAD_BYTES
 
 
 def test_a_save_lets_go_of_text_that_is_of_no_use_any_more(tmp_path: Path) -> None:
-    filler = "x" * 1000
+    filler = "x" * 20_000
     # Much more than the texts of the latest changes, which are kept.
-    count = 48 * DEAD_BYTES // 1000
+    count = 48 * DEAD_BYTES // len(filler)
     images: list[dict[str, Any]] = [
         {"id": i, "file_name": f"{i}.jpg", "width": 9, "height": 9, "note": filler} for i in range(count)
     ]

@@ -485,6 +485,16 @@ def test_its_files_are_cached_for_good_below_an_address_of_their_content(server:
     assert send(server.url, "GET", "/" + address.replace("main.js", "types.d.ts")).status == 404
 
 
+def test_the_gallery_does_not_wait_for_the_editor(server: Server) -> None:
+    with urllib.request.urlopen(server.url + "/") as answer:
+        first, later = answer.read().decode().split("<template")
+    assert "views/gallery.js" in first
+    assert "views/gallery.js" not in later
+    for name in ("views/editor.js", "vendor/openlayers.js", "canvas/canvas.js"):
+        assert name in later
+        assert name not in first
+
+
 def test_the_document_names_every_module_that_the_page_loads(visitor: Visitor) -> None:
     named = visitor.page.eval_on_selector_all(
         "link[rel=modulepreload], script[src]", "all => all.map(e => e.href || e.src)"
@@ -499,7 +509,7 @@ def test_vendored_files_are_the_ones_that_were_bundled() -> None:
     assert {name: hashlib.sha256((vendor / name).read_bytes()).hexdigest() for name in sums.values()} == {
         name: digest for digest, name in sums.items()
     }
-    assert sorted(sums.values()) == ["openlayers.css", "openlayers.js"]
+    assert sorted(sums.values()) == ["clipper.js", "openlayers.css", "openlayers.js"]
 
 
 def test_the_page_is_checked_with_the_types_of_the_openlayers_that_was_bundled() -> None:

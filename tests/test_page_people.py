@@ -111,11 +111,14 @@ def test_escape_does_not_get_round_the_question(stranger: Visitor) -> None:
 
 def test_too_many_attempts_say_how_long_to_wait(stranger: Visitor) -> None:
     stranger.open()
-    for _ in range(6):
+    alert = stranger.page.get_by_role("alert")
+    # Five are free. The wait after that is of a second, and of more each time that a slow page comes too late for it.
+    for _ in range(10):
         log_in(stranger.page, "anna", "not this")
-        expect(stranger.page.get_by_role("alert")).to_be_visible()
-    log_in(stranger.page, "anna", "not this")
-    expect(stranger.page.get_by_role("alert")).to_contain_text(re.compile(r"try again in \d+ second"))
+        expect(alert).to_be_visible()
+        if "try again" in alert.inner_text():
+            break
+    expect(alert).to_contain_text(re.compile(r"try again in \d+ second"))
 
 
 def test_whoever_logs_out_is_asked_again_in_all_tabs(chromium: Browser, team: Server) -> None:
@@ -206,7 +209,7 @@ def test_annotators_draw_and_leave_categories_alone(chromium: Browser, team: Ser
         row.hover()
         why = "needs the role reviewer; yours is annotator"
         for button in (
-            row.get_by_role("button", name="Rename"),
+            row.get_by_role("button", name="Edit"),
             row.get_by_role("button", name="Delete"),
             anna.page.get_by_title("Add a category"),
         ):

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from browser import PICTURE, Visit, Visitor, images, needs_browser, records, write_dataset
-from playwright.sync_api import Locator, expect
-from servers import Server, serve
+from playwright.sync_api import Locator, Route, expect
+from servers import Server, serve, until
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -190,7 +190,14 @@ def test_all_can_be_done_by_finger(visit: Visit, server: Server) -> None:
 
 def test_another_layer_or_none_can_be_chosen(visitor: Visitor, server: Server) -> None:
     with_layer(server, "later", '[{"image_id": 1, "category_id": 1, "bbox": [5, 5, 9, 9], "score": 0.8}]')
-    visitor.page.reload()
+    # The page may know the layers before the editor is there.
+    held: list[Route] = []
+    visitor.page.route("**/views/editor.js", lambda route: held.append(route))
+    with visitor.page.expect_response("**/api/predictions"):
+        visitor.page.reload(wait_until="commit")
+    until(lambda: visitor.page.wait_for_timeout(20) or held, "the page asks for its editor")
+    held[0].continue_()
+    visitor.page.unroute("**/views/editor.js")
     choice = line(visitor).get_by_role("combobox")
     expect(choice).to_have_value("later")
     expect(line(visitor)).to_contain_text("1 open")

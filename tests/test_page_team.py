@@ -206,7 +206,7 @@ def test_who_closes_the_page_is_gone(anna: Visitor, chromium: Browser, team: Ser
 
 def test_a_reviewer_follows_somebody_until_they_go_their_own_way(anna: Visitor, ben: Visitor) -> None:
     anna.page.get_by_role("button", name="Who is here").click()
-    anna.page.get_by_role("button", name="Follow").click()
+    anna.page.get_by_role("button", name="Follow", exact=True).click()
     ben.press("f")
     expect(anna.page.locator(".editor .title")).to_contain_text("2.png")
     ben.press("f")
@@ -224,7 +224,7 @@ def test_a_reviewer_follows_somebody_until_they_go_their_own_way(anna: Visitor, 
 def test_an_annotator_follows_nobody(anna: Visitor, ben: Visitor) -> None:
     ben.page.get_by_role("button", name="Who is here").click()
     expect(ben.page.get_by_role("dialog", name="Who is here")).to_contain_text("anna")
-    expect(ben.page.get_by_role("button", name="Follow")).to_have_count(0)
+    expect(ben.page.get_by_role("button", name="Follow", exact=True)).to_have_count(0)
 
 
 # The stream

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from browser import Visit, Visitor, images, needs_browser, records, write_dataset
-from playwright.sync_api import CDPSession, expect
+from fingers import WINDOW, Hand
+from playwright.sync_api import expect
 from servers import Server, serve, until
 
 pytestmark = [pytest.mark.slow, needs_browser]
@@ -18,7 +19,6 @@ ANNOTATIONS = [
     for image in range(1, IMAGES + 1)
 ]
 SQUARE = [[100, 100, 300, 100, 300, 300, 100, 300]]
-Pixel = tuple[float, float]
 
 
 @pytest.fixture(scope="module")
@@ -27,40 +27,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-class Hand:
-    """Fingers on the picture of a visitor."""
-
-    def __init__(self, visitor: Visitor) -> None:
-        self._visitor = visitor
-        self._device: CDPSession = visitor.page.context.new_cdp_session(visitor.page)
-
-    def _send(self, kind: str, *fingers: Pixel) -> None:
-        places = [self._visitor.at(*finger) for finger in fingers]
-        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
-        self._device.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
-    def down(self, *fingers: Pixel) -> None:
-        self._send("touchStart", *fingers)
-
-    def move(self, *fingers: Pixel) -> None:
-        self._send("touchMove", *fingers)
-
-    def up(self) -> None:
-        self._send("touchEnd")
-
-    def lose(self) -> None:
-        """The system takes the touch for something of its own."""
-        self._send("touchCancel")
-
-    def tap(self, finger: Pixel) -> None:
-        self.down(finger)
-        self.up()
-
-
 @pytest.fixture
 def visitor(visit: Visit, server: Server) -> Visitor:
-    # Buttons are larger for fingers: the picture is as large as everywhere in a window that is larger by as much.
-    return visit(server.url, has_touch=True, viewport={"width": 1288, "height": 734})
+    return visit(server.url, has_touch=True, viewport=WINDOW)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ NEEDED = {
         GET /api/changes, GET /api/annotations/{annotation_id}/history, GET /api/images/{image_id}/history,
         GET /api/categories/{category_id}/history, GET /api/stats/users, GET /api/images/{image_id}/file,
         GET /api/images/{image_id}/thumbnail,
-        GET /api/predictions, GET /api/predictions/{name}, GET /api/images/{image_id}/predictions,
+        GET /api/predictions, GET /api/predictions/{name}, GET /api/images/{image_id}/predictions, GET /api/assist,
         GET /api/annotations, GET /api/annotations/{annotation_id},
         GET /api/categories, GET /api/categories/{category_id}, GET /api/s3, GET /api/openapi.json, GET /metrics,
         GET /api/events, GET /api/presence, PUT /api/presence/{client}, DELETE /api/presence/{client},
@@ -46,7 +46,8 @@ NEEDED = {
         POST /api/annotations, PATCH /api/annotations/{annotation_id}, DELETE /api/annotations/{annotation_id},
         POST /api/annotations/batch, POST /api/flush, POST /api/changes/{revision}/undo,
         POST /api/predictions/{name}/accept, POST /api/predictions/{name}/reject,
-        PUT /api/images/{image_id}/status, POST /api/images/next, DELETE /api/images/{image_id}/claim
+        PUT /api/images/{image_id}/status, POST /api/images/next, DELETE /api/images/{image_id}/claim,
+        POST /api/images/{image_id}/outline
     """,
     "reviewer": """
         POST /api/categories, PATCH /api/categories/{category_id}, DELETE /api/categories/{category_id}

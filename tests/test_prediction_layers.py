@@ -10,13 +10,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from servers import connect, serve, until
+from servers import Server, connect, serve, until
 
 from cocoannot.errors import BadPredictions, Conflict, SaveError, UnknownId
 from cocoannot.predictions.deciding import Chosen
@@ -217,6 +217,16 @@ def test_large_layer_takes_less_memory_than_its_file(tmp_path: Path) -> None:
 # A server
 
 
+@contextmanager
+def half_uploaded(server: Server, folder: Path) -> Iterator[None]:
+    """Another upload of the layer, a part of which is on disk; at the end the client goes away."""
+    with closing(connect(server.url)) as connection:
+        head = "PUT /api/predictions/yolo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: 4000000\r\n\r\n".encode() + b"[" + b" " * 3_000_000)
+        until(lambda: list(folder.glob(".*.unfinished")), "a part of the upload is on disk")
+        yield
+
+
 @pytest.mark.slow
 def test_kill_in_the_middle_of_an_upload_leaves_the_layer_that_was_there(
     dataset_path: Path, small: dict[str, Any]
@@ -225,10 +235,7 @@ def test_kill_in_the_middle_of_an_upload_leaves_the_layer_that_was_there(
     folder = dataset_path.with_name(dataset_path.name + ".cocoannot") / "predictions"
     with serve(dataset_path) as server:
         server.request("PUT", "/api/predictions/yolo", [BOX])
-        with closing(connect(server.url)) as connection:
-            head = "PUT /api/predictions/yolo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            connection.sendall(f"{head}Content-Length: 4000000\r\n\r\n".encode() + b"[" + b" " * 3_000_000)
-            until(lambda: list(folder.glob(".*.unfinished")), "a part of the upload is on disk")
+        with half_uploaded(server, folder):
             os.kill(server.worker, signal.SIGKILL)
             server.wait_until_ready()
         assert server.request("GET", "/api/predictions/yolo").body["predictions"] == 1
@@ -243,10 +250,8 @@ def test_upload_that_a_client_breaks_off_leaves_the_layer_that_was_there(
     folder = dataset_path.with_name(dataset_path.name + ".cocoannot") / "predictions"
     with serve(dataset_path) as server:
         server.request("PUT", "/api/predictions/yolo", [BOX])
-        with closing(connect(server.url)) as connection:
-            head = "PUT /api/predictions/yolo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            connection.sendall(f"{head}Content-Length: 4000000\r\n\r\n".encode() + b"[" + b" " * 3_000_000)
-            until(lambda: list(folder.glob(".*.unfinished")), "a part of the upload is on disk")
+        with half_uploaded(server, folder):
+            pass
         until(lambda: not list(folder.glob(".*.unfinished")), "it is taken away again")
         assert server.request("GET", "/api/predictions/yolo").body["predictions"] == 1
         assert "Traceback" not in server.log

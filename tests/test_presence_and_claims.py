@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,13 +12,14 @@ from conftest import FakeClock
 
 from cocoannot.changes.operations import Update
 from cocoannot.coco.parser import SectionName
-from cocoannot.errors import TooMany
+from cocoannot.errors import NotLoaded, TooMany
 from cocoannot.manager import DatasetManager
 from cocoannot.store.base import Found, Store
 from cocoannot.store.memory.store import MemoryStore
 from cocoannot.store.queries import ImageQuery
 from cocoannot.teamwork.claims import AFTER_STREAM, ALONE, Claims
 from cocoannot.teamwork.holder import Holder, holder_of
+from cocoannot.teamwork.kept_claims import KeptClaims
 from cocoannot.teamwork.presence import LASTS, Presence
 from cocoannot.teamwork.team import Team
 
@@ -226,6 +228,70 @@ def test_the_number_of_claims_of_a_client_is_bounded(claims: Claims) -> None:
         claims.take(100, ANNA)
     assert claims.take(99, ANNA)
     assert claims.take(100, BEN)
+
+
+# Over a restart
+
+
+def again(path: Path, clock: FakeClock) -> Claims:
+    claims = Claims(clock)
+    claims.start(KeptClaims(path))
+    return claims
+
+
+@pytest.mark.parametrize("ending", [True, False])
+def test_claims_go_on_after_a_restart_and_after_a_crash(tmp_path: Path, clock: FakeClock, *, ending: bool) -> None:
+    path = tmp_path / "claims.jsonl"
+    before = again(path, clock)
+    for image_id, holder in ((1, ANNA), (2, BEN), (3, ANNA), (4, BEN)):
+        before.take(image_id, holder)
+    before.let_go(3)
+    if ending:
+        before.end()
+    clock.advance(3_600)
+    after = again(path, clock)
+    assert (after.of(ANNA), after.of(BEN), after.holder(3)) == ([1], [2, 4], None)
+    assert not after.take(1, BEN)
+    clock.advance(ALONE)
+    assert after.take(1, BEN)
+
+
+def test_nothing_is_claimed_of_a_server_that_has_ended(tmp_path: Path, clock: FakeClock) -> None:
+    claims = again(tmp_path / "claims.jsonl", clock)
+    claims.take(1, ANNA)
+    claims.end()
+    with pytest.raises(NotLoaded, match="ending"):
+        claims.take(2, BEN)
+    # What is let go of now is for whoever comes next to find out.
+    claims.let_go(1)
+    assert again(tmp_path / "claims.jsonl", clock).of(ANNA) == [1]
+
+
+def test_damaged_lines_of_claims_are_left_out(tmp_path: Path, clock: FakeClock) -> None:
+    path = tmp_path / "claims.jsonl"
+    again(path, clock).take(7, ANNA)
+    damaged = [b"\xff\0", b"{}", b"[]", b'["x"]', b"[1, 2, 3, 4]", b'[2, "a", null]', b"null", b'[9, "address', b""]
+    path.write_bytes(b"\n".join([*damaged[:4], path.read_bytes().strip(), *damaged[4:]]))
+    assert again(path, clock).of(ANNA) == [7]
+    # It is written anew, without them.
+    assert len(path.read_bytes().splitlines()) == 1
+
+
+def test_the_file_of_claims_stays_small(tmp_path: Path, clock: FakeClock) -> None:
+    path = tmp_path / "claims.jsonl"
+    claims = again(path, clock)
+    claims.take(1, BEN)
+    for _ in range(15_000):
+        claims.take(2, ANNA)
+        claims.let_go(2)
+    assert len(path.read_bytes().splitlines()) <= 20_001
+    assert again(path, clock).of(BEN) == [1]
+
+
+def test_claims_are_made_where_they_can_t_be_kept(tmp_path: Path, clock: FakeClock) -> None:
+    claims = again(tmp_path / "nowhere" / "claims.jsonl", clock)
+    assert claims.take(1, ANNA)
+    assert claims.of(ANNA) == [1]
 
 
 def test_without_users_an_address_is_who_it_is() -> None:

@@ -48,6 +48,7 @@ def test_defaults() -> None:
         user_role="annotator",
         cache=None,
         cache_bytes=1024 * MEBIBYTE,
+        assist=None,
         s3_timeout=20,
         s3_addressing="auto",
         s3_checksums="when_supported",
@@ -116,6 +117,8 @@ def test_every_field_has_a_setting() -> None:
         ("COCOANNOT_CACHE", "~/cache", Path.home() / "cache"),
         ("COCOANNOT_CACHE_BYTES", str(MEBIBYTE), MEBIBYTE),
         ("COCOANNOT_CACHE_BYTES", str(2**50), 2**50),
+        ("COCOANNOT_ASSIST", "", None),
+        ("COCOANNOT_ASSIST", f"{__file__}, {__file__}", (Path(__file__), Path(__file__))),
         ("COCOANNOT_LOG", "json", "json"),
         ("COCOANNOT_LOG_LEVEL", "debug", "DEBUG"),
         ("COCOANNOT_LOG_LEVEL", "ERROR", "ERROR"),
@@ -130,6 +133,9 @@ def test_value_that_is_allowed_is_read(name: str, text: str, value: object) -> N
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("COCOANNOT_ASSIST", __file__),
+        ("COCOANNOT_ASSIST", f"{__file__},/nowhere/decoder.onnx"),
+        ("COCOANNOT_ASSIST", f"{__file__},{__file__},{__file__}"),
         ("COCOANNOT_DATASET", "s3://bucket"),
         ("COCOANNOT_DATASET", "s3://bucket/folder/"),
         ("COCOANNOT_DATASET", "s3://b!/key.json"),

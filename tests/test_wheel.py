@@ -29,7 +29,7 @@ CHECKOUT = ["cocoannot", "tests", "bench", "setup.cfg", "pyproject.toml", "READM
 NESTED_FILE = "cocoannot/pages/js/probe.min.js"
 """Added to the copy that the wheel is built from: a file as pages will have, in a folder that is no package."""
 
-EXTRAS = {"bench", "dev", "evaluate", "test"}
+EXTRAS = {"assist", "bench", "dev", "evaluate", "test"}
 
 
 class Installed(NamedTuple):
@@ -60,7 +60,11 @@ def run(
 
 def pip(*arguments: str | Path, folder: Path) -> None:
     # With all of this process's environment: a registry may be behind a proxy.
-    run([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments], folder, env=os.environ)
+    run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments],
+        folder,
+        env={**os.environ, "PIP_NO_COMPILE": "1"},
+    )
 
 
 def requirements(lines: Iterable[str]) -> dict[str, Requirement]:

@@ -12,6 +12,7 @@ from cocoannot.api import openapi as document
 from cocoannot.api.access import COOKIE, register_access
 from cocoannot.api.additions import blueprint as images_blueprint
 from cocoannot.api.annotations import blueprint as annotations_blueprint
+from cocoannot.api.assist import blueprint as assist_blueprint
 from cocoannot.api.categories import blueprint as categories_blueprint
 from cocoannot.api.changes import blueprint as changes_blueprint
 from cocoannot.api.dataset import blueprint as dataset_blueprint
@@ -97,6 +98,7 @@ def register(app: Flask) -> None:
         history_blueprint,
         changes_blueprint,
         predictions_blueprint,
+        assist_blueprint,
         events_blueprint,
         imports_blueprint,
         s3_blueprint,

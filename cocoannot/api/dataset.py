@@ -90,7 +90,8 @@ def get_statistics() -> Response:
     """Get what the dataset is made of
 
     Annotations per category; images by how many annotations they have; annotations by their size, the square root of
-    `area` in pixels (those without an area are left out). `GET /api/images` takes each of these as a filter.
+    `area` in pixels (those without an area are left out); images by how far people are with them. `GET /api/images`
+    takes each of these as a filter.
     """
     found = store().statistics()
     body = {
@@ -101,6 +102,7 @@ def get_statistics() -> Response:
             for bar in found.images
         ],
         "sizes": [{"at_least": bar.low, "below": bar.high, "annotations": bar.number} for bar in found.sizes],
+        "statuses": [{"status": status, "images": number} for status, number in found.statuses.items()],
     }
     return json_response(body, revision=found.revision)
 

@@ -82,7 +82,7 @@ class Api(flask_smorest.Api):
         self.spec.to_dict = to_dict
 
     def _register_responses(self) -> None:
-        add_errors(self.spec)
+        self.describe_later(lambda: add_errors(self.spec))
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         """Any HTTP error as `{"code", "status", "message", "errors"}`."""

@@ -94,6 +94,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "these": {"ids": [17]},
         "not after all": {"ids": [17], "rejected": False},
     },
+    "OutlineBody": {
+        "in a box": {"box": [120, 80, 240, 160]},
+        "at points": {"inside": [[240, 160]], "outside": [[130, 90]]},
+    },
     "PredictionList": {
         "results list": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.9}],
     },
@@ -169,6 +173,8 @@ ANSWERS: dict[str, Any] = {
     "Present": {"client": "tab-1", "user": "anna", "image_id": 1, "editing": True, "since": _CHANGED},
     "Category": _CATEGORY,
     "ListedCategory": {**_CATEGORY, "_annotation_count": 1},
+    "Assistance": {"box": True, "points": False},
+    "Outline": {"segmentation": {"size": [6, 6], "counts": "7240a0"}, "bbox": [1, 1, 2, 2], "score": 0.93},
     "Layer": _LAYER,
     "ImagePrediction": {
         "image_id": 1,
@@ -195,6 +201,7 @@ ANSWERS: dict[str, Any] = {
         "categories": [{"id": 1, "name": "cat", "annotations": 2}],
         "annotations_per_image": [{"at_least": 0, "at_most": 0, "images": 1}],
         "sizes": [{"at_least": 0, "below": 8, "annotations": 2}],
+        "statuses": [{"status": "open", "images": 1}],
     },
     "Change": {
         "revision": 42,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import marshmallow as ma
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from cocoannot.api.body_schemas import Annotation, Category
+from cocoannot.coco.statuses import STATUSES
 
 
 class Error(ma.Schema):
@@ -49,11 +50,17 @@ class SizeBar(ma.Schema):
     annotations = fields.Integer()
 
 
+class StatusCount(ma.Schema):
+    status = fields.String(validate=validate.OneOf(STATUSES))
+    images = fields.Integer()
+
+
 class Statistics(ma.Schema):
     counts = fields.Nested(Counts)
     categories = fields.List(fields.Nested(CategoryCount))
     annotations_per_image = fields.List(fields.Nested(ImageBar))
     sizes = fields.List(fields.Nested(SizeBar))
+    statuses = fields.List(fields.Nested(StatusCount))
 
 
 class Version(ma.Schema):

@@ -11,6 +11,7 @@
     NAME.cocoannot/backups/        NAME as it was before the first save of a day
     NAME.cocoannot/users.json      who may call; written by `cocoannot.people`, and by commands beside the owner
     NAME.cocoannot/agreed/         NAME as it was agreed with S3 last
+    NAME.cocoannot/claims.jsonl    who is at which image; see `cocoannot.teamwork`
     NAME.cocoannot/predictions/    what models say of its images; see `cocoannot.predictions`
 
 NAME may be gzip; who calls has to do with its text alone. What the text means is not known here, nor what becomes of a
@@ -93,6 +94,7 @@ class DatasetFile:
         self.unsaved = self.folder / "unsaved.json"
         self.users = self.folder / "users.json"
         self.history = self.folder / "history.sqlite"
+        self.claims = self.folder / "claims.jsonl"
         self.predictions = self.folder / "predictions"
         self._is_packed = has_packed_name(self.path)
 

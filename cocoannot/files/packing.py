@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 from cocoannot.errors import DatasetError
@@ -17,6 +18,11 @@ _MAGIC = b"\x1f\x8b"
 _LEVEL = 6
 _GZIP = 31
 """zlib's number for gzip with the largest window. Its header has no time and no name: the same text, the same bytes."""
+
+_BLOCK = 1 << 20
+_PLAUSIBLE = 256 << 20
+_MOST_TIMES = 300
+"""JSON becomes 5 to 30 times smaller. What is much more than that, and large, was made to fill the memory."""
 
 
 def has_packed_name(path: Path) -> bool:
@@ -32,11 +38,23 @@ def is_packed(path: Path, data: bytes) -> bool:
 def unpack(data: bytes, name: str) -> bytes:
     """The text that a gzip file holds; `name` is that of the file in errors. Raises `DatasetError`."""
     try:
-        return gzip.decompress(data)
+        return b"".join(_unpacked(data, name))
     except EOFError as exc:
         raise DatasetError(f"{name}: the gzip file was cut off; copy or download it again") from exc
     except (OSError, zlib.error) as exc:
         raise DatasetError(f"{name}: the gzip file is damaged ({exc}); copy or download it again") from exc
+
+
+def _unpacked(data: bytes, name: str) -> Iterator[bytes]:
+    size, most = 0, max(_PLAUSIBLE, _MOST_TIMES * len(data))
+    with gzip.GzipFile(fileobj=BytesIO(data)) as file:
+        while block := file.read(_BLOCK):
+            if (size := size + len(block)) > most:
+                raise DatasetError(
+                    f"{name}: the gzip file holds more than {most >> 20} MiB in {len(data)} bytes, which no dataset "
+                    "does; unpack it (gunzip) and see what is in it"
+                )
+            yield block
 
 
 def pack(blocks: Iterable[Block]) -> Iterator[bytes]:

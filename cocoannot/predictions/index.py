@@ -62,8 +62,8 @@ class Rows(NamedTuple):
 
     def put(self, first: int, rows: Rows) -> None:
         """Put `rows` into those from `first` on."""
-        for name in self._fields:
-            own, other = getattr(self, name), getattr(rows, name)
+        columns: Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]] = zip(self, rows, strict=True)
+        for own, other in columns:
             own[first : first + len(other)] = other
 
     def take(self, places: Any) -> Rows:

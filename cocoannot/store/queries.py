@@ -127,12 +127,13 @@ class Bar(NamedTuple):
 
 class Statistics(NamedTuple):
     """Annotations per category, in file order; images by their number of annotations; annotations by the square root of
-    their area, in pixels, those without an area left out."""
+    their area, in pixels, those without an area left out; images by each of `STATUSES`."""
 
     counts: dict[str, int]
     categories: list[CategoryCount]
     images: list[Bar]
     sizes: list[Bar]
+    statuses: dict[Status, int]
     revision: int
 
 

@@ -6,7 +6,7 @@ Where many processes serve one dataset they share a table of claims. What a proc
 there for `SHARED` seconds, and is renewed by `share`, so that a process that dies leaves nothing behind for long.
 
 A claim lasts as long as its client's stream and `AFTER_STREAM` seconds; without a stream `ALONE` seconds from the last
-sign of life. It never keeps anybody from anything.
+sign of life, or from a restart of the server. It never keeps anybody from anything.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from contextlib import suppress
 from typing import Protocol
 
 from cocoannot.clock import Clock
-from cocoannot.errors import TooMany, Unavailable
+from cocoannot.errors import NotLoaded, TooMany, Unavailable
 from cocoannot.teamwork.holder import Holder
+from cocoannot.teamwork.kept_claims import KeptClaims
 
 ALONE, AFTER_STREAM = 600.0, 30.0
 
@@ -70,12 +71,30 @@ class Claims:
         self._by_image: dict[int, Claim] = {}
         self._by_holder: dict[Holder, dict[int, None]] = {}
         self._streams: dict[Holder, int] = {}
+        self._kept: KeptClaims | None = None
+        self._ended = False
+
+    def start(self, kept: KeptClaims) -> None:
+        """Go on with what was claimed before the server was started."""
+        with self._lock:
+            self._kept = kept
+            for image_id, holder in kept.open().items():
+                self._add(image_id, holder)
+
+    def end(self) -> None:
+        """Whoever serves the dataset next goes on from here: nothing can be claimed any more."""
+        with self._lock:
+            self._ended = True
+            if self._kept is not None:
+                self._kept.close()
 
     def take(self, image_id: int, holder: Holder) -> bool:
-        """Claim an image, or renew the claim; returns whether nobody else has it. Raises `TooMany`."""
+        """Claim an image, or renew the claim; returns whether nobody else has it. Raises `TooMany`, `NotLoaded`."""
         if self._shared is not None and not self._shared.take(image_id, holder, SHARED):
             return False
         with self._lock:
+            if self._ended:
+                raise NotLoaded("the server is ending; try again in a moment")
             self._sweep()
             claim = self._by_image.get(image_id)
             if claim is not None and claim.holder != holder:
@@ -88,8 +107,9 @@ class Claims:
                 raise TooMany(f"{MOST} images are claimed, which is the limit; try again later", AFTER_STREAM)
             if claim is None and len(self._by_holder.get(holder, ())) >= MOST_OF_ONE:
                 raise TooMany(f"you have claimed {MOST_OF_ONE} images; finish some, or give them back", AFTER_STREAM)
-            self._by_image[image_id] = Claim(holder, self._end(holder))
-            self._by_holder.setdefault(holder, {})[image_id] = None
+            self._add(image_id, holder)
+            if claim is None and self._kept is not None:
+                self._kept.note(image_id, holder)
             return True
 
     def let_go(self, image_id: int) -> None:
@@ -191,6 +211,10 @@ class Claims:
         """Whether any image is claimed."""
         return bool(self._by_image)
 
+    def _add(self, image_id: int, holder: Holder) -> None:
+        self._by_image[image_id] = Claim(holder, self._end(holder))
+        self._by_holder.setdefault(holder, {})[image_id] = None
+
     def _end(self, holder: Holder) -> float:
         return math.inf if holder in self._streams else self._clock.monotonic() + ALONE
 
@@ -206,3 +230,5 @@ class Claims:
             del theirs[image_id]
             if not theirs:
                 del self._by_holder[claim.holder]
+            if self._kept is not None and not self._ended:
+                self._kept.note(image_id, None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal, Protocol
 
 from cocoannot.changes.change import Change
@@ -20,6 +21,7 @@ from cocoannot.store.queries import ImageQuery
 from cocoannot.teamwork.authors import Authors, status_of
 from cocoannot.teamwork.claims import Claims, SharedClaims
 from cocoannot.teamwork.holder import Holder, person
+from cocoannot.teamwork.kept_claims import KeptClaims
 from cocoannot.teamwork.presence import Presence, SharedPresence, Tell
 
 Task = Literal["annotate", "review"]
@@ -60,6 +62,10 @@ class Team:
         self.claims = Claims(clock, None if shared is None else shared.claims)
         self._store = store
         self._authors = Authors()
+
+    def start(self, claims: Path) -> None:
+        """Go on with what is claimed by the file `claims`, which is written from now on."""
+        self.claims.start(KeptClaims(claims))
 
     def changed(self, change: Change) -> None:
         """See `cocoannot.store.base.Follower`, here and below."""

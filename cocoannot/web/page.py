@@ -14,6 +14,8 @@ from flask import Blueprint, Response, abort, request
 from cocoannot.people.roles import ANYBODY, needs
 
 _STATIC = Path(__file__).parent / "static"
+_FIRST, _EDITOR = "main.js", "views/editor.js"
+"""What the page begins with, and what the first image that is opened needs beside that."""
 _YEAR = 365 * 24 * 3600
 _IMPORT = re.compile(r'^(?:import|export) [^;]*?"(\.[^"]+)";?$', re.MULTILINE)
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -34,8 +36,13 @@ blueprint = Blueprint("web", __name__)
 def page() -> Response:
     """The document, in which the address of the files stands; asked for again each time."""
     files = f"page/{_digest()}"
-    preloads = "\n    ".join([f'<link rel="modulepreload" href="{files}/{name}">' for name in _modules()])
-    text = (_STATIC / "index.html").read_text().replace("{{modules}}", preloads).replace("{{files}}", files)
+    first = _modules(_FIRST)
+    preloads = {"{{modules}}": first, "{{editor}}": _modules(_EDITOR) - first}
+    text = (_STATIC / "index.html").read_text()
+    for place, names in preloads.items():
+        links = [f'<link rel="modulepreload" href="{files}/{name}">' for name in sorted(names)]
+        text = text.replace(place, "\n    ".join(links))
+    text = text.replace("{{files}}", files)
     response = Response(text, mimetype="text/html", headers=_HEADERS)
     response.set_etag(hashlib.sha256(text.encode()).hexdigest()[:24])
     response.headers["Cache-Control"] = "no-cache"
@@ -65,18 +72,18 @@ def _files() -> dict[str, bytes]:
 
 
 @cache
-def _modules() -> list[str]:
-    """What `main.js` imports, also by way of others: the browser asks for all at once, and not level by level."""
-    found: list[str] = []
-    waiting = ["main.js"]
+def _modules(start: str) -> frozenset[str]:
+    """`start` and what it imports, also by way of others: the browser asks for all at once, and not level by level."""
+    found = {start}
+    waiting = [start]
     while waiting:
         module = PurePosixPath(waiting.pop())
         for target in _IMPORT.findall(_files()[str(module)].decode()):
             name = normpath(module.parent / target)
             if name not in found:
-                found.append(name)
+                found.add(name)
                 waiting.append(name)
-    return sorted(found)
+    return frozenset(found)
 
 
 @cache

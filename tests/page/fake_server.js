@@ -3,7 +3,8 @@
 
 import {copyTexts, parse, stringify} from "../../cocoannot/web/static/net/json.js";
 
-/** @import {Edit, Operation, ToldChange} from "../../cocoannot/web/static/types.js" */
+/** @import {Found} from "../../cocoannot/web/static/assist/types.js" */
+/** @import {Edit, ImageRecord, Operation, ToldChange} from "../../cocoannot/web/static/types.js" */
 
 /**
  * @typedef {{method: string, path: string, body: any, text: string, key: string | null}} Call
@@ -14,6 +15,7 @@ import {copyTexts, parse, stringify} from "../../cocoannot/web/static/net/json.j
 export class FakeServer {
   /** @type {Map<number, string>} The texts of annotations by id, in the file's order. */
   annotations = new Map();
+  /** @type {ImageRecord[]} */
   images = [{id: 1, file_name: "one.png", width: 100, height: 80}, {id: 2, file_name: "two.png", width: 100, height: 80}];
   categories = [{id: 1, name: "cat"}, {id: 2, name: "dog"}];
   revision = 10;
@@ -28,6 +30,10 @@ export class FakeServer {
   predictions = [];
   /** @type {Call[]} */
   calls = [];
+  /** @type {Found[]} What is found by those who ask for outlines, one after another. */
+  outlines = [];
+  /** @type {number | null} The image that is the next one to do. */
+  nextImage = 2;
   away = false;
   /** How many answers to changes get lost after the change was made. */
   losing = 0;
@@ -189,8 +195,27 @@ export class FakeServer {
     const undone = /^api\/changes\/(\d+)\/undo$/.exec(path);
     if (undone) return this.#undo(Number(undone[1]));
     if (/^api\/predictions\/.*\/reject$/.test(path)) return {status: 200, body: {rejected: body.ids.length, left_out: 0}};
+    const image = /^api\/images\/(\d+)\/status$/.exec(path);
+    if (image) return this.#setStatus(Number(image[1]), body.status, body.comment);
+    if (/^api\/images\/\d+\/outline$/.test(path)) return {status: 200, body: this.outlines.shift() ?? {segmentation: null, bbox: null, score: null}};
+    if (path.startsWith("api/images/next")) return this.nextImage === null ? {status: 204} : {status: 200, body: {id: this.nextImage}};
     if (path.startsWith("api/categories")) return this.#changeCategory(method, Number(path.slice(15)), body);
     return {status: 404, body: {message: "There is nothing"}};
+  }
+
+  /**
+   * @param {number} id
+   * @param {string} status
+   * @param {string} [comment]
+   * @returns {Outcome}
+   */
+  #setStatus(id, status, comment) {
+    const before = this.images;
+    const image = {...before.find((each) => each.id === id), annotation_status: status, annotation_comment: comment};
+    this.images = before.map((each) => (each.id === id ? /** @type {ImageRecord} */ (image) : each));
+    this.revision += 1;
+    this.#changes.set(this.revision, {edits: [{section: "images", id, image_id: id, op: "update", before: null, after: null, at: 0}], restore: () => (this.images = before)});
+    return {status: 200, body: image, change: this.revision};
   }
 
   /**
@@ -272,11 +297,12 @@ export class FakeServer {
   #undo(revision) {
     const made = this.#changes.get(revision);
     if (!made) return {status: 404, body: {message: "It is not known any more"}};
-    const changed = made.edits.filter(({id, after}) => (this.annotations.get(id) ?? null) !== after);
+    const changed = made.edits.filter(({section, id, after}) => section === "annotations" && (this.annotations.get(id) ?? null) !== after);
     if (changed.length) return {status: 409, body: {message: "Something changed it", errors: {edits: changed}}};
     /** @type {Made} */
     const inverse = {edits: []};
-    for (const {id, before, at} of [...made.edits].reverse()) {
+    for (const {section, id, before, at} of [...made.edits].reverse()) {
+      if (section !== "annotations") continue;
       this.#put(id, before, inverse);
       if (before !== null) this.#move(id, at);
     }
@@ -287,7 +313,7 @@ export class FakeServer {
     }
     this.revision += 1;
     this.#changes.set(this.revision, inverse);
-    const edits = made.restore ? [{section: "categories", id: 1, image_id: null, op: "update"}] : inverse.edits;
+    const edits = made.edits.length ? made.edits : [{section: "categories", id: 1, image_id: null, op: "update"}];
     return {status: 200, body: {revision: this.revision, edits}, change: this.revision};
   }
 
@@ -319,5 +345,5 @@ function responseOf({status, body, change, etag}, revision) {
   const headers = new Headers({"X-Dataset-Revision": String(revision)});
   if (change !== undefined) headers.set("X-Change-Revision", String(change));
   if (etag) headers.set("ETag", etag);
-  return new Response(status === 304 ? null : stringify(body ?? null), {status, headers});
+  return new Response(status === 304 || status === 204 ? null : stringify(body ?? null), {status, headers});
 }

@@ -41,3 +41,8 @@ declare module "node:fs" {
 }
 
 declare function setImmediate(run: (value?: unknown) => unknown): unknown;
+
+declare module "node:process" {
+  const process: {argv: string[]; stdout: {write(text: string): void}};
+  export default process;
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cocoannot.coco.statuses import STATUSES
 from cocoannot.store.memory.tables import Tables
 from cocoannot.store.queries import COUNT_EDGES, SIZE_EDGES, Bar, CategoryCount, Statistics, bars
 
@@ -17,8 +18,11 @@ def statistics(tables: Tables, revision: int) -> Statistics:
     ]
     areas = tables.annotation_index.areas[tables.annotations.slots()]
     sizes = np.sqrt(areas[areas >= 0].astype(np.float64))
-    counts = tables.annotation_counts(tables.images.ids(tables.images.slots()))
-    return Statistics(tables.counts(), per_category, _bars(counts, COUNT_EDGES), _bars(sizes, SIZE_EDGES), revision)
+    images = tables.images.slots()
+    counts = tables.annotation_counts(tables.images.ids(images))
+    numbers = np.bincount(tables.image_index.statuses[images], minlength=len(STATUSES)).tolist()
+    statuses = dict(zip(STATUSES, numbers, strict=True))
+    return Statistics(tables.counts(), per_category, _bars(counts, COUNT_EDGES), _bars(sizes, SIZE_EDGES), statuses, revision)
 
 
 def _bars(values: np.ndarray[tuple[int, ...], np.dtype[np.float64 | np.int64]], edges: tuple[int, ...]) -> list[Bar]:

@@ -1,5 +1,6 @@
 // Makes the parts of the page and starts it.
 
+import {serverOutlines} from "./assist/server_outlines.js";
 import {messageOf} from "./net/api.js";
 import {Events} from "./net/events.js";
 import {fault} from "./shapes/registry.js";
@@ -12,9 +13,11 @@ import {Me} from "./state/me.js";
 import {Predictions} from "./state/predictions.js";
 import {Preferences} from "./state/preferences.js";
 import {Presence} from "./state/presence.js";
+import {Progress} from "./state/progress.js";
 import {Queue} from "./state/queue.js";
 import {SaveState} from "./state/save_state.js";
 import {Session} from "./state/session.js";
+import {Work} from "./state/work.js";
 import {usePasswordLink} from "./views/login.js";
 import {Page} from "./views/page.js";
 import {toast} from "./views/toasts.js";
@@ -31,8 +34,10 @@ const categories = new Categories(changes, preferences);
 const saveState = new SaveState(queue);
 const events = new Events();
 const [following, presence] = [new Following(events), new Presence(events, me)];
+const [work, progress] = [new Work({session, changes, client: events.client}), new Progress()];
 const [commands, imageList] = [new Commands(preferences), new ImageList()];
-const page = new Page({queue, changes, session, categories, commands, preferences, imageList, saveState, me, events, following, presence, predictions});
+const state = {queue, changes, session, categories, preferences, imageList, saveState, me, following, presence, predictions, work, progress};
+const page = new Page({...state, commands, events});
 
 window.addEventListener("online", () => {
   queue.wake();
@@ -43,5 +48,6 @@ document.addEventListener("visibilitychange", () => document.hidden || void save
 void saveState.poll();
 await Promise.all([me.load(), categories.load()]).catch((error) => toast(messageOf(error), {error: true}));
 void predictions.load();
+void serverOutlines.load().catch(() => {});
 events.follow();
 page.start();

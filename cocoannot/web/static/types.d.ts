@@ -1,15 +1,16 @@
 // The types that the page's modules share, for `make check-page`; browsers never load this file.
 
+import type {Categories} from "./state/categories.js";
 import type {Preferences} from "./state/preferences.js";
 import type {Session} from "./state/session.js";
+import type {Keypoint} from "./shapes/types.js";
 
-export type {Categories} from "./state/categories.js";
 export type {Commands} from "./state/commands.js";
 export type {ImageList} from "./state/image_list.js";
 export type {Queue} from "./state/queue.js";
 export type {SaveState} from "./state/save_state.js";
 export type {Visibility} from "./state/visibility.js";
-export type {Preferences, Session};
+export type {Categories, Preferences, Session};
 
 // Records, as the server gives them
 
@@ -54,6 +55,8 @@ export interface Annotation {
 export type PolygonAnnotation = Annotation & {segmentation: Polygon[]};
 export type MaskAnnotation = Annotation & {segmentation: Rle};
 export type NewAnnotation = Omit<Annotation, "id">;
+/** What an image gets: a shape that was drawn, or a copy with all that it had beside its ids. */
+export type NewShape = Omit<Partial<Annotation>, "id" | "image_id" | "category_id"> & {category_id?: number | null};
 /** The version that a record has on the server. */
 export type Tagged = Annotation & {_etag: string};
 
@@ -73,7 +76,12 @@ export interface ImageRecord {
   file_name?: string;
   width: number;
   height: number;
+  annotation_status?: string;
+  annotation_comment?: string;
 }
+
+/** How far people are with an image. */
+export type ImageStatus = "open" | "done" | "empty" | "skipped" | "approved" | "returned";
 
 /** An image as the gallery asks for it. */
 export interface ListedImage extends ImageRecord {
@@ -100,6 +108,7 @@ export interface Statistics {
   categories: {id: number; name: string | null; annotations: number}[];
   annotations_per_image: {at_least: number; at_most: number | null; images: number}[];
   sizes: {at_least: number; below: number | null; annotations: number}[];
+  statuses: {status: ImageStatus; images: number}[];
 }
 
 export interface Neighbours {
@@ -367,6 +376,8 @@ export interface PointerInput {
   dragged: boolean;
   /** Screen pixels to one of the picture's. */
   scale: number;
+  /** Of a move, the places on the way there: a hand is quicker than the screen. */
+  way?: Point[];
 }
 
 export interface KeyInput {
@@ -382,6 +393,13 @@ export interface Draft {
   paths: {points: Point[]; closed: boolean; categoryId: number | null}[];
   handles: Point[];
   box?: [x: number, y: number, width: number, height: number];
+  /** A new annotation as it would be. */
+  shape?: Annotation;
+  /** What paints, or erases, around the pointer. */
+  pen?: {at: Point; radius: number; erases: boolean};
+  keypoints?: {points: (Keypoint | null)[]; categoryId: number};
+  /** Beside a point: what is to come there. */
+  words?: {at: Point; text: string};
 }
 
 /** What a tool may do to the canvas. */
@@ -399,6 +417,21 @@ export interface ToolContext {
   session: Session;
   view: ToolView;
   preferences: Preferences;
+  categories: Pick<Categories, "keypointsOf" | "nameOf">;
+}
+
+/** What only one tool does: a command while it is in use, with a key and, where it can be done, a button. */
+export interface ToolAct {
+  name: string;
+  title: string;
+  /** Of the button. */
+  text: string;
+  key: string;
+  icon: string;
+  can(): boolean;
+  /** Of what is on or off: whether it is on. */
+  pressed?(): boolean;
+  run(): void;
 }
 
 /** The key that chooses it stands in its listing: `key` here takes keys while it is in use. */
@@ -418,6 +451,9 @@ export interface Tool {
   undo(): boolean;
   /** Something is in the making. */
   busy(): boolean;
+  acts?: ToolAct[];
+  /** The wheel was turned, without Ctrl: by so many steps, down where it is positive. `false`: it zooms, as ever. */
+  wheel?(steps: number): boolean;
 }
 
 /** An entry of `tools/index.js`. */
@@ -426,7 +462,11 @@ export interface ToolListing {
   title: string;
   key: string;
   icon: string;
+  /** It is for what is selected: its button is there only where something is. */
+  forSelection?: boolean;
   make(context: ToolContext): Tool;
+  /** Why it can't be used here, in words; `null` where it can. */
+  lacks?(): string | null;
 }
 
 // The page

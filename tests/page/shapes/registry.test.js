@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import {encode} from "../../../cocoannot/web/static/geometry/rle.js";
 import * as shapes from "../../../cocoannot/web/static/shapes/registry.js";
 
 /** @import {Annotation} from "../../../cocoannot/web/static/types.js" */
@@ -180,4 +181,15 @@ test("what a hand made too small is named; what was small before is not", () => 
   assert.match(String(shapes.flaw({segmentation: [[1, 1, 2, 2, 3, 3]]}, record({segmentation: [TRIANGLE]}))), /three corners/);
   const thin = [1, 1, 2, 2, 3, 3];
   assert.equal(shapes.flaw({segmentation: [thin, SQUARE]}, record({segmentation: [thin, TRIANGLE]})), null);
+});
+
+test("a mask that comes back from the server is not read again, and another one is never taken for it", () => {
+  const mask = (/** @type {string} */ counts, size = [4, 5]) => record({segmentation: {size, counts}});
+  const [drawn, answered, other, turned] = [mask("52="), mask("52="), mask("5:5"), mask("52=", [5, 4])];
+  assert.equal(shapes.draw(drawn).mask?.runs, shapes.draw(answered).mask?.runs);
+  assert.notDeepEqual(shapes.bounds(drawn), shapes.bounds(other));
+  assert.notDeepEqual(shapes.bounds(drawn), shapes.bounds(turned));
+  // Many others later it is still itself.
+  for (let top = 0; top < 40; top++) shapes.bounds(mask(encode([top, 1, 49 - top]), [50, 1]));
+  assert.deepEqual(shapes.bounds(answered), shapes.bounds(mask("52=")));
 });

@@ -28,7 +28,7 @@ test("categories are known by id, with words for those that are not there", asyn
 test("a category that is added, renamed and deleted can be undone and redone", async () => {
   const {server, changes, categories, names} = await begin();
   const {id} = await categories.add("bird");
-  await categories.rename(1, "lion");
+  await categories.update(1, {name: "lion"});
   await categories.remove(2);
   assert.deepEqual(names(), ["lion", "bird"]);
   for (let i = 0; i < 3; i++) await changes.undo();
@@ -56,7 +56,7 @@ test("views are told once for a change, and not where nothing is other", async (
   const {categories, told} = await begin();
   await categories.load();
   assert.equal(told(), 0);
-  await categories.rename(1, "lion");
+  await categories.update(1, {name: "lion"});
   assert.equal(told(), 1);
 });
 

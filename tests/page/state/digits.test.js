@@ -38,3 +38,10 @@ test("a record whose geometry is something else does no harm", () => {
     assert.deepEqual(withDigits({segmentation: [[1, 2, 3, 4, 5, 6]], bbox: [1, 2, 3, 4], keypoints: [1, 2, 2]}, parse(text)), {segmentation: [[1, 2, 3, 4, 5, 6]], bbox: [1, 2, 3, 4], keypoints: [1, 2, 2]}, text);
   }
 });
+
+test("a ring that lost several corners, was turned round, or is a piece of two keeps the digits of the corners that it has", () => {
+  const ring = parse('{"id":1,"segmentation":[[1.0,2.0,30.0,2.0,40.0,9.0,30.0,40.0,1.0,40.0,0.5,9.50]]}');
+  assert.equal(stringify(withDigits({segmentation: [[1, 2, 40, 9, 1, 40]]}, ring).segmentation), "[[1.0,2.0,40.0,9.0,1.0,40.0]]");
+  assert.equal(stringify(withDigits({segmentation: [[0.5, 9.5, 30, 40, 30, 2]]}, ring).segmentation), "[[0.5,9.50,30.0,40.0,30.0,2.0]]");
+  assert.equal(stringify(withDigits({segmentation: [[1, 2, 30, 2, 30, 5], [30, 5, 40, 9, 1, 40]]}, ring).segmentation), "[[1.0,2.0,30.0,2.0,30,5],[30,5,40.0,9.0,1.0,40.0]]");
+});

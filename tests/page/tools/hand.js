@@ -3,6 +3,7 @@
 
 import {parse} from "../../../cocoannot/web/static/net/json.js";
 import {fault} from "../../../cocoannot/web/static/shapes/registry.js";
+import {Categories} from "../../../cocoannot/web/static/state/categories.js";
 import {Changes} from "../../../cocoannot/web/static/state/changes.js";
 import {Preferences} from "../../../cocoannot/web/static/state/preferences.js";
 import {Queue} from "../../../cocoannot/web/static/state/queue.js";
@@ -16,6 +17,7 @@ import {until} from "../until.js";
 /** @typedef {Partial<PointerInput>} How */
 
 const THRESHOLD = 4;
+const PERSON = {id: 3, name: "person", keypoints: ["head", "hand", "foot"], skeleton: [[1, 2], [1, 3]]};
 
 export class Hand {
   /** @type {Draft | null} */
@@ -27,18 +29,20 @@ export class Hand {
   done = 0;
   /** @type {Tool} */
   tool;
+  mayEdit = true;
 
   /**
    * @param {FakeServer} server
    * @param {Queue} queue
    * @param {Session} session
+   * @param {Categories} categories
    */
-  constructor(server, queue, session) {
+  constructor(server, queue, session, categories) {
     this.server = server;
     this.queue = queue;
     this.session = session;
     /** @type {import("../../../cocoannot/web/static/types.js").ToolView} */
-    const view = {
+    this.view = {
       draft: (draft) => (this.draft = draft),
       preview: (key, annotation) => (annotation ? this.previews.set(key, annotation) : this.previews.delete(key)),
       say: (message) => this.said.push(message),
@@ -46,7 +50,7 @@ export class Hand {
       done: () => (this.done += 1),
     };
     const preferences = new Preferences(null);
-    this.all = new Map(tools.map(({name, make}) => [name, make({session, view, preferences})]));
+    this.all = new Map(tools.map(({name, make}) => [name, make({session, view: this.view, preferences, categories})]));
     session.on("refused", (message) => this.said.push(message));
     this.tool = this.take("select");
   }
@@ -55,6 +59,7 @@ export class Hand {
   take(name, ...selected) {
     if (selected.length) this.session.select(selected);
     this.tool = /** @type {Tool} */ (this.all.get(name));
+    this.session.setTool(name);
     this.tool.activate();
     return this.tool;
   }
@@ -123,12 +128,18 @@ export class Hand {
   }
 }
 
-/** @param {...object} records Of image 1, but for those that say otherwise; each has its number as id. */
+/** With the categories cat (1), dog (2) and person (3), which has three keypoints. @param {...object} records Of image 1, but for those that say otherwise; each has its number as id. */
 export async function hand(...records) {
   const server = new FakeServer(...records.map((record, i) => JSON.stringify({id: i + 1, image_id: 1, category_id: 1, iscrowd: 0, ...record})));
+  server.categories.push(PERSON);
   const queue = new Queue({shortest: 1, longest: 4});
-  const session = new Session({changes: new Changes(queue), fault});
+  const changes = new Changes(queue);
+  /** @type {Hand | null} */
+  let made = null;
+  const session = new Session({changes, fault, lacks: () => (made?.mayEdit ?? true ? null : "needs the role annotator")});
+  const categories = new Categories(changes, new Preferences(null));
+  await categories.load();
   session.setCategory(1);
   await session.open(1, new URLSearchParams());
-  return new Hand(server, queue, session);
+  return (made = new Hand(server, queue, session, categories));
 }

@@ -27,7 +27,12 @@ test("several categories are a chip each", () => {
 });
 
 test("a filter that the page does not know is shown as it is", () => {
-  assert.deepEqual(labels("status=done"), ["status: done"]);
+  assert.deepEqual(labels("last_user=anna"), ["last user: anna"]);
+});
+
+test("a state is called as on the page", () => {
+  assert.deepEqual(labels("status=returned"), ["Sent back"]);
+  assert.deepEqual(labels("status=finished"), ["State: finished"]);
 });
 
 test("the order is no filter", () => {

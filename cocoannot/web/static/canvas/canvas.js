@@ -147,7 +147,8 @@ export class Canvas extends Emitter {
     session.on("selection", () => this.#reselect());
     session.on("hover", () => this.#overlay.render());
     session.on("visibility", () => this.#refresh());
-    session.on("category", () => this.#changed());
+    // Only what is being drawn has the next shape's colour.
+    session.on("category", () => (this.#overlay.draft ? this.#changed() : this.#tellHint()));
     categories.on("change", () => this.#restyle());
     this.preferences.on("change", (name) => {
       if (name === "fillOpacity" || name === "showLabels" || name === "colourBy") this.#restyle();
@@ -166,6 +167,7 @@ export class Canvas extends Emitter {
       zoomBy: (factor, anchor) => stage.zoomBy(factor, anchor),
       pans: (input) => !this.#opening.open || this.#pans(input),
       deliver: (input) => this.#deliver(input),
+      wheel: (steps) => this.#opening.open && (this.#tool?.wheel?.(steps) ?? false),
       moved: (event) => this.#crosshair.show(event),
     });
   }

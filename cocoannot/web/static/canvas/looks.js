@@ -1,6 +1,7 @@
 // What colour an annotation has, what it is called, and how its keypoints are joined: by the person's preferences.
 
 import {colour, numberOf} from "../state/colours.js";
+import {skeletonOf} from "../state/skeleton.js";
 
 /** @import {Annotation, Categories, Entry, Key, Preferences} from "../types.js" */
 
@@ -47,11 +48,10 @@ export class Looks {
 
   /**
    * Pairs of keypoints, counted from 1; what else a file may have there is left out.
-   * @param {Annotation} annotation
+   * @param {Pick<Annotation, "category_id">} annotation
    * @returns {[number, number][]}
    */
   skeletonOf({category_id: id}) {
-    const skeleton = id === undefined ? undefined : this.categories.get(id)?.skeleton;
-    return Array.isArray(skeleton) ? skeleton.filter((pair) => Array.isArray(pair) && pair.length === 2) : [];
+    return skeletonOf((id !== undefined && this.categories.get(id)) || {}).pairs;
   }
 }

@@ -8,6 +8,9 @@ import {pieces} from "../geometry/rle.js";
 /** Pixels of one image; beyond it, only each second (third, ...) row and column is painted. */
 const MOST = 4_000_000;
 
+/** How opaque the edge is. */
+const EDGE = 0.9;
+
 /** @type {WeakMap<number[], {look: string, image: OffscreenCanvas}>} By the mask's runs. */
 const painted = new WeakMap();
 
@@ -40,18 +43,31 @@ function paint({runs, size}, [left, top, right, bottom], colour, opacity) {
   }
   const image = new OffscreenCanvas(width, height);
   const context = /** @type {OffscreenCanvasRenderingContext2D} */ (image.getContext("2d"));
+  const [soft, hard] = [opacity, EDGE].map((alpha) => packed(colour, alpha));
   const data = context.createImageData(width, height);
-  const soft = Math.round(255 * opacity);
+  const painted = new Uint32Array(data.data.buffer);
   for (let y = 0, at = 0; y < height; y++) {
     for (let x = 0; x < width; x++, at++) {
       if (!inside[at]) continue;
       const edge = x === 0 || y === 0 || x === width - 1 || y === height - 1 || !inside[at - 1] || !inside[at + 1] || !inside[at - width] || !inside[at + width];
-      data.data[4 * at + 3] = edge ? 230 : soft;
+      painted[at] = edge ? hard : soft;
     }
   }
   context.putImageData(data, 0, 0);
-  context.globalCompositeOperation = "source-in";
-  context.fillStyle = colour;
-  context.fillRect(0, 0, width, height);
   return image;
+}
+
+const pixel = /** @type {OffscreenCanvasRenderingContext2D} */ (new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true}));
+
+/**
+ * A colour as the four bytes of one pixel.
+ * @param {string} colour
+ * @param {number} alpha From 0 to 1.
+ */
+function packed(colour, alpha) {
+  pixel.fillStyle = colour;
+  pixel.fillRect(0, 0, 1, 1);
+  const {data} = pixel.getImageData(0, 0, 1, 1);
+  data[3] = Math.round(255 * alpha);
+  return new Uint32Array(data.buffer)[0];
 }

@@ -3,7 +3,7 @@
 
 import {draw, handlesAt} from "../shapes/registry.js";
 import {colourOfPerson, nameOfPerson} from "../state/people.js";
-import {contrast, dot, label, path, skeletonOf, strokeWithHalo} from "./painting.js";
+import {contrast, dot, label, path, penAt, seen, skeletonOf, strokeWithHalo} from "./painting.js";
 
 /** @import {Annotation, Draft, Entry, Key, Point, Session} from "../types.js" */
 /** @import {Looks} from "./looks.js" */
@@ -12,7 +12,12 @@ import {contrast, dot, label, path, skeletonOf, strokeWithHalo} from "./painting
 /** How long somebody else's change is outlined, in milliseconds. */
 const NOTICE = 1500;
 
-/** @typedef {{context: CanvasRenderingContext2D, unit: number, place: (point: Point) => Point}} Brush */
+/** Points of an edge that are nearer to one another than this are one, in CSS pixels. */
+const LEAST = 1;
+/** An edge of more points, that of a large mask with many holes, has a simple line: three wide ones take longer than a frame. */
+const MANY = 3000;
+
+/** @typedef {{context: CanvasRenderingContext2D, unit: number, canvas: Parameters<typeof seen>[1], place: (point: Point) => Point}} Brush */
 
 export class Overlay {
   #canvas = document.createElement("canvas");
@@ -80,7 +85,8 @@ export class Overlay {
     else [canvas.width, canvas.height] = [width, height];
     const [centerX, centerY] = this.stage.center;
     const scale = unit * this.stage.zoom;
-    this.#paint({context, unit, place: ([x, y]) => [width / 2 + (x - centerX) * scale, height / 2 + (y - centerY) * scale]});
+    const [left, top] = [width / 2 - centerX * scale, height / 2 - centerY * scale];
+    this.#paint({context, unit, canvas: {scale, left, top, width, height, least: LEAST * unit}, place: ([x, y]) => [left + x * scale, top + y * scale]});
   }
 
   /** @param {Brush} brush */
@@ -122,17 +128,31 @@ export class Overlay {
    * @param {Entry} entry
    * @param {{fill?: boolean, strong?: boolean, colour?: string, words?: string}} how
    */
-  #paintShape({context, unit, place}, entry, {fill = false, strong = true, colour: given, words}) {
+  #paintShape(brush, entry, {colour, ...how}) {
     const annotation = this.previews.get(entry.key) ?? entry.annotation;
+    this.#paintAnnotation(brush, annotation, {...how, colour: colour ?? this.looks.colourOf(entry.key, annotation), ground: this.looks.colourOf(entry.key, annotation, this.#ground)});
+  }
+
+  /** How much of a colour fills what it surrounds. */
+  get #ground() {
+    return Math.min(0.5, this.looks.fillOpacity + 0.1);
+  }
+
+  /**
+   * @param {Brush} brush
+   * @param {Annotation} annotation
+   * @param {{fill?: boolean, strong?: boolean, colour: string, ground: string, words?: string}} how
+   */
+  #paintAnnotation({context, unit, canvas, place}, annotation, {fill = false, strong = true, colour, ground, words}) {
     const outline = draw(annotation);
-    const colour = given ?? this.looks.colourOf(entry.key, annotation);
-    const rings = outline.edge().map((ring) => ring.map(place));
+    const rings = outline.edge().map((ring) => seen(ring, canvas));
     path(context, rings, true);
     if (fill) {
-      context.fillStyle = this.looks.colourOf(entry.key, annotation, Math.min(0.5, this.looks.fillOpacity + 0.1));
+      context.fillStyle = ground;
       context.fill("evenodd");
     }
-    strokeWithHalo(context, colour, unit, {width: strong ? 2.5 : 2, strong});
+    const isPlain = rings.reduce((sum, ring) => sum + ring.length, 0) > MANY;
+    strokeWithHalo(context, colour, unit, {width: strong ? 2.5 : 2, strong, plain: isPlain});
     const points = outline.keypoints.map((point) => (point ? {...point, at: place([point.x, point.y])} : null));
     if (points.some(Boolean)) skeletonOf(context, points, this.looks.skeletonOf(annotation), colour, unit);
     if (words && rings[0]?.[0]) label(context, rings[0][0], words, colour, unit);
@@ -160,8 +180,15 @@ export class Overlay {
    * @param {Brush} brush
    * @param {Draft} draft
    */
-  #paintDraft({context, unit, place}, draft) {
+  #paintDraft(brush, draft) {
+    const {context, unit, place} = brush;
     const {dark, light} = contrast();
+    if (draft.shape) {
+      const {category_id: id = null} = draft.shape;
+      const how = {fill: true, colour: this.looks.colourOfCategory(id), ground: this.looks.colourOfCategory(id, this.#ground)};
+      this.#paintAnnotation(brush, draft.shape, how);
+    }
+    if (draft.pen) penAt(context, place(draft.pen.at), {radius: draft.pen.radius * unit * this.stage.zoom, erases: draft.pen.erases, unit});
     for (const {points, closed, categoryId} of draft.paths) {
       path(context, [points.map(place)], closed);
       strokeWithHalo(context, this.looks.colourOfCategory(categoryId), unit);
@@ -171,10 +198,20 @@ export class Overlay {
       path(context, [[place([x, y]), place([x + width, y]), place([x + width, y + height]), place([x, y + height])]], true);
       strokeWithHalo(context, this.looks.colourOfCategory(this.session.category), unit, {width: 1.5});
     }
+    if (draft.keypoints) {
+      const {points, categoryId} = draft.keypoints;
+      const placed = points.map((point) => (point ? {...point, at: place([point.x, point.y])} : null));
+      skeletonOf(context, placed, this.looks.skeletonOf({category_id: categoryId}), this.looks.colourOfCategory(categoryId), unit);
+    }
     draft.handles.forEach((at, i) => {
       // The first corner closes the ring, once there are three.
       const closes = i === 0 && draft.handles.length >= 3;
       dot(context, place(at), {radius: (closes ? 6 : 3.5) * (this.touch ? 1.5 : 1), fill: light, line: dark, unit});
     });
+    if (draft.words) {
+      const [x, y] = place(draft.words.at);
+      // Below the pointer: what is placed is above it more often than not.
+      label(context, [x + 14 * unit, y + 32 * unit], draft.words.text, this.looks.colourOfCategory(draft.keypoints?.categoryId ?? this.session.category), unit);
+    }
   }
 }

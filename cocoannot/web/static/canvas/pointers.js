@@ -13,6 +13,8 @@ const REACH = {mouse: 8, touch: 22};
 /** In milliseconds. */
 const LONG_PRESS = 500;
 const DOUBLE_CLICK = 400;
+/** What a wheel with notches says for one of them, in screen pixels. */
+const NOTCH = 100;
 
 /** @typedef {"idle" | "tool" | "pan" | "pinch" | "spent"} Mode */
 
@@ -24,6 +26,7 @@ const DOUBLE_CLICK = 400;
  * @property {(factor: number, anchor: [number, number]) => void} zoomBy
  * @property {(input: PointerInput) => void} deliver To the tool.
  * @property {(input: PointerInput) => boolean} pans Whether a drag that begins there is for the picture.
+ * @property {(steps: number) => boolean} wheel Whether the tool took the wheel; else it zooms.
  * @property {(event: PointerEvent | null) => void} moved The pointer is there, `null`: not on the canvas.
  */
 
@@ -184,6 +187,7 @@ export class Pointers {
     event.preventDefault();
     // Lines and pages, as some browsers count; a pinch on a trackpad comes as small steps with Ctrl.
     const pixels = event.deltaY * [1, 33, 400][event.deltaMode];
+    if (!event.ctrlKey && this.ground.wheel(pixels / NOTCH)) return;
     const speed = event.ctrlKey ? 0.01 : 0.0022;
     this.ground.zoomBy(Math.exp(-Math.max(-300, Math.min(300, pixels)) * speed), [event.clientX, event.clientY]);
   }
@@ -217,10 +221,11 @@ export class Pointers {
   #input(event, kind) {
     const [x, y] = this.ground.pixelAt(event.clientX, event.clientY);
     const scale = this.ground.scale();
+    const way = kind === "move" ? event.getCoalescedEvents().map((each) => this.ground.pixelAt(each.clientX, each.clientY)) : undefined;
     // While a button is down, browsers say -1 for those of a move.
     const button = /** @type {0 | 1 | 2} */ (Math.min(2, Math.max(0, kind === "move" ? (this.#start?.button ?? 0) : event.button)));
     return {
-      kind, x, y, button, scale, reach: REACH[kindOf(event)] / scale, dragged: this.#dragged, touch: event.pointerType === "touch",
+      kind, x, y, way, button, scale, reach: REACH[kindOf(event)] / scale, dragged: this.#dragged, touch: event.pointerType === "touch",
       shift: event.shiftKey, ctrl: event.ctrlKey || event.metaKey, alt: event.altKey,
     };
   }

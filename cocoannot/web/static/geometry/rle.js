@@ -99,12 +99,23 @@ export function contains(runs, [height, width], [x, y]) {
 export function pieces(runs, height) {
   /** @type {[number, number, number][]} */
   const found = [];
+  eachPiece(runs, height, (column, top, bottom) => found.push([column, top, bottom]));
+  return found;
+}
+
+/**
+ * Visits the pieces one after another, for those who keep them in another way.
+ * @param {number[]} runs
+ * @param {number} height
+ * @param {(column: number, top: number, bottom: number) => unknown} visit
+ */
+export function eachPiece(runs, height, visit) {
   let [start, position] = [-1, 0];
   const close = (/** @type {number} */ end) => {
     for (let at = start; at < end; ) {
       const column = Math.floor(at / height);
       const stop = Math.min(end, (column + 1) * height);
-      found.push([column, at - column * height, stop - column * height]);
+      visit(column, at - column * height, stop - column * height);
       at = stop;
     }
   };
@@ -118,7 +129,6 @@ export function pieces(runs, height) {
     position += length;
   });
   if (start >= 0) close(position);
-  return found;
 }
 
 /**

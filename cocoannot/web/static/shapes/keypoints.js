@@ -22,6 +22,15 @@ export function pointsOf(annotation) {
 }
 
 /**
+ * The list of an annotation with other points. Numbers of those that are the same stay; one that is not there is 0, 0, 0.
+ * @param {Pick<Annotation, "keypoints">} annotation
+ * @param {(Keypoint | null)[]} points
+ */
+export function withPoints({keypoints: flat = []}, points) {
+  return points.flatMap((point, i) => (point ? [point.x, point.y, point.visible] : flat[3 * i + 2] === 0 ? flat.slice(3 * i, 3 * i + 3) : [0, 0, 0]));
+}
+
+/**
  * The places of those that are labelled.
  * @param {Annotation} annotation
  * @returns {Point[]}
@@ -90,8 +99,18 @@ export const keypoints = {
 
   reshaped: (annotation, handle, point, frame) => ({keypoints: flatOf(annotation).toSpliced(3 * handle.index, 2, ...inside(point, frame))}),
 
-  withoutHandle: () => null,
+  withoutHandle(annotation, {index}) {
+    const points = pointsOf(annotation).with(index, null);
+    return points.some(Boolean) ? {keypoints: withPoints(annotation, points)} : null;
+  },
 };
+
+/**
+ * What changes where a keypoint that was to be seen is hidden in the picture, or the other way round.
+ * @param {Annotation} annotation
+ * @param {number} index
+ */
+export const switched = (annotation, index) => ({keypoints: flatOf(annotation).with(3 * index + 2, flatOf(annotation)[3 * index + 2] === 1 ? 2 : 1)});
 
 /**
  * Whether a labelled point is at most `reach` pixels away.

@@ -4,6 +4,7 @@
 import {contour} from "../geometry/contour.js";
 import {isNear} from "../geometry/polygons.js";
 import {shift} from "../geometry/placing.js";
+import {refit} from "../geometry/refit.js";
 import * as rle from "../geometry/rle.js";
 
 /** @import {Annotation, Point, Rle} from "../types.js" */
@@ -11,20 +12,37 @@ import * as rle from "../geometry/rle.js";
 
 const rleOf = (/** @type {Annotation} */ {segmentation}) => /** @type {Rle} */ (segmentation);
 
-/** @type {WeakMap<Rle, {runs: number[], box: Bounds | null, area: number, edge?: Point[][]}>} Annotations are never changed, only replaced. */
+/** @typedef {{runs: number[], box: Bounds | null, area: number, edge?: Point[][]}} Decoded */
+
+/** @type {WeakMap<Rle, Decoded>} Annotations are never changed, only replaced. */
 const known = new WeakMap();
+/** @type {Map<string, Decoded>} By size and counts: what the server answers with is what was just drawn. */
+const recent = new Map();
+const MOST_RECENT = 16;
 
 /** @param {Annotation} annotation */
 function decoded(annotation) {
   const segmentation = rleOf(annotation);
   let found = known.get(segmentation);
   if (!found) {
-    const runs = rle.decode(segmentation);
-    found = {runs, box: rle.box(runs, segmentation.size[0]), area: rle.area(runs)};
+    found = (typeof segmentation.counts === "string" ? recent.get(nameOf(segmentation)) : undefined) ?? read(segmentation);
     known.set(segmentation, found);
   }
   return found;
 }
+
+/** @param {Rle} segmentation @returns {Decoded} */
+function read(segmentation) {
+  const runs = rle.decode(segmentation);
+  const found = {runs, box: rle.box(runs, segmentation.size[0]), area: rle.area(runs)};
+  if (typeof segmentation.counts !== "string") return found;
+  recent.set(nameOf(segmentation), found);
+  // The first one was put in first.
+  if (recent.size > MOST_RECENT) recent.delete(/** @type {string} */ (recent.keys().next().value));
+  return found;
+}
+
+const nameOf = (/** @type {Rle} */ {size, counts}) => `${size} ${counts}`;
 
 /** @type {ShapeKind} */
 export const mask = {
@@ -72,4 +90,11 @@ export const mask = {
   reshaped: () => ({}),
 
   withoutHandle: () => null,
+
+  fitted(annotation, {width, height}) {
+    const {size, counts} = rleOf(annotation);
+    if (size[0] === height && size[1] === width) return {};
+    const runs = refit(decoded(annotation).runs, size, [height, width]);
+    return rle.area(runs) ? {segmentation: {size: [height, width], counts: typeof counts === "string" ? rle.encode(runs) : runs}} : null;
+  },
 };

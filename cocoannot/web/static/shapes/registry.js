@@ -5,7 +5,7 @@ import {shift} from "../geometry/placing.js";
 import {distance, pointsOf as cornersOf} from "../geometry/polygons.js";
 import {box, flaw as boxFlaw} from "./box.js";
 import {caption} from "./caption.js";
-import {anyNear, carried, keypoints, makeTheBox, pointsOf} from "./keypoints.js";
+import {anyNear, carried, keypoints, makeTheBox, pointsOf, switched as switchedPoint} from "./keypoints.js";
 import {mask} from "./mask.js";
 import {flaw as ringFlaw, polygon} from "./polygon.js";
 
@@ -147,6 +147,9 @@ export function moved(annotation, dx, dy, frame) {
   return hasRiders(annotation) ? {...changes, keypoints: carried(annotation, right, down)} : changes;
 }
 
+/** The shape that a handle is of. @param {Annotation} annotation @param {Handle} handle */
+const ownerOf = (annotation, handle) => (handle.kind === "keypoint" ? keypoints : shapeOf(annotation));
+
 /**
  * What changes where a handle is dragged to a point.
  * @param {Annotation} annotation
@@ -156,15 +159,35 @@ export function moved(annotation, dx, dy, frame) {
  * @returns {Changes}
  */
 export const reshaped = (annotation, handle, point, frame) =>
-  (handle.kind === "keypoint" ? keypoints : shapeOf(annotation)).reshaped(annotation, handle, point, frame);
+  ownerOf(annotation, handle).reshaped(annotation, handle, point, frame);
 
 /**
- * What changes where a corner is removed; `null` where it can't be.
+ * What changes where a corner or a keypoint is taken away; `null` where it can't be.
  * @param {Annotation} annotation
  * @param {Handle} handle
  * @returns {Changes | null}
  */
-export const withoutHandle = (annotation, handle) => shapeOf(annotation).withoutHandle(annotation, handle);
+export const withoutHandle = (annotation, handle) => ownerOf(annotation, handle).withoutHandle(annotation, handle);
+
+/**
+ * What changes where the right button is on a handle: a keypoint is hidden or seen, a corner is taken away.
+ * @param {Annotation} annotation
+ * @param {Handle} handle
+ * @returns {Changes | null}
+ */
+export const switched = (annotation, handle) =>
+  handle.kind === "keypoint" ? switchedPoint(annotation, handle.index) : withoutHandle(annotation, handle);
+
+/**
+ * What is other where the shape goes into a picture of another size; `null` where nothing of it would be left.
+ * @param {Annotation} annotation
+ * @param {Frame} frame
+ * @returns {Changes | null}
+ */
+export const fitted = (annotation, frame) => {
+  const shape = shapeOf(annotation);
+  return shape.fitted && Number.isFinite(frame.width) && Number.isFinite(frame.height) ? shape.fitted(annotation, frame) : {};
+};
 
 /**
  * Why changes that a hand made can't be kept, `null` where they can. What was smaller before may stay so.

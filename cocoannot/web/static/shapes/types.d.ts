@@ -64,4 +64,6 @@ export interface ShapeKind {
   reshaped(annotation: Annotation, handle: Handle, point: Point, frame: Frame): Changes;
   /** Without that corner; `null` where it can't be without. */
   withoutHandle(annotation: Annotation, handle: Handle): Changes | null;
+  /** What is other in a picture of that size, `null` where nothing is left; only for shapes that tell the picture's size. */
+  fitted?(annotation: Annotation, frame: Frame): Changes | null;
 }

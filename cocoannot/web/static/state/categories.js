@@ -2,6 +2,7 @@
 
 import {get, messageOf, onRevision} from "../net/api.js";
 import {Emitter} from "./emitter.js";
+import {skeletonOf, spoken} from "./skeleton.js";
 
 /** @import {Category, Request} from "../types.js" */
 /** @import {Changes} from "./changes.js" */
@@ -63,6 +64,16 @@ export class Categories extends Emitter {
     return category ? String(category.name) : `category ${id}`;
   }
 
+  /**
+   * The names of a category's keypoints as people read them, in their order; none where it has none.
+   * @param {number | null} id
+   * @returns {string[]}
+   */
+  keypointsOf(id) {
+    const category = id === null ? undefined : this.#known.get(id);
+    return category ? skeletonOf(category).names.map(spoken) : [];
+  }
+
   /** Throws what `get` throws. */
   async load() {
     clearTimeout(this.#timer);
@@ -93,15 +104,7 @@ export class Categories extends Emitter {
 
   /**
    * @param {number} id
-   * @param {string} name
-   */
-  rename(id, name) {
-    return this.update(id, {name});
-  }
-
-  /**
-   * @param {number} id
-   * @param {Partial<Category>} changes Fields that are other.
+   * @param {Record<string, unknown>} changes Fields that are other; `null` takes one away.
    */
   async update(id, changes) {
     await this.#change({method: "PATCH", path: `api/categories/${id}`, body: changes});

@@ -11,7 +11,7 @@ import {copyTexts, keepText, textAt} from "../net/json.js";
  * @returns {Partial<Annotation>}
  */
 export function withDigits(changes, before) {
-  const result = {...changes};
+  const result = copyTexts(changes, {...changes});
   if (Array.isArray(changes.bbox)) result.bbox = byIndex(changes.bbox, before.bbox);
   if (Array.isArray(changes.keypoints)) result.keypoints = byIndex(changes.keypoints, before.keypoints);
   if (Array.isArray(changes.segmentation)) result.segmentation = rings(changes.segmentation, before.segmentation);
@@ -34,8 +34,16 @@ function byIndex(now, before) {
  */
 function rings(now, before) {
   const old = Array.isArray(before) ? before.filter(Array.isArray) : [];
-  return now.map((ring, i) => (now.length === old.length ? aligned(ring, old[i]) : aligned(ring, closest(ring, old))));
+  const corners = cornersOf(old);
+  return now.map((ring, i) => aligned(ring, now.length === old.length ? old[i] : closest(ring, old), corners));
 }
+
+/**
+ * Where each corner is among the old rings: one of several that lie on one another.
+ * @param {Polygon[]} rings
+ * @returns {Map<string, [ring: Polygon, at: number]>}
+ */
+const cornersOf = (rings) => new Map(rings.flatMap((ring) => ring.flatMap((x, at) => (at % 2 ? [] : [[`${x} ${ring[at + 1]}`, [ring, at]]]))));
 
 /**
  * The old ring that has the most numbers of a new one at its ends: a part was added or removed.
@@ -54,8 +62,9 @@ function closest(ring, old) {
 /**
  * @param {Polygon} ring
  * @param {Polygon} old
+ * @param {ReturnType<typeof cornersOf>} corners
  */
-function aligned(ring, old) {
+function aligned(ring, old, corners) {
   const result = [...ring];
   const [head, tail] = common(ring, old);
   for (let i = 0; i < ring.length; i++) {
@@ -63,6 +72,11 @@ function aligned(ring, old) {
     else if (i >= ring.length - tail) keep(result, i, ring[i], old, old.length - (ring.length - i));
     // Between: a corner was moved and no other is missing, or its other coordinate stayed.
     else if (ring.length === old.length) keep(result, i, ring[i], old, i);
+    else {
+      // Several corners are gone, or the ring begins elsewhere: a corner that was there keeps its text wherever it is now.
+      const [source, at] = corners.get(`${ring[i - (i % 2)]} ${ring[i - (i % 2) + 1]}`) ?? [old, 0];
+      keep(result, i, ring[i], source, at + (i % 2));
+    }
   }
   return result;
 }
@@ -100,7 +114,7 @@ function keep(target, at, value, source, from) {
  * @returns {Annotation}
  */
 export function changed(record, changes) {
-  const result = copyTexts(record, {...record, ...changes});
+  const result = copyTexts(changes, copyTexts(record, {...record, ...changes}));
   for (const [name, value] of Object.entries(changes)) if (value === null) delete result[/** @type {keyof Annotation} */ (name)];
   return result;
 }

@@ -14,6 +14,9 @@ const DEFAULTS = {
   showLabels: false,
   colourBy: /** @type {"category" | "instance"} */ ("category"),
   crosshair: true,
+  /** Of the mask brush, in pixels of the picture; and whether what it paints is kept as polygons. */
+  brushRadius: 12,
+  brushPolygons: false,
   /** The lowest score of predictions that are shown; and whether any are. */
   minScore: 0.5,
   showPredictions: true,

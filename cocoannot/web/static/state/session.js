@@ -10,7 +10,7 @@ import {newKey} from "./records.js";
 import {Selection} from "./selection.js";
 import {Visibility} from "./visibility.js";
 
-/** @import {Annotation, Conflict, Differences, Entry, ImageRecord, Key, NewAnnotation, SessionState, Shape, ToldChange} from "../types.js" */
+/** @import {Annotation, Conflict, Differences, Entry, ImageRecord, Key, NewAnnotation, NewShape, SessionState, Shape, ToldChange} from "../types.js" */
 /** @import {Changes} from "./changes.js" */
 /** @import {Edit} from "./rows.js" */
 
@@ -151,8 +151,8 @@ export class Session extends Emitter {
   }
 
   /**
-   * One change, one undo. Each may bring its `category_id`; else it gets the next shape's.
-   * @param {(Shape & {category_id?: number | null})[]} shapes
+   * One change, one undo. Each gets the next shape's category where it brings none; `null`, for captions only, is no category.
+   * @param {NewShape[]} shapes
    * @returns {Key[]}
    */
   addMany(shapes) {
@@ -161,7 +161,7 @@ export class Session extends Emitter {
     const {records} = this.#open;
     if (!records || !ready.length || ready.length < edits.length) return [];
     const keys = ready.map(({key}) => key);
-    this.#show(ready.map(({annotation}) => annotation));
+    this.visibility.reveal(ready.map(({annotation}) => annotation));
     this.emit("changed");
     void this.#edits.make(records, ready);
     if (this.#selection.selectDrawn(keys)) this.emit("selection", this.selection);
@@ -186,6 +186,22 @@ export class Session extends Emitter {
       return entry ? [{op: /** @type {const} */ ("update"), key, changes: withDigits(fields, entry.annotation)}] : [];
     });
     this.#edit(edits);
+  }
+
+  /**
+   * One annotation becomes several, or several become one: one change, one undo. Gives the keys of what is added.
+   * @param {Key} key Of the one that is changed.
+   * @param {Partial<Annotation>} changes
+   * @param {{added?: Shape[], removed?: Key[]}} more
+   * @returns {Key[]}
+   */
+  replace(key, changes, {added = [], removed = []}) {
+    const entry = this.entries.get(key);
+    const additions = entry ? added.flatMap((each) => this.#addition(withDigits(each, entry.annotation)) ?? []) : [];
+    if (!entry || additions.length < added.length) return [];
+    const deletions = removed.map((each) => ({op: /** @type {const} */ ("delete"), key: each}));
+    this.#edit([{op: "update", key, changes: withDigits(changes, entry.annotation)}, ...additions, ...deletions]);
+    return additions.map((each) => each.key);
   }
 
   /** @param {Iterable<Key>} keys */
@@ -309,17 +325,18 @@ export class Session extends Emitter {
   }
 
   /**
-   * @param {Shape & {category_id?: number | null}} given
+   * @param {NewShape} given
    * @returns {{op: "add", key: Key, annotation: NewAnnotation} | null}
    */
   #addition(given) {
     const {category_id = this.category, ...shape} = given;
     if (!this.#mayEdit()) return null;
-    if (category_id === null) {
+    if (category_id === null && shape.caption === undefined) {
       this.emit("refused", "Add a category first: a shape needs one.");
       return null;
     }
-    const annotation = {image_id: /** @type {ImageRecord} */ (this.image).id, category_id, ...(shape.bbox ? {segmentation: []} : {}), ...shape};
+    const ids = {image_id: /** @type {ImageRecord} */ (this.image).id, ...(category_id === null ? {} : {category_id})};
+    const annotation = {...ids, ...(shape.bbox ? {segmentation: []} : {}), ...shape};
     return {op: "add", key: newKey(), annotation: copyTexts(given, annotation)};
   }
 
@@ -336,14 +353,5 @@ export class Session extends Emitter {
     if (this.isThere) this.emit("refused", `Not changed: it ${this.lacks}.`);
     else this.emit("refused", this.state === "loading" ? "The image is still loading." : "There is no image to change.");
     return false;
-  }
-
-  /** What is drawn is to be seen. @param {{category_id?: number}[]} annotations */
-  #show(annotations) {
-    const {hiddenCategories} = this.visibility;
-    const hidden = annotations.filter(({category_id: id}) => id !== undefined && hiddenCategories.delete(id));
-    if (!hidden.length && !this.visibility.allHidden) return;
-    this.visibility.allHidden = false;
-    this.visibility.emit("change");
   }
 }

@@ -54,6 +54,14 @@ export class Visibility extends Emitter {
     this.emit("change");
   }
 
+  /** What is drawn is to be seen. @param {{category_id?: number}[]} annotations */
+  reveal(annotations) {
+    const hidden = annotations.filter(({category_id: id}) => id !== undefined && this.hiddenCategories.delete(id));
+    if (!hidden.length && !this.allHidden) return;
+    this.allHidden = false;
+    this.emit("change");
+  }
+
   /** Nothing is hidden any more. */
   showAll() {
     this.hiddenKeys.clear();

@@ -1,9 +1,10 @@
 // Changes that follow the pointer: shown while it is down, kept when it is let go, gone without a trace where it is given
 // up. A drag begins with `begin`; entries are held meanwhile, so that no answer replaces what is under the hand.
 
-import {frameOf, shift} from "../geometry/placing.js";
+import {frameOf} from "../geometry/placing.js";
 import {between} from "../shapes/box.js";
-import {bounds, flaw, moved, reshaped} from "../shapes/registry.js";
+import {together} from "../shapes/group.js";
+import {flaw, moved, reshaped} from "../shapes/registry.js";
 import {within} from "./aim.js";
 
 /** @import {Entry, Key, Point, ToolContext} from "../types.js" */
@@ -64,21 +65,11 @@ const isSame = (annotation, changes) =>
  * @param {ToolContext} context
  * @param {Entry[]} entries
  */
-export const moving = (context, entries) => changing(context, entries, (entry, by) => moved(entry.annotation, ...together(context, entries, by), frameOf(context.session.image)));
-
-/**
- * How far all the entries can be moved.
- * @param {ToolContext} context
- * @param {Entry[]} entries
- * @param {Point} by
- * @returns {Point}
- */
-export function together({session}, entries, by) {
-  return entries.reduce((/** @type {Point} */ [dx, dy], {annotation}) => {
-    const around = bounds(annotation);
-    return around ? shift(around, dx, dy, frameOf(session.image)) : [dx, dy];
-  }, by);
-}
+export const moving = (context, entries) => {
+  const annotations = entries.map(({annotation}) => annotation);
+  const frame = frameOf(context.session.image);
+  return changing(context, entries, (entry, by) => moved(entry.annotation, ...together(annotations, by, frame), frame));
+};
 
 /**
  * Drags a handle.

@@ -4,7 +4,7 @@
 
 /**
  * Where it may not, it says why.
- * @param {ToolContext} context
+ * @param {Pick<ToolContext, "session" | "view">} context
  */
 export function mayDraw({session, view}) {
   if (session.canEdit()) return true;

@@ -37,7 +37,7 @@ export function make(context) {
 
   return {
     name: "part", title: "Add part", icon: "part",
-    hint: () => "Click the corners of one part more; Enter or a click on the first one closes",
+    hint: () => "Click the corners of one part more; Ctrl+click follows another edge; Enter or a click on the first one closes",
     cursor: () => "crosshair",
     activate() {
       const keys = [...session.selection].filter((key) => polygonsOf(key));
@@ -52,5 +52,6 @@ export function make(context) {
     key: (input) => ring.key(input),
     undo: () => ring.undo(),
     busy: () => ring.corners.length > 0,
+    acts: ring.acts,
   };
 }

@@ -13,7 +13,7 @@ export function make(context) {
   const ring = new Ring(context, (corners) => context.session.add({segmentation: [flat(corners)]}) !== null, () => context.session.category);
   return {
     name: "polygon", title: "Polygon", icon: "polygon",
-    hint: () => ring.corners.length < 3 ? "Click the corners; Backspace takes one back" : "Click the corners; Enter, a double click or a click on the first one closes",
+    hint: () => ring.corners.length < 3 ? "Click the corners; Ctrl+click follows the edge of another shape; Backspace takes one back" : "Click the corners; Enter, a double click or a click on the first one closes",
     cursor: () => "crosshair",
     activate: () => context.view.crosshair(true),
     cancel: () => ring.drop(),
@@ -21,5 +21,6 @@ export function make(context) {
     key: (input) => ring.key(input),
     undo: () => ring.undo(),
     busy: () => ring.corners.length > 0,
+    acts: ring.acts,
   };
 }

@@ -2,19 +2,27 @@
 //
 //   empty --press--> drawing --press on the first corner, double click, Enter--> onClose(ring) --kept?--> empty or drawing
 //   drawing --Backspace, undo--> one corner less        drawing --Escape, Escape--> empty
+//
+// Where it follows edges, a corner beside another shape goes onto its edge, and two on one edge bring all that lie between.
 
 import {frameOf, inside} from "../geometry/placing.js";
 import {distance, withoutRepeats} from "../geometry/polygons.js";
 import {flaw} from "../shapes/polygon.js";
+import {cornersBetween, footholdAt} from "./follow.js";
 import {mayDraw} from "./may_draw.js";
 
-/** @import {Draft, KeyInput, Point, PointerInput, ToolContext} from "../types.js" */
+/** @import {Draft, KeyInput, Point, PointerInput, ToolAct, ToolContext} from "../types.js" */
+/** @import {Foothold} from "./follow.js" */
 
 export class Ring {
   /** @type {Point[]} */
   corners = [];
-  /** @type {Point | null} Where the pointer is. */
-  #ahead = null;
+  /** @type {Point[]} Where the pointer is, after what lies between. */
+  #ahead = [];
+  /** Corners go onto the edges of other shapes; with Ctrl it is the other way round. */
+  #follows = false;
+  /** @type {{count: number, foothold: Foothold | null}[]} For each press, how many corners it brought, and the edge that it was on. */
+  #presses = [];
   /** The corner that was pressed last follows the pointer until it is let go. */
   #pressed = false;
   /** Escape was pressed once. */
@@ -36,10 +44,10 @@ export class Ring {
   /** @param {PointerInput} input */
   pointer(input) {
     if (input.kind === "cancel") return this.#takeBackPressed();
-    if (input.kind === "leave") this.#ahead = null;
-    else this.#ahead = this.#place(input);
+    this.#ahead = input.kind === "leave" ? [] : this.#brought(input).corners;
     if (input.kind === "down" && input.button === 0) this.#press(input);
-    if (input.kind === "move" && this.#pressed && input.dragged) this.corners[this.corners.length - 1] = this.#place(input);
+    // One on an edge stays there, however the hand trembles.
+    if (input.kind === "move" && this.#pressed && input.dragged && !this.#presses.at(-1)?.foothold) this.corners[this.corners.length - 1] = this.#place(input);
     if (input.kind === "up") this.#pressed = false;
     if (input.kind === "double") this.#closeByDoubleClick(input);
     this.show();
@@ -58,7 +66,7 @@ export class Ring {
   /** One corner back; gives whether there was one. */
   undo() {
     if (!this.corners.length) return false;
-    this.corners.pop();
+    this.corners.length -= this.#presses.pop()?.count ?? 1;
     this.#warned = this.#pressed = false;
     this.show();
     return true;
@@ -68,9 +76,18 @@ export class Ring {
   drop() {
     const any = this.corners.length > 0;
     this.corners = [];
+    this.#presses = [];
     this.#pressed = this.#warned = false;
     this.context.view.draft(null);
     return any;
+  }
+
+  /** @returns {ToolAct[]} */
+  get acts() {
+    return [{
+      name: "follow", title: "Corners go onto the edges of other shapes, and follow them; or hold Ctrl", text: "Follow a neighbour", key: "w", icon: "magnet",
+      can: () => true, pressed: () => this.#follows, run: () => (this.#follows = !this.#follows),
+    }];
   }
 
   close() {
@@ -86,7 +103,7 @@ export class Ring {
   show() {
     const {corners} = this;
     if (!corners.length) return this.context.view.draft(null);
-    const points = this.#ahead && !this.#pressed ? [...corners, this.#ahead] : [...corners];
+    const points = this.#pressed ? [...corners] : [...corners, ...this.#ahead];
     /** @type {Draft} */
     const draft = {paths: [{points, closed: false, categoryId: this.category()}], handles: [...corners]};
     this.context.view.draft(draft);
@@ -98,7 +115,9 @@ export class Ring {
     if (this.corners.length >= 3 && distance(this.corners[0], [input.x, input.y]) <= input.reach) return this.close();
     if (!mayDraw(this.context)) return;
     if (!this.corners.length) this.#image = this.context.session.id;
-    this.corners.push(this.#place(input));
+    const {corners, foothold} = this.#brought(input);
+    this.corners.push(...corners);
+    this.#presses.push({count: corners.length, foothold});
     this.#pressed = true;
   }
 
@@ -109,8 +128,17 @@ export class Ring {
   #closeByDoubleClick(input) {
     if (this.corners.length < 2) return;
     const [before, last] = this.corners.slice(-2);
-    if (distance(before, last) <= input.reach) this.corners.pop();
+    if (distance(before, last) <= input.reach) this.undo();
     if (this.corners.length >= 3) this.close();
+  }
+
+  /** What a press there would bring. @param {PointerInput} input @returns {{corners: Point[], foothold: Foothold | null}} */
+  #brought(input) {
+    const foothold = input.ctrl === this.#follows ? null : footholdAt(this.context.session, [input.x, input.y], input.reach);
+    if (!foothold) return {corners: [this.#place(input)], foothold};
+    const before = this.#presses.at(-1)?.foothold;
+    const between = before ? cornersBetween(before, foothold) : null;
+    return {corners: [...(between ?? []), inside(foothold.at, frameOf(this.context.session.image))], foothold};
   }
 
   /** The press has turned out to be two fingers, or something else that draws nothing. */

@@ -3,17 +3,17 @@
 
 import {frameOf} from "../geometry/placing.js";
 import {withCorner} from "../shapes/polygon.js";
-import {kindOf, moved, withoutHandle} from "../shapes/registry.js";
+import {together} from "../shapes/group.js";
+import {kindOf, moved, switched, withoutHandle} from "../shapes/registry.js";
+import {arrowOf} from "./arrows.js";
 import {mayDraw} from "./may_draw.js";
 import {changeable, grip, onSelected, under} from "./aim.js";
-import {moving, reshaping, selecting, together} from "./drags.js";
+import {moving, reshaping, selecting} from "./drags.js";
 
-/** @import {KeyInput, Point, PointerInput, ToolContext} from "../types.js" */
+/** @import {Entry, KeyInput, PointerInput, ToolContext} from "../types.js" */
 /** @import {Drag} from "./drags.js" */
+/** @import {Handle} from "../shapes/types.js" */
 /** @import {PanningTool} from "./types.js" */
-
-/** @type {Record<string, Point>} */
-const ARROWS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
 
 /**
  * @param {ToolContext} context
@@ -25,6 +25,8 @@ export function make(context) {
   let pressed = null;
   /** @type {Drag | null} */
   let drag = null;
+  /** @type {string | null} What can be done with the handle under the pointer. */
+  let aside = null;
 
   const giveUp = () => {
     const wasDragging = drag !== null;
@@ -53,12 +55,13 @@ export function make(context) {
 
   return {
     name: "select", title: "Select", icon: "select",
-    hint: () => hint(context),
+    hint: () => aside ?? hint(context),
     cursor: (input) => (input ? cursor(context, input, drag !== null) : "default"),
     pans: (input) => input.button === 0 && !input.shift && !grip(session, input) && !onSelected(session, input),
     activate: () => view.crosshair(false),
     cancel: giveUp,
     pointer(input) {
+      aside = input.kind === "leave" ? null : hintAt(context, input);
       if (input.kind === "down") {
         giveUp();
         pressed = input;
@@ -94,25 +97,28 @@ function begin(context, pressed) {
  */
 function click(context, input) {
   const {session} = context;
-  const onCorner = grip(session, input)?.handle.kind === "vertex";
-  if (onCorner && (input.button === 2 || (input.button === 0 && input.alt))) return removeCorner(context, input);
+  const held = grip(session, input);
+  const onPoint = held && (held.handle.kind === "vertex" || held.handle.kind === "keypoint");
+  if (onPoint && (input.button === 2 || (input.button === 0 && input.alt))) return changePoint(context, held, input.alt ? withoutHandle : switched);
   if (input.button === 1) return;
   const key = under(session, input)[0]?.key;
-  // A right click is for the corners of what is selected: beside them it takes nothing away.
-  if (key !== undefined) session.select([key], input.ctrl || input.shift ? "toggle" : "replace");
+  // A right click is for the corners of what is selected: beside them it takes nothing away. A finger that rests is Ctrl+click.
+  const many = input.ctrl || input.shift || (input.touch && input.button === 2);
+  if (key !== undefined) session.select([key], many ? "toggle" : "replace");
   else if (input.button === 0 && !input.ctrl && !input.shift) session.select([]);
 }
 
 /**
+ * A corner is removed; a keypoint is hidden or seen, or not there any more.
  * @param {ToolContext} context
- * @param {PointerInput} input
+ * @param {{entry: Entry, handle: Handle}} held
+ * @param {typeof withoutHandle} change
  */
-function removeCorner(context, input) {
-  const held = grip(context.session, input);
-  if (!held || !mayDraw(context)) return;
-  const changes = withoutHandle(held.entry.annotation, held.handle);
-  if (changes) context.session.update(held.entry.key, changes);
-  else context.view.say("A polygon needs three corners: delete the annotation instead");
+function changePoint(context, {entry, handle}, change) {
+  if (!mayDraw(context)) return;
+  const changes = change(entry.annotation, handle);
+  if (changes) context.session.update(entry.key, changes);
+  else context.view.say(`A ${handle.kind === "keypoint" ? "shape needs one keypoint" : "polygon needs three corners"}: delete the annotation instead`);
 }
 
 /**
@@ -134,15 +140,15 @@ function addCorner(context, input) {
  * @param {ToolContext} context
  * @param {KeyInput} input
  */
-function nudge(context, {key, shift, ctrl, alt}) {
+function nudge(context, input) {
   const {session} = context;
-  const arrow = ARROWS[key];
-  const entries = arrow && !ctrl && !alt ? changeable(session) : [];
-  if (!entries.length) return false;
+  const arrow = arrowOf(input);
+  const entries = arrow ? changeable(session) : [];
+  if (!arrow || !entries.length) return false;
   if (!mayDraw(context)) return true;
-  const step = shift ? 10 : 1;
-  const [dx, dy] = together(context, entries, [arrow[0] * step, arrow[1] * step]);
-  if (dx || dy) session.updateMany(entries.map((entry) => [entry.key, moved(entry.annotation, dx, dy, frameOf(session.image))]));
+  const frame = frameOf(session.image);
+  const [dx, dy] = together(entries.map(({annotation}) => annotation), arrow, frame);
+  if (dx || dy) session.updateMany(entries.map((entry) => [entry.key, moved(entry.annotation, dx, dy, frame)]));
   return true;
 }
 
@@ -162,7 +168,20 @@ function cursor({session}, input, dragging) {
 function hint({session}) {
   const [entry, ...others] = changeable(session);
   if (!entry) return "Click a shape to select it; drag the ground to move the picture; Shift+drag selects many";
-  if (others.length) return "Drag or arrows move all that are selected; Ctrl+click adds and takes away";
+  if (others.length) return "Drag or arrows move all that are selected; Ctrl+click or a long press adds and takes away";
   if (kindOf(entry.annotation) !== "polygon") return "Drag the shape or its handles; arrows move it, with Shift by 10 pixels";
   return "Drag corners, or the middle of an edge for one more; right click, Alt+click or a long press removes a corner";
+}
+
+/**
+ * What can be done with the keypoint under the pointer; `null` where there is none.
+ * @param {ToolContext} context
+ * @param {PointerInput} input
+ */
+function hintAt({session, categories}, input) {
+  const {entry, handle} = grip(session, input) ?? {};
+  if (!entry || handle?.kind !== "keypoint") return null;
+  const names = categories.keypointsOf(entry.annotation.category_id ?? null);
+  const name = names[handle.index] ?? "Keypoint";
+  return `${name}, ${handle.index + 1} of ${names.length}: drag it; right click or a long press hides or shows it; Alt+click: not there`;
 }

@@ -5,6 +5,7 @@ import {emptyState, notice} from "./states.js";
 import {plural} from "./words.js";
 
 /** @import {Session} from "../types.js" */
+/** @import {Work} from "../state/work.js" */
 
 /**
  * What the canvas found about the picture's file.
@@ -14,6 +15,7 @@ import {plural} from "./words.js";
 /**
  * @typedef {object} Parts
  * @property {Session} session
+ * @property {Work} work
  * @property {() => unknown} toImages
  * @property {() => unknown} showBroken shows the annotations that can't be drawn
  */
@@ -40,6 +42,7 @@ export class CanvasArea {
     this.element = el("div", {class: "canvas-area"}, this.canvas, this.blank, this.notices, this.hint, this.full, this.progress);
     this.refresh = oncePerFrame(() => this.#show());
     for (const event of /** @type {const} */ (["state", "visibility", "differences", "selection"])) parts.session.on(event, this.refresh);
+    parts.work.on("change", this.refresh);
     parts.session.on("state", (state) => state === "loading" && this.begin());
   }
 
@@ -107,12 +110,14 @@ export class CanvasArea {
   }
 
   #wanted() {
-    const {session, showBroken} = this.parts;
+    const {session, work, showBroken} = this.parts;
     /** @type {{icon: string, words: string, warn?: boolean, actions?: {text: string, run: () => unknown}[]}[]} */
     const wanted = [];
     if (session.state !== "ready" && session.state !== "away") return wanted;
     if (session.state === "away")
       wanted.push({icon: "away", warn: true, words: "The server does not answer. Go on: your changes wait here, and are sent when it is back."});
+    const {status, comment} = work;
+    if (status === "returned" && comment) wanted.push({icon: "send-back", words: `Sent back: ${comment}`});
     const picture = this.#pictureWords();
     if (picture) wanted.push({icon: "picture", warn: true, words: picture});
     const broken = [...session.entries.values()].filter((entry) => entry.broken !== null).length;

@@ -1,4 +1,4 @@
-// Adding, renaming and deleting a category, by asking. Where the server refuses, what was typed is still there.
+// Adding and deleting a category, by asking. Where the server refuses, what was typed is still there.
 
 import {ApiError, messageOf} from "../net/api.js";
 import {colour} from "../state/colours.js";
@@ -27,21 +27,6 @@ export async function addCategory(categories, value = "") {
     },
   });
   return id;
-}
-
-/**
- * @param {Categories} categories
- * @param {Category} category
- */
-export function renameCategory(categories, category) {
-  return prompt("Rename category", {
-    label: "Name",
-    value: nameOr(category.name, ""),
-    action: "Rename",
-    submit: async (name) => {
-      if (name !== category.name) await categories.rename(category.id, name);
-    },
-  });
 }
 
 /**

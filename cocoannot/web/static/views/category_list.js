@@ -1,8 +1,9 @@
-// The categories in the sidebar: which one the next shape gets, eye and lock, pins, rename and delete.
+// The categories in the sidebar: which one the next shape gets, eye and lock, pins, edit and delete.
 
 import {colour} from "../state/colours.js";
-import {addCategory, deleteCategory, renameCategory} from "./category_dialogs.js";
-import {el, iconButton, oncePerFrame, setAttribute, setText} from "./dom.js";
+import {addCategory, deleteCategory} from "./category_dialogs.js";
+import {editCategory} from "./category_edit.js";
+import {el, iconButton, oncePerFrame, setAttribute, setText, swatch} from "./dom.js";
 import {icon} from "./icons.js";
 import {ranked} from "./palette_rank.js";
 import {act, setAct} from "./row_acts.js";
@@ -13,6 +14,9 @@ import {nameOr, plural} from "./words.js";
 /** @import {Me} from "../state/me.js" */
 
 export class CategoryList {
+  /** @type {number | null} Of the next shape. */
+  #chosen = null;
+
   /**
    * @param {{session: Session, categories: Categories, preferences: Preferences, me: Me, pinCategory: (id: number) => unknown}} parts
    */
@@ -49,7 +53,7 @@ export class CategoryList {
     categories.on("change", this.refresh);
     me.on("change", this.refresh);
     session.on("visibility", this.list.refresh);
-    session.on("category", (id) => (id === null ? this.list.refresh() : this.list.reveal(String(id))));
+    session.on("category", (id) => this.#choose(id));
     preferences.on("change", (name) => name === "pinned" && this.list.refresh());
     this.refresh();
   }
@@ -71,6 +75,14 @@ export class CategoryList {
     this.list.setItems(found);
   }
 
+  /** Of 1,203 categories, two have become others. @param {number | null} id */
+  #choose(id) {
+    const rows = [this.#chosen, id].map((each) => (each === null ? null : String(each)));
+    this.#chosen = id;
+    this.list.show(rows);
+    if (rows[1] !== null) this.list.reveal(rows[1]);
+  }
+
   async #add() {
     const id = await addCategory(this.categories, this.text.value.trim());
     if (id !== null) this.session.setCategory(id);
@@ -86,7 +98,7 @@ export class CategoryList {
     const name = el(
       "button",
       {type: "button", class: "name", onclick: () => this.session.setCategory(id)},
-      el("span", {class: "swatch", "aria-hidden": "true"}),
+      swatch(colour(id)),
       el("span", {class: "text"}),
       el("kbd", {hidden: true}),
       el("span", {class: "count"}),
@@ -101,8 +113,8 @@ export class CategoryList {
         act("pin", "pin", () => this.pinCategory(id)),
         act(
           "rename",
-          "rename",
-          withCategory((category) => renameCategory(this.categories, category)),
+          "edit",
+          withCategory((category) => editCategory(this.categories, category)),
         ),
         act(
           "delete",
@@ -124,10 +136,9 @@ export class CategoryList {
     const {id} = category;
     const title = nameOr(category.name, `category ${id}`);
     const [button, acts] = /** @type {[HTMLButtonElement, HTMLElement]} */ ([...row.children]);
-    const [square, text, key, count] = /** @type {HTMLElement[]} */ ([...button.children]);
+    const [, text, key, count] = /** @type {HTMLElement[]} */ ([...button.children]);
     const [locked, hidden, chosen] = [visibility.lockedCategories.has(id), visibility.hiddenCategories.has(id), this.session.category === id];
     setAttribute(row, "class", [chosen && "current", hidden && "unseen"].filter(Boolean).join(" "));
-    square.style.backgroundColor = colour(id);
     setText(text, title);
     const digit = this.categories.keyOf(id);
     key.hidden = digit === null;
@@ -135,12 +146,12 @@ export class CategoryList {
     setText(count, String(category._annotation_count));
     setAttribute(button, "aria-pressed", String(chosen));
     setAttribute(button, "title", `${title}: the next shape is one of these, id ${id}`);
-    const [pin, rename, remove, lock, eye] = /** @type {HTMLButtonElement[]} */ ([...acts.children]);
+    const [pin, edit, remove, lock, eye] = /** @type {HTMLButtonElement[]} */ ([...acts.children]);
     setAct(pin, "pin", `Choose a key for ${title}`, false);
     const lacks = this.me.lacks("reviewer");
     const why = lacks ? `: ${lacks}` : "";
-    rename.disabled = remove.disabled = lacks !== null;
-    setAct(rename, "rename", `Rename ${title}${why}`, false);
+    edit.disabled = remove.disabled = lacks !== null;
+    setAct(edit, "rename", `Edit ${title}${why}`, false);
     setAct(remove, "delete", `Delete ${title}${why}`, false);
     setAct(lock, locked ? "lock" : "unlock", `${locked ? "Unlock" : "Lock"} all of ${title}`, locked);
     setAct(eye, hidden ? "eye-off" : "eye", `${hidden ? "Show" : "Hide"} all of ${title}`, hidden);

@@ -8,8 +8,8 @@ import {nameOfKey} from "./key_names.js";
 
 /**
  * `shown` says what becomes of it while the command means nothing: it is disabled, or not there. With `text`, its words stand
- * beside the icon.
- * @typedef {{shown?: "always" | "apt", text?: string, key?: boolean, iconName?: string, id?: string, className?: string, pressed?: () => boolean}} Options
+ * beside the icon. Where `when` gives false it is not there either, though the command's key may do something.
+ * @typedef {{shown?: "always" | "apt", when?: () => boolean, text?: string, key?: boolean, iconName?: string, id?: string, className?: string, pressed?: () => boolean}} Options
  */
 
 export class CommandButtons {
@@ -26,7 +26,7 @@ export class CommandButtons {
    * @param {string} commandId
    * @param {Options} [options]
    */
-  make(commandId, {shown = "always", text, key: showsKey = false, iconName, id, className = "", pressed} = {}) {
+  make(commandId, {shown = "always", text, key: showsKey = false, iconName, id, className = "", pressed, when} = {}) {
     const command = this.commands.get(commandId);
     const button = el(
       "button",
@@ -42,10 +42,11 @@ export class CommandButtons {
       setAttribute(button, "title", key ? `${title} (${nameOfKey(key)})` : title);
       // Who says aloud what stands on a button must be understood.
       setAttribute(button, "aria-label", button.textContent ? `${button.textContent}: ${title}` : title);
-      if (showsKey) setAttribute(button, "data-key", key ? nameOfKey(key) : null);
+      if (showsKey) setAttribute(button, "data-key", key ? nameOfKey(key).replace("Shift+", "⇧") : null);
       const can = this.commands.can(commandId);
       if (shown === "apt") button.hidden = !can;
       else button.disabled = !can;
+      if (when) button.hidden = !when();
       if (pressed) setAttribute(button, "aria-pressed", String(pressed()));
     };
     this.#refreshes.push(refresh);

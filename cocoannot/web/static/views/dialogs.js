@@ -27,6 +27,12 @@ export function openDialog(title, {makeContent, makeButtons = () => [], classNam
     const close = (value) => {
       answer = value;
       dialog.close();
+      // The event of it comes later, and what a quick hand does until then would not know the answer.
+      finish();
+    };
+    const finish = () => {
+      dialog.remove();
+      resolve(answer);
     };
     const id = `dialog-title-${(made += 1)}`;
     const heading = el("div", {class: "dialog-head"}, el("h2", {id}, title), closeButton ? iconButton("close", "Close", () => close(null)) : null);
@@ -39,10 +45,7 @@ export function openDialog(title, {makeContent, makeButtons = () => [], classNam
       buttons.length ? el("div", {class: "buttons"}, ...buttons) : null,
     );
     if (!closable) dialog.addEventListener("cancel", (event) => event.preventDefault());
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(answer);
-    });
+    dialog.addEventListener("close", finish);
     // A click beside the dialog is not an answer where something was typed, so only those with a close button take it as one.
     if (closeButton) dialog.addEventListener("click", (event) => event.target === dialog && isOutside(dialog, event) && close(null));
     document.body.append(dialog);

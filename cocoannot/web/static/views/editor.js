@@ -4,6 +4,7 @@ import {Canvas} from "../canvas/canvas.js";
 import {messageOf} from "../net/api.js";
 import {arrived, go, imageAddress, imagesAddress} from "../state/router.js";
 import {Steps} from "../state/steps.js";
+import {Copies} from "../tools/copies.js";
 import {tools} from "../tools/index.js";
 import {CanvasArea} from "./canvas_area.js";
 import {CategoryChoice} from "./category_choice.js";
@@ -17,21 +18,27 @@ import {addEditorCommands} from "./editor_commands.js";
 import {chipsOf} from "./filter_words.js";
 import {OnThisImage} from "./here.js";
 import {InForce} from "./in_force.js";
+import {addManyCommands} from "./many_commands.js";
+import {makeMore} from "./more.js";
 import {Objects} from "./objects.js";
 import {titleOf} from "./objects_order.js";
 import {addPredictionCommands, PredictionsPanel} from "./predictions_panel.js";
 import {makeRail} from "./rail.js";
 import {showRecord} from "./record_dialog.js";
 import {makeSeeing} from "./seeing.js";
+import {makeShapeMenu} from "./shape_menu.js";
 import {Sidebar} from "./sidebar.js";
+import {makeStrip} from "./strip.js";
 import {toast} from "./toasts.js";
 import {nameOr} from "./words.js";
+import {makeWorkState} from "./work_state.js";
 
 /** @import {Categories, Commands, Entry, ImageList, KeyInput, Preferences, Session, Tool} from "../types.js" */
 /** @import {CommandButtons} from "./command_button.js" */
 /** @import {Me} from "../state/me.js" */
 /** @import {Presence} from "../state/presence.js" */
 /** @import {Predictions} from "../state/predictions.js" */
+/** @import {Work} from "../state/work.js" */
 
 /**
  * @typedef {object} Parts
@@ -44,6 +51,7 @@ import {nameOr} from "./words.js";
  * @property {Me} me
  * @property {Presence} presence
  * @property {Predictions} predictions
+ * @property {Work} work
  * @property {(title: string) => Promise<number | null>} pickCategory
  */
 
@@ -60,13 +68,23 @@ export class Editor {
     const {session, categories, preferences, buttons, me, predictions} = parts;
     this.parts = parts;
     this.choice = new CategoryChoice(parts);
-    this.area = new CanvasArea({session, toImages: () => this.toImages(), showBroken: () => this.#showBroken()});
+    this.area = new CanvasArea({session, work: parts.work, toImages: () => this.toImages(), showBroken: () => this.#showBroken()});
     this.canvas = new Canvas(this.area.canvas, {session, preferences, categories, predictions});
-    for (const {name, make} of tools) this.#tools.set(name, make({session, view: this.canvas.view, preferences}));
+    for (const {name, make} of tools) this.#tools.set(name, make({session, view: this.canvas.view, preferences, categories}));
+    this.copies = new Copies({session, view: this.canvas.view});
     this.#addCommands();
-    this.area.element.append(new PredictionsPanel(parts, buttons).element);
+    this.area.element.append(makeStrip({session, buttons, acts: this.#acts()}), new PredictionsPanel(parts, buttons).element);
     this.here = new OnThisImage();
-    this.bar = new EditorBar({buttons, here: this.here.element, seeing: makeSeeing(parts), toggleSidebar: () => this.sidebar.toggle()});
+    const shapes = makeShapeMenu(parts, this.canvas.view, () => this.tool);
+    this.bar = new EditorBar({
+      buttons,
+      shapes,
+      here: this.here.element,
+      work: makeWorkState({...parts, toCanvas: () => this.area.canvas.focus({preventScroll: true})}),
+      seeing: makeSeeing(parts),
+      more: makeMore(buttons),
+      toggleSidebar: () => this.sidebar.toggle(),
+    });
     this.objects = this.#makeObjects();
     this.sidebar = new Sidebar({
       preferences,
@@ -75,7 +93,7 @@ export class Editor {
       lower: new CategoryList({session, categories, preferences, me, pinCategory: (id) => pinCategory(categories, id)}).element,
       onToggle: (shown) => this.bar.showSidebar(shown),
     });
-    const rail = makeRail(tools, buttons, () => session.tool);
+    const rail = makeRail(tools, buttons, () => session.tool, () => session.selection.size > 0);
     element.replaceChildren(this.bar.element, rail, this.area.element, this.sidebar.divider, this.sidebar.element);
     this.element = element;
     this.refresh = oncePerFrame(() => this.#refresh());
@@ -151,6 +169,7 @@ export class Editor {
   #addCommands() {
     addEditorCommands(this.parts, {
       tool: () => this.tool,
+      acts: this.#acts(),
       go: (step) => this.#steps.go(step),
       toImages: () => this.toImages(),
       relabelSelection: () => this.choice.relabel(this.parts.session.selection),
@@ -161,7 +180,12 @@ export class Editor {
       fit: () => this.canvas.fit(),
       zoomBy: (factor) => this.canvas.zoomBy(factor),
     });
+    addManyCommands(this.parts, {copies: this.copies, tool: () => this.tool});
     addPredictionCommands(this.parts, {tool: () => this.tool});
+  }
+
+  #acts() {
+    return [...this.#tools.values()].flatMap(({name, acts = []}) => acts.map((act) => ({...act, tool: name})));
   }
 
   #makeObjects() {
@@ -195,9 +219,12 @@ export class Editor {
     this.canvas.on("painted", () => this.area.painted());
     this.canvas.on("say", (message) => toast(message));
     this.canvas.on("pointer", (input) => predictions.point(input));
+    this.canvas.on("pointer", (input) => this.copies.point(input));
     this.canvas.on("done", () => session.setTool("select"));
     this.canvas.on("hint", this.refresh);
-    for (const name of ["pointerup", "keyup"]) this.element.addEventListener(name, this.refresh);
+    this.element.addEventListener("keyup", this.refresh);
+    // What is in the making may be other. The lists tell by the session what they change.
+    for (const part of [this.bar.element, this.area.element]) part.addEventListener("pointerup", this.refresh);
     window.addEventListener("beforeunload", (event) => this.tool?.busy() && event.preventDefault());
   }
 
@@ -214,7 +241,8 @@ export class Editor {
     this.area.setHint(this.#hint(), session.tool !== "select" || session.lacks !== null);
     buttons.refresh();
     if (session.state === "closed") return;
-    document.title = session.image ? `${nameOr(session.image.file_name, `image ${session.image.id}`)} - cocoannot` : "cocoannot";
+    const title = session.image ? `${nameOr(session.image.file_name, `image ${session.image.id}`)} - cocoannot` : "cocoannot";
+    if (document.title !== title) document.title = title;
   }
 
   #hint() {

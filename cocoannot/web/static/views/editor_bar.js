@@ -9,9 +9,9 @@ import {nameOr, percent} from "./words.js";
 
 export class EditorBar {
   /**
-   * @param {{buttons: CommandButtons, here: HTMLElement, seeing: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
+   * @param {{buttons: CommandButtons, shapes: {button: HTMLElement, panel: HTMLElement}, here: HTMLElement, work: {element: HTMLElement, panel: HTMLElement}, seeing: {button: HTMLElement, panel: HTMLElement}, more: {button: HTMLElement, panel: HTMLElement}, toggleSidebar: () => unknown}} parts
    */
-  constructor({buttons, here, seeing, toggleSidebar}) {
+  constructor({buttons, shapes, here, work, seeing, more, toggleSidebar}) {
     this.place = el("span", {class: "place"});
     this.title = el("h1", {class: "title text"});
     this.size = el("span", {class: "picture-size"});
@@ -21,19 +21,21 @@ export class EditorBar {
     this.apt = el(
       "div",
       {class: "when-apt"},
+      shapes.button,
       buttons.make("selection.relabel", {shown: "apt", text: "Category", iconName: "tag"}),
       buttons.make("selection.delete", {shown: "apt", text: "Delete", iconName: "delete"}),
       buttons.make("draft.finish", {shown: "apt", text: "Finish", iconName: "check"}),
-      buttons.make("draft.undo", {shown: "apt", text: "Corner back", iconName: "undo"}),
-      buttons.make("draft.cancel", {shown: "apt", text: "Give up", iconName: "close"}),
+      buttons.make("draft.undo", {shown: "apt", text: "One back", iconName: "undo"}),
+      buttons.make("draft.cancel", {shown: "apt", text: "Give up", iconName: "close", className: "draft"}),
     );
     this.element = el(
       "div",
       {class: "bar"},
-      buttons.make("images.all", {iconName: "images"}),
+      // On a phone, the head of the page leads there.
+      buttons.make("images.all", {iconName: "images", className: "only-roomy"}),
       el(
         "div",
-        {class: "group", role: "group", "aria-label": "Images"},
+        {class: "group steps", role: "group", "aria-label": "Images"},
         buttons.make("image.previous", {iconName: "previous"}),
         this.place,
         buttons.make("image.next", {iconName: "next"}),
@@ -45,6 +47,8 @@ export class EditorBar {
       el(
         "div",
         {class: "bar-end"},
+        work.element,
+        more.button,
         seeing.button,
         el(
           "div",
@@ -55,7 +59,10 @@ export class EditorBar {
         ),
         this.sidebar,
       ),
+      shapes.panel,
+      more.panel,
       seeing.panel,
+      work.panel,
     );
   }
 

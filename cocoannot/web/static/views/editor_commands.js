@@ -2,15 +2,16 @@
 
 import {tools} from "../tools/index.js";
 import {NUMBERS} from "./category_keys.js";
-import {toolCommand} from "./rail.js";
+import {actCommand, toolCommand} from "./rail.js";
 
 /** @import {Predictions} from "../state/predictions.js" */
-/** @import {Categories, Command, Commands, Preferences, Session, Tool} from "../types.js" */
+/** @import {Categories, Command, Commands, Preferences, Session, Tool, ToolAct} from "../types.js" */
 
 /**
  * What the editor does, for those commands that are more than a call to the session.
  * @typedef {object} Actions
  * @property {() => Tool | null} tool the one in use
+ * @property {(ToolAct & {tool: string})[]} acts of all tools
  * @property {(step: number) => unknown} go to another image
  * @property {() => unknown} toImages
  * @property {() => unknown} relabelSelection
@@ -59,21 +60,29 @@ const imageCommands = ({session}, {go, toImages, escape}) => [
  * @param {Actions} actions
  * @returns {Editing[]}
  */
-function toolCommands({session}, {tool}) {
+function toolCommands({session}, {tool, acts}) {
   const busy = () => session.tool !== "select" && (tool()?.busy() ?? false);
   const press = (/** @type {string} */ key) => () => tool()?.key({key, code: key, shift: false, ctrl: false, alt: false});
   return [
-    ...tools.map(({name, title, key, icon}) => ({
+    ...tools.map(({name, title, key, icon, lacks = () => null}) => ({
       id: toolCommand(name),
       title,
       keys: [key.toLowerCase()],
       icon,
-      when: () => (name === "select" ? session.isThere : session.canEdit()),
-      lacks: () => (name === "select" ? null : session.lacks),
+      when: () => (name === "select" ? session.isThere : session.canEdit() && lacks() === null),
+      lacks: () => (name === "select" ? null : (session.lacks ?? lacks())),
       run: () => session.setTool(name),
     })),
+    ...acts.map((act) => ({
+      id: actCommand(act),
+      title: act.title,
+      keys: [act.key],
+      icon: act.icon,
+      when: () => session.tool === act.tool && session.canEdit() && act.can(),
+      run: () => act.run(),
+    })),
     {id: "draft.finish", title: "Finish what is being drawn", keys: [], icon: "check", when: busy, run: press("Enter")},
-    {id: "draft.undo", title: "Take the last corner back", keys: [], icon: "undo", when: busy, run: () => tool()?.undo()},
+    {id: "draft.undo", title: "Take the last corner or keypoint back", keys: [], icon: "undo", when: busy, run: () => tool()?.undo()},
     {id: "draft.cancel", title: "Give up what is being drawn", keys: [], icon: "close", when: busy, run: () => tool()?.cancel()},
   ];
 }
@@ -99,13 +108,6 @@ function selectionCommands({session}, {tool, relabelSelection, selectNext}) {
     {id: "selection.relabel", title: "Another category for what is selected", keys: [], icon: "tag", when: any, run: relabelSelection},
     {id: "selection.next", title: "Next annotation", keys: ["]"], when: () => session.entries.size > 0, run: () => selectNext(1)},
     {id: "selection.previous", title: "Previous annotation", keys: ["["], when: () => session.entries.size > 0, run: () => selectNext(-1)},
-    {
-      id: "selection.all",
-      title: "Select all annotations",
-      keys: ["Ctrl+a"],
-      when: () => session.entries.size > 0,
-      run: () => session.select(session.entries.keys()),
-    },
     {
       id: "selection.hide",
       title: "Hide or show what is selected",

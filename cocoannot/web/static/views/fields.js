@@ -15,6 +15,7 @@ import {el} from "./dom.js";
  * @property {[value: string, text: string][]} [options] of a list to choose from
  * @property {boolean} [readonly]
  * @property {boolean} [optional]
+ * @property {number} [lines] of a field for text of several lines
  * @property {string} [note]
  */
 
@@ -68,10 +69,15 @@ export function makeForm(fields, {action, submit, buttons = [], className = ""})
  * @param {Field} field
  * @param {boolean} isFirst
  */
-function makeInput({name, type = "text", value = "", autocomplete = "off", options, readonly = false, optional = false}, isFirst) {
+function makeInput({name, type = "text", value = "", autocomplete = "off", options, lines, readonly = false, optional = false}, isFirst) {
   if (options) {
     const list = el("select", {name}, ...options.map(([each, text]) => el("option", {value: each, defaultSelected: each === value}, text)));
     return list;
+  }
+  if (lines) {
+    const area = el("textarea", {name, rows: lines, spellcheck: "false", autocapitalize: "off", required: !optional});
+    area.value = value;
+    return area;
   }
   const input = el("input", {name, type, value, autocomplete, autofocus: isFirst, required: !optional, spellcheck: "false", autocapitalize: "off"});
   input.readOnly = readonly;
@@ -81,18 +87,19 @@ function makeInput({name, type = "text", value = "", autocomplete = "off", optio
 /**
  * A dialog with one form. Gives true where `submit` was done, `null` where it was closed.
  * @param {string} title
- * @param {{fields: Field[], action: string, before?: Child[], after?: Child[], submit: (values: Record<string, string>) => Promise<unknown>, closable?: boolean, opened?: (close: (value: true | null) => void) => void}} options
+ * @param {{fields: Field[], action: string, before?: Child[], after?: Child[], buttons?: HTMLElement[], className?: string, submit: (values: Record<string, string>) => Promise<unknown>, closable?: boolean, opened?: (close: (value: true | null) => void) => void}} options
  * @returns {Promise<true | null>}
  */
-export function fillIn(title, {fields, action, before = [], after = [], submit, closable = true, opened = () => {}}) {
+export function fillIn(title, {fields, action, before = [], after = [], buttons = [], className = "", submit, closable = true, opened = () => {}}) {
   return openDialog(title, {
     closable,
+    className,
     makeContent: (close) => {
       opened(close);
       const cancel = closable ? [el("button", {type: "button", onclick: () => close(null)}, "Cancel")] : [];
       const {form} = makeForm(fields, {
         action,
-        buttons: cancel,
+        buttons: [...buttons, ...cancel],
         submit: async (values) => {
           await submit(values);
           close(true);

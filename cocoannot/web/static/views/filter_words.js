@@ -1,7 +1,10 @@
 // A list's query as chips: what each filter is called. Filters that the gallery has no control for (those of the statistics, and
 // any that somebody wrote into the address) are kept and shown too. Without a DOM.
 
+import {WORDS} from "../state/statuses.js";
 import {plural} from "./words.js";
+
+/** @import {ImageStatus} from "../types.js" */
 
 /** @typedef {{label: string, names: string[], without: URLSearchParams}} Chip `without` is the query that the chip's cross leads to */
 
@@ -62,6 +65,7 @@ const withoutValue = (query, name, value) => new URLSearchParams([...query].filt
  */
 function wordsOf(name, value) {
   if (name === "file_name") return `Name contains “${value}”`;
+  if (name === "status") return WORDS[/** @type {ImageStatus} */ (value)]?.title ?? `State: ${value}`;
   if (name === "annotated") return value === "true" ? "Annotated" : "Not annotated";
   return `${name.replaceAll("_", " ")}: ${value}`;
 }

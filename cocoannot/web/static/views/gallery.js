@@ -8,6 +8,7 @@ import {isOpen} from "./dialogs.js";
 import {el, oncePerFrame} from "./dom.js";
 import {GalleryFilters} from "./gallery_filters.js";
 import {GalleryPages} from "./gallery_pages.js";
+import {makeProgressBar} from "./progress_bar.js";
 import {emptyState} from "./states.js";
 import {CAPTION, makeSkeleton, makeTile, showPeople} from "./tile.js";
 import {plural} from "./words.js";
@@ -16,6 +17,7 @@ import {plural} from "./words.js";
 /** @import {Me} from "../state/me.js" */
 /** @import {CommandButtons} from "./command_button.js" */
 /** @import {Presence} from "../state/presence.js" */
+/** @import {Progress} from "../state/progress.js" */
 
 const GAP = 12;
 const SHAPE = 3 / 4;
@@ -34,7 +36,7 @@ export class Gallery {
 
   /**
    * @param {HTMLElement} element
-   * @param {{categories: Categories, preferences: Preferences, presence: Presence, me: Me, commands: Commands, buttons: CommandButtons,
+   * @param {{categories: Categories, preferences: Preferences, presence: Presence, progress: Progress, me: Me, commands: Commands, buttons: CommandButtons,
    *   chooseCategory: () => Promise<number | null>, nameOf: (id: number) => string}} parts
    */
   constructor(element, parts) {
@@ -54,6 +56,7 @@ export class Gallery {
       el("h1", {class: "for-readers"}, "Images"),
       this.filters.bar,
       this.filters.chips,
+      makeProgressBar(parts),
       this.adding.panel.element,
       this.tilesArea,
       this.adding.input,

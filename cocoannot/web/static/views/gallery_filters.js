@@ -1,6 +1,7 @@
 // The gallery's bar: what the list is filtered and sorted by, as controls and as chips. The address holds it; nothing else does.
 
 import {go, imagesAddress} from "../state/router.js";
+import {STATUSES, WORDS} from "../state/statuses.js";
 import {el, iconButton} from "./dom.js";
 import {chipsOf} from "./filter_words.js";
 import {icon} from "./icons.js";
@@ -19,6 +20,7 @@ const ANNOTATED = [
   ["true", "Annotated"],
   ["false", "Not annotated"],
 ];
+const STATES = [["", "Any state"], ...STATUSES.map((status) => [status, WORDS[status].title])];
 const TYPING = 250;
 
 export class GalleryFilters {
@@ -33,6 +35,7 @@ export class GalleryFilters {
     this.nameOf = nameOf;
     this.fileName = el("input", {type: "search", placeholder: "File name", "aria-label": "File name contains", oninput: () => this.#soon()});
     this.annotated = this.#select("Annotated", "annotated", ANNOTATED);
+    this.status = this.#select("State", "status", STATES);
     this.sort = this.#select("Sort by", "sort", SORTS);
     this.count = el("span", {class: "found", role: "status"});
     const category = el(
@@ -56,6 +59,7 @@ export class GalleryFilters {
       el("div", {class: "filter"}, icon("search"), this.fileName),
       category,
       this.annotated,
+      this.status,
       this.sort,
       el("span", {class: "size-slider", title: "Size of the tiles"}, icon("images"), size),
       this.count,
@@ -70,6 +74,7 @@ export class GalleryFilters {
     // While somebody types, the field is theirs.
     if (document.activeElement !== this.fileName) this.fileName.value = query.get("file_name") ?? "";
     this.annotated.value = query.get("annotated") ?? "";
+    this.status.value = query.get("status") ?? "";
     this.sort.value = query.get("sort") ?? "";
     this.#showChips();
   }

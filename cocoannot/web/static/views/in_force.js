@@ -1,7 +1,8 @@
-// What holds now, above the lists: the category of what is selected, and, apart from it, that of the next shape; and the numbers
-// of a selected box.
+// What holds now, above the lists: the category of what is selected, and, apart from it, that of the next shape; and what the record
+// of one that is selected has.
 
 import {colour} from "../state/colours.js";
+import {Details} from "./details.js";
 import {el, oncePerFrame, setAttribute} from "./dom.js";
 import {icon} from "./icons.js";
 import {Inspector} from "./inspector.js";
@@ -14,21 +15,22 @@ export class InForce {
   constructor({session, categories, relabelSelection, chooseNext}) {
     this.session = session;
     this.categories = categories;
-    this.selectedLabel = el("span", {class: "label"}, "Selected");
     this.selected = categoryButton(relabelSelection);
     this.next = categoryButton(chooseNext);
     this.inspector = new Inspector(session);
+    this.details = new Details({session, categories});
     this.element = el(
       "section",
       {class: "in-force", "aria-label": "Selection and next shape"},
       el("span", {class: "label"}, "Next shape"),
       this.next,
-      this.selectedLabel,
+      el("span", {class: "label"}, "Selected"),
       this.selected,
       this.inspector.element,
+      this.details.element,
     );
     const refresh = oncePerFrame(() => this.#show());
-    for (const event of /** @type {const} */ (["selection", "differences", "category", "state"])) session.on(event, refresh);
+    for (const event of /** @type {const} */ (["selection", "differences", "category", "state", "visibility"])) session.on(event, refresh);
     categories.on("change", refresh);
     this.#show();
   }
@@ -44,9 +46,12 @@ export class InForce {
       ids.size > 1
         ? `${plural(entries.length, "annotation")}, ${plural(ids.size, "category")}`
         : `${categories.nameOf(one)}${entries.length > 1 ? ` × ${entries.length}` : ""}`;
-    for (const element of [this.selected, this.selectedLabel]) element.hidden = !entries.length;
-    if (entries.length) showCategory(this.selected, one, name, "Category of what is selected");
-    this.inspector.show(entries.length === 1 ? entries[0] : null);
+    // It keeps its room, so that the lists below stay where they are under the pointer.
+    this.selected.disabled = !entries.length;
+    showCategory(this.selected, one, entries.length ? name : "nothing", "Category of what is selected");
+    const [only = null] = entries.length === 1 ? entries : [];
+    this.inspector.show(only);
+    this.details.show(only);
   }
 }
 

@@ -42,7 +42,7 @@ export class Inspector {
     const other = entry?.key !== this.#entry?.key;
     this.#entry = entry;
     const around = entry && entry.broken === null ? bounds(entry.annotation) : null;
-    this.element.hidden = !around;
+    this.element.classList.toggle("vacant", !around);
     if (!entry || !around) return;
     const isBox = kindOf(entry.annotation) === "box";
     for (const field of this.fields) field.hidden = !isBox;

@@ -1,6 +1,7 @@
 // From keys to commands. Keys are left alone while somebody types, while a dialog is open, and where a control means them itself.
 
 import {isOpen} from "./dialogs.js";
+import {Taps} from "./taps.js";
 
 /** @import {Commands, KeyInput} from "../types.js" */
 
@@ -13,6 +14,7 @@ const CONTROLS = "button, a[href], [role=separator], input, summary";
  * @param {(input: KeyInput) => boolean} toTool the tool in use comes first; gives whether it took the key
  */
 export function listen(commands, toTool) {
+  const taps = new Taps();
   window.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || isOpen()) return;
     const target = event.target instanceof Element ? event.target : document.body;
@@ -24,7 +26,8 @@ export function listen(commands, toTool) {
     if (!typing && toTool({key, code, shift, alt, ctrl: event.ctrlKey || event.metaKey})) event.preventDefault();
     else if (command) {
       event.preventDefault();
-      commands.run(command.id);
+      if (Taps.isFor(event)) taps.press(event, () => commands.run(command.id));
+      else commands.run(command.id);
     }
   });
 }

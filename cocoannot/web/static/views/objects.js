@@ -30,6 +30,8 @@ const NAMED = 5000;
  */
 
 export class Objects {
+  /** @type {ReadonlySet<Key>} As the rows show them. */
+  #selected = new Set();
   /** @type {Key | null} Where a range begins that Shift ends. */
   #from = null;
 
@@ -110,10 +112,13 @@ export class Objects {
   }
 
   #showSelection() {
-    const [key] = this.parts.session.selection;
+    const {selection, visibility} = this.parts.session;
+    const [key] = selection;
+    this.list.show([...this.#selected, ...selection]);
+    this.#selected = selection;
     // One that was chosen in the picture comes into view; several stay where they are.
-    if (key !== undefined && this.parts.session.selection.size === 1) this.list.reveal(key);
-    this.list.refresh();
+    if (key !== undefined && selection.size === 1) this.list.reveal(key);
+    if (visibility.onlySelected) this.list.refresh();
   }
 
   /** @param {Key} key */
@@ -217,7 +222,9 @@ export class Objects {
    */
   #choose(key, {shiftKey, ctrlKey, metaKey}) {
     const {session, panTo} = this.parts;
-    const [from, to] = [this.#from === null ? undefined : this.list.places.get(this.#from), this.list.places.get(key)];
+    // One that was chosen in the picture begins a range too.
+    const [first = null] = session.selection.size === 1 ? session.selection : [this.#from];
+    const [from, to] = [first === null ? undefined : this.list.places.get(first), this.list.places.get(key)];
     if (shiftKey && from !== undefined && to !== undefined) {
       session.select(this.list.items.slice(Math.min(from, to), Math.max(from, to) + 1).map((entry) => entry.key));
       return;

@@ -1,7 +1,7 @@
 // The category palette: typing narrows, arrows choose, Enter takes. What is done with the category is the caller's business.
 
 import {openDialog} from "./dialogs.js";
-import {el, swatch} from "./dom.js";
+import {el, setAttribute, setText, swatch} from "./dom.js";
 import {icon} from "./icons.js";
 import {ranked} from "./palette_rank.js";
 import {VirtualList} from "./virtual_list.js";
@@ -11,18 +11,18 @@ import {nameOr, plural} from "./words.js";
 
 /**
  * The id of the category that the user takes; `null` where the palette was closed. `create(name)` makes a category that is not
- * there, and gives its id.
+ * there, and gives its id; `pin` gives a category one of the keys 1 to 9.
  * @param {string} title
- * @param {{categories: Iterable<Category>, recent: readonly number[], colourOf: (id: number) => string, create?: (name: string) => Promise<number | null>, keyOf?: (id: number) => number | null}} options
+ * @param {{categories: Iterable<Category>, recent: readonly number[], colourOf: (id: number) => string, create?: (name: string) => Promise<number | null>, keyOf?: (id: number) => number | null, pin?: (key: number, id: number) => unknown}} options
  * @returns {Promise<number | null>}
  */
-export async function pickCategory(title, {categories, recent, colourOf, create, keyOf = () => null}) {
+export async function pickCategory(title, {categories, recent, colourOf, create, keyOf = () => null, pin}) {
   const all = [...categories];
   let newName = "";
   const id = await openDialog(title, {
     className: "palette",
     makeContent: (close) => {
-      const finder = new Finder(all, {recent, colourOf, keyOf, take: close});
+      const finder = new Finder(all, {recent, colourOf, keyOf, pin, take: close});
       const add = el("button", {
         type: "button",
         class: "quiet",
@@ -51,6 +51,7 @@ export async function pickCategory(title, {categories, recent, colourOf, create,
           " take, ",
           el("kbd", {}, "Esc"),
           " close",
+          ...(pin ? [", ", el("kbd", {}, "Alt+1"), " to ", el("kbd", {}, "9"), " pin to a key"] : []),
         ),
       ];
     },
@@ -66,13 +67,14 @@ class Finder {
 
   /**
    * @param {Category[]} all
-   * @param {{recent: readonly number[], colourOf: (id: number) => string, keyOf: (id: number) => number | null, take: (id: number) => void}} options
+   * @param {{recent: readonly number[], colourOf: (id: number) => string, keyOf: (id: number) => number | null, pin?: (key: number, id: number) => unknown, take: (id: number | null) => void}} options `take(null)` closes it
    */
-  constructor(all, {recent, colourOf, keyOf, take}) {
+  constructor(all, {recent, colourOf, keyOf, pin, take}) {
     this.all = all;
     this.recent = recent;
     this.colourOf = colourOf;
     this.keyOf = keyOf;
+    this.pin = pin;
     this.take = take;
     this.input = el("input", {
       type: "search",
@@ -137,7 +139,15 @@ class Finder {
   #key(event) {
     const step = {ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10}[event.key];
     const chosen = this.list.items[this.at];
+    // By where it lies: with Alt, it may type another sign.
+    const digit = event.altKey && !event.ctrlKey ? /^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1] : undefined;
     if (step !== undefined) this.#choose(this.at + step);
+    else if (digit && this.pin && chosen) {
+      this.pin(Number(digit), chosen.id);
+      this.list.refresh();
+    }
+    // In a field for a search, Esc would only empty it.
+    else if (event.key === "Escape") this.take(null);
     else if (event.key === "Enter" && chosen && !event.isComposing) this.take(chosen.id);
     else return;
     event.preventDefault();
@@ -159,15 +169,19 @@ class Finder {
    * @param {Category} category
    */
   #showRow(row, category) {
-    row.setAttribute("aria-selected", String(this.list.items[this.at] === category));
-    if (row.childElementCount) return;
-    const group = category.supercategory && category.supercategory !== "none" ? String(category.supercategory) : null;
+    setAttribute(row, "aria-selected", String(this.list.items[this.at] === category));
     const key = this.keyOf(category.id);
+    const mark = row.lastElementChild;
+    if (mark) {
+      setText(mark, key ? String(key) : "");
+      return;
+    }
+    const group = category.supercategory && category.supercategory !== "none" ? String(category.supercategory) : null;
     row.append(
       swatch(this.colourOf(category.id)),
       el("span", {class: "text"}, nameOr(category.name, `category ${category.id}`)),
       group ? el("span", {class: "super text"}, group) : "",
-      ...(key ? [el("kbd", {}, String(key))] : []),
+      el("kbd", {}, key ? String(key) : ""),
     );
     row.title = `${nameOr(category.name, "no name")}, id ${category.id}`;
   }

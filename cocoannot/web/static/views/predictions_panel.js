@@ -87,6 +87,7 @@ export class PredictionsPanel {
     );
     session.on("state", show);
     categories.on("change", show);
+    this.#showLayers();
   }
 
   #showLayers() {

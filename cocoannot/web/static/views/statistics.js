@@ -3,6 +3,7 @@
 import {get, isForNow, messageOf} from "../net/api.js";
 import {colour} from "../state/colours.js";
 import {imagesAddress} from "../state/router.js";
+import {STATUSES, WORDS} from "../state/statuses.js";
 import {el, setText} from "./dom.js";
 import {icon} from "./icons.js";
 import {emptyState} from "./states.js";
@@ -42,13 +43,19 @@ export class Statistics {
   }
 
   /** @param {Numbers} numbers */
-  #show({counts, categories, annotations_per_image: perImage, sizes}) {
+  #show({counts, categories, annotations_per_image: perImage, sizes, statuses}) {
+    const byStatus = new Map(statuses.map(({status, images}) => [status, images]));
     const total = (/** @type {string} */ noun, /** @type {number} */ number) =>
       el("div", {}, el("dt", {}, plural(number, noun).replace(/^[\d,]+ /, "")), el("dd", {}, number.toLocaleString("en")));
     const byCount = [...categories].sort((one, other) => other.annotations - one.annotations);
     this.element.replaceChildren(
       el("h1", {class: "for-readers"}, "Statistics"),
       el("dl", {class: "totals"}, total("image", counts.images), total("annotation", counts.annotations), total("category", counts.categories)),
+      chart(
+        "Images by their state",
+        STATUSES.map((status) => ({label: WORDS[status].title, value: byStatus.get(status) ?? 0, address: imagesAddress({status})})),
+        "images",
+      ),
       chart(
         "Annotations of each category",
         byCount.map(({id, name, annotations}) => ({

@@ -10,6 +10,8 @@ import {plural} from "./words.js";
 /** @import {Following} from "../state/following.js" */
 /** @import {Me} from "../state/me.js" */
 /** @import {Presence} from "../state/presence.js" */
+/** @import {Progress} from "../state/progress.js" */
+/** @import {Work} from "../state/work.js" */
 /** @import {CommandButtons} from "./command_button.js" */
 /** @import {Gallery} from "./gallery.js" */
 
@@ -18,7 +20,7 @@ const QUIET = 10_000;
 
 /**
  * @typedef {{events: Events, following: Following, me: Me, presence: Presence, queue: Queue, session: Session, imageList: ImageList,
- *   categories: Categories, saveState: SaveState, gallery: Gallery, buttons: CommandButtons, readAgain: () => unknown}} Parts
+ *   categories: Categories, saveState: SaveState, work: Work, progress: Progress, gallery: Gallery, buttons: CommandButtons, readAgain: () => unknown}} Parts
  */
 
 /** @param {Parts} parts */
@@ -46,11 +48,13 @@ function logIn({events, following, me, queue, session, buttons}) {
 }
 
 /** @param {Parts} parts */
-function follow({events, following, me, session, imageList, saveState, gallery, readAgain}) {
+function follow({events, following, me, session, imageList, saveState, work, progress, gallery, readAgain}) {
   following.on("change", (change) => {
     session.heard(change);
     imageList.heard(change);
     gallery.heard(change);
+    work.heard(change);
+    progress.heard(change);
   });
   following.on("reset", readAgain);
   following.on("saved", () => void saveState.poll());

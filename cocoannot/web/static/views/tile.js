@@ -2,6 +2,7 @@
 
 import {nameOfPerson} from "../state/people.js";
 import {imageAddress} from "../state/router.js";
+import {statusOf, WORDS} from "../state/statuses.js";
 import {el, setAttribute} from "./dom.js";
 import {faces} from "./faces.js";
 import {icon} from "./icons.js";
@@ -22,7 +23,7 @@ const SIZES = [128, 256, 384, 512, 768, 1024];
 export function makeTile(image, {query, width, height, isLast}) {
   const name = nameOr(image.file_name, `image ${image.id}`);
   const {_annotation_count: count} = image;
-  const frame = el("span", {class: "frame"}, ...pictureOf(image, width, height - CAPTION));
+  const frame = el("span", {class: "frame"}, ...pictureOf(image, width, height - CAPTION), statusMark(image));
   const tile = el(
     "a",
     {class: isLast ? "tile last" : "tile", href: imageAddress(image.id, query), title: name, draggable: "false", "data-id": String(image.id)},
@@ -42,6 +43,15 @@ export function makeTile(image, {query, width, height, isLast}) {
   );
   setSize(tile, width, height);
   return tile;
+}
+
+/** How far people are with it; an open image has no mark. @param {ListedImage} image */
+function statusMark(image) {
+  const status = statusOf(image);
+  if (status === "open") return null;
+  const {title, icon: name} = WORDS[status];
+  const why = image.annotation_comment ? `${title}: ${image.annotation_comment}` : title;
+  return el("span", {class: "status-mark", "data-status": status, title: why}, icon(name), el("span", {class: "for-readers"}, ` ${title} `));
 }
 
 /**

@@ -53,18 +53,28 @@ export class VirtualList {
   }
 
   /**
-   * Make a row be in view.
+   * Make a row be in view. Of the others, only the one that was in the Tab order before is shown anew.
    * @param {string} key
    */
   reveal(key) {
     const place = this.places.get(key);
     if (place === undefined) return;
+    const before = this.active;
     this.active = key;
     const [top, height] = [place * this.rowHeight, this.element.clientHeight];
     const {scrollTop} = this.element;
     if (top < scrollTop) this.element.scrollTop = top;
     else if (top + this.rowHeight > scrollTop + height) this.element.scrollTop = top + this.rowHeight - height;
+    else if (this.rows.has(key)) return this.show([before, key]);
     this.#render();
+  }
+
+  /** Show some rows anew, as far as they are there. @param {(string | null)[]} keys */
+  show(keys) {
+    for (const key of new Set(keys)) {
+      const [row, place] = key === null ? [] : [this.rows.get(key), this.places.get(key)];
+      if (row && place !== undefined) this.#fill(row, place);
+    }
   }
 
   /** @param {Element} element within a row */
@@ -74,8 +84,7 @@ export class VirtualList {
 
   #render() {
     const height = this.rowHeight;
-    this.list.style.height = `${this.items.length * height}px`;
-    this.list.style.setProperty("--row", `${height}px`);
+    this.#measure(height);
     const first = Math.max(0, Math.floor(this.element.scrollTop / height) - BEYOND);
     const last = Math.min(this.items.length, Math.ceil((this.element.scrollTop + this.element.clientHeight) / height) + BEYOND);
     const wanted = new Map(this.items.slice(first, last).map((item) => [this.keyOf(item), item]));
@@ -86,7 +95,16 @@ export class VirtualList {
       this.rows.delete(key);
     }
     let before = /** @type {Element | null} */ (null);
-    for (const [key, item] of wanted) before = this.#place(key, item, before);
+    for (const key of wanted.keys()) before = this.#place(key, before);
+  }
+
+  /** @param {number} height of a row */
+  #measure(height) {
+    const {style} = this.list;
+    const all = `${this.items.length * height}px`;
+    // Writing what is there already would have the browser lay the page out again.
+    if (style.height !== all) style.height = all;
+    if (style.getPropertyValue("--row") !== `${height}px`) style.setProperty("--row", `${height}px`);
   }
 
   /** @param {Map<string, Item>} wanted */
@@ -98,10 +116,9 @@ export class VirtualList {
 
   /**
    * @param {string} key
-   * @param {Item} item
    * @param {Element | null} before the row before it
    */
-  #place(key, item, before) {
+  #place(key, before) {
     let row = this.rows.get(key);
     if (!row) {
       row = this.makeRow(key);
@@ -111,21 +128,32 @@ export class VirtualList {
     const place = /** @type {number} */ (this.places.get(key));
     const transform = `translateY(${place * this.rowHeight}px)`;
     if (row.style.transform !== transform) row.style.transform = transform;
-    setAttribute(row, "aria-setsize", String(this.items.length));
-    setAttribute(row, "aria-posinset", String(place + 1));
-    this.showRow(row, item);
-    for (const button of row.querySelectorAll("button")) button.tabIndex = key === this.active ? 0 : -1;
+    this.#fill(row, place);
     const next = before ? before.nextElementSibling : this.list.firstElementChild;
     if (next !== row) this.list.insertBefore(row, next);
     return row;
+  }
+
+  /**
+   * @param {HTMLLIElement} row
+   * @param {number} place
+   */
+  #fill(row, place) {
+    const item = this.items[place];
+    setAttribute(row, "aria-setsize", String(this.items.length));
+    setAttribute(row, "aria-posinset", String(place + 1));
+    this.showRow(row, item);
+    const tabIndex = this.keyOf(item) === this.active ? "0" : "-1";
+    for (const button of row.querySelectorAll("button")) setAttribute(button, "tabindex", tabIndex);
   }
 
   /** @param {FocusEvent} event */
   #focused({target}) {
     const key = this.keyAt(/** @type {Element} */ (target));
     if (key === null || key === this.active) return;
+    const before = this.active;
     this.active = key;
-    this.refresh();
+    this.show([before, key]);
   }
 
   /** @param {KeyboardEvent} event */
