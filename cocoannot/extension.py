@@ -164,7 +164,9 @@ class Runtime:
             self.s3 = s3
         self._load_store(file, loaded)
         self.events.start(self.store.status().file_revision, None if self.s3 is None else self.s3.status(0).revision)
-        self.team.start(file.claims)
+        if not isinstance(self.settings.dataset, DatabaseUri):
+            # A database has a table of claims, of all processes.
+            self.team.start(file.claims)
         self.predictions.start(file.predictions)
         self.predictions.prepare()
         self.pictures.start(file.path, self._first_images, lambda: wait(0))

@@ -136,12 +136,14 @@ def statistics(moment: Moment) -> Statistics:
         f"WHERE {_OF_DATASET} AND area >= 0 GROUP BY 1",
         {"edges": [float(edge) ** 2 for edge in SIZE_EDGES]},
     )
+    statuses = dict(moment.rows(f"SELECT status, count(*) FROM image WHERE {_OF_DATASET} GROUP BY 1"))
     counts = {name: head.counts[name] for name in ("images", "annotations", "categories")}
     return Statistics(
         counts,
         categories,
         bars(_numbers(images, len(COUNT_EDGES)), COUNT_EDGES),
         bars(_numbers(sizes, len(SIZE_EDGES)), SIZE_EDGES),
+        {status: statuses.get(number, 0) for number, status in enumerate(STATUSES)},
         head.revision,
     )
 
