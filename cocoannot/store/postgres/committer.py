@@ -2,7 +2,8 @@
 
     queue --whoever has the turn takes up to 64--> BEGIN, the head's lock, what they name   first round trip
                                                    each in turn: checked, then written
-                                                   the head's row, COMMIT                   last round trip
+                                                   the head's row, COMMIT                   last round trip, if nothing
+                                                                                            else has to be asked
 
 Each change has its own revision and its own outcome, and sees those before it. Where the connection is lost, all is
 done again; where that was at COMMIT, `change.request` tells whether it was done.
@@ -161,19 +162,24 @@ class _Attempts:
             self.in_doubt = False
             self._made = made = Made()
             made.first = moment.head.revision == moment.head.file_revision
-            for wish in self._group:
-                self._perform(wish, moment, lookup, known, now)
-            if not made.changes:
-                return made
-            with connection.pipeline():
-                write_head(moment)
-                self.in_doubt = True
-                connection.execute(b"COMMIT")
+            try:
+                with connection.pipeline():
+                    for wish in self._group:
+                        self._perform(wish, moment, lookup, known, now)
+                    if not made.changes:
+                        return made
+                    write_head(moment)
+                    self.in_doubt = True
+                    connection.execute(b"COMMIT")
+            except psycopg.Error as exc:
+                # Where it says what was wrong, it has not committed. A server that is stopped may have.
+                self.in_doubt = self.in_doubt and (exc.sqlstate is None or exc.sqlstate[:2] in ("08", "57"))
+                raise
             self.in_doubt = False
             self._reading.saw(connection, moment.head.revision, moment.head.revision)
             return made
 
-    def _begin(self, connection: Connection) -> tuple[Moment, dict[uuid.UUID, tuple[Any, ...]], PostgresLookup, float]:
+    def _begin(self, connection: Connection) -> tuple[Moment, dict[uuid.UUID, Sequence[Any]], PostgresLookup, float]:
         """The head's lock, with all that the wishes name, and those of them that were answered before."""
         reading = self._reading
         wanted = _named(self._group)
@@ -188,10 +194,9 @@ class _Attempts:
             connection.execute(f"SET LOCAL {limit} = '{seconds}s'".encode())
             locked = connection.execute(f"SELECT {HEAD} FROM head WHERE dataset_id = %(d)s FOR UPDATE".encode(), values)
             # Behind the lock: whoever held it has a time before this one.
-            clock = connection.execute(f"SELECT {_NOW}".encode())
             answered = connection.execute(
-                b"SELECT request, revision, time, undoes, answer FROM change "
-                b"WHERE dataset_id = %(d)s AND request = ANY(%(names)s::uuid[])",
+                f"SELECT {_NOW}, request, revision, time, undoes, answer FROM (SELECT) AS always LEFT JOIN change "
+                "ON dataset_id = %(d)s AND request = ANY(%(names)s::uuid[])".encode(),
                 {**values, "names": [wish.name for wish in self._group]},
             )
             asked = [
@@ -208,15 +213,15 @@ class _Attempts:
         lookup = PostgresLookup(moment)
         for name, ids, found in asked:
             lookup.take(name, ids, found.fetchall())
-        (now,) = clock.fetchone() or (0.0,)
-        return moment, {row[0]: row[1:] for row in answered.fetchall()}, lookup, now
+        rows = answered.fetchall()
+        return moment, {name: row for _, name, *row in rows if name is not None}, lookup, rows[0][0]
 
     def _perform(
         self,
         wish: Wish,
         moment: Moment,
         lookup: PostgresLookup,
-        known: dict[uuid.UUID, tuple[Any, ...]],
+        known: dict[uuid.UUID, Sequence[Any]],
         now: float,
     ) -> None:
         """Check what `wish` asks for, and write it."""
@@ -260,8 +265,7 @@ class _Attempts:
         kept = None
         if wish.key is not None:
             kept = msgspec.json.encode(answer(wish.request, results, change.edits, merged))
-        with moment.connection.pipeline():
-            write_change(moment, change, wish.name, kept)
+        write_change(moment, change, wish.name, kept)
         lookup.changed(change.edits)
         self._made.changes.append(change)
         known[wish.name] = (change.revision, change.time, change.undoes, kept)
@@ -273,7 +277,7 @@ def _has_change(wish: Wish) -> bool:
     return wish.committed is not None and wish.committed.change is not None and not wish.committed.is_repeated
 
 
-def _answered(wish: Wish, moment: Moment, row: tuple[Any, ...]) -> Committed:
+def _answered(wish: Wish, moment: Moment, row: Sequence[Any]) -> Committed:
     """What the same request was answered before. Raises `KeyReused`."""
     revision, time, undoes, kept = row
     after = [
