@@ -80,9 +80,11 @@ coverage: $(INSTALLED_DEV) tools
 torture: $(INSTALLED_DEV) tools
 	$(PYTEST) --torture --no-skips -rP -m torture --timeout 7200 -o faulthandler_timeout=7500 $(PYTEST_ARGS)
 
-# A hundred rounds in which a database breaks while clients write; it prints a table. With what Debian calls patroni,
-# etcd-server and postgresql installed also on three nodes; as root also with a full disk.
+# All tests of PostgreSQL, more of them than `make test` runs, and each as long as it can be. Then a hundred rounds in which
+# a database breaks while clients write; it prints a table. With what Debian calls patroni, etcd-server and postgresql
+# installed also on three nodes; as root also with a full disk.
 torture-database: $(INSTALLED_DEV)
+	$(PYTEST) --torture -k postgres --timeout 7200 -o faulthandler_timeout=7500 $(PYTEST_ARGS)
 	PYTHONPATH=.:tests $(BIN)/python tests/database_proof.py $(PROOF_ARGS)
 
 # Longer than the tests do: CASES for each operation, then 20 stateful runs.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from unittest.mock import patch
 
+import postgres_servers
 import pytest
 from api_client import api as api
 from api_client import serve as serve
@@ -99,6 +100,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    postgres_servers.clean_up()
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash.get(_left_out, 0)
 
@@ -204,8 +206,12 @@ EVERY_STORE = ("memory", "postgres")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a module that says `EVERY_STORE = True` on every store, but for tests with the mark `memory_store`."""
-    if not getattr(metafunc.module, "EVERY_STORE", False) or "store_kind" not in metafunc.fixturenames:
+    """Run a module that says `EVERY_STORE = True` on every store, but for tests with the mark `memory_store`; one that
+    says `EVERY_STORE = "torture"` only where that is asked for: a test takes a database a tenth of a second."""
+    wanted = getattr(metafunc.module, "EVERY_STORE", False)
+    if wanted == "torture":
+        wanted = metafunc.config.getoption("--torture")
+    if not wanted or "store_kind" not in metafunc.fixturenames:
         return
     alone = metafunc.definition.get_closest_marker("memory_store")
     metafunc.parametrize("store_kind", EVERY_STORE[:1] if alone else EVERY_STORE, indirect=True)

@@ -29,7 +29,7 @@ from database_breaking import Break, Machine, Place
 from database_clients import IMAGES, PACE, Client, Ledger, Reader, Writer, WriterWithoutKeys
 from postgres_cluster import ClusterPlace, is_installed, running_cluster
 from postgres_proxy import CuttingProxy
-from postgres_servers import running_postgres
+from postgres_servers import clean_up, running_postgres
 from postgres_workers import Workers, serving
 from servers import Answer, until
 
@@ -250,8 +250,9 @@ def main(arguments: Sequence[str]) -> int:
     if not is_installed:
         print("patroni, etcd-server or postgresql is not installed: no cluster")
         cluster_kinds = {}
-    with tempfile.TemporaryDirectory(prefix="cocoannot-proof-") as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        stack.callback(clean_up)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cocoannot-proof-")))
         if kinds and options.rounds:
             with one_machine(folder, options.seed, small_disk=os.geteuid() == 0) as (machine, uri):
                 done |= play_all(machine, uri, kinds, options.rounds, options.seed)

@@ -286,13 +286,19 @@ def serve(dataset: Path, *, env: Mapping[str, str] | None = None, args: Sequence
             server.wait_until_ready()
             yield server
         return
+    with start_warm(dataset, command, env=env) as server:
+        server.wait_until_ready()
+        yield server
+
+
+@contextmanager
+def start_warm(dataset: Path, command: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Like `start`, for a gunicorn: from a process that has imported what it imports."""
     output = dataset.parent / f"{time.monotonic_ns()}.log"
     with output.open("wb") as file:
         process = warm_starts.start(command, ROOT, environment(dataset, env), file)
     with _killed_at_the_end(process):
-        server = Server(process, dataset, output)
-        server.wait_until_ready()
-        yield server
+        yield Server(process, dataset, output)
 
 
 def refused(dataset: Path, *, env: Mapping[str, str] | None = None, args: Sequence[str] = ()) -> tuple[int, str]:

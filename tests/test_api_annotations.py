@@ -9,6 +9,8 @@ from urllib.parse import quote
 import pytest
 from api_client import Serve, Server, if_match
 
+EVERY_STORE = "torture"
+
 URL = "/api/annotations"
 SQUARE = [[10, 10, 20, 10, 20, 20, 10, 20]]
 TRIANGLE = [[0, 0, 8, 0, 0, 8]]

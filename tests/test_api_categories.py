@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from api_client import Serve, Server, if_match
 
+EVERY_STORE = True
+
 URL = "/api/categories"
 
 

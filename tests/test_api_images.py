@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from api_client import Serve, Server, if_match
 
+EVERY_STORE = "torture"
+
 URL = "/api/images"
 NEW = {"file_name": "new.jpg", "width": 30, "height": 20}
 

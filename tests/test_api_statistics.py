@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from api_client import Serve, Server
 
+EVERY_STORE = True
+
 
 def bars(found: list[dict[str, Any]], value: str) -> list[tuple[int, ...]]:
     return [tuple(bar.values()) for bar in found if bar[value]]

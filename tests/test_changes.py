@@ -26,7 +26,7 @@ from cocoannot.errors import (
 )
 from cocoannot.manager import DatasetManager
 
-EVERY_STORE = True
+EVERY_STORE = "torture"
 
 Fields = dict[str, Any]
 

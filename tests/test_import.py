@@ -26,6 +26,8 @@ from cocoannot.manager import DatasetManager
 from cocoannot.store.base import Committed
 from cocoannot.store.memory.store import MemoryStore
 
+EVERY_STORE = "torture"
+
 Dataset = dict[str, Any]
 SECTIONS = ("images", "annotations", "categories")
 BOX = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 6, 7, 8], "area": 56, "iscrowd": 0, "segmentation": []}

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from cocoannot.merge.fields import GEOMETRY, changed_fields, clashing_fields, same_value
 from cocoannot.store.late_updates import MOST_RECORDS
 
+EVERY_STORE = True
+
 BOX = [5, 5, 6, 6]
 
 

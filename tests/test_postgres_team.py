@@ -13,8 +13,9 @@ from conftest import FakeClock
 from postgres_servers import Postgres
 from postgres_stores import FilePostgresStore
 
+from cocoannot.errors import NotLoaded, TooMany
 from cocoannot.store.postgres.store import PostgresStore
-from cocoannot.teamwork.claims import ALONE, Claims
+from cocoannot.teamwork.claims import ALONE, MOST_OF_ONE, Claims
 from cocoannot.teamwork.holder import Holder
 from cocoannot.teamwork.presence import Presence
 
@@ -47,7 +48,7 @@ def test_what_one_process_has_given_another_does_not_give(claims: list[Claims]) 
     assert second.holder(1) == ANNA
     assert second.of(ANNA) == [1], "who comes to another process goes on with their own"
     assert second.take(1, ANNA)
-    first.let_go(1)
+    first.let_go(1, ANNA)
     assert second.take(1, BEN)
 
 
@@ -84,10 +85,37 @@ def test_a_claim_that_is_over_here_is_not_renewed(claims: list[Claims], clock: F
 def test_what_is_given_back_elsewhere_is_not_kept_here(claims: list[Claims]) -> None:
     first, second = claims
     assert first.take(1, ANNA)
-    second.let_go(1)
+    second.let_go(1, ANNA)
     first.share()
     assert second.take(1, BEN)
     assert first.of(ANNA) == []
+
+
+def test_whoever_has_an_image_next_keeps_it_though_other_processes_hear_late_that_it_is_done(
+    claims: list[Claims],
+) -> None:
+    first, second = claims
+    assert first.take(1, ANNA)
+    second.let_go(1, ANNA)
+    assert second.take(1, BEN)
+    first.finish(1)
+    assert second.holder(1) == BEN
+    assert first.of(ANNA) == []
+    second.finish(1)
+    assert first.take(1, ANNA)
+
+
+def test_an_image_that_is_refused_for_the_limit_stays_free_for_others(claims: list[Claims]) -> None:
+    first, second = claims
+    for image_id in range(1, MOST_OF_ONE + 1):
+        assert first.take(image_id, ANNA)
+    with pytest.raises(TooMany):
+        first.take(MOST_OF_ONE + 1, ANNA)
+    first.end()
+    with pytest.raises(NotLoaded):
+        first.take(MOST_OF_ONE + 2, ANNA)
+    for image_id in (MOST_OF_ONE + 1, MOST_OF_ONE + 2):
+        assert second.take(image_id, BEN)
 
 
 # Who is where

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from api_client import Response, Serve, Server, as_json
 
+EVERY_STORE = "torture"
+
 Prediction = dict[str, Any]
 
 BOX: Prediction = {"image_id": 1, "category_id": 1, "bbox": [10, 10, 10, 10], "score": 0.9}

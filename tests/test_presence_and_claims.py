@@ -145,7 +145,7 @@ def test_an_image_is_one_client_s(claims: Claims) -> None:
     assert claims.take(3, ANNA)
     assert (claims.holder(3), claims.of(ANNA)) == (ANNA, [3])
     assert (set(claims.others(BEN)), set(claims.others(ANNA))) == ({3}, set())
-    claims.let_go(3)
+    claims.let_go(3, ANNA)
     assert claims.take(3, BEN)
 
 
@@ -245,7 +245,7 @@ def test_claims_go_on_after_a_restart_and_after_a_crash(tmp_path: Path, clock: F
     before = again(path, clock)
     for image_id, holder in ((1, ANNA), (2, BEN), (3, ANNA), (4, BEN)):
         before.take(image_id, holder)
-    before.let_go(3)
+    before.let_go(3, ANNA)
     if ending:
         before.end()
     clock.advance(3_600)
@@ -263,7 +263,7 @@ def test_nothing_is_claimed_of_a_server_that_has_ended(tmp_path: Path, clock: Fa
     with pytest.raises(NotLoaded, match="ending"):
         claims.take(2, BEN)
     # What is let go of now is for whoever comes next to find out.
-    claims.let_go(1)
+    claims.let_go(1, ANNA)
     assert again(tmp_path / "claims.jsonl", clock).of(ANNA) == [1]
 
 
@@ -283,7 +283,7 @@ def test_the_file_of_claims_stays_small(tmp_path: Path, clock: FakeClock) -> Non
     claims.take(1, BEN)
     for _ in range(15_000):
         claims.take(2, ANNA)
-        claims.let_go(2)
+        claims.let_go(2, ANNA)
     assert len(path.read_bytes().splitlines()) <= 20_001
     assert again(path, clock).of(BEN) == [1]
 

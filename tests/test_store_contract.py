@@ -409,6 +409,19 @@ def test_one_operation_that_can_not_be_done_undoes_all(
     assert commit(store, Add("annotations", BOX)).edits[0].record_id == 8
 
 
+@pytest.mark.parametrize("value", [[1], {"id": 1}, "1", 1.5])
+def test_a_record_is_named_by_a_number_or_refused(store: EveryStore, value: object) -> None:
+    operations: list[Operation] = [
+        *(Add("annotations", {**BOX, key: value}) for key in ("id", "image_id", "category_id")),
+        *(Update("annotations", 1, {key: value}) for key in ("image_id", "category_id")),
+    ]
+    for operation in operations:
+        with pytest.raises(BadOperation) as raised:
+            store.commit([operation])
+        assert isinstance(raised.value.cause, InvalidRecord)
+    assert store.revision == 0
+
+
 def test_a_change_may_be_made_at_one_revision_only(store: EveryStore) -> None:
     commit(store, Add("annotations", BOX))
     with pytest.raises(VersionMismatch) as raised:

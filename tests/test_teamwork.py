@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from api_client import Response, Serve, Server, if_match
 
+EVERY_STORE = "torture"
+
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 STATUSES = ["open", "done", "empty", "skipped", "approved", "returned"]
 
@@ -242,6 +244,8 @@ def test_those_who_share_the_one_token_are_told_apart_by_their_clients(serve: Se
     assert team.ask("PUT", "/api/images/1/status", json={"status": "approved"}, **token).status_code == 200
 
 
+# It copies the journal.
+@pytest.mark.memory_store
 def test_who_did_what_is_known_from_changes_before_anybody_asked(team: Server, tmp_path: Path) -> None:
     set_status(team, "anna", 1, "done")
     # As after a crash: the journal has it, and memory nothing.

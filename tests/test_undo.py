@@ -21,7 +21,7 @@ from cocoannot.manager import DatasetManager
 from cocoannot.store.memory.store import MemoryStore
 from cocoannot.store.queries import AnnotationQuery, CategoryQuery, ImageQuery
 
-EVERY_STORE = True
+EVERY_STORE = "torture"
 
 SECTIONS: tuple[SectionName, ...] = ("annotations", "images", "categories")
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}

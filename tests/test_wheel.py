@@ -29,7 +29,7 @@ CHECKOUT = ["cocoannot", "tests", "bench", "setup.cfg", "pyproject.toml", "READM
 NESTED_FILE = "cocoannot/pages/js/probe.min.js"
 """Added to the copy that the wheel is built from: a file as pages will have, in a folder that is no package."""
 
-EXTRAS = {"assist", "bench", "dev", "evaluate", "test"}
+EXTRAS = {"assist", "bench", "dev", "evaluate", "postgres", "test"}
 
 
 class Installed(NamedTuple):
@@ -144,7 +144,7 @@ def test_it_needs_what_requirements_pin(installed: Installed) -> None:
 def test_its_extras_are_what_requirements_dev_pin(installed: Installed) -> None:
     assert set(installed.distribution.metadata.get_all("Provides-Extra", [])) == EXTRAS
     extras = requirements(line for line in installed.distribution.requires or [] if "extra ==" in line)
-    # `dev` is `test` and `bench` too.
+    # `dev` is all others too.
     assert extras.pop("cocoannot").extras == EXTRAS - {"dev"}
     check_pins(extras, pinned("requirements-dev.txt"))
 

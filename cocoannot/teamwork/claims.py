@@ -38,8 +38,8 @@ class SharedClaims(Protocol):
         """Claim an image for so long, or renew the claim; returns whether nobody else has it."""
         ...
 
-    def let_go(self, image_id: int) -> None:
-        """Nobody has the image any more."""
+    def let_go(self, image_id: int, name: tuple[str, str | None, str]) -> None:
+        """This client does not have the image any more."""
         ...
 
     def renew(self, image_ids: Collection[int], seconds: float) -> frozenset[int]:
@@ -90,36 +90,35 @@ class Claims:
 
     def take(self, image_id: int, holder: Holder) -> bool:
         """Claim an image, or renew the claim; returns whether nobody else has it. Raises `TooMany`, `NotLoaded`."""
-        if self._shared is not None and not self._shared.take(image_id, holder, SHARED):
+        with self._lock:
+            if not self._may_take(image_id, holder):
+                return False
+            if self._shared is None:
+                self._claim(image_id, holder)
+                return True
+        if not self._shared.take(image_id, holder, SHARED):
             return False
         with self._lock:
-            if self._ended:
-                raise NotLoaded("the server is ending; try again in a moment")
-            self._sweep()
-            claim = self._by_image.get(image_id)
-            if claim is not None and claim.holder != holder:
-                if self._shared is None:
-                    return False
-                # It was given back to another process.
-                self._forget(image_id)
-                claim = None
-            if claim is None and len(self._by_image) >= MOST:
-                raise TooMany(f"{MOST} images are claimed, which is the limit; try again later", AFTER_STREAM)
-            if claim is None and len(self._by_holder.get(holder, ())) >= MOST_OF_ONE:
-                raise TooMany(f"you have claimed {MOST_OF_ONE} images; finish some, or give them back", AFTER_STREAM)
-            self._add(image_id, holder)
-            if claim is None and self._kept is not None:
-                self._kept.note(image_id, holder)
-            return True
+            self._claim(image_id, holder)
+        return True
 
-    def let_go(self, image_id: int) -> None:
-        """Nobody has the image any more."""
+    def let_go(self, image_id: int, holder: Holder) -> None:
+        """This client does not have the image any more."""
         with self._lock:
-            self._forget(image_id)
+            claim = self._by_image.get(image_id)
+            if claim is not None and claim.holder == holder:
+                self._forget(image_id)
         if self._shared is not None:
             # Where it can't be asked, it forgets by itself.
             with suppress(Unavailable):
-                self._shared.let_go(image_id)
+                self._shared.let_go(image_id, holder)
+
+    def finish(self, image_id: int) -> None:
+        """What the image was claimed for is done, perhaps a moment ago: somebody else may have it since."""
+        with self._lock:
+            claim = self._by_image.get(image_id)
+        if claim is not None:
+            self.let_go(image_id, claim.holder)
 
     def holder(self, image_id: int) -> Holder | None:
         """Who has an image."""
@@ -210,6 +209,32 @@ class Claims:
     def is_used(self) -> bool:
         """Whether any image is claimed."""
         return bool(self._by_image)
+
+    def _may_take(self, image_id: int, holder: Holder) -> bool:
+        """Whether nobody else has the image, as far as is known here. Raises `TooMany`, `NotLoaded`."""
+        if self._ended:
+            raise NotLoaded("the server is ending; try again in a moment")
+        self._sweep()
+        claim = self._by_image.get(image_id)
+        if claim is not None and claim.holder == holder:
+            return True
+        if claim is not None and self._shared is None:
+            return False
+        if claim is None and len(self._by_image) >= MOST:
+            raise TooMany(f"{MOST} images are claimed, which is the limit; try again later", AFTER_STREAM)
+        if len(self._by_holder.get(holder, ())) >= MOST_OF_ONE:
+            raise TooMany(f"you have claimed {MOST_OF_ONE} images; finish some, or give them back", AFTER_STREAM)
+        return True
+
+    def _claim(self, image_id: int, holder: Holder) -> None:
+        claim = self._by_image.get(image_id)
+        if claim is not None and claim.holder != holder:
+            # It was given back to another process.
+            self._forget(image_id)
+            claim = None
+        self._add(image_id, holder)
+        if claim is None and self._kept is not None:
+            self._kept.note(image_id, holder)
 
     def _add(self, image_id: int, holder: Holder) -> None:
         self._by_image[image_id] = Claim(holder, self._end(holder))

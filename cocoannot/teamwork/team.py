@@ -72,7 +72,7 @@ class Team:
         if change.replaced:
             self._authors.forget()
         for image_id in self._authors.note(change):
-            self.claims.let_go(image_id)
+            self.claims.finish(image_id)
         if self.claims.is_used:
             self.claims.renew_images(_images_of(change), person(change.actor))
 
@@ -110,7 +110,7 @@ class Team:
                     # It may have changed before it was claimed.
                     if (now := store.first(replace(asked, ids=[image_id]))).record is not None:
                         return now
-                    self.claims.let_go(image_id)
+                    self.claims.let_go(image_id, holder)
                 refused.add(image_id)
         return Found(None, store.revision)
 
@@ -126,7 +126,7 @@ class Team:
                 else f"another client of yours ({other.client!r})"
             )
             raise Conflict(f"image {image_id} is claimed by {by}, who can give it back")
-        self.claims.let_go(image_id)
+        self.claims.let_go(image_id, holder)
 
     def check_status(self, user: str | None, image_id: int, status: Status) -> None:
         """Raise `Conflict` where a user approves what they did themselves."""

@@ -22,7 +22,9 @@ def statistics(tables: Tables, revision: int) -> Statistics:
     counts = tables.annotation_counts(tables.images.ids(images))
     numbers = np.bincount(tables.image_index.statuses[images], minlength=len(STATUSES)).tolist()
     statuses = dict(zip(STATUSES, numbers, strict=True))
-    return Statistics(tables.counts(), per_category, _bars(counts, COUNT_EDGES), _bars(sizes, SIZE_EDGES), statuses, revision)
+    return Statistics(
+        tables.counts(), per_category, _bars(counts, COUNT_EDGES), _bars(sizes, SIZE_EDGES), statuses, revision
+    )
 
 
 def _bars(values: np.ndarray[tuple[int, ...], np.dtype[np.float64 | np.int64]], edges: tuple[int, ...]) -> list[Bar]:

@@ -293,18 +293,19 @@ def _answered(wish: Wish, moment: Moment, row: Sequence[Any]) -> Committed:
 
 def _named(group: Iterable[Wish]) -> dict[SectionName, set[int]]:
     """The records that operations name, so that all of them are asked for at once."""
-    found: dict[SectionName, set[int]] = {name: set() for name in SECTIONS}
+    # Whatever a client put there: only some of it can be in a set.
+    found: dict[SectionName, list[Any]] = {name: [] for name in SECTIONS}
     for wish in group:
         for operation in wish.operations:
             fields: Any = {}
             if isinstance(operation, Update | Delete):
-                found[operation.section].add(operation.record_id)
+                found[operation.section].append(operation.record_id)
             if isinstance(operation, Add):
                 fields = operation.fields
-                found[operation.section].add(fields.get("id"))
+                found[operation.section].append(fields.get("id"))
             if isinstance(operation, Update):
                 fields = operation.changes
             if isinstance(operation, Add | Update) and operation.section == "annotations":
-                found["images"].add(fields.get("image_id"))
-                found["categories"].add(fields.get("category_id"))
+                found["images"].append(fields.get("image_id"))
+                found["categories"].append(fields.get("category_id"))
     return {name: {each for each in ids if type(each) is int and is_possible(each)} for name, ids in found.items()}

@@ -71,10 +71,14 @@ class ClaimTable:
         )
         return bool(rows)
 
-    def let_go(self, image_id: int) -> None:
-        """Nobody has the image any more."""
+    def let_go(self, image_id: int, name: Name) -> None:
+        """This client does not have the image any more."""
         self._table.rows(
-            "DELETE FROM claim WHERE dataset_id = %(d)s AND image_id = %(image)s RETURNING 1", image=image_id
+            "DELETE FROM claim WHERE dataset_id = %(d)s AND image_id = %(image)s AND who = %(who)s "
+            "AND client = %(client)s RETURNING 1",
+            image=image_id,
+            who=name[0],
+            client=name[2],
         )
 
     def renew(self, image_ids: Collection[int], seconds: float) -> frozenset[int]:
