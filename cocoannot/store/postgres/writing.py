@@ -60,7 +60,8 @@ class _Net(NamedTuple):
 _ADD = """
 WITH added AS (
     INSERT INTO annotation (dataset_id, content, revision, id, image_id, category_id, area, iscrowd, record, position)
-    VALUES (%(d)s, %(c)s, %(revision)s, %(id)s, %(image)s, %(category)s, %(area)s, %(iscrowd)s, %(record)s, %(position)s)
+    VALUES (%(d)s, %(c)s, %(revision)s, %(id)s, %(image)s, %(category)s, %(area)s, %(iscrowd)s,
+        %(record)s, %(position)s)
 ), of_image AS (
     UPDATE image SET annotations = annotations + 1, sizes = sizes | %(size)s::int4, categories =
         CASE WHEN %(category)s::int8 IS NULL OR %(category)s::int8 = ANY(categories) THEN categories
