@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from browser import PICTURE, Visit, Visitor, images, needs_browser, records, write_dataset
 from playwright.sync_api import Locator, Route, expect
-from servers import Server, serve, until
+from servers import Server, serve
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -195,7 +195,8 @@ def test_another_layer_or_none_can_be_chosen(visitor: Visitor, server: Server) -
     visitor.page.route("**/views/editor.js", lambda route: held.append(route))
     with visitor.page.expect_response("**/api/predictions"):
         visitor.page.reload(wait_until="commit")
-    until(lambda: visitor.page.wait_for_timeout(20) or held, "the page asks for its editor")
+    while not held:
+        visitor.page.wait_for_timeout(20)
     held[0].continue_()
     visitor.page.unroute("**/views/editor.js")
     choice = line(visitor).get_by_role("combobox")
