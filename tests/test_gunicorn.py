@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -309,7 +310,7 @@ def test_second_server_takes_over_when_the_first_has_saved(dataset: Path) -> Non
 
 
 def takes_signals(worker: int) -> bool:
-    """Whether a worker has handlers of its own. Until then it has the arbiter's, with which it loses what it is sent."""
+    """Whether a worker has its own handlers. Until then it has the arbiter's, with which it loses what it is sent."""
     caught = re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{worker}/status").read_text(), re.MULTILINE)
     assert caught
     # The arbiter has none for this one.
