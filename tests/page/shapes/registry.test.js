@@ -120,6 +120,8 @@ test("dragging one edge of a box changes the numbers of that edge alone", () => 
   assert.deepEqual(shapes.reshaped(box, handle(box, "edge", 1), [50.1234, 0], FRAME).bbox, [10.123456, 20.987654, 39.996544, 40.25]);
   assert.deepEqual(shapes.reshaped(box, handle(box, "edge", 0), [0, 15], FRAME).bbox, [10.123456, 15, 30.5, 46.237654]);
   assert.deepEqual(shapes.reshaped(box, handle(box, "corner", 2), [50, 70], FRAME).bbox, [10.123456, 20.987654, 39.876544, 49.012346]);
+  const long = {...box, bbox: [37.5672506569324, 20, 14.9, 30]};
+  assert.deepEqual(shapes.reshaped(long, handle(long, "corner", 1), [60, 10], FRAME).bbox?.[0], 37.5672506569324);
 });
 
 test("dragging an edge of a box over the other one turns it over", () => {

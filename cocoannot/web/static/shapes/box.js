@@ -53,6 +53,7 @@ function bounds(annotation) {
  */
 function stretched([start, length], which, value) {
   if (which === null) return [start, length];
+  if (which === "high" && value >= start) return [start, tidy(value - start)];
   const still = which === "low" ? start + length : start;
   return [tidy(Math.min(still, value)), tidy(Math.abs(value - still))];
 }
