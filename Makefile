@@ -111,10 +111,11 @@ check-python: $(INSTALLED_DEV)
 check-page: tools/page/node_modules/installed
 	$(NPM) run --silent check
 
-# Node.js 20 or newer, and npm: the system's, else those of a wheel in the virtual environment.
+# Node.js 20.10 or newer, and npm: the system's, else those of a wheel in the virtual environment.
 NPM = PATH="$(abspath $(BIN)):$$PATH" npm --prefix tools/page
 tools/page/node_modules/installed: tools/page/package.json tools/page/package-lock.json tools/page/requirements.txt | $(BIN)/python
-	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' \
+	@command -v npm >/dev/null \
+		&& node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 10) ? 0 : 1)' \
 		|| $(INSTALL) tools/page/requirements.txt
 	$(NPM) ci --silent --no-audit --no-fund
 	@touch $@

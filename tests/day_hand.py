@@ -42,7 +42,11 @@ _REACH = 8
 _ROOM = 28
 """Screen pixels of an edge that has a handle in its middle."""
 
-_CANVAS_AT = "([x, y]) => document.elementFromPoint(x, y)?.closest('.canvas') != null"
+_IS_FREE = """async (places) => {
+    // What a tool shows over the picture is there with the next frame.
+    await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+    return places.every(([x, y]) => document.elementFromPoint(x, y)?.closest(".canvas") != null);
+}"""
 
 
 class Hand:
@@ -527,8 +531,9 @@ class Hand:
         return round(min(right, max(left + 2, place[0]))), round(min(bottom, max(top + 2, place[1])))
 
     def _is_free(self, *places: Point) -> bool:
-        """Whether the canvas is not below a message there."""
-        return all(self.visitor.page.evaluate(_CANVAS_AT, list(place)) for place in places)
+        """Whether nothing is over the canvas there."""
+        free: bool = self.visitor.page.evaluate(_IS_FREE, [list(place) for place in places])
+        return free
 
     def _drag(self, start: Point, end: Point) -> None:
         mouse = self.visitor.page.mouse

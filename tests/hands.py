@@ -1,4 +1,4 @@
-"""What a hand does for twelve tasks on the page: clicks, keys and the pointer's way, counted in a real browser.
+"""What a hand does for thirteen tasks on the page: clicks, keys and the pointer's way, counted in a real browser.
 
 `make hands` prints the rows for docs/hands.md. A drag is one click. A key with Ctrl, Shift or Alt is one,
 and so is such a key that is held for a click. The way begins in the middle of the picture and is straight from place to
@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from browser import PICTURE, Visitor, browser, images, pumped, records, write_dataset
+from pixels import decoded, encoded
 from playwright.sync_api import Locator, expect
 from servers import Server, serve, until
 
@@ -26,7 +28,7 @@ POINTS = 17
 CROWDED, COPIED, EMPTY = 1, 2, 3
 """The images with 30 shapes of one category, with ten boxes, and with nothing; one after another."""
 ONE = 4
-"""The image with a polygon and a box."""
+"""The image with a polygon, a box and a mask."""
 
 CATEGORIES: list[dict[str, Any]] = [
     {"id": 1, "name": "person", "keypoints": [f"point {i}" for i in range(1, POINTS + 1)], "skeleton": [[1, 2]]},
@@ -142,6 +144,13 @@ def _correct(hand: Hand) -> None:
     hand.click((100, 300), button="right")
 
 
+def _mask(hand: Hand) -> None:
+    hand.click((700, 500))
+    hand.press("r")
+    hand.drag((760, 505), (860, 505))
+    hand.drag((620, 480), (660, 480), held="Control")
+
+
 def _keypoints(hand: Hand) -> None:
     hand.press("k")
     for i in range(POINTS - 1):
@@ -200,6 +209,11 @@ def _copied(found: list[dict[str, Any]]) -> bool:
     return [each["bbox"] for each in found] == [each["bbox"] for each in _ten(COPIED, 0)]
 
 
+def _corrected(found: list[dict[str, Any]]) -> bool:
+    pixels = decoded(found[2]["segmentation"])
+    return bool(pixels[505, 850]) and not pixels[480, 640]
+
+
 TASKS = {
     "boxes": Task("draw 5 boxes of one category", EMPTY, _boxes, _has(5)),
     "categories": Task(
@@ -220,6 +234,7 @@ TASKS = {
         _correct,
         lambda found: found[0]["segmentation"] == [[100, 100, 200, 70, 300, 100, 330, 330]],
     ),
+    "mask": Task("correct a mask: a stroke more, a stroke less", ONE, _mask, _corrected),
     "keypoints": Task(
         "place 17 keypoints, 2 hidden, 1 not there",
         EMPTY,
@@ -268,7 +283,10 @@ def served(folder: Path) -> Iterator[Server]:
     crowded = [_box(100 + i, CROWDED, [50 + 80 * (i % 10), 50 + 80 * (i // 10), 60, 60]) for i in range(30)]
     square = {"id": 300, "image_id": ONE, "category_id": 1, "iscrowd": 0, "area": 40000, "bbox": [100, 100, 200, 200]}
     square["segmentation"] = [[100, 100, 300, 100, 300, 300, 100, 300]]
-    annotations = [*crowded, *_ten(COPIED, 200), square, _box(301, ONE, [500, 300, 120, 90])]
+    pixels = np.zeros(PICTURE[::-1], np.uint8)
+    pixels[450:560, 600:800] = 1
+    mask = {**_box(302, ONE, [600, 450, 200, 110]), "segmentation": encoded(pixels)}
+    annotations = [*crowded, *_ten(COPIED, 200), square, _box(301, ONE, [500, 300, 120, 90]), mask]
     with serve(write_dataset(folder, [json.dumps(each) for each in annotations], images(4), CATEGORIES)) as server:
         yield server
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import PICTURE, Visit, Visitor, images, needs_browser, records, saved_text, write_dataset
+from browser import PICTURE, Visit, Visitor, images, needs_browser, pumped, records, saved_text, write_dataset
 from fingers import WINDOW, Hand
 from pixels import Pixels, Point, decoded, enclosed, painted
 from playwright.sync_api import Locator, expect
@@ -220,7 +220,7 @@ def test_fingers_paint_erase_and_give_up(visit: Visit, server: Server, dataset: 
     hand.up()
     visitor.answered()
     gone = painted(SHAPE, [(250, 190), (250, 230)], RADIUS)
-    until(lambda: len(visitor.sent) == 2, "two strokes were sent")
+    pumped(page, lambda: len(visitor.sent) == 2, "two strokes were sent")
     assert is_same(decoded(saved(server, dataset, 7)[0]), painted(SHAPE, [(200, 200), (300, 200)], RADIUS) & (1 - gone))
 
 

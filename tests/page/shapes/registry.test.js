@@ -115,11 +115,19 @@ test("moving a mask by parts of a pixel moves it by whole ones, and keeps the fo
   assert.equal(typeof /** @type {any} */ (shapes.moved(record({segmentation: {size: [4, 5], counts: "52="}}), 1, 0, {width: 5, height: 4})).segmentation.counts, "string");
 });
 
+test("what is moved one way keeps the digits of the other", () => {
+  const [x, y] = [37.5672506569324, 20.1234567890123];
+  assert.deepEqual(shapes.moved(record({bbox: [x, 20, 30, 30]}), 0, 1, FRAME), {bbox: [x, 21, 30, 30]});
+  assert.deepEqual(shapes.moved(record({segmentation: [[10, y, 30, 20, 20, 40]]}), 1, 0, FRAME), {segmentation: [[11, y, 31, 20, 21, 40]]});
+});
+
 test("dragging one edge of a box changes the numbers of that edge alone", () => {
   const box = record({bbox: [10.123456, 20.987654, 30.5, 40.25]});
   assert.deepEqual(shapes.reshaped(box, handle(box, "edge", 1), [50.1234, 0], FRAME).bbox, [10.123456, 20.987654, 39.996544, 40.25]);
   assert.deepEqual(shapes.reshaped(box, handle(box, "edge", 0), [0, 15], FRAME).bbox, [10.123456, 15, 30.5, 46.237654]);
   assert.deepEqual(shapes.reshaped(box, handle(box, "corner", 2), [50, 70], FRAME).bbox, [10.123456, 20.987654, 39.876544, 49.012346]);
+  const long = {...box, bbox: [37.5672506569324, 20, 14.9, 30]};
+  assert.deepEqual(shapes.reshaped(long, handle(long, "corner", 1), [60, 10], FRAME).bbox?.[0], 37.5672506569324);
 });
 
 test("dragging an edge of a box over the other one turns it over", () => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {Operations} from "../../../cocoannot/web/static/tools/operations.js";
+import {areas, Operations, worked} from "../../../cocoannot/web/static/tools/operations.js";
 import {area as areaOf, pointsOf} from "../../../cocoannot/web/static/geometry/polygons.js";
 import * as rle from "../../../cocoannot/web/static/geometry/rle.js";
 import {until} from "../until.js";
@@ -102,6 +102,19 @@ test("a mask with a hole stays one, and it is said what to do", async () => {
   assert.match(it.said.join(), /has holes/);
   assert.equal(pixels(it.record("1")), 1500);
   await it.settled();
+});
+
+test("the answer to one's own change does not get in the way of what is done next", async () => {
+  const {it} = await selected(SQUARE);
+  it.session.update("1", FAR);
+  const before = it.record("1");
+  const answered = async () => {
+    await it.settled();
+    return "found";
+  };
+  assert.equal(await worked({session: it.session, view: it.view}, areas(it.session), answered), "found");
+  assert.notEqual(it.record("1"), before);
+  assert.deepEqual(it.said, []);
 });
 
 test("what was changed by somebody else meanwhile stays as they made it", async () => {

@@ -2,6 +2,7 @@
 // where that is larger than any screen.
 
 import {pieces} from "../geometry/rle.js";
+import {combinedColumn} from "../geometry/spans.js";
 
 /** @import {Bounds, Mask} from "../shapes/types.js" */
 
@@ -15,7 +16,7 @@ const EDGE = 0.9;
 const painted = new WeakMap();
 
 /**
- * The mask in a colour, its edge opaque.
+ * The mask in a colour, its edge opaque; x and y have changed places.
  * @param {Mask} mask
  * @param {Bounds} box Of the mask, in pixels.
  * @param {string} colour
@@ -31,30 +32,46 @@ export function imageOf(mask, box, colour, opacity) {
   return image;
 }
 
-/** @type {typeof imageOf} */
+/**
+ * A row of the image is a column of the picture: what belongs together lies together then, and is painted at once.
+ * @type {typeof imageOf}
+ */
 function paint({runs, size}, [left, top, right, bottom], colour, opacity) {
   const step = Math.max(1, Math.ceil(Math.sqrt(((right - left) * (bottom - top)) / MOST)));
   const [width, height] = [Math.ceil((right - left) / step), Math.ceil((bottom - top) / step)];
-  const inside = new Uint8Array(width * height);
-  for (const [column, from, to] of pieces(runs, size[0])) {
-    if ((column - left) % step) continue;
-    const x = (column - left) / step;
-    for (let y = Math.ceil((from - top) / step); y * step < to - top; y++) inside[y * width + x] = 1;
+  /** @type {import("../geometry/spans.js").Column[]} */
+  const columns = Array.from({length: width}, () => []);
+  for (const [x, from, to] of pieces(runs, size[0])) {
+    if ((x - left) % step === 0) append(columns[(x - left) / step], Math.ceil((from - top) / step), Math.ceil((to - top) / step));
   }
-  const image = new OffscreenCanvas(width, height);
+  const image = new OffscreenCanvas(height, width);
   const context = /** @type {OffscreenCanvasRenderingContext2D} */ (image.getContext("2d"));
   const [soft, hard] = [opacity, EDGE].map((alpha) => packed(colour, alpha));
-  const data = context.createImageData(width, height);
+  const data = context.createImageData(height, width);
   const painted = new Uint32Array(data.data.buffer);
-  for (let y = 0, at = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, at++) {
-      if (!inside[at]) continue;
-      const edge = x === 0 || y === 0 || x === width - 1 || y === height - 1 || !inside[at - 1] || !inside[at + 1] || !inside[at - width] || !inside[at + width];
-      painted[at] = edge ? hard : soft;
-    }
-  }
+  columns.forEach((column, x) => {
+    const start = x * height;
+    const fill = (/** @type {number[]} */ ends, /** @type {number} */ how) => {
+      for (let i = 0; i < ends.length; i += 2) painted.fill(how, start + ends[i], start + ends[i + 1]);
+    };
+    fill(column, soft);
+    for (const beside of [columns[x - 1], columns[x + 1]]) fill(combinedColumn(column, beside ?? [], "difference"), hard);
+    for (let i = 0; i < column.length; i += 2) painted[start + column[i]] = painted[start + column[i + 1] - 1] = hard;
+  });
   context.putImageData(data, 0, 0);
   return image;
+}
+
+/**
+ * Rows more, which are one piece with those before where they touch.
+ * @param {number[]} ends
+ * @param {number} from
+ * @param {number} to
+ */
+function append(ends, from, to) {
+  if (from >= to) return;
+  if (ends.at(-1) === from) ends[ends.length - 1] = to;
+  else ends.push(from, to);
 }
 
 const pixel = /** @type {OffscreenCanvasRenderingContext2D} */ (new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true}));

@@ -161,8 +161,12 @@ function maskStyle(mask, box, colour, opacity) {
       const ring = /** @type {Pixel[][]} */ (coordinates)[0];
       const [xs, ys] = [ring.map(([x]) => x), ring.map(([, y]) => y)];
       const [left, top] = [Math.min(...xs), Math.min(...ys)];
+      context.save();
       context.imageSmoothingEnabled = false;
-      context.drawImage(imageOf(mask, box, colour, opacity), left, top, Math.max(...xs) - left, Math.max(...ys) - top);
+      context.translate(left, top);
+      context.transform(0, 1, 1, 0, 0, 0);
+      context.drawImage(imageOf(mask, box, colour, opacity), 0, 0, Math.max(...ys) - top, Math.max(...xs) - left);
+      context.restore();
     },
   });
 }

@@ -20,6 +20,9 @@ export const rounded = (/** @type {number} */ value) => Math.round(value * 100) 
 /** Without what adding floats leaves behind: 0.1 + 0.2 is 0.3. A coordinate has fewer digits than that. */
 export const tidy = (/** @type {number} */ value) => Number(value.toFixed(8));
 
+/** A number that is moved by so much; one that is not moved keeps all of its digits. @type {(value: number, by: number) => number} */
+export const movedBy = (value, by) => (by ? tidy(value + by) : value);
+
 /**
  * The point, rounded, or the nearest one in the picture.
  * @param {Point} point

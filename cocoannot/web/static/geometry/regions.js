@@ -21,9 +21,6 @@ export const partsOf = (spans) => grouped(spans, 0);
  */
 export const holesOf = (spans) => grouped(inverted(spans), 1).filter((pieces) => !reachesEdge(pieces, spans.size));
 
-/** Whether there is a hole. @param {Spans} spans */
-export const hasHole = (spans) => holesOf(spans).length > 0;
-
 /** @param {Spans} spans @returns {Spans} */
 export function withoutHoles(spans) {
   // Pieces of different holes never touch in a column, but come in the order of the holes.

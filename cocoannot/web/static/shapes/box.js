@@ -1,6 +1,6 @@
 // Boxes: `bbox` is [x, y, width, height]. A number that nobody moves stays the number that it is.
 
-import {inside, shift, tidy} from "../geometry/placing.js";
+import {inside, movedBy, shift, tidy} from "../geometry/placing.js";
 import {isNear} from "../geometry/polygons.js";
 import * as numbers from "./numbers.js";
 
@@ -53,6 +53,7 @@ function bounds(annotation) {
  */
 function stretched([start, length], which, value) {
   if (which === null) return [start, length];
+  if (which === "high" && value >= start) return [start, tidy(value - start)];
   const still = which === "low" ? start + length : start;
   return [tidy(Math.min(still, value)), tidy(Math.abs(value - still))];
 }
@@ -98,7 +99,7 @@ export const box = {
   moved(annotation, dx, dy, frame) {
     const [x, y, width, height] = bboxOf(annotation);
     const [right, down] = shift(bounds(annotation), dx, dy, frame);
-    return {bbox: [tidy(x + right), tidy(y + down), width, height]};
+    return {bbox: [movedBy(x, right), movedBy(y, down), width, height]};
   },
 
   reshaped(annotation, handle, point, frame) {

@@ -1,7 +1,7 @@
 // Keypoints: `keypoints` is [x, y, v, x, y, v, ...]; v is 0 (not labelled), 1 (labelled, but hidden) or 2 (to be seen).
 // They may be all that an annotation has, or go along with its box, polygons or mask.
 
-import {inside, shift, tidy} from "../geometry/placing.js";
+import {inside, movedBy, shift} from "../geometry/placing.js";
 import {bounds, distance, isNear} from "../geometry/polygons.js";
 import {corners} from "./box.js";
 import * as numbers from "./numbers.js";
@@ -46,7 +46,7 @@ const labelled = (annotation) => pointsOf(annotation).flatMap((point) => (point 
 export function carried(annotation, dx, dy) {
   const flat = flatOf(annotation);
   const by = [dx, dy, 0];
-  return flat.map((value, i) => (i % 3 === 2 || !flat[i - (i % 3) + 2] ? value : tidy(value + by[i % 3])));
+  return flat.map((value, i) => (i % 3 === 2 || !flat[i - (i % 3) + 2] ? value : movedBy(value, by[i % 3])));
 }
 
 /**

@@ -1,7 +1,7 @@
 // Polygons: `segmentation` is a list of flat lists [x, y, x, y, ...], the parts of one object. Corners that nobody moves
 // stay the numbers that they are. Parts are not joined, and holes are not known to COCO.
 
-import {inside, rounded, shift, tidy} from "../geometry/placing.js";
+import {inside, movedBy, rounded, shift} from "../geometry/placing.js";
 import {area, bounds, contains, isNear, nearestEdge, pointsOf} from "../geometry/polygons.js";
 import * as numbers from "./numbers.js";
 
@@ -101,7 +101,7 @@ export const polygon = {
 
   moved(annotation, dx, dy, frame) {
     const [right, down] = shift(measured(annotation).bounds, dx, dy, frame);
-    return {segmentation: partsOf(annotation).map((part) => part.map((value, i) => tidy(value + (i % 2 ? down : right))))};
+    return {segmentation: partsOf(annotation).map((part) => part.map((value, i) => movedBy(value, i % 2 ? down : right)))};
   },
 
   reshaped(annotation, handle, point, frame) {

@@ -42,6 +42,12 @@ export function sizeOf(session) {
 }
 
 /**
+ * What is worked on. The answer to one's own change makes it another object that has the same.
+ * @param {Annotation | undefined} annotation
+ */
+const saying = (annotation) => JSON.stringify([annotation?.segmentation, annotation?.bbox, annotation?.category_id]);
+
+/**
  * What a heavy task gives for entries; `null` where it can't be done, or they are others meanwhile: then it is said.
  * @template Found
  * @param {Pick<ToolContext, "session" | "view">} context
@@ -55,9 +61,10 @@ export async function worked({session, view}, entries, work) {
     view.say("This image's record has no width and height in whole pixels: nothing can be worked out on it");
     return null;
   }
+  const before = entries.map(({annotation}) => saying(annotation));
   try {
     const found = await work(size);
-    if (entries.every(({key, annotation}) => session.entries.get(key)?.annotation === annotation)) return found;
+    if (entries.every(({key}, i) => saying(session.entries.get(key)?.annotation) === before[i])) return found;
     view.say("Not done: what was selected has changed meanwhile. Try again");
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;

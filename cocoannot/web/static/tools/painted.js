@@ -2,7 +2,6 @@
 // wants those.
 
 import {outlined} from "../geometry/outline.js";
-import {hasHole} from "../geometry/regions.js";
 import * as rle from "../geometry/rle.js";
 import {spansOf} from "../geometry/covering.js";
 import {toRuns} from "../geometry/spans.js";
@@ -33,8 +32,9 @@ export function keptAs(spans, {polygons, like, before}) {
   if (runs.length < 2) return {segmentation: null, why: like ? "Nothing would be left: delete the annotation instead" : undefined};
   if (before && isSame(toRuns(before), runs)) return {segmentation: null};
   if (!polygons) return {segmentation: maskLike(like, runs, spans.size), why: like && kindOf(like) === "polygon" ? "The polygon is a mask now" : undefined};
-  if (hasHole(spans)) return {segmentation: maskLike(like, runs, spans.size), why: "It has a hole, which polygons can't have: it is kept as a mask"};
-  return {segmentation: outlined(spans).rings.map((ring) => ring.flat())};
+  const {rings, holes} = outlined(spans);
+  if (holes) return {segmentation: maskLike(like, runs, spans.size), why: "It has a hole, which polygons can't have: it is kept as a mask"};
+  return {segmentation: rings.map((ring) => ring.flat())};
 }
 
 /** @type {(one: number[], other: number[]) => boolean} */
