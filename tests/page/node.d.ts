@@ -3,6 +3,8 @@
 declare module "node:test" {
   export interface TestContext {
     after(run: () => unknown): void;
+    /** Time that stands still until it is moved by so many milliseconds. */
+    mock: {timers: {enable(options: {apis: string[]}): void; tick(milliseconds: number): void; reset(): void}};
   }
   type Run = (context: TestContext) => unknown;
   interface Test {

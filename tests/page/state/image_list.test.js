@@ -100,3 +100,18 @@ test("changes that can't be about the list cost no call, others do", async () =>
   await list.go(1);
   assert.equal(server.calls.length, calls + 1);
 });
+
+test("a slow answer is waited for, and not asked for once more", async (t) => {
+  const {server, list} = begin(50);
+  const release = server.keepBack();
+  list.open(37, EMPTY);
+  await until(() => server.isWaiting, "the question is under way");
+  t.mock.timers.enable({apis: ["setTimeout"]});
+  tellRevision(server.revision + 1);
+  t.mock.timers.tick(10_000);
+  t.mock.timers.reset();
+  release();
+  await until(() => list.current, "the answer is there");
+  // Lists of other tests hear of revisions too.
+  assert.equal(server.calls.filter(({path}) => path.startsWith("api/images/37/")).length, 1);
+});

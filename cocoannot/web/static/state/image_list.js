@@ -19,6 +19,8 @@ export class ImageList extends Emitter {
   /** Of the dataset, at the newest answer of any kind, and at the one that `current` is from. */
   #revision = -1;
   #known = -1;
+  /** How many questions are under way. */
+  #asking = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
@@ -28,7 +30,9 @@ export class ImageList extends Emitter {
       if (revision === this.#revision) return;
       this.#revision = revision;
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.id !== null && this.#known !== this.#revision && void this.#lookQuietly(), SOON);
+      // An answer that is still to come tells of its revision too.
+      const isNeeded = () => this.id !== null && this.#known !== this.#revision && this.#asking === 0;
+      this.#timer = setTimeout(() => isNeeded() && void this.#lookQuietly(), SOON);
     });
   }
 
@@ -75,7 +79,8 @@ export class ImageList extends Emitter {
     const {id, query} = this;
     if (id === null) return;
     const text = this.#filters();
-    const {body, revision} = await get(`api/images/${id}/neighbours${text && "?"}${text}`);
+    this.#asking += 1;
+    const {body, revision} = await get(`api/images/${id}/neighbours${text && "?"}${text}`).finally(() => { this.#asking -= 1; });
     if (id !== this.id || query !== this.query) return;
     const isOther = JSON.stringify(body) !== JSON.stringify(this.current);
     [this.current, this.#known] = [body, revision];
