@@ -63,10 +63,10 @@ def add_image() -> Response:
     """
     if is_form():
         with received_form() as form:
-            return created_response(_add_with_picture(form), "images", "image")
+            return created_response(_add_with_picture(form))
     image = Blueprint.ARGUMENTS_PARSER.parse(body_schemas.NewImage(), request, location="json")
     committed = answered() or change(Add("images", _with_size(image)))
-    return created_response(committed, "images", "image")
+    return created_response(committed)
 
 
 @blueprint.route("/scan", methods=["POST"])

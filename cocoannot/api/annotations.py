@@ -54,7 +54,7 @@ def add_annotation(annotation: dict[str, Any]) -> Response:
     is free.
     """
     committed = change(Add("annotations", annotation))
-    return created_response(committed, "annotations", "annotation")
+    return created_response(committed)
 
 
 @blueprint.route("/<id:annotation_id>")

@@ -38,7 +38,7 @@ def add_category(category: dict[str, Any]) -> Response:
 
     Its `name` must be free; `supercategory` is "none" if it is not given.
     """
-    return created_response(change(Add("categories", category)), "categories", "category")
+    return created_response(change(Add("categories", category)))
 
 
 @blueprint.route("/<id:category_id>")

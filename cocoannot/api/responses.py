@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
-from flask import Response, request, url_for
+from flask import Response, request
 from werkzeug.http import dump_options_header
 
 from cocoannot.clock import moment
-from cocoannot.coco.parser import SectionName
 from cocoannot.coco.records import Record, etag
 from cocoannot.errors import UnknownId
 from cocoannot.store.base import Committed, Found, Page
@@ -53,14 +52,14 @@ def changed_response(committed: Committed, status: int = 200) -> Response:
     return response
 
 
-def created_response(committed: Committed, section: SectionName, noun: str) -> Response:
-    """The record that a single change added, with its address."""
+def created_response(committed: Committed) -> Response:
+    """The record that a single change added to the list that was asked for, with its address below that list's."""
     response = changed_response(committed, 201)
     change, (record,) = committed.change, committed.results
     assert change is not None
     assert isinstance(record, Record)
-    address: dict[str, Any] = {f"{noun}_id": change.edits[-1].record_id if change.edits else record["id"]}
-    response.headers["Location"] = url_for(f"{section}.get_{noun}", **address)
+    record_id = change.edits[-1].record_id if change.edits else record["id"]
+    response.headers["Location"] = f"{request.script_root}{request.path}/{record_id}"
     return response
 
 
