@@ -54,7 +54,7 @@ def test_a_replica_is_read_and_its_refusal_of_changes_says_what_to_name(
     with running_postgres() as primary:
         import_file(DatabaseUri(primary.uri(), "street"), dataset_path)
         with running_replica(primary) as replica:
-            store = PostgresStore(patience=0.1)
+            store = PostgresStore(patience=1)
             store.load_dataset(DatabaseUri(replica.uri(), "street"), None)
             assert store.find(AnnotationQuery()).total == 3
             calls: list[Callable[[], object]] = [
@@ -109,7 +109,7 @@ def test_a_server_that_stops_without_ending_its_connections_is_left_after_a_whil
     with running_postgres() as primary:
         uri = DatabaseUri(primary.uri(), "street")
         import_file(uri, dataset_path)
-        store = PostgresStore(patience=0.1)
+        store = PostgresStore(patience=1)
         store.load_dataset(uri, None)
         with primary.paused(), pytest.raises(Unavailable, match="does not answer"):
             store.commit([Add("annotations", BOX)])
@@ -123,7 +123,7 @@ def test_a_database_that_has_less_than_was_seen_before_is_not_read(
     dataset_path.write_text(json.dumps(small))
     uri = DatabaseUri(postgres.uri(), str(dataset_path))
     import_file(uri, dataset_path)
-    store = PostgresStore(patience=0.1)
+    store = PostgresStore(patience=2)
     store.load_dataset(uri, None)
     assert store.commit([Add("annotations", BOX)]).revision == 1
     assert store.get("images", 1).revision == 1

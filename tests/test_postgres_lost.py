@@ -139,7 +139,7 @@ def test_a_database_that_stays_away_is_told_and_everything_works_again_when_it_i
     with running_postgres() as server:
         uri = DatabaseUri(server.uri(), "one")
         import_file(uri, dataset_path)
-        store = PostgresStore(patience=0.2)
+        store = PostgresStore(patience=1)
         store.load_dataset(uri, None)
         store.commit([Add("annotations", BOX)])
         server.stop()
@@ -213,7 +213,7 @@ def test_a_name_with_u_0000_is_kept_and_found(uri: DatabaseUri) -> None:
 # It takes half a minute: each try is ended by the database.
 @pytest.mark.slow
 def test_who_waits_for_the_lock_is_told_after_a_while_and_reads_meanwhile(postgres: Postgres, uri: DatabaseUri) -> None:
-    store = PostgresStore(patience=0.1)
+    store = PostgresStore(patience=1)
     store.load_dataset(uri, None)
     with postgres.connect() as connection, connection.transaction():
         connection.execute(
