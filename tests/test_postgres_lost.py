@@ -225,3 +225,41 @@ def test_who_waits_for_the_lock_is_told_after_a_while_and_reads_meanwhile(postgr
         assert store.find(AnnotationQuery()).total == 3, "reading waits for nobody"
     assert store.commit([Add("annotations", BOX)]).revision == 1
     store.close()
+
+
+def test_changes_that_come_while_the_lock_is_waited_for_share_one_transaction(
+    postgres: Postgres, uri: DatabaseUri
+) -> None:
+    store = PostgresStore()
+    store.load_dataset(uri, None)
+    made: list[int] = []
+
+    def add(note: int) -> None:
+        made.append(store.commit([Add("annotations", {**BOX, "image_id": 1 + note % 2, "note": note})]).revision)
+
+    def four_at_once() -> bool:
+        before = transactions(store)
+        with ThreadPoolExecutor(4) as pool, postgres.connect() as connection, connection.transaction():
+            connection.execute("SELECT FROM head FOR UPDATE")
+            pool.submit(add, len(made))
+            until(lambda: _waits_for_lock(postgres), "the first one waits")
+            others = [pool.submit(add, len(made) + number) for number in (1, 2, 3)]
+            until(lambda: all(each.running() for each in others), "the others are on their way")
+        return transactions(store) == before + 1
+
+    until(four_at_once, "four changes share one transaction")
+    assert sorted(made) == list(range(1, len(made) + 1))
+    assert sum(notes(store).values()) == len(made)
+    store.close()
+    assert check_dataset(uri) == []
+
+
+def transactions(store: PostgresStore) -> float:
+    """How many transactions have made changes."""
+    return next(each.value for each in store.measures() if each.name == "commit_groups")
+
+
+def _waits_for_lock(postgres: Postgres) -> bool:
+    with postgres.connect() as connection:
+        sql = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'cocoannot'"
+        return connection.execute(sql).fetchone() is not None

@@ -1,6 +1,7 @@
 """Making changes: those that threads of this process want to make at the same time share one transaction.
 
     queue --whoever has the turn takes up to 64--> BEGIN, the head's lock, what they name   first round trip
+          --those who came meanwhile-------------> what they name                         another one, if there are any
                                                    each in turn: checked, then written
                                                    the head's row, COMMIT                   last round trip, if nothing
                                                                                             else has to be asked
@@ -14,7 +15,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -23,60 +24,23 @@ import psycopg
 
 from cocoannot.changes.answer import Answer, whole
 from cocoannot.changes.change import Change
-from cocoannot.changes.operations import Add, Delete, Operation, Restore, Update
-from cocoannot.coco.parser import SECTIONS, SectionName
 from cocoannot.errors import Unavailable, VersionMismatch
 from cocoannot.store.answers import answer, repeated
 from cocoannot.store.base import Committed
 from cocoannot.store.placing import NoRoom
 from cocoannot.store.postgres.database import LOST, Connection
-from cocoannot.store.postgres.lookup import PostgresLookup, ask_for
+from cocoannot.store.postgres.lookup import PostgresLookup
 from cocoannot.store.postgres.moment import Moment, Reading
 from cocoannot.store.postgres.past import Past
-from cocoannot.store.postgres.rows import HEAD, HeadRow, is_possible
+from cocoannot.store.postgres.rows import HEAD, HeadRow
 from cocoannot.store.postgres.spreading import spread
+from cocoannot.store.postgres.wishes import MOST_TOGETHER, Asked, Wish
 from cocoannot.store.postgres.writing import write_change, write_head
 from cocoannot.store.transaction import Transaction
-
-MOST_TOGETHER = 64
-"""Changes in one transaction."""
 
 _SECONDS = {True: 15, False: 600}
 """Seconds that a transaction may take, by whether all its changes are small; on a PostgreSQL before 17, that it may ask
 for nothing."""
-
-_NAMESPACE = uuid.UUID("6f6d1a5c-5d0c-4f8e-9d1f-1c6f0a6d2b7e")
-_NOW = "extract(epoch FROM clock_timestamp())::float8"
-
-
-class Wish:
-    """Operations that somebody wants to make as one change, and what came of it."""
-
-    def __init__(
-        self,
-        operations: Sequence[Operation],
-        actor: str | None,
-        key: str | None,
-        request: str,
-        if_revision: int | None,
-    ) -> None:
-        self.operations = operations
-        self.actor = actor
-        self.key = key
-        self.request = request
-        self.if_revision = if_revision
-        self.name = uuid.uuid4() if key is None else uuid.uuid5(_NAMESPACE, msgspec.json.encode([actor, key]).decode())
-        self.committed: Committed | None = None
-        self.error: BaseException | None = None
-        self.is_done = False
-
-    @property
-    def is_small(self) -> bool:
-        """Whether others may wait for it."""
-        return len(self.operations) <= MOST_TOGETHER and all(
-            isinstance(each, Add | Update | Restore) or (isinstance(each, Delete) and each.section == "annotations")
-            for each in self.operations
-        )
 
 
 class Made:
@@ -115,12 +79,20 @@ class Committer:
     def _next(self) -> list[Wish]:
         with self._queueing:
             group = [self._queue.popleft()]
-            while self._queue and len(group) < MOST_TOGETHER and group[0].is_small and self._queue[0].is_small:
-                group.append(self._queue.popleft())
-            return group
+        self._join(group)
+        return group
 
-    def _commit_together(self, group: Sequence[Wish]) -> None:
-        attempts = _Attempts(self._reading, group)
+    def _join(self, group: list[Wish]) -> list[Wish]:
+        """Add to `group` those who wait, if it may have them; returns these."""
+        joined: list[Wish] = []
+        with self._queueing:
+            while self._queue and len(group) < MOST_TOGETHER and group[0].is_small and self._queue[0].is_small:
+                joined.append(self._queue.popleft())
+                group.append(joined[-1])
+        return joined
+
+    def _commit_together(self, group: list[Wish], *, alone: bool = False) -> None:
+        attempts = _Attempts(self._reading, group, (lambda _: []) if alone else self._join)
         try:
             made = self._reading.database.insist(attempts.once, changes=True)
             if made.changes:
@@ -134,7 +106,7 @@ class Committer:
             if len(group) > 1 and is_theirs and not attempts.in_doubt:
                 # One of them did this: each by itself, then.
                 for wish in group:
-                    self._commit_together([wish])
+                    self._commit_together([wish], alone=True)
                 return
             for wish in group:
                 wish.error = exc
@@ -145,11 +117,12 @@ class Committer:
 class _Attempts:
     """Tries to commit a group, as often as the connection is lost."""
 
-    def __init__(self, reading: Reading, group: Sequence[Wish]) -> None:
+    def __init__(self, reading: Reading, group: list[Wish], join: Callable[[list[Wish]], Sequence[Wish]]) -> None:
         self.in_doubt = False
         """Whether COMMIT was sent, and no answer came."""
         self._reading = reading
         self._group = group
+        self._join = join
         self._made = Made()
 
     def once(self) -> Made:
@@ -160,6 +133,8 @@ class _Attempts:
                 # It was done: they were all in one transaction.
                 return self._made
             self.in_doubt = False
+            if joined := self._join(self._group):
+                self._ask_more(joined, moment, known, lookup)
             self._made = made = Made()
             made.first = moment.head.revision == moment.head.file_revision
             try:
@@ -182,7 +157,6 @@ class _Attempts:
     def _begin(self, connection: Connection) -> tuple[Moment, dict[uuid.UUID, Sequence[Any]], PostgresLookup, float]:
         """The head's lock, with all that the wishes name, and those of them that were answered before."""
         reading = self._reading
-        wanted = _named(self._group)
         values = {"d": reading.dataset_id}
         seen = reading.newest
         with connection.pipeline():
@@ -194,16 +168,7 @@ class _Attempts:
             connection.execute(f"SET LOCAL {limit} = '{seconds}s'".encode())
             locked = connection.execute(f"SELECT {HEAD} FROM head WHERE dataset_id = %(d)s FOR UPDATE".encode(), values)
             # Behind the lock: whoever held it has a time before this one.
-            answered = connection.execute(
-                f"SELECT {_NOW}, request, revision, time, undoes, answer FROM (SELECT) AS always LEFT JOIN change "
-                "ON dataset_id = %(d)s AND request = ANY(%(names)s::uuid[])".encode(),
-                {**values, "names": [wish.name for wish in self._group]},
-            )
-            asked = [
-                (name, ids, connection.execute(ask_for(name).encode(), {**values, "ids": list(ids)}))
-                for name, ids in wanted.items()
-                if ids
-            ]
+            asked = Asked(connection, values, self._group)
         if not has_limit:
             # A pipeline ends with a flush, after which PostgreSQL does not count how long nothing is asked for.
             connection.execute(b"SELECT 1")
@@ -211,10 +176,16 @@ class _Attempts:
         reading.saw(connection, head.revision, seen)
         moment = Moment(connection, reading.dataset_id, head, reading.layouts)
         lookup = PostgresLookup(moment)
-        for name, ids, found in asked:
-            lookup.take(name, ids, found.fetchall())
-        rows = answered.fetchall()
-        return moment, {name: row for _, name, *row in rows if name is not None}, lookup, rows[0][0]
+        known, now = asked.take(lookup)
+        return moment, known, lookup, now
+
+    def _ask_more(
+        self, joined: Sequence[Wish], moment: Moment, known: dict[uuid.UUID, Sequence[Any]], lookup: PostgresLookup
+    ) -> None:
+        """Behind the lock, what those name who came meanwhile."""
+        with moment.connection.pipeline():
+            asked = Asked(moment.connection, {"d": moment.dataset_id}, joined)
+        known |= asked.take(lookup)[0]
 
     def _perform(
         self,
@@ -289,23 +260,3 @@ def _answered(wish: Wish, moment: Moment, row: Sequence[Any]) -> Committed:
     ]
     change = Change(revision, time, wish.actor, wish.key, undoes=undoes)
     return repeated(change, whole(msgspec.json.decode(kept, type=Answer), after), wish.request)
-
-
-def _named(group: Iterable[Wish]) -> dict[SectionName, set[int]]:
-    """The records that operations name, so that all of them are asked for at once."""
-    # Whatever a client put there: only some of it can be in a set.
-    found: dict[SectionName, list[Any]] = {name: [] for name in SECTIONS}
-    for wish in group:
-        for operation in wish.operations:
-            fields: Any = {}
-            if isinstance(operation, Update | Delete):
-                found[operation.section].append(operation.record_id)
-            if isinstance(operation, Add):
-                fields = operation.fields
-                found[operation.section].append(fields.get("id"))
-            if isinstance(operation, Update):
-                fields = operation.changes
-            if isinstance(operation, Add | Update) and operation.section == "annotations":
-                found["images"].append(fields.get("image_id"))
-                found["categories"].append(fields.get("category_id"))
-    return {name: {each for each in ids if type(each) is int and is_possible(each)} for name, ids in found.items()}

@@ -41,7 +41,7 @@ from cocoannot.store.base import (
     Walk,
 )
 from cocoannot.store.postgres import queries
-from cocoannot.store.postgres.committer import Committer, Made, Wish
+from cocoannot.store.postgres.committer import Committer, Made
 from cocoannot.store.postgres.database import LOST, Connection, Database, connect, telling
 from cocoannot.store.postgres.datasets import EMPTY, find_dataset, find_warnings, make_dataset, missing
 from cocoannot.store.postgres.export import PostgresSnapshot, dataset_text, dataset_text_at, export_of, walk
@@ -53,6 +53,7 @@ from cocoannot.store.postgres.place import Place, place_of
 from cocoannot.store.postgres.replacing import replace
 from cocoannot.store.postgres.saving import Exporter, NotOurTurn
 from cocoannot.store.postgres.team import TeamTables
+from cocoannot.store.postgres.wishes import Wish
 from cocoannot.store.queries import NEWEST, ChangeQuery, Derived, ImageQuery, Query, Statistics
 
 log = logging.getLogger(__name__)
