@@ -66,7 +66,7 @@ CLUSTER_KINDS: Mapping[str, Callable[[ClusterPlace], None]] = {
     "Patroni: the leading PostgreSQL killed (kill -9)": postgres_cluster.kill_leading_postgres,
     "Patroni: the whole leading node killed (kill -9)": postgres_cluster.kill_leading_node,
     "Patroni: another whole node killed (kill -9)": postgres_cluster.kill_other_node,
-    "Patroni: the leading node paused (SIGSTOP)": postgres_cluster.pause_leading_node,
+    "Patroni: the leading PostgreSQL and its Patroni paused (SIGSTOP)": postgres_cluster.pause_leading_node,
 }
 
 Broken = TypeVar("Broken", bound=Place)

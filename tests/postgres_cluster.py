@@ -47,17 +47,18 @@ class Node:
     def name(self) -> str:
         return f"node{self.number}"
 
-    def all_processes(self) -> list[int]:
-        """All that runs of it."""
-        found = [pid for each in self.processes.values() for pid in tree(each.pid)]
+    def all_processes(self, *, etcd: bool = True) -> list[int]:
+        """All that runs of it, or all but `etcd`."""
+        some = [each for name, each in self.processes.items() if etcd or name != "etcd"]
+        found = [pid for each in some for pid in tree(each.pid)]
         with suppress(OSError, ValueError, IndexError):
             # Patroni starts it as a process of its own.
             found += tree(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]))
         return found
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to all of them."""
-        for pid in self.all_processes():
+    def signal(self, number: signal.Signals, *, etcd: bool = True) -> None:
+        """Send a signal to all of them, or to all but `etcd`."""
+        for pid in self.all_processes(etcd=etcd):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
@@ -244,14 +245,18 @@ def kill_other_node(place: ClusterPlace) -> None:
 
 
 def pause_leading_node(place: ClusterPlace) -> None:
-    """The node that leads stops (SIGSTOP) with all its connections; it goes on when another one leads."""
+    """The PostgreSQL that leads and its Patroni stop (SIGSTOP) with all connections; they go on when another one leads.
+
+    Not etcd: the new leader's Patroni 3.0 may go on with what one of them knew before, and never names who has to
+    acknowledge.
+    """
     leader = place.leader()
-    leader.signal(signal.SIGSTOP)
+    leader.signal(signal.SIGSTOP, etcd=False)
     try:
         until(place.cluster.takes_changes, "the cluster takes changes", _LIMIT)
         place.go_on(5)
     finally:
-        leader.signal(signal.SIGCONT)
+        leader.signal(signal.SIGCONT, etcd=False)
 
 
 @contextmanager
