@@ -1,7 +1,7 @@
 """Changes as those hear of them who follow the dataset in this process: its own, and those of other processes.
 
-    own change   ----made----> in order, what is missing before it read from the tables first
-    look         ----head.revision is higher----> read from the tables
+    own change   ----made, nothing is missing before it----> told
+    look         ----head.revision is higher----> read from the tables, own changes too
 
 Each change is told once, in the order of revisions. Whoever looks decides how often.
 """
@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 from cocoannot.changes.change import Change
 from cocoannot.store.base import Follower
-from cocoannot.store.postgres.database import LOST
 from cocoannot.store.postgres.moment import Reading
 from cocoannot.store.postgres.past import whole_changes
 
@@ -47,10 +46,9 @@ class Following:
     def made(self, changes: Sequence[Change], *, saved: bool = False) -> None:
         """This process made `changes`, one after the other; `saved` tells that the file has them already."""
         with self._telling:
-            try:
-                self._read_up_to(changes[0].revision - 1)
-            except LOST:
-                # They are made all the same: the next look tells of them.
+            if changes[0].revision > self._told + 1:
+                # Others made some in between. The next look reads all of them at once: each time by itself would take
+                # as long as to make one.
                 return
             for change in changes:
                 self._tell(change)
