@@ -31,9 +31,9 @@ from cocoannot.store.base import Committed
 from cocoannot.store.placing import NoRoom
 from cocoannot.store.postgres.database import LOST, Connection
 from cocoannot.store.postgres.lookup import PostgresLookup, ask_for
-from cocoannot.store.postgres.moment import Moment, Reading
+from cocoannot.store.postgres.moment import LOCK_HEAD, Moment, Reading
 from cocoannot.store.postgres.past import Past
-from cocoannot.store.postgres.rows import HEAD, HeadRow, is_possible
+from cocoannot.store.postgres.rows import is_possible
 from cocoannot.store.postgres.spreading import spread
 from cocoannot.store.postgres.writing import write_change, write_head
 from cocoannot.store.transaction import Transaction
@@ -153,7 +153,7 @@ class _Attempts:
         self._made = Made()
 
     def once(self) -> Made:
-        """Commit; raises `LOST` where it is to be tried again."""
+        """Commit; raises `LOST` where it is to be tried again, `OtherTables`."""
         with self._reading.database.connection() as connection:
             moment, known, lookup, now = self._begin(connection)
             if self.in_doubt and any(wish.name in known for wish in self._group if _has_change(wish)):
@@ -192,7 +192,7 @@ class _Attempts:
             has_limit = connection.info.server_version >= 170000
             limit = "transaction_timeout" if has_limit else "idle_in_transaction_session_timeout"
             connection.execute(f"SET LOCAL {limit} = '{seconds}s'".encode())
-            locked = connection.execute(f"SELECT {HEAD} FROM head WHERE dataset_id = %(d)s FOR UPDATE".encode(), values)
+            locked = connection.execute(LOCK_HEAD, values)
             # Behind the lock: whoever held it has a time before this one.
             answered = connection.execute(
                 f"SELECT {_NOW}, request, revision, time, undoes, answer FROM (SELECT) AS always LEFT JOIN change "
@@ -207,7 +207,7 @@ class _Attempts:
         if not has_limit:
             # A pipeline ends with a flush, after which PostgreSQL does not count how long nothing is asked for.
             connection.execute(b"SELECT 1")
-        head = HeadRow.of(reading.found(locked.fetchone()))
+        head = reading.head(connection, locked.fetchone())
         reading.saw(connection, head.revision, seen)
         moment = Moment(connection, reading.dataset_id, head, reading.layouts)
         lookup = PostgresLookup(moment)

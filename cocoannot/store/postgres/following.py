@@ -11,13 +11,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+import psycopg
+
 from cocoannot.changes.change import Change
+from cocoannot.errors import Unavailable
 from cocoannot.store.base import Follower
-from cocoannot.store.postgres.database import LOST
-from cocoannot.store.postgres.moment import Reading
+from cocoannot.store.postgres.moment import TABLES_AND_HEAD, Reading
 from cocoannot.store.postgres.past import whole_changes
+from cocoannot.store.postgres.schema import check_tables
 
 _AT_ONCE = 100
+_NEWEST = f"SELECT version_num, revision, file_revision FROM {TABLES_AND_HEAD} WHERE dataset_id = %(d)s".encode()
 
 
 class Following:
@@ -37,7 +41,7 @@ class Following:
         return self._told
 
     def newest(self) -> int:
-        """The newest revision. Raises `LOST`."""
+        """The newest revision. Raises `LOST`, `OtherTables`."""
         return self._look()[0]
 
     def start(self, revision: int, file_revision: int) -> None:
@@ -49,7 +53,7 @@ class Following:
         with self._telling:
             try:
                 self._read_up_to(changes[0].revision - 1)
-            except LOST:
+            except (psycopg.Error, Unavailable):
                 # They are made all the same: the next look tells of them.
                 return
             for change in changes:
@@ -68,7 +72,7 @@ class Following:
                 self._follower.saved(revision)
 
     def look(self) -> bool:
-        """Tell of what other processes did; returns whether the file lacks changes. Raises `LOST`."""
+        """Tell of what other processes did; returns whether the file lacks changes. Raises `LOST`, `OtherTables`."""
         revision, file_revision = self._look()
         with self._telling:
             if revision > self._told:
@@ -81,13 +85,15 @@ class Following:
     def _look(self) -> tuple[int, int]:
         seen = self._reading.newest
         with self._reading.database.connection() as connection:
-            row = connection.execute(
-                "SELECT revision, file_revision FROM head WHERE dataset_id = %s", (self._reading.dataset_id,)
-            ).fetchone()
-            if row is not None:
-                self._reading.saw(connection, row[0], seen)
-        # A dataset that was removed has no news.
-        return (self._told, self._saved) if row is None else (row[0], row[1])
+            row = connection.execute(_NEWEST, {"d": self._reading.dataset_id}).fetchone()
+            if row is None:
+                # A dataset that was removed has no news.
+                self._reading.gone(connection)
+                return self._told, self._saved
+            version, revision, file_revision = row
+            check_tables(version)
+            self._reading.saw(connection, revision, seen)
+            return revision, file_revision
 
     def _read_up_to(self, revision: int) -> None:
         while self._told < revision:

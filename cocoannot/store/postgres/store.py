@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TypeVar
 
+import psycopg
+
 from cocoannot.changes.change import Change, Edit, ValueEdit
 from cocoannot.changes.description import DescribedChange
 from cocoannot.changes.operations import Operation
@@ -22,7 +24,7 @@ from cocoannot.clock import Clock
 from cocoannot.coco.parser import SECTIONS, SectionName, read_document
 from cocoannot.coco.records import Record
 from cocoannot.database_uri import DatabaseUri, read_database_uri
-from cocoannot.errors import NotLoaded, SaveError
+from cocoannot.errors import NotLoaded, SaveError, Unavailable
 from cocoannot.store import base
 from cocoannot.store.base import (
     Committed,
@@ -42,7 +44,7 @@ from cocoannot.store.base import (
 )
 from cocoannot.store.postgres import queries
 from cocoannot.store.postgres.committer import Committer, Made, Wish
-from cocoannot.store.postgres.database import LOST, Connection, Database, connect, telling
+from cocoannot.store.postgres.database import Connection, Database, connect, telling
 from cocoannot.store.postgres.datasets import EMPTY, find_dataset, find_warnings, make_dataset, missing
 from cocoannot.store.postgres.export import PostgresSnapshot, dataset_text, dataset_text_at, export_of, walk
 from cocoannot.store.postgres.following import Following
@@ -175,7 +177,7 @@ class PostgresStore:
             self._on_dirty()
 
     def look(self) -> None:
-        """Tell followers what other processes did. Raises `LOST`, which ends when the database answers again."""
+        """Tell followers what other processes did. Raises `LOST`, `OtherTables`; both may end by themselves."""
         parts = self._parts
         if parts.following.look() and parts.exporter.place is not None:
             self._on_dirty()
@@ -189,7 +191,7 @@ class PostgresStore:
             return 0
         try:
             return self._found.following.newest()
-        except LOST:
+        except (psycopg.Error, Unavailable):
             return self._found.following.told
 
     @property
@@ -197,9 +199,8 @@ class PostgresStore:
         return "" if self._found is None else self._found.lineage
 
     def get(self, section: SectionName, record_id: int) -> Found:
-        found = self._ask_once(lambda connection, dataset: queries.get(connection, dataset, section, record_id))
-        if found is None:
-            raise self._parts.reading.gone()
+        found = self._ask_once(lambda reading, connection: queries.get(reading, connection, section, record_id))
+        assert found is not None
         return found
 
     def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Page:
@@ -217,7 +218,7 @@ class PostgresStore:
 
     def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:
         return self._ask_once(
-            lambda connection, dataset: queries.annotations_of(connection, dataset, image_id, derived)
+            lambda reading, connection: queries.annotations_of(reading, connection, image_id, derived)
         )
 
     def head(self) -> Head:
@@ -423,14 +424,14 @@ class PostgresStore:
 
         return parts.database.insist(once)
 
-    def _ask_once(self, ask: Callable[[Connection, int], Versioned | None]) -> Versioned | None:
+    def _ask_once(self, ask: Callable[[Reading, Connection], Versioned | None]) -> Versioned | None:
         """What one statement finds, asked again where the connection is lost."""
         parts = self._parts
 
         def once() -> Versioned | None:
             seen = parts.reading.newest
             with parts.database.connection() as connection:
-                found = ask(connection, parts.reading.dataset_id)
+                found = ask(parts.reading, connection)
                 if found is not None:
                     parts.reading.saw(connection, found.revision, seen)
                 return found
