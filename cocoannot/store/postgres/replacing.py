@@ -48,6 +48,8 @@ def replace(reading: Reading, exporter: Exporter, texts: Texts, actor: str | Non
         with exporter.writing():
             change = _flip(reading, exporter, document, made, actor, revision)
         if change is not None:
+            if exporter.place is not None:
+                exporter.done()
             # What can't be removed now is removed by the next replacement.
             with suppress(psycopg.Error), reading.together() as connection:
                 remove_generations(connection, reading.dataset_id)
@@ -78,7 +80,7 @@ def _flip(
             now = moment.one("SELECT extract(epoch FROM clock_timestamp())::float8")
             change = Change(revision + 1, now, actor, None, replaced=tuple(texts))
             if exporter.place is not None:
-                exporter.write(exporter.place, [document.buffer], change.revision, overwrite=False)
+                exporter.write(exporter.place, [document.buffer], change.revision)
                 head.file_revision = change.revision
             head.content, head.revision, head.floor = content, change.revision, change.revision
             take_loaded(head, loaded)

@@ -54,6 +54,7 @@ class Exporter:
         self._saved = saved
         self._saving = threading.RLock()
         self._content = Content(0, "")
+        self._started = 0.0
         self._doubtful_since: float | None = None
         # When the oldest change was made that the file lacks, by the database's clock and by ours.
         self._oldest: tuple[float, float] | None = None
@@ -128,11 +129,16 @@ class Exporter:
         finally:
             self._lease.let_go()
 
-    def write(self, place: Place, pieces: Iterable[Piece], revision: int, *, overwrite: bool) -> str | None:
-        """Replace the file by a text, which is `revision`; returns where another version is kept.
-
-        Raises `SaveError`, `FileChanged`. The tables are told only what the file may be from now on.
+    def write(self, place: Place, pieces: Iterable[Piece], revision: int) -> None:
+        """Replace the file by a text, which is `revision`, for somebody who calls `done`. Raises `SaveError`,
+        `FileChanged`. The tables are told only what the file may be from now on.
         """
+        with self._failure_told():
+            self._write(place, pieces, revision, overwrite=False)
+
+    def _write(self, place: Place, pieces: Iterable[Piece], revision: int, *, overwrite: bool) -> str | None:
+        """The same; returns where another version is kept."""
+        self._started = self._clock.monotonic()
         seen = place.look()
         is_theirs = self._is_theirs(place, seen)
         if is_theirs and not overwrite:
@@ -209,24 +215,24 @@ class Exporter:
         self.remember(revision)
 
     def _save(self, place: Place, *, overwrite: bool, automatic: bool) -> Saved | None:
-        started = self._clock.monotonic()
         with self._reading.long_moment() as moment:
             revision = moment.head.revision
             is_level = revision == moment.head.file_revision and self._doubtful_since is None
             if is_level and not (overwrite and self._is_theirs(place, place.look())):
                 return None
             summary = self.pending(moment).summary()
-            kept = self.write(place, dataset_text(moment), revision, overwrite=overwrite)
+            kept = self._write(place, dataset_text(moment), revision, overwrite=overwrite)
         self.remember(revision)
         self._doubtful_since = None
-        self.done(self._clock.monotonic() - started)
+        self.done()
         log.info("%s dataset to %s (%s)", "Auto-saved" if automatic else "Saved", self.name, summary)
         self._saved(revision)
         return Saved(summary, revision, kept)
 
-    def done(self, seconds: float) -> None:
-        """A save worked, and took so long."""
-        self.last_saved_at, self.last_save_seconds, self.last_error = self._clock.time(), seconds, None
+    def done(self) -> None:
+        """What was written last is in the tables too: the save worked."""
+        self.last_saved_at, self.last_error = self._clock.time(), None
+        self.last_save_seconds = seconds = self._clock.monotonic() - self._started
         self.counts = SaveCounts(self.counts.done + 1, self.counts.failed, self.counts.seconds + seconds)
 
     def _is_theirs(self, place: Place, seen: Sight | None) -> bool:
@@ -257,9 +263,15 @@ class Exporter:
             )
             if str(error) != self.last_error:
                 log.error("%s", error)
-            self.last_error = str(error)
-            self.counts = self.counts._replace(failed=self.counts.failed + 1)
+            self._count_failure(str(error))
             raise error from exc
+        except Exception as exc:
+            self._count_failure(f"saving failed in an unforeseen way: {exc!r}")
+            raise
+
+    def _count_failure(self, error: str) -> None:
+        self.last_error = error
+        self.counts = self.counts._replace(failed=self.counts.failed + 1)
 
     def _renewing(self, blocks: Iterable[Piece]) -> Iterator[Piece]:
         """`blocks`, while the lease is renewed."""
