@@ -99,7 +99,7 @@ class Following:
         while self._told < revision:
             with self._reading.moment() as moment:
                 changes = whole_changes(moment, self._told, min(revision, self._told + _AT_ONCE))
-            if not changes:
+            if not changes or changes[0].revision != self._told + 1:
                 # Not kept any more: who follows has to read everything again, as after a replacement.
                 changes = [Change(revision, 0.0, None, None, replaced=("images", "annotations", "categories"))]
             for change in changes:

@@ -48,6 +48,7 @@ from cocoannot.store.postgres.database import Connection, Database, connect, tel
 from cocoannot.store.postgres.datasets import EMPTY, find_dataset, find_warnings, make_dataset, missing
 from cocoannot.store.postgres.export import PostgresSnapshot, dataset_text, dataset_text_at, export_of, walk
 from cocoannot.store.postgres.following import Following
+from cocoannot.store.postgres.forgetting import Forgetting
 from cocoannot.store.postgres.lookup import top_level
 from cocoannot.store.postgres.moment import Moment, Reading
 from cocoannot.store.postgres.past import Past
@@ -73,6 +74,7 @@ class _Parts:
         self.exporter = Exporter(self.reading, export, store.clock, self.following.saved)
         self.committer = Committer(self.reading, store.made)
         self.past = Past(self.reading.moment)
+        self.forgetting = Forgetting(self.reading, store.history_days, exports=export is not None)
         self.lineage = ""
         self.warnings: list[str] = []
         self.loaded_at = store.clock.time()
@@ -83,7 +85,8 @@ class PostgresStore:
 
     `on_dirty` is called after the first change that is not in the exported file; `follower` hears of each change, those
     of other processes when `look` is called. `export` is where the file is, a path or a `Place`. `patience` is how many
-    seconds somebody waits at most for a database that does not answer.
+    seconds somebody waits at most for a database that does not answer. Changes older than `history_days` are forgotten
+    by `forget`.
     """
 
     def __init__(
@@ -93,10 +96,12 @@ class PostgresStore:
         follower: base.Follower | None = None,
         export: Place | Path | None = None,
         patience: float = 30.0,
+        history_days: int | None = None,
     ) -> None:
         self.clock = clock
         self.follower = follower or base.Followers()
         self.patience = patience
+        self.history_days = history_days
         self.team = TeamTables(lambda: self._parts.reading)
         self._on_dirty = on_dirty
         self._export = export
@@ -328,6 +333,10 @@ class PostgresStore:
     def snapshot_at(self, revision: int) -> PostgresSnapshot:
         parts = self._parts
         return parts.database.insist(lambda: PostgresSnapshot(self._file_name, revision, parts.reading.long_moment()))
+
+    def forget(self) -> float | None:
+        """Forget some changes that are too old; returns in how many seconds there may be more, `None` for never."""
+        return None if self._closed else self._parts.forgetting.step()
 
     # The exported file
 
