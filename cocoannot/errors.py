@@ -202,6 +202,10 @@ class Unavailable(ComeAgain):
     """Not possible for anybody."""
 
 
+class OtherTables(Unavailable):
+    """The tables of the database are of another version of cocoannot than this one; nothing was done."""
+
+
 class BadPicture(CocoannotError):
     """A picture is damaged, or too large to be decoded."""
 

@@ -94,7 +94,9 @@ class Runtime:
             )
         self.manager = DatasetManager(self.store)
         self.journal_sync = JournalSync(self.store.sync)
-        self.history_writer = HistoryWriter(lambda: self.history.step() if self.history else None)
+        self.history_writer = HistoryWriter(
+            database_store.forget if database_store else lambda: self.history.step() if self.history else None
+        )
         self.saver = Saver(
             settings.auto_save_interval,
             self.store.unsaved_since,
@@ -178,9 +180,9 @@ class Runtime:
             self.store.load(uri.text, create=self.settings.create)
             for looker in self.lookers:
                 looker.start()
-            return
-        assert isinstance(self.store, MemoryStore)
-        self.store.load_file(file, create=self.settings.create, loaded=loaded)
+        else:
+            assert isinstance(self.store, MemoryStore)
+            self.store.load_file(file, create=self.settings.create, loaded=loaded)
         # What is too old may have to be forgotten.
         self.history_writer.notify()
 
@@ -216,11 +218,12 @@ def make_database_store(settings: Settings, on_dirty: Callable[[], object] = lam
         raise ConfigError(
             f"a dataset in PostgreSQL needs more packages ({exc.name} is missing): pip install 'cocoannot[postgres]'"
         ) from exc
+    days = settings.history_days
     if not isinstance(settings.export, S3Uri):
-        return PostgresStore(on_dirty, export=settings.export)
+        return PostgresStore(on_dirty, export=settings.export, history_days=days)
     from cocoannot.replica.exported import ObjectPlace
 
-    return PostgresStore(on_dirty, export=ObjectPlace(settings.export, settings.s3_options()))
+    return PostgresStore(on_dirty, export=ObjectPlace(settings.export, settings.s3_options()), history_days=days)
 
 
 class Cocoannot:

@@ -82,7 +82,8 @@ class Settings:
         "COCOANNOT_HISTORY_DAYS",
         "",
         integer_or_nothing(0, 36500),
-        "after how many days changes are forgotten. If it is not set, all are kept for good. `0` keeps no history",
+        "after how many days changes are forgotten. If it is not set, all are kept for good. `0` keeps no history, in "
+        "a database a day",
     )
     threads: int = setting("COCOANNOT_THREADS", "16", integer(2, 1024), "threads that answer requests")
     event_streams: int = setting(
@@ -245,8 +246,6 @@ class Settings:
                 raise ConfigError(f"{known.name}={shown} is not allowed; give {known.allowed}") from exc
         if read["export"] is not None and not isinstance(read["dataset"], DatabaseUri):
             raise ConfigError("COCOANNOT_EXPORT is for a dataset in a database; COCOANNOT_DATASET names another one")
-        if read["history_days"] is not None and isinstance(read["dataset"], DatabaseUri):
-            raise ConfigError("COCOANNOT_HISTORY_DAYS is not for a dataset in a database; leave it out, all is kept")
         if read["user_header"] and not read["proxies"]:
             raise ConfigError("COCOANNOT_USER_HEADER needs COCOANNOT_PROXIES: how many proxies stand in front")
         return cls(**read)

@@ -82,6 +82,39 @@ def test_a_claim_that_is_over_here_is_not_renewed(claims: list[Claims], clock: F
     assert max(seconds for (seconds,) in left) <= 1
 
 
+@pytest.mark.parametrize("sign", ["stream", "presence"])
+def test_who_goes_on_at_another_process_keeps_what_the_first_one_gave_them(
+    claims: list[Claims], clock: FakeClock, postgres: Postgres, dataset_path: Path, sign: str
+) -> None:
+    first, second = claims
+    ours = "dataset_id = (SELECT dataset_id FROM dataset WHERE name = %s)"
+    assert first.take(1, ANNA)
+    assert first.take(2, BEN)
+    # That process is dead. She is back before its claims are over, and he is not.
+    if sign == "stream":
+        second.stream_opened(ANNA)
+    else:
+        second.renew(ANNA)
+    with postgres.connect() as connection:
+        connection.execute("UPDATE claim SET until = now() + interval '20 seconds'")
+        second.share()
+        lapsed = connection.execute(
+            f"DELETE FROM claim WHERE until < now() + interval '30 seconds' AND {ours} RETURNING image_id".encode(),
+            [str(dataset_path)],
+        )
+        assert lapsed.fetchall() == [(2,)]
+    assert second.of(ANNA) == [1]
+    assert second.take(2, ANNA), "he is gone"
+    assert not second.take(1, BEN)
+    # From now on as if it had been given here.
+    clock.advance(ALONE + 1)
+    with postgres.connect() as connection:
+        connection.execute("UPDATE claim SET until = now() + interval '20 seconds'")
+        second.share()
+        connection.execute("DELETE FROM claim WHERE until < now() + interval '30 seconds'")
+    assert second.of(ANNA) == ([1, 2] if sign == "stream" else [])
+
+
 def test_what_is_given_back_elsewhere_is_not_kept_here(claims: list[Claims]) -> None:
     first, second = claims
     assert first.take(1, ANNA)

@@ -246,8 +246,6 @@ def test_what_goes_together_with_a_database_only_and_what_does_not() -> None:
     )
     with pytest.raises(ConfigError, match="COCOANNOT_EXPORT is for a dataset in a database"):
         Settings.read({"COCOANNOT_DATASET": "/b.json", "COCOANNOT_EXPORT": "/a.json"}, {})
-    with pytest.raises(ConfigError, match="COCOANNOT_HISTORY_DAYS is not for a dataset in a database"):
-        Settings.read({"COCOANNOT_DATASET": uri, "COCOANNOT_HISTORY_DAYS": "3"}, {})
 
 
 def test_header_of_a_proxy_needs_the_number_of_proxies() -> None:

@@ -3,7 +3,8 @@
     free --take--> claimed --let_go, or its status is set, or its time is over--> free
 
 Where many processes serve one dataset they share a table of claims. What a process has claimed for its clients lasts
-there for `SHARED` seconds, and is renewed by `share`, so that a process that dies leaves nothing behind for long.
+there for `SHARED` seconds, and is renewed by `share`, so that a process that dies leaves nothing behind for long. A
+client who goes on at another process keeps its claims: that one renews them from then on.
 
 A claim lasts as long as its client's stream and `AFTER_STREAM` seconds; without a stream `ALONE` seconds from the last
 sign of life, or from a restart of the server. It never keeps anybody from anything.
@@ -71,6 +72,8 @@ class Claims:
         self._by_image: dict[int, Claim] = {}
         self._by_holder: dict[Holder, dict[int, None]] = {}
         self._streams: dict[Holder, int] = {}
+        # Who has given a sign of life here, and until when that counts; only where there are other processes.
+        self._signs: dict[Holder, float] = {}
         self._kept: KeptClaims | None = None
         self._ended = False
 
@@ -160,6 +163,8 @@ class Claims:
         """A client has given a sign of life."""
         with self._lock:
             self._sweep()
+            if self._shared is not None and len(self._signs) < MOST:
+                self._signs[holder] = self._clock.monotonic() + SHARED
             for image_id in self._by_holder.get(holder, ()):
                 self._by_image[image_id].until = self._end(holder)
 
@@ -192,12 +197,18 @@ class Claims:
     def share(self) -> None:
         """Renew the claims of this process in the table of all; those that are gone there are gone here too.
 
-        To be called more often than every `SHARED` seconds. Raises `Unavailable`.
+        The claims of clients who are here are this process's from now on, whichever gave them. To be called more often
+        than every `SHARED` seconds. Raises `Unavailable`.
         """
         if self._shared is None:
             return
+        claimed = self._shared.all()
         with self._lock:
             self._sweep()
+            here = self._streams.keys() | self._signs.keys()
+            for image_id, name in claimed.items():
+                if image_id not in self._by_image and Holder(*name) in here:
+                    self._add(image_id, Holder(*name))
             own = list(self._by_image)
         left = self._shared.renew(own, SHARED) if own else frozenset[int]()
         with self._lock:
@@ -247,6 +258,7 @@ class Claims:
         now = self._clock.monotonic()
         for image_id in [image_id for image_id, claim in self._by_image.items() if claim.until <= now]:
             self._forget(image_id)
+        self._signs = {holder: until for holder, until in self._signs.items() if until > now}
 
     def _forget(self, image_id: int) -> None:
         claim = self._by_image.pop(image_id, None)

@@ -30,9 +30,8 @@ from cocoannot.store.base import Committed
 from cocoannot.store.placing import NoRoom
 from cocoannot.store.postgres.database import LOST, Connection
 from cocoannot.store.postgres.lookup import PostgresLookup
-from cocoannot.store.postgres.moment import Moment, Reading
+from cocoannot.store.postgres.moment import LOCK_HEAD, Moment, Reading
 from cocoannot.store.postgres.past import Past
-from cocoannot.store.postgres.rows import HEAD, HeadRow
 from cocoannot.store.postgres.spreading import spread
 from cocoannot.store.postgres.wishes import MOST_TOGETHER, Asked, Wish
 from cocoannot.store.postgres.writing import write_change, write_head
@@ -126,7 +125,7 @@ class _Attempts:
         self._made = Made()
 
     def once(self) -> Made:
-        """Commit; raises `LOST` where it is to be tried again."""
+        """Commit; raises `LOST` where it is to be tried again, `OtherTables`."""
         with self._reading.database.connection() as connection:
             moment, known, lookup, now = self._begin(connection)
             if self.in_doubt and any(wish.name in known for wish in self._group if _has_change(wish)):
@@ -166,13 +165,13 @@ class _Attempts:
             has_limit = connection.info.server_version >= 170000
             limit = "transaction_timeout" if has_limit else "idle_in_transaction_session_timeout"
             connection.execute(f"SET LOCAL {limit} = '{seconds}s'".encode())
-            locked = connection.execute(f"SELECT {HEAD} FROM head WHERE dataset_id = %(d)s FOR UPDATE".encode(), values)
+            locked = connection.execute(LOCK_HEAD, values)
             # Behind the lock: whoever held it has a time before this one.
             asked = Asked(connection, values, self._group)
         if not has_limit:
             # A pipeline ends with a flush, after which PostgreSQL does not count how long nothing is asked for.
             connection.execute(b"SELECT 1")
-        head = HeadRow.of(reading.found(locked.fetchone()))
+        head = reading.head(connection, locked.fetchone())
         reading.saw(connection, head.revision, seen)
         moment = Moment(connection, reading.dataset_id, head, reading.layouts)
         lookup = PostgresLookup(moment)

@@ -23,6 +23,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from cocoannot.database_uri import DatabaseUri, where
 from cocoannot.errors import ConfigError, Unavailable
 from cocoannot.store.postgres.dialling import client_dsn, options_of
+from cocoannot.store.postgres.schema import check_tables, find_version, telling_other_tables
 from cocoannot.store.postgres.watching import WatchedConnection
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -109,12 +110,13 @@ class Database:
     def insist(self, ask: Callable[[], Result], *, changes: bool = False) -> Result:
         """What `ask` returns, which is called again where the connection is lost meanwhile; `changes` if it makes some.
 
-        Raises `Unavailable` where the database does not answer for too long.
+        Raises `Unavailable` where the database does not answer for too long, `OtherTables` at once.
         """
         pause, first = 0.02, None
         while True:
             try:
-                found = ask()
+                with telling_other_tables(self.address.dsn):
+                    found = ask()
             except LOST as exc:
                 now = time.monotonic()
                 if not self.is_lost and not isinstance(exc, _AGAIN):
@@ -139,10 +141,18 @@ class Database:
                 return found
 
     def check(self, *, writable: bool = False) -> None:
-        """Raise `Unavailable` where the database does not answer now, or takes no changes and is to be `writable`."""
+        """Raise `Unavailable` where the database does not answer now, or takes no changes and is to be `writable`.
+
+        Raises `OtherTables`.
+        """
         try:
             with WatchedConnection.connect(client_dsn(self.address.dsn), **options_of(self.address.dsn)) as connection:
+                with connection.transaction():
+                    # While an upgrade works, nobody is answered; who asks is told.
+                    connection.execute(b"SET LOCAL lock_timeout = '2s'")
+                    found = find_version(connection)
                 row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+            check_tables(found)
             if writable and row is not None and row[0]:
                 raise psycopg.errors.ReadOnlySqlTransaction("it is a replica")
         except psycopg.Error as exc:
@@ -187,9 +197,13 @@ class Database:
 
 @contextmanager
 def telling(dsn: str) -> Iterator[None]:
-    """Where the connection is lost meanwhile, `Unavailable` is raised: for what can't be done again just like that."""
+    """Where the connection is lost meanwhile, `Unavailable` is raised: for what can't be done again just like that.
+
+    Raises `OtherTables` too.
+    """
     try:
-        yield
+        with telling_other_tables(dsn):
+            yield
     except LOST as exc:
         raise Unavailable(
             f"the database {where(dsn)} does not answer ({first_line(exc)}); try again in a moment", _COME_AGAIN

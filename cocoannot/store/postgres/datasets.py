@@ -63,6 +63,8 @@ def make_dataset(connection: Connection, address: DatabaseUri, document: Documen
     """
     try:
         with connection.transaction():
+            # Once more: from here on no upgrade comes in between.
+            check_version(connection, address.dsn)
             # By chance: another import that is not done yet may have taken the next number.
             dataset_id = secrets.randbelow(2**31 - 1) + 1
             connection.execute("INSERT INTO dataset (dataset_id, name) VALUES (%s, %s)", (dataset_id, address.dataset))
@@ -102,10 +104,14 @@ def take_loaded(head: HeadRow, loaded: Loaded) -> None:
         head.ends[name] = loaded.ends[name]
 
 
-def remove_generations(connection: Connection, dataset_id: int, but: int) -> None:
-    """Remove the records of every generation but one: nobody is shown them any more."""
+def remove_generations(connection: Connection, dataset_id: int) -> None:
+    """Remove the records of every generation but the one that counts: nobody is shown them any more."""
     for table in ("annotation", "image", "category", "layout", "top_value"):
-        connection.execute(f"DELETE FROM {table} WHERE dataset_id = %s AND content <> %s".encode(), (dataset_id, but))
+        connection.execute(
+            f"DELETE FROM {table} WHERE dataset_id = %(d)s "
+            "AND content <> (SELECT content FROM head WHERE dataset_id = %(d)s)".encode(),
+            {"d": dataset_id},
+        )
 
 
 def remove_dataset(connection: Connection, dataset_id: int) -> None:

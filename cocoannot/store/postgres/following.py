@@ -13,10 +13,12 @@ from collections.abc import Sequence
 
 from cocoannot.changes.change import Change
 from cocoannot.store.base import Follower
-from cocoannot.store.postgres.moment import Reading
+from cocoannot.store.postgres.moment import TABLES_AND_HEAD, Reading
 from cocoannot.store.postgres.past import whole_changes
+from cocoannot.store.postgres.schema import check_tables
 
 _AT_ONCE = 100
+_NEWEST = f"SELECT version_num, revision, file_revision FROM {TABLES_AND_HEAD} WHERE dataset_id = %(d)s".encode()
 
 
 class Following:
@@ -36,7 +38,7 @@ class Following:
         return self._told
 
     def newest(self) -> int:
-        """The newest revision. Raises `LOST`."""
+        """The newest revision. Raises `LOST`, `OtherTables`."""
         return self._look()[0]
 
     def start(self, revision: int, file_revision: int) -> None:
@@ -66,7 +68,7 @@ class Following:
                 self._follower.saved(revision)
 
     def look(self) -> bool:
-        """Tell of what other processes did; returns whether the file lacks changes. Raises `LOST`."""
+        """Tell of what other processes did; returns whether the file lacks changes. Raises `LOST`, `OtherTables`."""
         revision, file_revision = self._look()
         with self._telling:
             if revision > self._told:
@@ -79,19 +81,21 @@ class Following:
     def _look(self) -> tuple[int, int]:
         seen = self._reading.newest
         with self._reading.database.connection() as connection:
-            row = connection.execute(
-                "SELECT revision, file_revision FROM head WHERE dataset_id = %s", (self._reading.dataset_id,)
-            ).fetchone()
-            if row is not None:
-                self._reading.saw(connection, row[0], seen)
-        # A dataset that was removed has no news.
-        return (self._told, self._saved) if row is None else (row[0], row[1])
+            row = connection.execute(_NEWEST, {"d": self._reading.dataset_id}).fetchone()
+            if row is None:
+                # A dataset that was removed has no news.
+                self._reading.gone(connection)
+                return self._told, self._saved
+            version, revision, file_revision = row
+            check_tables(version)
+            self._reading.saw(connection, revision, seen)
+            return revision, file_revision
 
     def _read_up_to(self, revision: int) -> None:
         while self._told < revision:
             with self._reading.moment() as moment:
                 changes = whole_changes(moment, self._told, min(revision, self._told + _AT_ONCE))
-            if not changes:
+            if not changes or changes[0].revision != self._told + 1:
                 # Not kept any more: who follows has to read everything again, as after a replacement.
                 changes = [Change(revision, 0.0, None, None, replaced=("images", "annotations", "categories"))]
             for change in changes:

@@ -70,7 +70,7 @@ def begin_lineage(uri: DatabaseUri) -> int:
 
     Returns the revision. Raises `ConfigError`, `DatasetError`.
     """
-    with connect(uri.dsn) as connection:
+    with connect(uri.dsn) as connection, connection.transaction():
         dataset_id = find_dataset(connection, uri)
         if dataset_id is None:
             raise missing(connection, uri)

@@ -15,10 +15,19 @@ from cocoannot.errors import NotLoaded
 from cocoannot.store.postgres.database import Connection, Database
 from cocoannot.store.postgres.layout import FileLayout, decode_layout
 from cocoannot.store.postgres.rows import HEAD, HeadRow
+from cocoannot.store.postgres.schema import REFUSE_OTHERS, check_tables, find_version
 
 Values = Mapping[str, Any]
 
 READ_ONLY = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+TABLES_AND_HEAD = "alembic_version CROSS JOIN head h"
+"""Where whatever is asked begins. The version is first, so that an upgrade that comes meanwhile waits for this one, and
+not each for the other."""
+
+_FIND_HEAD = f"SELECT version_num, {HEAD} FROM {TABLES_AND_HEAD} WHERE dataset_id = %(d)s".encode()
+LOCK_HEAD = _FIND_HEAD + b" FOR UPDATE OF h"
+"""What `Reading.head` takes the row of."""
 
 
 class Moment:
@@ -93,7 +102,7 @@ class Reading:
 
     @contextmanager
     def moment(self) -> Iterator[Moment]:
-        """A snapshot. Raises `LOST`, `NotLoaded` where the dataset was removed."""
+        """A snapshot. Raises `LOST`, `OtherTables`, `NotLoaded` where the dataset was removed."""
         with self.database.connection() as connection:
             yield self._begun(connection)
 
@@ -108,10 +117,20 @@ class Reading:
         seen = self.newest
         with connection.pipeline():
             connection.execute(READ_ONLY)
-            found = connection.execute(f"SELECT {HEAD} FROM head WHERE dataset_id = %s".encode(), (self.dataset_id,))
-        head = HeadRow.of(self.found(found.fetchone()))
+            found = connection.execute(_FIND_HEAD, {"d": self.dataset_id})
+        head = self.head(connection, found.fetchone())
         self.saw(connection, head.revision, seen)
         return Moment(connection, self.dataset_id, head, self.layouts)
+
+    @contextmanager
+    def together(self) -> Iterator[Connection]:
+        """Statements that ask nothing of the head, done all or none, in one round trip. Raises `LOST`.
+
+        On tables of another version the database fails, and nothing is done.
+        """
+        with self.database.connection() as connection, connection.pipeline():
+            connection.execute(REFUSE_OTHERS)
+            yield connection
 
     def saw(self, connection: Connection, revision: int, seen: int) -> None:
         """A server was at `revision`, and one was at `seen` before it was asked: leave it if it has less.
@@ -127,12 +146,16 @@ class Reading:
             )
         self.newest = max(self.newest, revision)
 
-    def found(self, row: tuple[Any, ...] | None) -> tuple[Any, ...]:
-        """The head's row. Raises `NotLoaded` where it is gone."""
+    def head(self, connection: Connection, row: tuple[Any, ...] | None) -> HeadRow:
+        """The head, of its row behind the version of the tables. Raises `OtherTables`, `NotLoaded` where it is gone."""
         if row is None:
-            raise self.gone()
-        return row
+            raise self.gone(connection)
+        check_tables(row[0])
+        return HeadRow.of(row[1:])
 
-    def gone(self) -> NotLoaded:
-        """The error for a dataset that was removed meanwhile."""
+    def gone(self, connection: Connection) -> NotLoaded:
+        """The error for a dataset that was removed meanwhile; raises `OtherTables` if that is why it is not there."""
+        # A snapshot from before an upgrade sees no version.
+        connection.rollback()
+        check_tables(find_version(connection))
         return NotLoaded(f"the dataset {self.database.address} was removed from the database; import it again")

@@ -13,8 +13,9 @@ from cocoannot.coco.records import Record, etag, with_derived, with_etags
 from cocoannot.coco.statuses import STATUSES
 from cocoannot.store.base import Found, Neighbours, Page
 from cocoannot.store.postgres.database import Connection
-from cocoannot.store.postgres.moment import Moment
+from cocoannot.store.postgres.moment import TABLES_AND_HEAD, Moment, Reading
 from cocoannot.store.postgres.rows import AREAS, TABLES, clean, is_possible
+from cocoannot.store.postgres.schema import check_tables
 from cocoannot.store.queries import (
     COUNT_EDGES,
     RANKED,
@@ -36,17 +37,21 @@ _MOST = 2**62
 _HAS_ONE = "i.id IN (SELECT a.image_id FROM annotation a WHERE a.dataset_id = %(d)s AND a.content = %(c)s AND {})"
 
 
-def get(connection: Connection, dataset_id: int, section: SectionName, record_id: int) -> Found | None:
-    """One record, by one statement; `None` where there is no such dataset. Raises `AmbiguousId`."""
+def get(reading: Reading, connection: Connection, section: SectionName, record_id: int) -> Found:
+    """One record, by one statement. Raises `OtherTables`, `NotLoaded`, `AmbiguousId`."""
     sql = (
-        f"SELECT h.revision, t.record FROM head h LEFT JOIN {TABLES[section]} t ON t.dataset_id = %(d)s "
-        "AND t.content = h.content AND t.id = %(id)s WHERE h.dataset_id = %(d)s"
+        f"SELECT version_num, h.revision, t.record FROM {TABLES_AND_HEAD} LEFT JOIN {TABLES[section]} t "
+        "ON t.dataset_id = %(d)s AND t.content = h.content AND t.id = %(id)s WHERE h.dataset_id = %(d)s"
     )
-    values = {"d": dataset_id, "id": record_id if is_possible(record_id) else None}
+    values = {"d": reading.dataset_id, "id": record_id if is_possible(record_id) else None}
     rows = connection.execute(sql.encode(), values).fetchall()
+    if not rows:
+        raise reading.gone(connection)
+    version, revision, text = rows[0]
+    check_tables(version)
     if len(rows) > 1:
         raise ambiguous(section, record_id, len(rows))
-    return Found(None if rows[0][1] is None else Record(rows[0][1]), rows[0][0]) if rows else None
+    return Found(None if text is None else Record(text), revision)
 
 
 def find(moment: Moment, query: Query, offset: int, limit: int | None) -> Page:
@@ -72,24 +77,30 @@ def first(moment: Moment, query: ImageQuery) -> bytes | None:
     return text
 
 
-def annotations_of(connection: Connection, dataset_id: int, image_id: int, derived: Collection[Derived]) -> Page | None:
+def annotations_of(
+    reading: Reading, connection: Connection, image_id: int, derived: Collection[Derived]
+) -> Page | None:
     """The annotations of an image, in file order, by one statement; `None` where there is no such image.
 
-    Raises `AmbiguousId`.
+    Raises `OtherTables`, `NotLoaded`, `AmbiguousId`.
     """
     sql = (
-        "SELECT h.revision, (SELECT count(*) FROM image i WHERE i.dataset_id = %(d)s AND i.content = h.content "
-        "AND i.id = %(image)s), a.record FROM head h LEFT JOIN annotation a ON a.dataset_id = %(d)s "
-        "AND a.content = h.content AND a.image_id = %(image)s WHERE h.dataset_id = %(d)s ORDER BY a.position"
+        "SELECT version_num, h.revision, (SELECT count(*) FROM image i WHERE i.dataset_id = %(d)s "
+        f"AND i.content = h.content AND i.id = %(image)s), a.record FROM {TABLES_AND_HEAD} LEFT JOIN annotation a "
+        "ON a.dataset_id = %(d)s AND a.content = h.content AND a.image_id = %(image)s "
+        "WHERE h.dataset_id = %(d)s ORDER BY a.position"
     )
-    values = {"d": dataset_id, "image": image_id if is_possible(image_id) else None}
+    values = {"d": reading.dataset_id, "image": image_id if is_possible(image_id) else None}
     rows = connection.execute(sql.encode(), values).fetchall()
-    revision, times, _ = rows[0] if rows else (0, 0, None)
+    if not rows:
+        raise reading.gone(connection)
+    version, revision, times, _ = rows[0]
+    check_tables(version)
     if times > 1:
         raise ambiguous("images", image_id, times)
     if not times:
         return None
-    texts = [text for _, _, text in rows if text is not None]
+    texts = [text for *_, text in rows if text is not None]
     return Page(len(texts), with_etags(texts) if "etag" in derived else texts, revision)
 
 

@@ -22,9 +22,10 @@ from cocoannot.store.postgres.database import LOST
 from cocoannot.store.postgres.datasets import remove_generations, take_loaded
 from cocoannot.store.postgres.export import dataset_text
 from cocoannot.store.postgres.loading import load_document
-from cocoannot.store.postgres.moment import Moment, Reading
-from cocoannot.store.postgres.rows import HEAD, HeadRow
+from cocoannot.store.postgres.moment import LOCK_HEAD, Moment, Reading
+from cocoannot.store.postgres.rows import HeadRow
 from cocoannot.store.postgres.saving import Exporter
+from cocoannot.store.postgres.schema import check_tables, find_version
 from cocoannot.store.postgres.writing import write_head, write_record
 
 log = logging.getLogger(__name__)
@@ -47,12 +48,11 @@ def replace(reading: Reading, exporter: Exporter, texts: Texts, actor: str | Non
         with exporter.writing():
             change = _flip(reading, exporter, document, made, actor, revision)
         if change is not None:
+            if exporter.place is not None:
+                exporter.done()
             # What can't be removed now is removed by the next replacement.
-            with suppress(*LOST), reading.database.connection() as connection:
-                found = connection.execute(
-                    "SELECT content FROM head WHERE dataset_id = %s", (reading.dataset_id,)
-                ).fetchone()
-                remove_generations(connection, reading.dataset_id, reading.found(found)[0])
+            with suppress(psycopg.Error), reading.together() as connection:
+                remove_generations(connection, reading.dataset_id)
             return change
     raise Conflict("others changed the dataset each time that it was to be replaced; nothing was done, try again")
 
@@ -69,24 +69,21 @@ def _flip(
     request = uuid.uuid4()
     try:
         with reading.database.own_connection() as connection, connection.transaction():
+            # From here on no upgrade comes in between.
+            check_tables(find_version(connection))
             content = _free_generation(connection, reading.dataset_id)
             loaded = load_document(connection, reading.dataset_id, content, document, revision + 1)
-            locked = connection.execute(
-                f"SELECT {HEAD}, extract(epoch FROM clock_timestamp())::float8 FROM head "
-                "WHERE dataset_id = %s FOR UPDATE".encode(),
-                (reading.dataset_id,),
-            ).fetchone()
-            *row, now = reading.found(locked)
-            head = HeadRow.of(tuple(row))
+            head = reading.head(connection, connection.execute(LOCK_HEAD, {"d": reading.dataset_id}).fetchone())
             if head.revision != revision:
                 raise psycopg.Rollback
+            moment = Moment(connection, reading.dataset_id, head, reading.layouts)
+            now = moment.one("SELECT extract(epoch FROM clock_timestamp())::float8")
             change = Change(revision + 1, now, actor, None, replaced=tuple(texts))
             if exporter.place is not None:
-                exporter.write(exporter.place, [document.buffer], change.revision, overwrite=False)
+                exporter.write(exporter.place, [document.buffer], change.revision)
                 head.file_revision = change.revision
             head.content, head.revision, head.floor = content, change.revision, change.revision
             take_loaded(head, loaded)
-            moment = Moment(connection, reading.dataset_id, head, reading.layouts)
             write_head(moment)
             write_record(moment, change, request, None)
             if exporter.place is not None:

@@ -8,13 +8,10 @@ Without a place to export to nothing is ever unsaved: the database has it.
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 
 from cocoannot.changes.tracker import ChangeTracker
 from cocoannot.clock import Clock
@@ -25,14 +22,13 @@ from cocoannot.files.kept_copies import timestamp
 from cocoannot.store.base import SaveCounts, Saved
 from cocoannot.store.postgres.database import LOST, Connection, first_line
 from cocoannot.store.postgres.export import dataset_text
+from cocoannot.store.postgres.leases import LEASE_SECONDS, Lease
 from cocoannot.store.postgres.moment import Moment, Reading
 from cocoannot.store.postgres.place import Place, PlaceChanged, Sight
 from cocoannot.store.postgres.rows import NAMES
+from cocoannot.store.postgres.schema import telling_other_tables
 
 log = logging.getLogger(__name__)
-
-LEASE_SECONDS = 60
-"""How long a lease lasts that nobody renews."""
 
 _RENEW_SECONDS = 10
 _ACTIONS = {(False, True): "added", (True, True): "updated", (True, False): "deleted"}
@@ -58,10 +54,11 @@ class Exporter:
         self._saved = saved
         self._saving = threading.RLock()
         self._content = Content(0, "")
+        self._started = 0.0
         self._doubtful_since: float | None = None
         # When the oldest change was made that the file lacks, by the database's clock and by ours.
         self._oldest: tuple[float, float] | None = None
-        self._holder = f"{socket.gethostname()} {os.getpid()} {uuid.uuid4().hex[:8]}"
+        self._lease = Lease(reading, "export")
 
     @property
     def uri(self) -> str:
@@ -108,7 +105,8 @@ class Exporter:
         """See `cocoannot.store.base.Saves`."""
         if self.place is None:
             return None
-        with self._saving, self._failure_told(), self.lease(wait=not automatic):
+        dsn = self._reading.database.address.dsn
+        with self._saving, self._failure_told(), telling_other_tables(dsn), self.lease(wait=not automatic):
             return self._save(self.place, overwrite=overwrite, automatic=automatic)
 
     @contextmanager
@@ -122,22 +120,25 @@ class Exporter:
         """Be the only process that exports meanwhile. Raises `SaveError` where another one is."""
         deadline = time.monotonic() + (LEASE_SECONDS + _RENEW_SECONDS if wait else 0)
         database = self._reading.database
-        while not database.insist(self._ask_for_lease):
+        while not database.insist(self._lease.take):
             if time.monotonic() >= deadline:
                 raise NotOurTurn(f"another process exports {self.name} at the moment; nothing is lost")
             time.sleep(0.2)
         try:
             yield
         finally:
-            # Where that fails it expires.
-            with suppress(*LOST):
-                self._let_go()
+            self._lease.let_go()
 
-    def write(self, place: Place, pieces: Iterable[Piece], revision: int, *, overwrite: bool) -> str | None:
-        """Replace the file by a text, which is `revision`; returns where another version is kept.
-
-        Raises `SaveError`, `FileChanged`. The tables are told only what the file may be from now on.
+    def write(self, place: Place, pieces: Iterable[Piece], revision: int) -> None:
+        """Replace the file by a text, which is `revision`, for somebody who calls `done`. Raises `SaveError`,
+        `FileChanged`. The tables are told only what the file may be from now on.
         """
+        with self._failure_told():
+            self._write(place, pieces, revision, overwrite=False)
+
+    def _write(self, place: Place, pieces: Iterable[Piece], revision: int, *, overwrite: bool) -> str | None:
+        """The same; returns where another version is kept."""
+        self._started = self._clock.monotonic()
         seen = place.look()
         is_theirs = self._is_theirs(place, seen)
         if is_theirs and not overwrite:
@@ -166,7 +167,7 @@ class Exporter:
         values = {"d": self._reading.dataset_id, "uri": self.uri, "size": content.size, "sha256": content.sha256}
 
         def note() -> None:
-            with database.connection() as connection:
+            with self._reading.together() as connection:
                 connection.execute(
                     b"INSERT INTO export (dataset_id, uri, revision, size, sha256, next_size, next_sha256, saved_at) "
                     b"VALUES (%(d)s, %(uri)s, 0, -1, '', %(size)s, %(sha256)s, 0) ON CONFLICT (dataset_id, uri) "
@@ -181,7 +182,7 @@ class Exporter:
         database = self._reading.database
 
         def note() -> None:
-            with database.connection() as connection, connection.pipeline():
+            with self._reading.together() as connection:
                 self.note(connection, revision)
 
         database.insist(note)
@@ -214,24 +215,24 @@ class Exporter:
         self.remember(revision)
 
     def _save(self, place: Place, *, overwrite: bool, automatic: bool) -> Saved | None:
-        started = self._clock.monotonic()
         with self._reading.long_moment() as moment:
             revision = moment.head.revision
             is_level = revision == moment.head.file_revision and self._doubtful_since is None
             if is_level and not (overwrite and self._is_theirs(place, place.look())):
                 return None
             summary = self.pending(moment).summary()
-            kept = self.write(place, dataset_text(moment), revision, overwrite=overwrite)
+            kept = self._write(place, dataset_text(moment), revision, overwrite=overwrite)
         self.remember(revision)
         self._doubtful_since = None
-        self.done(self._clock.monotonic() - started)
+        self.done()
         log.info("%s dataset to %s (%s)", "Auto-saved" if automatic else "Saved", self.name, summary)
         self._saved(revision)
         return Saved(summary, revision, kept)
 
-    def done(self, seconds: float) -> None:
-        """A save worked, and took so long."""
-        self.last_saved_at, self.last_save_seconds, self.last_error = self._clock.time(), seconds, None
+    def done(self) -> None:
+        """What was written last is in the tables too: the save worked."""
+        self.last_saved_at, self.last_error = self._clock.time(), None
+        self.last_save_seconds = seconds = self._clock.monotonic() - self._started
         self.counts = SaveCounts(self.counts.done + 1, self.counts.failed, self.counts.seconds + seconds)
 
     def _is_theirs(self, place: Place, seen: Sight | None) -> bool:
@@ -262,34 +263,22 @@ class Exporter:
             )
             if str(error) != self.last_error:
                 log.error("%s", error)
-            self.last_error = str(error)
-            self.counts = self.counts._replace(failed=self.counts.failed + 1)
+            self._count_failure(str(error))
             raise error from exc
+        except Exception as exc:
+            self._count_failure(f"saving failed in an unforeseen way: {exc!r}")
+            raise
 
-    def _ask_for_lease(self) -> bool:
-        with self._reading.database.connection() as connection:
-            row = connection.execute(
-                b"INSERT INTO lease (dataset_id, name, holder, until) VALUES (%(d)s, 'export', %(holder)s, "
-                b"now() + %(seconds)s * interval '1 second') ON CONFLICT (dataset_id, name) DO UPDATE SET "
-                b"holder = excluded.holder, until = excluded.until "
-                b"WHERE lease.holder = excluded.holder OR lease.until < now() RETURNING holder",
-                {"d": self._reading.dataset_id, "holder": self._holder, "seconds": LEASE_SECONDS},
-            ).fetchone()
-        return row is not None
+    def _count_failure(self, error: str) -> None:
+        self.last_error = error
+        self.counts = self.counts._replace(failed=self.counts.failed + 1)
 
     def _renewing(self, blocks: Iterable[Piece]) -> Iterator[Piece]:
         """`blocks`, while the lease is renewed."""
         renewed = time.monotonic()
         for block in blocks:
             if time.monotonic() > renewed + _RENEW_SECONDS:
-                if not self._ask_for_lease():
+                if not self._lease.take():
                     raise NotOurTurn(f"another process exports {self.name} meanwhile; nothing is lost")
                 renewed = time.monotonic()
             yield block
-
-    def _let_go(self) -> None:
-        with self._reading.database.connection() as connection:
-            connection.execute(
-                "DELETE FROM lease WHERE dataset_id = %s AND name = 'export' AND holder = %s",
-                (self._reading.dataset_id, self._holder),
-            )

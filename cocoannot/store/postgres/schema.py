@@ -1,17 +1,29 @@
-"""Which tables there are: brought up to date by the operator, and only looked at by a server."""
+"""Which tables there are: brought up to date by the operator, and only looked at by a server.
+
+An upgrade has the table of the version to itself, until it is done. So whoever reads the version first of all in its
+transaction knows that the tables stay as they are until it ends: nothing is committed on tables of another version.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 
 from cocoannot.database_uri import where
-from cocoannot.errors import ConfigError
-from cocoannot.store.postgres.dialling import client_dsn
+from cocoannot.errors import ConfigError, OtherTables
+from cocoannot.store.postgres.dialling import client_dsn, options_of
+from cocoannot.version import __version__
 
 VERSION = "0001"
 """The newest migration that this version of cocoannot knows."""
+
+REFUSE_OTHERS = f"SELECT 1 / (version_num = '{VERSION}')::int4 FROM alembic_version".encode()
+"""Fails on tables of another version, by a division by zero: what is sent with it is not done then."""
+
+_COME_AGAIN = 10.0
 
 
 def upgrade(dsn: str) -> str | None:
@@ -45,7 +57,8 @@ def upgrade(dsn: str) -> str | None:
         # SQLAlchemy's, around psycopg's.
         if isinstance(exc.__cause__, psycopg.errors.LockNotAvailable):
             raise ConfigError(
-                f"{where(dsn)}: something holds the tables, perhaps another upgrade; nothing was changed, try again"
+                f"{where(dsn)}: something holds the tables, perhaps an export or another upgrade; nothing was "
+                "changed, try again"
             ) from exc
         if isinstance(exc.__cause__, psycopg.Error):
             raise ConfigError(f"can't upgrade {where(dsn)}: {_first_line(exc.__cause__)}; nothing was changed") from exc
@@ -68,12 +81,34 @@ def check_version(connection: psycopg.Connection[Any], dsn: str) -> None:
     raise ConfigError(f"{where(dsn)} {has}; run `cocoannot db upgrade`, then start again")
 
 
+def check_tables(found: str | None) -> None:
+    """Raise `OtherTables` unless the tables, which are at version `found` now, are those that this server works on."""
+    if found != VERSION:
+        there = "others now" if found is None else f"at version {found} now"
+        raise OtherTables(
+            f"the tables in the database are {there}, and this server (cocoannot {__version__}) works on version "
+            f"{VERSION}: stop it, and start the cocoannot that fits the tables; nothing was changed, nothing is lost",
+            _COME_AGAIN,
+        )
+
+
+@contextmanager
+def telling_other_tables(dsn: str) -> Iterator[None]:
+    """Where the database refuses a statement meanwhile, because the tables are others by now, raise `OtherTables`."""
+    try:
+        yield
+    except (psycopg.DataError, psycopg.IntegrityError, psycopg.NotSupportedError, psycopg.ProgrammingError):
+        # Where that can't be found out, it stays the error that it is.
+        with suppress(psycopg.Error), psycopg.connect(client_dsn(dsn), **options_of(dsn)) as connection:
+            check_tables(find_version(connection))
+        raise
+
+
 def find_version(connection: psycopg.Connection[Any]) -> str | None:
     """The newest migration that was run, `None` for none. Raises `psycopg.Error`."""
-    try:
-        row = connection.execute("SELECT version_num::varchar FROM alembic_version").fetchone()
-    except psycopg.errors.UndefinedTable:
+    if connection.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,):
         return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return None if row is None else str(row[0])
 
 

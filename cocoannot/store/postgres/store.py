@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TypeVar
 
+import psycopg
+
 from cocoannot.changes.change import Change, Edit, ValueEdit
 from cocoannot.changes.description import DescribedChange
 from cocoannot.changes.operations import Operation
@@ -22,7 +24,7 @@ from cocoannot.clock import Clock
 from cocoannot.coco.parser import SECTIONS, SectionName, read_document
 from cocoannot.coco.records import Record
 from cocoannot.database_uri import DatabaseUri, read_database_uri
-from cocoannot.errors import NotLoaded, SaveError
+from cocoannot.errors import NotLoaded, SaveError, Unavailable
 from cocoannot.store import base
 from cocoannot.store.base import (
     Committed,
@@ -42,10 +44,11 @@ from cocoannot.store.base import (
 )
 from cocoannot.store.postgres import queries
 from cocoannot.store.postgres.committer import Committer, Made
-from cocoannot.store.postgres.database import LOST, Connection, Database, connect, telling
+from cocoannot.store.postgres.database import Connection, Database, connect, telling
 from cocoannot.store.postgres.datasets import EMPTY, find_dataset, find_warnings, make_dataset, missing
 from cocoannot.store.postgres.export import PostgresSnapshot, dataset_text, dataset_text_at, export_of, walk
 from cocoannot.store.postgres.following import Following
+from cocoannot.store.postgres.forgetting import Forgetting
 from cocoannot.store.postgres.lookup import top_level
 from cocoannot.store.postgres.moment import Moment, Reading
 from cocoannot.store.postgres.past import Past
@@ -72,6 +75,7 @@ class _Parts:
         self.exporter = Exporter(self.reading, export, store.clock, self.following.saved)
         self.committer = Committer(self.reading, store.made)
         self.past = Past(self.reading.moment)
+        self.forgetting = Forgetting(self.reading, store.history_days, exports=export is not None)
         self.lineage = ""
         self.warnings: list[str] = []
         self.loaded_at = store.clock.time()
@@ -82,7 +86,8 @@ class PostgresStore:
 
     `on_dirty` is called after the first change that is not in the exported file; `follower` hears of each change, those
     of other processes when `look` is called. `export` is where the file is, a path or a `Place`. `patience` is how many
-    seconds somebody waits at most for a database that does not answer.
+    seconds somebody waits at most for a database that does not answer. Changes older than `history_days` are forgotten
+    by `forget`.
     """
 
     def __init__(
@@ -92,10 +97,12 @@ class PostgresStore:
         follower: base.Follower | None = None,
         export: Place | Path | None = None,
         patience: float = 30.0,
+        history_days: int | None = None,
     ) -> None:
         self.clock = clock
         self.follower = follower or base.Followers()
         self.patience = patience
+        self.history_days = history_days
         self.team = TeamTables(lambda: self._parts.reading)
         self._on_dirty = on_dirty
         self._export = export
@@ -176,7 +183,7 @@ class PostgresStore:
             self._on_dirty()
 
     def look(self) -> None:
-        """Tell followers what other processes did. Raises `LOST`, which ends when the database answers again."""
+        """Tell followers what other processes did. Raises `LOST`, `OtherTables`; both may end by themselves."""
         parts = self._parts
         if parts.following.look() and parts.exporter.place is not None:
             self._on_dirty()
@@ -190,7 +197,7 @@ class PostgresStore:
             return 0
         try:
             return self._found.following.newest()
-        except LOST:
+        except (psycopg.Error, Unavailable):
             return self._found.following.told
 
     @property
@@ -198,9 +205,8 @@ class PostgresStore:
         return "" if self._found is None else self._found.lineage
 
     def get(self, section: SectionName, record_id: int) -> Found:
-        found = self._ask_once(lambda connection, dataset: queries.get(connection, dataset, section, record_id))
-        if found is None:
-            raise self._parts.reading.gone()
+        found = self._ask_once(lambda reading, connection: queries.get(reading, connection, section, record_id))
+        assert found is not None
         return found
 
     def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Page:
@@ -218,7 +224,7 @@ class PostgresStore:
 
     def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:
         return self._ask_once(
-            lambda connection, dataset: queries.annotations_of(connection, dataset, image_id, derived)
+            lambda reading, connection: queries.annotations_of(reading, connection, image_id, derived)
         )
 
     def head(self) -> Head:
@@ -329,6 +335,10 @@ class PostgresStore:
         parts = self._parts
         return parts.database.insist(lambda: PostgresSnapshot(self._file_name, revision, parts.reading.long_moment()))
 
+    def forget(self) -> float | None:
+        """Forget some changes that are too old; returns in how many seconds there may be more, `None` for never."""
+        return None if self._closed else self._parts.forgetting.step()
+
     # The exported file
 
     def save(self, *, overwrite: bool = False, automatic: bool = False) -> Saved | None:
@@ -424,14 +434,14 @@ class PostgresStore:
 
         return parts.database.insist(once)
 
-    def _ask_once(self, ask: Callable[[Connection, int], Versioned | None]) -> Versioned | None:
+    def _ask_once(self, ask: Callable[[Reading, Connection], Versioned | None]) -> Versioned | None:
         """What one statement finds, asked again where the connection is lost."""
         parts = self._parts
 
         def once() -> Versioned | None:
             seen = parts.reading.newest
             with parts.database.connection() as connection:
-                found = ask(connection, parts.reading.dataset_id)
+                found = ask(parts.reading, connection)
                 if found is not None:
                     parts.reading.saw(connection, found.revision, seen)
                 return found

@@ -28,7 +28,7 @@ class _Table:
         reading = self._reading()
 
         def once() -> list[tuple[Any, ...]]:
-            with reading.database.connection() as connection:
+            with reading.together() as connection:
                 return connection.execute(sql.encode(), {"d": reading.dataset_id, **values}).fetchall()
 
         return reading.database.insist(once)
