@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cocoannot.coco.parser import Ints
-from cocoannot.errors import Conflict, SaveError
+from cocoannot.errors import SaveError, Unavailable
 from cocoannot.files.atomic import NewFile, content_of, replace_file, sync_folder
 from cocoannot.files.disk_errors import save_error
 from cocoannot.predictions.columns import Columns
@@ -35,6 +35,8 @@ _VERSION = 24
 
 _TRIES = 5
 """How often a layer is read that is replaced meanwhile."""
+
+_COME_AGAIN = 1.0
 
 Bits = npt.NDArray[np.bool_]
 
@@ -181,7 +183,7 @@ class Layer:
 def read_layer(name: str, paths: Paths) -> tuple[Layer, bool]:
     """The layer in `paths`, whole though it may be replaced meanwhile; and whether its columns were kept.
 
-    Raises `DatasetError`, `OSError`, `Conflict` where it is replaced again and again.
+    Raises `DatasetError`, `OSError`, `Unavailable` where it is replaced again and again.
     """
     for _ in range(_TRIES):
         # Open meanwhile, so that no other file is taken for it.
@@ -192,7 +194,7 @@ def read_layer(name: str, paths: Paths) -> tuple[Layer, bool]:
             layer = Layer(name, paths, read)
             if layer.stamp == stamp:
                 return layer, kept is not None
-    raise Conflict(f"the layer {name} is being replaced; try again in a moment")
+    raise Unavailable(f"the layer {name} is replaced again and again; try again in a moment", _COME_AGAIN)
 
 
 def read_new(path: Path, sha256: str, look: Look) -> Read:

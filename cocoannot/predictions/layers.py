@@ -84,7 +84,7 @@ class Layers:
         raise _unknown(name)
 
     def get(self, name: str) -> Layer:
-        """The layer `name`, as any process left it. Raises `UnknownId`; `SaveError` where its files can't be read."""
+        """The layer `name`, as any process left it. Raises `UnknownId`, `Unavailable`, `SaveError`."""
         stamp, paths = self.stamp(name), self._paths(name)
         layer = self._layers.get(name)
         try:
@@ -138,6 +138,8 @@ class Layers:
 
         Raises `Conflict` where it is not the layer of its name any more, `SaveError`, `Unavailable`.
         """
+        if not len(rows):
+            return
         with self._turn.taken():
             try:
                 if self.stamp(layer.name) != layer.stamp:

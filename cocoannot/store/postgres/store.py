@@ -182,7 +182,7 @@ class PostgresStore:
 
     def catch_up(self, *, settled: bool = False) -> None:
         """Tell followers of what is committed by now; `settled`, of what is under way too. Raises `Unavailable`."""
-        self._parts.following.catch_up(settled=settled)
+        self._open_parts.following.catch_up(settled=settled)
 
     # Reading
 
