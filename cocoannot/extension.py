@@ -29,6 +29,7 @@ from cocoannot.people.people import People
 from cocoannot.people.roles import Role
 from cocoannot.pictures.choose import Pictures
 from cocoannot.predictions.predictions import Predictions
+from cocoannot.predictions.processes import alone
 from cocoannot.settings import S3Uri, Settings, unknown_settings
 from cocoannot.store.base import Followers, RememberingStore
 from cocoannot.store.memory.store import MemoryStore
@@ -70,7 +71,8 @@ class Runtime:
             database_store = make_database_store(settings, lambda: self.saver.notify())
         shared = None if database_store is None else database_store.team
         self.team = Team(lambda: self.store, time, self.events.tell_presence, shared)
-        self.predictions = Predictions(lambda: self.store)
+        catch_up = alone if database_store is None else database_store.catch_up
+        self.predictions = Predictions(lambda: self.store, catch_up)
         self.history = self._kept_history()
         # Who works on what first: an event may bring somebody to ask for it.
         followers = Followers(self.predictions, self.team, self.events)

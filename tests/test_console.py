@@ -195,7 +195,10 @@ def test_without_a_path_the_setting_counts(dataset_path: Path, small: dict[str, 
     [
         (["serve"], "COCOANNOT_DATASET is not set"),
         (["serve", "nothing.json"], "nothing.json does not exist"),
-        (["serve", "postgresql://host/db"], "postgresql://host/db names no dataset; write it as postgresql://host/db?dat"),
+        (
+            ["serve", "postgresql://host/db"],
+            "postgresql://host/db names no dataset; write it as postgresql://host/db?dat",
+        ),
         (["serve", "photos", "--images", "nowhere"], "is not a folder"),
         (["serve", "photos", "--categories", "a,b,a"], "'a' is there twice"),
         (["serve", "photos", "--host", "0.0.0.0"], "COCOANNOT_TOKEN"),

@@ -54,6 +54,7 @@ def test_a_server_needs_no_more_than_the_role_that_the_page_gives(
     with closing(PostgresStore(export=dataset_path)) as store:
         store.load(mine.text)
         first = store.commit([Add("annotations", BOX)]).revision
+        store.catch_up(settled=True)
         store.commit([Undo(first)])
         store.replace({"licenses": b"[]", "annotations": b"[]"})
         store.commit([Add("annotations", BOX)])

@@ -143,10 +143,13 @@ def test_file_that_is_cut_short_while_it_is_served_is_told_and_not_a_fault(
     predictions: Predictions, store: MemoryStore, tmp_path: Path
 ) -> None:
     predictions.put("yolo", [text(BOX, BOX)])
+    layer = predictions.layers.get("yolo")
     os.truncate(tmp_path / "predictions" / "yolo.json", 30)
     with pytest.raises(SaveError, match="changed by something else"):
+        layer.texts(np.arange(2))
+    with pytest.raises(SaveError, match=r"yolo\.json is damaged: .*; upload the layer again"):
         predictions.of_image(1, ["yolo"], 0)
-    with pytest.raises(SaveError, match="changed by something else"):
+    with pytest.raises(SaveError, match=r"yolo\.json is damaged"):
         predictions.decisions.accept("yolo", Chosen([1, 2]), None, store.commit)
 
 
@@ -197,7 +200,7 @@ def anonymous():
     return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) * 1024
 
 before = anonymous()
-layer = read_layer("big", Paths.of(Path(sys.argv[1]), "big"))
+layer, _ = read_layer("big", Paths.of(Path(sys.argv[1]), "big"))
 print(layer.rows, anonymous() - before)
 """
 

@@ -165,6 +165,15 @@ def test_clear_all_unfinished_removes_those_of_every_target_and_nothing_else(tar
     assert names_in(target.parent) == [target.name]
 
 
+def test_clear_all_unfinished_leaves_what_somebody_is_at(target: Path) -> None:
+    with NewFile(target) as new:
+        new.write([b"the new one"])
+        clear_all_unfinished(target.parent)
+        new.replace()
+    assert target.read_bytes() == b"the new one"
+    assert names_in(target.parent) == [target.name]
+
+
 def test_clear_all_unfinished_takes_a_folder_that_is_not_there_for_a_clean_one(tmp_path: Path) -> None:
     clear_all_unfinished(tmp_path / "nowhere")
 

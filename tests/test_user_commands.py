@@ -21,6 +21,7 @@ from servers import serve as serve_by_gunicorn
 
 from cocoannot.app import create_app
 from cocoannot.errors import SaveError
+from cocoannot.files.atomic import NewFile
 from cocoannot.files.lock import locked
 from cocoannot.people.people import People
 
@@ -260,12 +261,11 @@ def test_file_that_somebody_else_keeps_locked_is_an_error_and_no_hang(file: Path
 
 def test_start_of_a_server_leaves_alone_what_a_command_is_writing(dataset: Path, file: Path) -> None:
     file.parent.mkdir()
-    unfinished = file.with_name(".users.json.unfinished")
-    for name in (unfinished, file.with_name(".state.json.unfinished")):
-        name.write_text("{")
-    with serve_by_gunicorn(dataset):
-        assert unfinished.exists()
-        assert not file.with_name(".state.json.unfinished").exists()
+    left = file.with_name(".state.json.unfinished")
+    left.write_text("{")
+    with NewFile(file) as new, serve_by_gunicorn(dataset):
+        assert new.path.exists()
+        assert not left.exists()
 
 
 # Real servers

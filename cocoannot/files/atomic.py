@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import secrets
@@ -46,9 +47,9 @@ class NewFile:
     """A file in the making beside `target`; gone again at the end of the `with` block unless `replace` was called.
 
     One process at a time may make a new file for a target: the name of the unfinished one is fixed, so that a
-    start finds what a killed process left (`clear_unfinished`). It is made in `folder`, on the same file system,
-    where that is given. The mode of `like` is kept, of the target by default, and its owner where that is allowed; with
-    `mode` that is the mode.
+    start finds what a killed process left (`clear_unfinished`); a lock on it tells others that somebody is at it. It is
+    made in `folder`, on the same file system, where that is given. The mode of `like` is kept, of the target by
+    default, and its owner where that is allowed; with `mode` that is the mode.
     """
 
     def __init__(
@@ -71,6 +72,9 @@ class NewFile:
         # Nobody else may open it before it has the mode that it is to have.
         self._fd = os.open(self._path, flags, 0o666 if like is None and self._mode is None else 0o600)
         try:
+            # Where a file system has no locks, nobody can tell.
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if like is not None:
                 self._take_after(like)
         except BaseException:
@@ -181,14 +185,30 @@ def clear_unfinished(target: Path) -> None:
     unfinished(target).unlink(missing_ok=True)
 
 
-def clear_all_unfinished(folder: Path, *, but: Path | None = None) -> None:
-    """Remove what a killed process left in `folder`, which must be the caller's own. Raises `OSError`.
-
-    What is made for `but` stays: somebody else may be at it.
-    """
+def clear_all_unfinished(folder: Path) -> None:
+    """Remove what killed processes left in `folder`; what another process is at stays. Raises `OSError`."""
     for path in folder.glob(".*.unfinished"):
-        if but is None or path != unfinished(but):
+        if not _is_being_made(path):
             path.unlink(missing_ok=True)
+
+
+def _is_being_made(path: Path) -> bool:
+    """Whether a `NewFile` is there whose process is alive, or may be: it belongs to somebody else."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return False
 
 
 def replace_file(target: Path, data: bytes) -> Content:

@@ -117,7 +117,7 @@ class DatasetFile:
         """The file as it is now. Clears away what a killed process left. Raises `DatasetError`."""
         with self.reading():
             clear_unfinished(self.path)
-            clear_all_unfinished(self.folder, but=self.users)
+            clear_all_unfinished(self.folder)
             clear_all_unfinished(self.folder / "backups")
             clear_all_unfinished(self.agreed.folder)
             with self.path.open("rb") as file:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -36,24 +37,22 @@ class States(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """States, and what they were found of."""
+    """States of a layer, and what they were found of."""
 
-    layer: Layer
     rejected: Bits
     version: int
     categories: Ints
     states: States
 
-    def is_of(self, layer: Layer, rejected: Bits, version: int, categories: Ints) -> bool:
+    def is_of(self, rejected: Bits, version: int, categories: Ints) -> bool:
         """Whether nothing is other now."""
-        same = self.layer is layer and self.rejected is rejected and self.version == version
+        same = self.rejected is rejected and self.version == version
         return same and np.array_equal(self.categories, categories)
 
 
 class _Ranked(NamedTuple):
-    """The disagreement of each image, and what it was computed of."""
+    """The disagreement of each image with a layer, and what it was computed of."""
 
-    layer: Layer
     rejected: Bits
     version: int
     categories: Ints
@@ -67,10 +66,10 @@ class Comparison:
 
     def __init__(self, index: DatasetIndex) -> None:
         self._index = index
-        # Guards the two below, of the layers that were asked for; by name.
+        # Guards the two below, of the layers that were asked for, as long as anybody has them.
         self._lock = threading.Lock()
-        self._states: dict[str, _Kept] = {}
-        self._ranked: dict[str, _Ranked] = {}
+        self._states: WeakKeyDictionary[Layer, _Kept] = WeakKeyDictionary()
+        self._ranked: WeakKeyDictionary[Layer, _Ranked] = WeakKeyDictionary()
         self._rankings = 0
 
     def has_image(self, image_id: int) -> bool:
@@ -84,14 +83,14 @@ class Comparison:
         with self._lock, self._index.lock:
             index = self._index.current()
             categories, rejected = index.categories(), layer.rejected
-            kept = self._states.get(layer.name)
-            if kept is not None and kept.is_of(layer, rejected, index.version, categories):
+            kept = self._states.get(layer)
+            if kept is not None and kept.is_of(rejected, index.version, categories):
                 return kept.states
             accepted = _accepted(layer, index.origins())
             columns = layer.columns
             missing = ~(among(columns.image_ids, index.images) & among(columns.category_ids, categories))
             states = States(accepted, rejected & ~accepted, missing & ~accepted & ~rejected)
-            self._states[layer.name] = _Kept(layer, rejected, index.version, categories, states)
+            self._states[layer] = _Kept(rejected, index.version, categories, states)
             return states
 
     def covered(self, layer: Layer, rows: Ints, least: float = COVERS) -> Bits:
@@ -113,9 +112,9 @@ class Comparison:
         with self._lock, self._index.lock:
             index = self._index.current()
             categories, rejected = index.categories(), layer.rejected
-            old = self._ranked.get(layer.name)
+            old = self._ranked.get(layer)
             again = None
-            if old is not None and old.layer is layer and np.array_equal(old.categories, categories):
+            if old is not None and np.array_equal(old.categories, categories):
                 if old.version == index.version and old.rejected is rejected:
                     return old.ranking
                 again = index.changed_since(old.version)
@@ -129,14 +128,8 @@ class Comparison:
                 values[np.searchsorted(images, again)] = _differing(layer, rejected, index, categories, again)
             self._rankings += 1
             ranking = Ranking(self._rankings, lambda ids: _values_of(np.array(ids, np.int64), images, values).tolist())
-            self._ranked[layer.name] = _Ranked(layer, rejected, index.version, categories, images, values, ranking)
+            self._ranked[layer] = _Ranked(rejected, index.version, categories, images, values, ranking)
             return ranking
-
-    def forget(self, name: str) -> None:
-        """Let go of what is kept for a layer that is gone."""
-        with self._lock:
-            self._states.pop(name, None)
-            self._ranked.pop(name, None)
 
 
 def _accepted(layer: Layer, origins: Mapping[int, list[Origin]]) -> Bits:

@@ -3,7 +3,6 @@ was accepted is told by its annotation alone, so that an undo makes it open agai
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -13,13 +12,13 @@ import numpy as np
 from cocoannot.changes.operations import Add
 from cocoannot.coco.parser import Ints
 from cocoannot.coco.records import Record
-from cocoannot.errors import BadOperation, Conflict, InvalidRecord, SaveError
-from cocoannot.files.disk_errors import save_error
+from cocoannot.errors import BadOperation, Conflict, InvalidRecord, SaveError, Unavailable, UnknownId
 from cocoannot.predictions.checks import annotation_of
 from cocoannot.predictions.comparison import Comparison
 from cocoannot.predictions.layer import Layer
 from cocoannot.predictions.layers import Layers
 from cocoannot.predictions.matching import COVERS
+from cocoannot.predictions.processes import CatchUp, Turn
 from cocoannot.store.base import Committed
 
 MOST_AT_ONCE = 100_000
@@ -56,20 +55,25 @@ Commit = Callable[[Sequence[Add]], Committed]
 class Decisions:
     """Decides about the predictions of `layers`; see `Comparison` for what is known of them."""
 
-    def __init__(self, layers: Layers, comparison: Comparison) -> None:
+    def __init__(self, layers: Layers, comparison: Comparison, catch_up: CatchUp) -> None:
         self._layers = layers
         self._comparison = comparison
+        self._catch_up = catch_up
         # One decision at a time, so that no prediction is accepted twice. Taken before the store's locks.
-        self.lock = threading.Lock()
+        self.turn = Turn()
 
     def accept(self, name: str, chosen: Chosen, user: str | None, commit: Commit) -> Accepted:
         """Make annotations of predictions that are open, and by their ids of rejected ones too.
 
         Those that an annotation of the same category covers already, by `max_iou`, are left out, unless they are asked
         for by id.
-        `commit` makes the change. Raises `UnknownId`, `InvalidRecord`, `Conflict`, `SaveError`, and what `commit` does.
+        `commit` makes the change. Raises `UnknownId`, `InvalidRecord`, `Conflict`, `SaveError`, `Unavailable`, and what
+        `commit` does.
         """
-        with self.lock:
+        self._layers.stamp(name)
+        with self.turn.taken():
+            # A process that died may have had the turn, and its change may be under way yet.
+            self._catch_up(settled=True)
             layer = self._layers.get(name)
             rows = self._rows(layer, chosen)
             states = self._comparison.states(layer)
@@ -96,21 +100,22 @@ class Decisions:
                 ) from exc
             if committed.change is not None and not committed.is_repeated:
                 # What is accepted counts as that whether this is written or not.
-                with suppress(SaveError, Conflict):
-                    self._reject(layer, some[states.rejected[some]], rejected=False)
+                with suppress(Conflict, SaveError, Unavailable, UnknownId):
+                    self._layers.reject(layer, some[states.rejected[some]], rejected=False)
             return Accepted(committed, len(rows) - len(committed.results))
 
     def reject(self, name: str, chosen: Chosen, *, rejected: bool = True) -> Decided:
         """Remember that open predictions were rejected; or, without `rejected`, that rejected ones are open again.
 
-        Raises `UnknownId`, `InvalidRecord`, `SaveError`.
+        Raises `UnknownId`, `InvalidRecord`, `Conflict`, `SaveError`, `Unavailable`.
         """
-        with self.lock:
+        self._layers.stamp(name)
+        with self.turn.taken():
             layer = self._layers.get(name)
             rows = self._rows(layer, chosen)
             states = self._comparison.states(layer)
             some = rows[(states.open if rejected else states.rejected)[rows]]
-            self._reject(layer, some, rejected=rejected)
+            self._layers.reject(layer, some, rejected=rejected)
             return Decided(len(some), len(rows) - len(some))
 
     def _rows(self, layer: Layer, chosen: Chosen) -> Ints:
@@ -125,14 +130,6 @@ class Decisions:
             raise InvalidRecord({"image_id": [f"there is no image with id {chosen.image_id}"]})
         rows = np.arange(layer.rows) if chosen.image_id is None else layer.of_image(chosen.image_id)
         return rows[layer.columns.scores[rows] >= chosen.min_score]
-
-    def _reject(self, layer: Layer, rows: Ints, *, rejected: bool) -> None:
-        if not self._layers.is_there(layer):
-            raise Conflict(f"the layer {layer.name} was replaced meanwhile; look again, then decide")
-        try:
-            layer.reject(rows, rejected=rejected)
-        except OSError as exc:
-            raise save_error(f"what was rejected of {layer.name}", exc, "nothing was rejected; try again") from exc
 
 
 def _operations(layer: Layer, rows: Ints, ids: Sequence[int], user: str | None) -> list[Add]:

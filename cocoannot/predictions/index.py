@@ -24,6 +24,7 @@ from cocoannot.coco.parser import NONE, Ints, read_keys
 from cocoannot.coco.records import Record
 from cocoannot.errors import AmbiguousId, DatasetError
 from cocoannot.predictions.columns import Floats
+from cocoannot.predictions.processes import CatchUp, alone
 from cocoannot.store.base import Store
 from cocoannot.store.queries import CategoryQuery
 
@@ -149,10 +150,12 @@ def _lenient(text: bytes) -> _Shape | None:
 
 
 class DatasetIndex:
-    """The index of the dataset in `store()`. It is told of each change by `changed`."""
+    """The index of the dataset in `store()`. It is told of each change by `changed`, at last where it has to
+    `catch_up`."""
 
-    def __init__(self, store: Callable[[], Store]) -> None:
+    def __init__(self, store: Callable[[], Store], catch_up: CatchUp = alone) -> None:
         self._store = store
+        self._catch_up = catch_up
         # Guards what is to be read again; taken in the thread of a change.
         self._noting = threading.Lock()
         self._behind: set[int] = set()
@@ -185,6 +188,7 @@ class DatasetIndex:
 
     def current(self) -> DatasetIndex:
         """Itself, up with every change that was made before. It is to be used under `lock`."""
+        self._catch_up()
         with self._noting:
             stale, self._stale = self._stale, False
             behind, self._behind = self._behind, set()

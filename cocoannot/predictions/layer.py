@@ -1,4 +1,5 @@
-"""One layer: numbers in memory, texts in its file. It does not change; which of its predictions were rejected does.
+"""One layer: numbers in memory, texts in its file. It does not change; which of its predictions were rejected does, in
+any process that has the folder.
 
     NAME.json       what was uploaded, byte for byte
     NAME.columns    its numbers, so that a start need not read it again; made anew where it is missing or old
@@ -11,9 +12,11 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 import weakref
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cocoannot.coco.parser import Ints
-from cocoannot.errors import SaveError
+from cocoannot.errors import SaveError, Unavailable
 from cocoannot.files.atomic import NewFile, content_of, replace_file, sync_folder
 from cocoannot.files.disk_errors import save_error
 from cocoannot.predictions.columns import Columns
@@ -29,6 +32,11 @@ from cocoannot.predictions.reading import Look, read_predictions
 
 _VERSION = 24
 """Hexadecimal digits of a version."""
+
+_TRIES = 5
+"""How often a layer is read that is replaced meanwhile."""
+
+_COME_AGAIN = 1.0
 
 Bits = npt.NDArray[np.bool_]
 
@@ -53,8 +61,21 @@ class Read(NamedTuple):
     columns: Columns
 
 
+class Stamp(NamedTuple):
+    """What tells that a path is still the file that was read, while that is open; nanoseconds for the time."""
+
+    device: int
+    inode: int
+    size: int
+    mtime: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 class Layer:
-    """The layer `name` in the files `paths`. Raises `OSError` where its file can't be opened."""
+    """The layer `name` in the files `paths`. Raises `OSError` where a file can't be read."""
 
     def __init__(self, name: str, paths: Paths, read: Read) -> None:
         self.name = name
@@ -65,6 +86,7 @@ class Layer:
         # It goes with the last one who uses it: who reads a layer that is deleted meanwhile reads on.
         weakref.finalize(self, os.close, self._fd)
         status = os.fstat(self._fd)
+        self.stamp = Stamp.of(status)
         self.bytes, self.created = status.st_size, status.st_mtime
         images = columns.image_ids
         self._order: npt.NDArray[np.int32] | None = None
@@ -72,10 +94,12 @@ class Layer:
             self._order = np.argsort(images, kind="stable").astype(np.int32)
         ids = columns.ids
         self._by_id: npt.NDArray[np.int32] | None = np.argsort(ids).astype(np.int32) if len(ids) else None
-        # Guards `rejected`, and its file.
-        self._rejecting = threading.Lock()
-        self.rejected = self._read_rejected()
+        # Guards the two below; held while the file is read, which is small.
+        self._looking = threading.Lock()
+        self._kept = b""
+        self.rejected: Bits = np.zeros(self.rows, np.bool_)
         """By row; replaced whole, never changed."""
+        self.look()
 
     @property
     def rows(self) -> int:
@@ -131,33 +155,46 @@ class Layer:
             raise SaveError(f"{self.name}.json was changed by something else; upload the layer again")
         return texts
 
-    def reject(self, rows: Ints, *, rejected: bool = True) -> None:
-        """Remember that these predictions were rejected, or are no more. Raises `OSError`."""
-        with self._rejecting:
-            after = self.rejected.copy()
-            after[rows] = rejected
-            if (after == self.rejected).all():
-                return
-            replace_file(self._paths.rejected, self.version.encode() + np.packbits(after).tobytes())
-            self.rejected = after
+    def look(self) -> None:
+        """Take in what was rejected by any process. Raises `OSError`."""
+        with self._looking:
+            try:
+                data = self._paths.rejected.read_bytes()
+            except FileNotFoundError:
+                data = b""
+            if data != self._kept:
+                self.rejected, self._kept = self._bits(data), data
 
-    def _read_rejected(self) -> Bits:
-        try:
-            data = self._paths.rejected.read_bytes()
-        except FileNotFoundError:
-            data = b""
+    def reject(self, rows: Ints, *, rejected: bool = True) -> None:
+        """Remember that these predictions were rejected, or are no more; nobody else may be at it. Raises `OSError`."""
+        self.look()
+        after = self.rejected.copy()
+        after[rows] = rejected
+        if (after != self.rejected).any():
+            replace_file(self._paths.rejected, self.version.encode() + np.packbits(after).tobytes())
+            self.look()
+
+    def _bits(self, data: bytes) -> Bits:
         if data[:_VERSION] != self.version.encode() or len(data) != _VERSION + (self.rows + 7) // 8:
             return np.zeros(self.rows, np.bool_)
         return np.unpackbits(np.frombuffer(data, np.uint8, offset=_VERSION), count=self.rows).astype(np.bool_)
 
 
-def read_layer(name: str, paths: Paths) -> Layer:
-    """The layer in `paths`. Raises `DatasetError`, `OSError`."""
-    read = _kept(paths)
-    if read is None:
-        read = Read(content_of(paths.predictions).sha256[:_VERSION], read_predictions(paths.predictions))
-        keep_columns(paths, paths.predictions, read)
-    return Layer(name, paths, read)
+def read_layer(name: str, paths: Paths) -> tuple[Layer, bool]:
+    """The layer in `paths`, whole though it may be replaced meanwhile; and whether its columns were kept.
+
+    Raises `DatasetError`, `OSError`, `Unavailable` where it is replaced again and again.
+    """
+    for _ in range(_TRIES):
+        # Open meanwhile, so that no other file is taken for it.
+        with paths.predictions.open("rb") as file:
+            stamp = Stamp.of(os.fstat(file.fileno()))
+            kept = _kept(paths.columns, stamp)
+            read = kept or Read(content_of(paths.predictions).sha256[:_VERSION], read_predictions(paths.predictions))
+            layer = Layer(name, paths, read)
+            if layer.stamp == stamp:
+                return layer, kept is not None
+    raise Unavailable(f"the layer {name} is replaced again and again; try again in a moment", _COME_AGAIN)
 
 
 def read_new(path: Path, sha256: str, look: Look) -> Read:
@@ -165,17 +202,20 @@ def read_new(path: Path, sha256: str, look: Look) -> Read:
     return Read(sha256[:_VERSION], read_predictions(path, look))
 
 
-def keep_columns(paths: Paths, predictions: Path, read: Read) -> None:
-    """Write the columns of `predictions`, which is or becomes the layer's file, beside it. Raises `OSError`."""
-    stamp = np.array(_stamp(predictions), np.int64)
-    with NewFile(paths.columns, like=predictions) as new:
+@contextmanager
+def columns_file(predictions: Path, read: Read) -> Iterator[Path]:
+    """A file beside `predictions` with their columns; gone afterwards, unless it was renamed. Raises `OSError`."""
+    with NewFile(predictions.with_name(f"{uuid.uuid4().hex}.columns"), like=predictions) as new:
+        status = predictions.stat()
+        stamp = np.array([status.st_size, status.st_mtime_ns], np.int64)
         with new.path.open("wb") as file:
             np.savez(file, allow_pickle=False, stamp=stamp, version=np.array(read.version), **read.columns._asdict())
-        new.replace()
+        yield new.path
 
 
-def take(paths: Paths, predictions: Path) -> None:
-    """Make `predictions` the layer's file. Raises `OSError`."""
+def take(paths: Paths, predictions: Path, columns: Path) -> None:
+    """Make `predictions` the layer's file, with its `columns`. Raises `OSError`."""
+    os.rename(columns, paths.columns)
     os.rename(predictions, paths.predictions)
     sync_folder(paths.predictions.parent)
 
@@ -187,20 +227,15 @@ def remove(paths: Paths) -> None:
     sync_folder(paths.predictions.parent)
 
 
-def _kept(paths: Paths) -> Read | None:
-    """What was kept of the columns, `None` where there is nothing that belongs to the file."""
+def _kept(path: Path, stamp: Stamp) -> Read | None:
+    """The columns in `path`, `None` where there are none that belong to the file with this stamp."""
     try:
-        with np.load(paths.columns, allow_pickle=False) as kept:
-            stamp = kept["stamp"].tolist()
+        with np.load(path, allow_pickle=False) as kept:
+            size, mtime = kept["stamp"].tolist()
             read = Read(str(kept["version"]), Columns(*(kept[field] for field in Columns._fields)))
-        if stamp == _stamp(paths.predictions) and read.columns.fit(stamp[0]):
+        # A copy of the folder has them too.
+        if (size, mtime) == (stamp.size, stamp.mtime) and read.columns.fit(size):
             return read
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass
     return None
-
-
-def _stamp(path: Path) -> Sequence[int]:
-    """What tells that a file is the one that was read; renaming it changes nothing of it."""
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]

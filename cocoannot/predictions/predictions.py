@@ -21,6 +21,7 @@ from cocoannot.predictions.description import layer_told, predictions_told
 from cocoannot.predictions.index import DatasetIndex, see
 from cocoannot.predictions.layer import Layer, Read
 from cocoannot.predictions.layers import Layers
+from cocoannot.predictions.processes import CatchUp, alone
 from cocoannot.store.base import Page, Store
 from cocoannot.store.queries import Ranking
 
@@ -33,20 +34,24 @@ class Put(NamedTuple):
 
 
 class Predictions:
-    """The layers of the dataset in `store()`. As a follower of the store it keeps up with changes."""
+    """The layers of the dataset in `store()`. As a follower of the store it keeps up with changes.
 
-    def __init__(self, store: Callable[[], Store]) -> None:
+    `catch_up` is for a store that other processes change too.
+    """
+
+    def __init__(self, store: Callable[[], Store], catch_up: CatchUp = alone) -> None:
         self._store = store
-        self._index = DatasetIndex(store)
+        self._index = DatasetIndex(store, catch_up)
         self._comparison = Comparison(self._index)
         self._preparing: list[threading.Thread] = []
         self._ending = threading.Event()
         self.layers = Layers()
-        self.decisions = Decisions(self.layers, self._comparison)
+        self.decisions = Decisions(self.layers, self._comparison, catch_up)
 
     def start(self, folder: Path) -> None:
         """Find the layers in `folder`. Raises `DatasetError`."""
         self.layers.start(folder)
+        self.decisions.turn.start(folder.with_name("decisions.lock"))
 
     def prepare(self) -> None:
         """Where there are layers, let a thread read what they are compared with, so that nobody has to wait for it."""
@@ -75,17 +80,17 @@ class Predictions:
         """Make what `blocks` bring, a results list or a dataset with scores, the layer `name`.
 
         Raises `InvalidRecord` for a bad name; `DatasetError`, `BadPredictions` and `ForeignPredictions` for what is
-        wrong with it; `Conflict` where there are too many layers; `SaveError`. Then nothing is imported.
+        wrong with it; `Conflict` where there are too many layers; `SaveError`, `Unavailable`. Then nothing is imported.
         """
         sizes = _Sizes(self._store())
         layer, is_new = self.layers.put(name, blocks, sizes.look, self._check)
         return Put(self.told(layer), is_new)
 
     def delete(self, name: str) -> None:
-        """Take a layer away; what was accepted of it stays. Raises `UnknownId`, `SaveError`."""
-        with self.decisions.lock:
+        """Take a layer away; what was accepted of it stays. Raises `UnknownId`, `SaveError`, `Unavailable`."""
+        self.layers.stamp(name)
+        with self.decisions.turn.taken():
             self.layers.delete(name)
-        self._comparison.forget(name)
 
     def told(self, layer: Layer) -> dict[str, Any]:
         """How much there is of a layer, and what became of it."""

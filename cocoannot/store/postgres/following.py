@@ -3,7 +3,7 @@
     own change   ----made, nothing is missing before it----> told
     look         ----head.revision is higher----> read from the tables, own changes too
 
-Each change is told once, in the order of revisions. Whoever looks decides how often.
+Each change is told once, in the order of revisions. Whoever looks decides how often; who must not be late catches up.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class Following:
                 self._follower.promised(revision)
                 self._follower.saved(revision)
 
-    def look(self) -> bool:
+    def look(self, *, settled: bool = False) -> bool:
         """Tell of what other processes did; returns whether the file lacks changes. Raises `LOST`, `OtherTables`."""
-        revision, file_revision = self._look()
+        revision, file_revision = self._look(settled=settled)
         with self._telling:
             if revision > self._told:
                 self._read_up_to(revision)
@@ -78,10 +78,19 @@ class Following:
                 self.saved(file_revision)
         return bool(revision > file_revision)
 
-    def _look(self) -> tuple[int, int]:
+    def catch_up(self, *, settled: bool = False) -> None:
+        """Tell of every change that is committed by now; with `settled`, wait for those that have the head's lock.
+
+        Raises `Unavailable`.
+        """
+        self._reading.database.insist(lambda: self.look(settled=settled), changes=settled)
+
+    def _look(self, *, settled: bool = False) -> tuple[int, int]:
         seen = self._reading.newest
+        values = {"d": self._reading.dataset_id}
         with self._reading.database.connection() as connection:
-            row = connection.execute(_NEWEST, {"d": self._reading.dataset_id}).fetchone()
+            # Whoever changes the dataset has this row's lock until it is committed.
+            row = connection.execute(_NEWEST + (b" FOR SHARE OF h" if settled else b""), values).fetchone()
             if row is None:
                 # A dataset that was removed has no news.
                 self._reading.gone(connection)

@@ -188,6 +188,10 @@ class PostgresStore:
         if parts.following.look() and parts.exporter.place is not None:
             self._on_dirty()
 
+    def catch_up(self, *, settled: bool = False) -> None:
+        """Tell followers of what is committed by now; `settled`, of what is under way too. Raises `Unavailable`."""
+        self._open_parts.following.catch_up(settled=settled)
+
     # Reading
 
     @property
