@@ -30,7 +30,7 @@ from cocoannot.store.base import Committed
 from cocoannot.store.placing import NoRoom
 from cocoannot.store.postgres.database import LOST, Connection
 from cocoannot.store.postgres.lookup import PostgresLookup
-from cocoannot.store.postgres.moment import LOCK_HEAD, Moment, Reading
+from cocoannot.store.postgres.moment import LOCK_HEAD_FOR, Moment, Reading
 from cocoannot.store.postgres.past import Past
 from cocoannot.store.postgres.spreading import spread
 from cocoannot.store.postgres.wishes import MOST_TOGETHER, Asked, Wish
@@ -142,6 +142,7 @@ class _Attempts:
                         self._perform(wish, moment, lookup, known, now)
                     if not made.changes:
                         return made
+                    moment.settle()
                     write_head(moment)
                     self.in_doubt = True
                     connection.execute(b"COMMIT")
@@ -156,7 +157,6 @@ class _Attempts:
     def _begin(self, connection: Connection) -> tuple[Moment, dict[uuid.UUID, Sequence[Any]], PostgresLookup, float]:
         """The head's lock, with all that the wishes name, and those of them that were answered before."""
         reading = self._reading
-        values = {"d": reading.dataset_id}
         seen = reading.newest
         with connection.pipeline():
             connection.execute(b"BEGIN")
@@ -164,14 +164,15 @@ class _Attempts:
             seconds = _SECONDS[all(wish.is_small for wish in self._group)]
             has_limit = connection.info.server_version >= 170000
             limit = "transaction_timeout" if has_limit else "idle_in_transaction_session_timeout"
-            connection.execute(f"SET LOCAL {limit} = '{seconds}s'".encode())
-            locked = connection.execute(LOCK_HEAD, values)
+            values = {"d": reading.dataset_id, "limit": limit, "time": f"{seconds}s"}
+            locked = connection.execute(LOCK_HEAD_FOR, values)
             # Behind the lock: whoever held it has a time before this one.
-            asked = Asked(connection, values, self._group)
+            asked = Asked(connection, reading.dataset_id, self._group)
         if not has_limit:
             # A pipeline ends with a flush, after which PostgreSQL does not count how long nothing is asked for.
             connection.execute(b"SELECT 1")
-        head = reading.head(connection, locked.fetchone())
+        row = locked.fetchone()
+        head = reading.head(connection, row and row[:-1])
         reading.saw(connection, head.revision, seen)
         moment = Moment(connection, reading.dataset_id, head, reading.layouts)
         lookup = PostgresLookup(moment)
@@ -183,7 +184,7 @@ class _Attempts:
     ) -> None:
         """Behind the lock, what those name who came meanwhile."""
         with moment.connection.pipeline():
-            asked = Asked(moment.connection, {"d": moment.dataset_id}, joined)
+            asked = Asked(moment.connection, moment.dataset_id, joined)
         known |= asked.take(lookup)[0]
 
     def _perform(

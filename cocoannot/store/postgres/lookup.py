@@ -25,17 +25,6 @@ _FEW = 8
 
 Name = tuple[SectionName, int]
 
-_FIND = (
-    "SELECT id, position, record, lead FROM {table} "
-    "WHERE dataset_id = %(d)s AND content = {content} AND id = ANY(%(ids)s::int8[]) ORDER BY position"
-)
-
-
-def ask_for(section: SectionName) -> str:
-    """The statement that finds records by `ids`, in the generation that counts, before that is known."""
-    content = "(SELECT content FROM head WHERE dataset_id = %(d)s)"
-    return _FIND.format(table=TABLES[section], content=content)
-
 
 class PostgresLookup:
     """Remembers records that were found by their ids; who changes them tells it of the edits."""
@@ -45,7 +34,7 @@ class PostgresLookup:
         self._found: dict[Name, list[Stored]] = {}
 
     def take(self, section: SectionName, ids: Collection[int], rows: Iterable[Sequence[object]]) -> None:
-        """Remember what `ask_for` found for these ids."""
+        """Remember the rows of these ids: id, position, record, lead."""
         for record_id in ids:
             self._found[section, record_id] = []
         for row in rows:
@@ -190,7 +179,10 @@ class PostgresLookup:
     def _all(self, section: SectionName, record_id: int) -> list[Stored]:
         if (section, record_id) not in self._found:
             ids = [record_id] if is_possible(record_id) else []
-            sql = _FIND.format(table=TABLES[section], content="%(c)s")
+            sql = (
+                f"SELECT id, position, record, lead FROM {TABLES[section]} "
+                "WHERE dataset_id = %(d)s AND content = %(c)s AND id = ANY(%(ids)s::int8[]) ORDER BY position"
+            )
             self.take(section, [record_id], self._moment.rows(sql, {"ids": ids}))
         return self._found[section, record_id]
 

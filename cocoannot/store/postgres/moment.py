@@ -28,6 +28,11 @@ not each for the other."""
 _FIND_HEAD = f"SELECT version_num, {HEAD} FROM {TABLES_AND_HEAD} WHERE dataset_id = %(d)s".encode()
 LOCK_HEAD = _FIND_HEAD + b" FOR UPDATE OF h"
 """What `Reading.head` takes the row of."""
+LOCK_HEAD_FOR = (
+    f"SELECT version_num, {HEAD}, set_config(%(limit)s, %(time)s, true) FROM {TABLES_AND_HEAD} "
+    "WHERE dataset_id = %(d)s FOR UPDATE OF h"
+).encode()
+"""The same and a last column; `limit` names the setting that says for how long the transaction may have the lock."""
 
 
 class Moment:
@@ -38,13 +43,17 @@ class Moment:
         self.dataset_id = dataset_id
         self.head = head
         self._layouts = layouts
+        self._together: tuple[str, str] | None = None
+        self._rows: list[Values] = []
 
     def rows(self, sql: str, values: Values | None = None, *, binary: bool = False) -> list[tuple[Any, ...]]:
         """All rows of a statement."""
+        self.settle()
         return self.connection.execute(sql.encode(), self.named(values), binary=binary).fetchall()
 
     def row(self, sql: str, values: Values | None = None) -> tuple[Any, ...] | None:
         """The first row of a statement, `None` for none."""
+        self.settle()
         return self.connection.execute(sql.encode(), self.named(values)).fetchone()
 
     def one(self, sql: str, values: Values | None = None) -> Any:
@@ -54,7 +63,27 @@ class Moment:
 
     def do(self, sql: str, values: Values | None = None) -> int:
         """Do a statement; returns how many rows it changed. In a pipeline that is not known yet."""
+        self.settle()
         return self.connection.execute(sql.encode(), self.named(values)).rowcount
+
+    def do_with_others(self, one: str, many: str, values: Values) -> None:
+        """Do the statement `one`, before the next statement; or for several such calls in a row the statement `many`,
+        whose parameters are arrays of their values."""
+        if self._together != (one, many):
+            self.settle()
+        self._together = one, many
+        self._rows.append(values)
+
+    def settle(self) -> None:
+        """Do now what was to be done with others."""
+        if self._together is None:
+            return
+        (one, many), rows = self._together, self._rows
+        self._together, self._rows = None, []
+        if len(rows) == 1:
+            self.do(one, rows[0])
+        else:
+            self.do(many, {name: [row[name] for row in rows] for name in rows[0]})
 
     def named(self, values: Values | None = None) -> dict[str, Any]:
         """`values`, with dataset and generation."""
@@ -62,6 +91,7 @@ class Moment:
 
     def stream(self, sql: str, values: Values | None = None, size: int = 1000) -> Iterator[Sequence[Any]]:
         """The rows of a statement, `size` of them in memory at a time; nothing else is asked meanwhile."""
+        self.settle()
         with self.connection.cursor() as cursor:
             yield from cursor.stream(sql.encode(), self.named(values), size=size)
 

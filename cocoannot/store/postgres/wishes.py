@@ -4,7 +4,7 @@ that they name. What becomes of them is `cocoannot.store.postgres.committer`'s b
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,14 +13,13 @@ from cocoannot.changes.operations import Add, Delete, Operation, Restore, Update
 from cocoannot.coco.parser import SECTIONS, SectionName
 from cocoannot.store.base import Committed
 from cocoannot.store.postgres.database import Connection
-from cocoannot.store.postgres.lookup import PostgresLookup, ask_for
-from cocoannot.store.postgres.rows import is_possible
+from cocoannot.store.postgres.lookup import PostgresLookup
+from cocoannot.store.postgres.rows import CODES, NAMES, TABLES, is_possible
 
 MOST_TOGETHER = 64
 """Changes in one transaction."""
 
 _NAMESPACE = uuid.UUID("6f6d1a5c-5d0c-4f8e-9d1f-1c6f0a6d2b7e")
-_NOW = "extract(epoch FROM clock_timestamp())::float8"
 
 
 class Wish:
@@ -56,24 +55,48 @@ class Wish:
 class Asked:
     """What was asked in a pipeline about some wishes: which were answered before, and the records that they name."""
 
-    def __init__(self, connection: Connection, values: Mapping[str, object], wishes: Sequence[Wish]) -> None:
-        self._answered = connection.execute(
-            f"SELECT {_NOW}, request, revision, time, undoes, answer FROM (SELECT) AS always LEFT JOIN change "
-            "ON dataset_id = %(d)s AND request = ANY(%(names)s::uuid[])".encode(),
-            {**values, "names": [wish.name for wish in wishes]},
-        )
-        self._named = [
-            (name, ids, connection.execute(ask_for(name).encode(), {**values, "ids": list(ids)}))
-            for name, ids in _named(wishes).items()
-            if ids
-        ]
+    def __init__(self, connection: Connection, dataset_id: int, wishes: Sequence[Wish]) -> None:
+        self._ids: dict[SectionName, list[int]] = {section: list(ids) for section, ids in _named(wishes).items() if ids}
+        # Of a statement, the way costs more than the work.
+        sql = " UNION ALL ".join([_ANSWERED, *map(_find, self._ids)]) + " ORDER BY position"
+        named: dict[str, list[int]] = dict(self._ids.items())
+        names = [wish.name for wish in wishes]
+        self._found = connection.execute(sql.encode(), {"d": dataset_id, "names": names, **named})
 
     def take(self, lookup: PostgresLookup) -> tuple[dict[uuid.UUID, Sequence[Any]], float]:
         """Let `lookup` remember the records; returns what was answered before by name, and the database's time."""
-        for name, ids, found in self._named:
-            lookup.take(name, ids, found.fetchall())
-        rows = self._answered.fetchall()
-        return {name: row for _, name, *row in rows if name is not None}, rows[0][0]
+        now = 0.0
+        known: dict[uuid.UUID, Sequence[Any]] = {}
+        records: dict[SectionName, list[Sequence[Any]]] = {section: [] for section in self._ids}
+        for code, record_id, position, record, lead, name, revision, time, *answer in self._found.fetchall():
+            if code in NAMES:
+                records[NAMES[code]].append((record_id, position, record, lead))
+            elif name is None:
+                now = time
+            else:
+                known[name] = (revision, time, *answer)
+        for section, ids in self._ids.items():
+            lookup.take(section, ids, records[section])
+        return known, now
+
+
+_ANSWERED = """
+SELECT -1::int2 AS section, NULL::int8 AS id, NULL::int8 AS position, NULL::text AS record, NULL::text AS lead,
+    NULL::uuid AS request, NULL::int8 AS revision, extract(epoch FROM clock_timestamp())::float8 AS time,
+    NULL::int8 AS undoes, NULL::text AS answer
+UNION ALL
+SELECT -1, NULL, NULL, NULL, NULL, request, revision, time, undoes, answer FROM change
+    WHERE dataset_id = %(d)s AND request = ANY(%(names)s::uuid[])
+"""
+
+
+def _find(section: SectionName) -> str:
+    """The records of `section` that are named, in the generation that counts, before that is known."""
+    return (
+        f"SELECT {CODES[section]}, id, position, record, lead, NULL, NULL, NULL, NULL, NULL FROM {TABLES[section]} "
+        "WHERE dataset_id = %(d)s AND content = (SELECT content FROM head WHERE dataset_id = %(d)s) "
+        f"AND id = ANY(%({section})s::int8[])"
+    )
 
 
 def _named(group: Iterable[Wish]) -> dict[SectionName, set[int]]:

@@ -16,9 +16,10 @@ from cocoannot.changes.change import Change, Edit
 from cocoannot.changes.description import describe
 from cocoannot.coco.parser import SectionName
 from cocoannot.store.placing import STRIDE
+from cocoannot.store.postgres.adding import write_added
 from cocoannot.store.postgres.counting import count_annotations
 from cocoannot.store.postgres.moment import Moment
-from cocoannot.store.postgres.rows import AREAS, CODES, SUMMARY, TABLES, AnnotationRow, HeadRow, Row, row_of, size_bit
+from cocoannot.store.postgres.rows import AREAS, CODES, SUMMARY, TABLES, HeadRow, Row, row_of
 
 _AT_ONCE = 5_000
 """Records in one statement: more would make one that takes much memory on both sides."""
@@ -57,34 +58,10 @@ class _Net(NamedTuple):
     edit: Edit
 
 
-_ADD = """
-WITH added AS (
-    INSERT INTO annotation (dataset_id, content, revision, id, image_id, category_id, area, iscrowd, record, position)
-    VALUES (%(d)s, %(c)s, %(revision)s, %(id)s, %(image)s, %(category)s, %(area)s, %(iscrowd)s,
-        %(record)s, %(position)s)
-), of_image AS (
-    UPDATE image SET annotations = annotations + 1, sizes = sizes | %(size)s::int4, categories =
-        CASE WHEN %(category)s::int8 IS NULL OR %(category)s::int8 = ANY(categories) THEN categories
-        ELSE categories || %(category)s::int8 END
-    WHERE dataset_id = %(d)s AND content = %(c)s AND id = %(image)s
-), of_category AS (
-    UPDATE category SET annotations = annotations + 1
-    WHERE dataset_id = %(d)s AND content = %(c)s AND id = %(category)s
-), past AS (
-    INSERT INTO history (dataset_id, revision, seq, section, id, position, image_id, after)
-    VALUES (%(d)s, %(revision)s, 0, 1, %(id)s, %(position)s, %(image)s, %(record)s)
-)
-INSERT INTO change (dataset_id, revision, time, actor, key, request, answer)
-VALUES (%(d)s, %(revision)s, %(time)s, %(actor)s, %(key)s, %(request)s, %(answer)s)
-"""
-"""All that a change does that adds one annotation: the one that is made most, by half of what it takes as statements of
-its own."""
-
-
 def write_change(moment: Moment, change: Change, request: UUID, answer: bytes | None) -> None:
     """Write `change` and what it does; `moment.head` is brought up to it. Within a transaction that has the lock."""
     nets = _nets(change.edits)
-    if not _write_added(moment, change, request, answer):
+    if not write_added(moment, change, request, answer):
         _write_all(moment, change, nets, request, answer)
     head = moment.head
     for net in nets:
@@ -98,37 +75,6 @@ def write_change(moment: Moment, change: Change, request: UUID, answer: bytes | 
             head.next_ids[section] = max(head.next_ids[section], edit.record_id + 1)
             head.ends[section] = max(head.ends[section], edit.position + STRIDE)
     head.revision = change.revision
-
-
-def _write_added(moment: Moment, change: Change, request: UUID, answer: bytes | None) -> bool:
-    """Write a change that adds one annotation at the end, and does nothing else; returns whether this is one."""
-    if len(change.edits) != 1 or change.values or change.undoes is not None or change.replaced:
-        return False
-    (edit,) = change.edits
-    if edit.section != "annotations" or edit.before is not None or edit.index is not None or edit.lead is not None:
-        return False
-    row = _row(edit.section, edit.after)
-    assert isinstance(row, AnnotationRow)
-    moment.do(
-        _ADD,
-        {
-            "revision": change.revision,
-            "id": edit.record_id,
-            "image": row.image_id,
-            "category": row.category_id,
-            "area": row.area,
-            "size": size_bit(row.area),
-            "iscrowd": row.iscrowd,
-            "record": _text(edit.after),
-            "position": edit.position,
-            "time": change.time,
-            "actor": change.actor,
-            "key": change.key,
-            "request": request,
-            "answer": _text(answer),
-        },
-    )
-    return True
 
 
 def _write_all(moment: Moment, change: Change, nets: Sequence[_Net], request: UUID, answer: bytes | None) -> None:
