@@ -161,10 +161,12 @@ class _Attempts:
         with connection.pipeline():
             connection.execute(b"BEGIN")
             # Where this process stops, the others do not wait for its lock for ever.
-            seconds = _SECONDS[all(wish.is_small for wish in self._group)]
+            is_small = all(wish.is_small for wish in self._group)
             has_limit = connection.info.server_version >= 170000
             limit = "transaction_timeout" if has_limit else "idle_in_transaction_session_timeout"
-            values = {"d": reading.dataset_id, "limit": limit, "time": f"{seconds}s"}
+            # PostgreSQL would plan statements with arrays anew each time, which takes as long as to do them.
+            plans = "force_generic_plan" if is_small else "auto"
+            values = {"d": reading.dataset_id, "limit": limit, "time": f"{_SECONDS[is_small]}s", "plans": plans}
             locked = connection.execute(LOCK_HEAD_FOR, values)
             # Behind the lock: whoever held it has a time before this one.
             asked = Asked(connection, reading.dataset_id, self._group)

@@ -29,8 +29,9 @@ _FIND_HEAD = f"SELECT version_num, {HEAD} FROM {TABLES_AND_HEAD} WHERE dataset_i
 LOCK_HEAD = _FIND_HEAD + b" FOR UPDATE OF h"
 """What `Reading.head` takes the row of."""
 LOCK_HEAD_FOR = (
-    f"SELECT version_num, {HEAD}, set_config(%(limit)s, %(time)s, true) FROM {TABLES_AND_HEAD} "
-    "WHERE dataset_id = %(d)s FOR UPDATE OF h"
+    f"SELECT version_num, {HEAD}, "
+    "set_config(%(limit)s, %(time)s, true) || set_config('plan_cache_mode', %(plans)s, true) "
+    f"FROM {TABLES_AND_HEAD} WHERE dataset_id = %(d)s FOR UPDATE OF h"
 ).encode()
 """The same and a last column; `limit` names the setting that says for how long the transaction may have the lock."""
 
