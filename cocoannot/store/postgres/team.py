@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+import psycopg
+
 from cocoannot.store.postgres.moment import Reading
 
 Name = tuple[str, str | None, str]
@@ -28,10 +30,14 @@ class _Table:
         reading = self._reading()
 
         def once() -> list[tuple[Any, ...]]:
-            with reading.together() as connection:
-                return connection.execute(sql.encode(), {"d": reading.dataset_id, **values}).fetchall()
+            try:
+                with reading.together() as connection:
+                    return connection.execute(sql.encode(), {"d": reading.dataset_id, **values}).fetchall()
+            except psycopg.errors.FeatureNotSupported as exc:
+                # A replica has nothing of these tables.
+                raise psycopg.errors.ReadOnlySqlTransaction(str(exc)) from exc
 
-        return reading.database.insist(once)
+        return reading.database.insist(once, changes=True)
 
 
 class TeamTables:
