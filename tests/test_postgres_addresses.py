@@ -64,7 +64,9 @@ def test_a_replica_is_read_and_its_refusal_of_changes_says_what_to_name(
                 store.check_writable,
                 # Its tables are not logged, so a replica has nothing of them.
                 lambda: store.team.claims.take(1, ("user anna", "anna", "tab"), 90),
+                lambda: store.team.claims.let_go(1, ("user anna", "anna", "tab")),
             ]
+            assert store.team.claims.all() == {}
             for call in calls:
                 with pytest.raises(Unavailable, match="name its primary in the address, or all of its hosts") as raised:
                     call()

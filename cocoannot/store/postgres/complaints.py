@@ -9,6 +9,7 @@ import psycopg
 _PRIMARY = "name its primary in the address, or all of its hosts"
 _ADVICE = {
     r'database "[^"]*" does not exist': "create it (createdb), then run `cocoannot db upgrade`, or correct the address",
+    r"no encryption": "correct sslmode in the address (this was asked for without TLS), the user, or pg_hba.conf",
     r"certificate|does not support SSL": "correct sslmode or sslrootcert in the address, or the server's certificate",
     r"password|authentication|pg_hba": "correct the password (in the address, ~/.pgpass or PGPASSWORD), the user, or "
     "pg_hba.conf",
