@@ -58,6 +58,8 @@ def split_database_uri(text: str) -> tuple[str, str]:
         raise ConfigError(
             f"{where(text)}: `dataset` is to be one name of at most {_MOST} characters, without U+0000 (%00)"
         )
+    if any(key == "prepare" and value not in ("0", "1") for key, value in query):
+        raise ConfigError(f"{where(text)}: `prepare` is to be 0 or 1; leave it out if there is no pgbouncer")
     rest = urlencode([(key, value) for key, value in query if key != "dataset"], quote_via=quote)
     return parts._replace(query=rest).geturl(), names[0] if names else ""
 

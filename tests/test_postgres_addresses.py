@@ -15,8 +15,9 @@ from servers import until
 
 from cocoannot.changes.operations import Add
 from cocoannot.database_uri import DatabaseUri
-from cocoannot.errors import ConfigError, Unavailable
+from cocoannot.errors import ConfigError, DatasetError, Unavailable
 from cocoannot.store.postgres.importing import import_file
+from cocoannot.store.postgres.maintenance import begin_lineage, remove
 from cocoannot.store.postgres.store import PostgresStore
 from cocoannot.store.queries import AnnotationQuery
 
@@ -56,16 +57,25 @@ def test_a_replica_is_read_and_its_refusal_of_changes_says_what_to_name(
         with running_replica(primary) as replica:
             store = PostgresStore(patience=1)
             store.load_dataset(DatabaseUri(replica.uri(), "street"), None)
+            other = DatabaseUri(replica.uri(), "other")
             assert store.find(AnnotationQuery()).total == 3
             calls: list[Callable[[], object]] = [
                 lambda: store.commit([Add("annotations", BOX)]),
                 store.check_writable,
+                # Its tables are not logged, so a replica has nothing of them.
+                lambda: store.team.claims.take(1, ("user anna", "anna", "tab"), 90),
+                lambda: store.team.claims.let_go(1, ("user anna", "anna", "tab")),
             ]
+            assert store.team.claims.all() == {}
             for call in calls:
                 with pytest.raises(Unavailable, match="name its primary in the address, or all of its hosts") as raised:
                     call()
                 assert "\n" not in str(raised.value)
             store.close()
+            uri = DatabaseUri(replica.uri(), "street")
+            for command in (lambda: begin_lineage(uri), lambda: remove(uri), lambda: import_file(other, dataset_path)):
+                with pytest.raises(DatasetError, match="nothing was changed, this is a replica, name its primary"):
+                    command()
 
 
 def test_a_change_that_is_refused_is_told_though_reads_work_all_the_time(

@@ -186,6 +186,10 @@ def test_a_serializable_database_is_asked_again_where_it_says_so(postgres: Postg
         (lambda uri: DatabaseUri(uri.dsn.replace("tests@", "nobody_at_all@"), "x"), "make this role"),
         (lambda uri: DatabaseUri(uri.dsn, "not there"), "there is no dataset of this name"),
         (lambda uri: DatabaseUri(uri.dsn.replace("/cocoannot", "/postgres"), "x"), "cocoannot db upgrade"),
+        (lambda uri: DatabaseUri(f"{uri.dsn}?nonsense=1", "x"), '"nonsense"; leave it out of the address'),
+        (lambda uri: DatabaseUri(f"{uri.dsn}?sslmode=maybe", "x"), '"maybe"; correct it in the address'),
+        (lambda uri: DatabaseUri(f"{uri.dsn}?connect_timeout=soon", "x"), "soon.*; correct it in the address"),
+        (lambda uri: DatabaseUri(uri.dsn.replace("/cocoannot", "0/cocoannot"), "x"), "correct it in the address"),
     ],
 )
 def test_an_address_that_is_wrong_is_refused_with_what_to_do(uri: DatabaseUri, change: Any, words: str) -> None:

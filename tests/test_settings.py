@@ -225,6 +225,7 @@ def test_secret_is_not_shown_with_the_settings_nor_in_an_error(name: str) -> Non
         ("postgresql://anna:secret@a.org?dataset=a", "is to be postgresql://"),
         ("postgresql://anna:secret@a.org/coco?dataset=a&dataset=b", "one name"),
         ("postgresql://anna:secret@a.org/coco?dataset=a%00", "without U"),
+        ("postgresql://anna:secret@a.org/coco?dataset=a&prepare=maybe", "`prepare` is to be 0 or 1"),
     ],
 )
 def test_address_of_a_database_is_refused_without_its_password(text: str, words: str) -> None:

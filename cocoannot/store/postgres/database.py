@@ -22,6 +22,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from cocoannot.database_uri import DatabaseUri, where
 from cocoannot.errors import ConfigError, Unavailable
+from cocoannot.store.postgres.complaints import advice, complaint, first_line, is_read_only
 from cocoannot.store.postgres.dialling import client_dsn, options_of
 from cocoannot.store.postgres.schema import check_tables, find_version, telling_other_tables
 from cocoannot.store.postgres.watching import WatchedConnection
@@ -120,12 +121,12 @@ class Database:
             except LOST as exc:
                 now = time.monotonic()
                 if not self.is_lost and not isinstance(exc, _AGAIN):
-                    log.warning("The database %s %s; it is tried again", self.where, _complaint(exc))
+                    log.warning("The database %s %s; it is tried again", self.where, complaint(exc))
                 # What fails for this one alone is not tried for ever either, though others are answered.
                 first = first or now
                 if now - min(first, self._lost_since.setdefault(changes, now)) >= self._patience:
                     raise Unavailable(
-                        f"the database {self.where} {_complaint(exc)}; nothing is lost, try again in a moment",
+                        f"the database {self.where} {complaint(exc)}; nothing is lost, try again in a moment",
                         _COME_AGAIN,
                     ) from exc
                 self.retries += 1
@@ -157,7 +158,7 @@ class Database:
                 raise psycopg.errors.ReadOnlySqlTransaction("it is a replica")
         except psycopg.Error as exc:
             self._lost_since.setdefault(isinstance(exc, psycopg.errors.ReadOnlySqlTransaction), time.monotonic())
-            raise Unavailable(f"the database {self.where} {_complaint(exc)}", _COME_AGAIN) from exc
+            raise Unavailable(f"the database {self.where} {complaint(exc)}", _COME_AGAIN) from exc
 
     def waits(self) -> tuple[int, float]:
         """How many threads wait for a connection, and seconds that threads have waited so far."""
@@ -219,22 +220,16 @@ def connect(dsn: str) -> Connection:
     try:
         connection: Connection = WatchedConnection.connect(client_dsn(dsn), **options_of(dsn))
     except psycopg.ProgrammingError as exc:
-        raise ConfigError(f"the address {where(dsn)} can't be read: {first_line(exc)}") from exc
+        words = f"the address {where(dsn)} can't be read: {first_line(exc)}"
+        raise ConfigError(f"{words}; {advice(exc) or 'correct it'}") from exc
     except psycopg.OperationalError as exc:
-        advice = _advice(exc)
         words = f"can't connect to {where(dsn)}: {first_line(exc)}"
-        if advice is None:
-            raise Unavailable(
-                f"{words}; start the database, or correct host and port in the address", _COME_AGAIN
-            ) from exc
-        raise ConfigError(f"{words}; {advice}") from exc
+        if (what := advice(exc)) is not None:
+            raise ConfigError(f"{words}; {what}") from exc
+        missing = "name its primary" if is_read_only(exc) else "start the database, or correct host and port"
+        raise Unavailable(f"{words}; {missing} in the address", _COME_AGAIN) from exc
     _configure(connection)
     return connection
-
-
-def first_line(exc: BaseException) -> str:
-    """What went wrong, in one line."""
-    return " ".join(str(exc).split())[:300] or type(exc).__name__
 
 
 def _is_lost(exc: Exception) -> bool:
@@ -243,29 +238,6 @@ def _is_lost(exc: Exception) -> bool:
         return False
     state = getattr(exc, "sqlstate", None)
     return state is None or state[:2] in ("08", "25", "57")
-
-
-def _complaint(exc: BaseException) -> str:
-    """What a database does that a request has waited for too long."""
-    if isinstance(exc, psycopg.errors.ReadOnlySqlTransaction) or "session is read-only" in str(exc):
-        return f"takes no changes ({first_line(exc)}): name its primary in the address, or all of its hosts"
-    return f"does not answer ({first_line(exc)})"
-
-
-def _advice(exc: BaseException) -> str | None:
-    """What to do about a connection that was refused; `None` where it is not known to be a mistake."""
-    text = str(exc)
-    if "database" in text and "does not exist" in text:
-        return "create it (createdb), then run `cocoannot db upgrade`, or correct the address"
-    if "certificate" in text or "does not support SSL" in text:
-        return "correct sslmode or sslrootcert in the address, or the server's certificate"
-    if "password" in text or "authentication" in text or "pg_hba" in text:
-        return "correct the password (in the address, ~/.pgpass or PGPASSWORD), the user, or pg_hba.conf"
-    if "does not exist" in text:
-        return "make this role, or correct the user in the address"
-    if "permission denied" in text:
-        return "grant this role what it lacks, see docs/scale.md"
-    return None
 
 
 class _BytesLoader(Loader):

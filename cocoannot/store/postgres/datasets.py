@@ -10,7 +10,8 @@ import psycopg
 from cocoannot.coco.parser import NOUNS, SECTIONS, Document
 from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import DatasetError
-from cocoannot.store.postgres.database import Connection, first_line
+from cocoannot.store.postgres.complaints import first_line
+from cocoannot.store.postgres.database import Connection
 from cocoannot.store.postgres.file_past import NO_PAST, FilePast
 from cocoannot.store.postgres.loading import Loaded, load_document
 from cocoannot.store.postgres.moment import Layouts, Moment

@@ -32,11 +32,11 @@ def options_of(dsn: str) -> dict[str, Any]:
     several hosts, the one that takes changes is meant, if the address does not say otherwise.
     """
     options = _OPTIONS if _split(dsn)[1] else {**_OPTIONS, "prepare_threshold": None}
-    if "," not in urlsplit(dsn).netloc.rpartition("@")[2]:
-        return options
-    # In any order: the first one may be stopped, or an old primary that does not know yet that it is none.
-    chosen = {"target_session_attrs": "read-write", "load_balance_hosts": "random"}
-    return {**options, **{name: value for name, value in chosen.items() if name not in dsn}}
+    if "," in urlsplit(dsn).netloc.rpartition("@")[2]:
+        # In any order: the first one may be stopped, or an old primary that does not know yet that it is none.
+        options = {**options, "target_session_attrs": "read-write", "load_balance_hosts": "random"}
+    said = {name for name, _ in parse_qsl(urlsplit(dsn).query, keep_blank_values=True)}
+    return {name: value for name, value in options.items() if name not in said}
 
 
 def _split(dsn: str) -> tuple[str, bool]:

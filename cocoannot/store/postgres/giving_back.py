@@ -18,7 +18,8 @@ from cocoannot.files.hashing import Hashing
 from cocoannot.files.packing import has_packed_name, pack
 from cocoannot.history.numbering import Numbering
 from cocoannot.store.placing import STRIDE
-from cocoannot.store.postgres.database import LOST, Database, connect, first_line
+from cocoannot.store.postgres.complaints import first_line
+from cocoannot.store.postgres.database import LOST, Database, connect
 from cocoannot.store.postgres.datasets import find_dataset, missing
 from cocoannot.store.postgres.export import dataset_text
 from cocoannot.store.postgres.file_past import OWN, put_aside, write_past

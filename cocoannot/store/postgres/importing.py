@@ -14,7 +14,8 @@ from cocoannot.errors import DatasetError, NotADataset
 from cocoannot.files.atomic import Content, content_of
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.files.packing import is_packed, unpack
-from cocoannot.store.postgres.database import Database, connect, first_line
+from cocoannot.store.postgres.complaints import nothing_changed
+from cocoannot.store.postgres.database import Database, connect
 from cocoannot.store.postgres.datasets import find_dataset, make_dataset
 from cocoannot.store.postgres.file_past import read_past
 from cocoannot.store.postgres.moment import Reading
@@ -53,7 +54,7 @@ def import_file(address: DatabaseUri, path: Path, *, unless_there: bool = False)
         try:
             dataset_id = make_dataset(connection, address, document, past)
         except psycopg.Error as exc:
-            raise DatasetError(f"can't import {path} into {address}: {first_line(exc)}; nothing was changed") from exc
+            raise DatasetError(f"can't import {path} into {address}: {nothing_changed(exc)}") from exc
     _remember(address, dataset_id, path, content, past.revision)
     return True
 

@@ -10,13 +10,15 @@ import psycopg
 from cocoannot.coco.parser import NOUNS, SECTIONS, SectionName
 from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import DatasetError
-from cocoannot.store.postgres.database import Database, connect, first_line
+from cocoannot.store.postgres import schema
+from cocoannot.store.postgres.complaints import nothing_changed
+from cocoannot.store.postgres.database import Database, connect
 from cocoannot.store.postgres.datasets import find_dataset, missing, remove_dataset
 from cocoannot.store.postgres.giving_back import export_file
 from cocoannot.store.postgres.importing import import_file
 from cocoannot.store.postgres.moment import Moment, Reading
 from cocoannot.store.postgres.rows import AREAS, SUMMARY, TABLES
-from cocoannot.store.postgres.schema import VERSION, check_version, upgrade
+from cocoannot.store.postgres.schema import VERSION, check_version
 
 __all__ = [
     "VERSION",
@@ -42,6 +44,16 @@ class Listed(NamedTuple):
     annotations: int
 
 
+def upgrade(dsn: str) -> str | None:
+    """Bring the tables of the database up to date; returns the version that they were at, `None` for no tables.
+
+    All or nothing; of two at a time one comes first. Raises `ConfigError`, `Unavailable`.
+    """
+    # What is wrong with the address is said as other commands say it.
+    connect(dsn).close()
+    return schema.upgrade(dsn)
+
+
 def list_datasets(dsn: str) -> list[Listed]:
     """The datasets of a database, by name. Raises `ConfigError`, `Unavailable`."""
     with connect(dsn) as connection:
@@ -62,7 +74,7 @@ def remove(uri: DatabaseUri) -> None:
         try:
             remove_dataset(connection, dataset_id)
         except psycopg.Error as exc:
-            raise DatasetError(f"can't remove {uri}: {first_line(exc)}; nothing was changed") from exc
+            raise DatasetError(f"can't remove {uri}: {nothing_changed(exc)}") from exc
 
 
 def begin_lineage(uri: DatabaseUri) -> int:
@@ -74,9 +86,12 @@ def begin_lineage(uri: DatabaseUri) -> int:
         dataset_id = find_dataset(connection, uri)
         if dataset_id is None:
             raise missing(connection, uri)
-        row = connection.execute(
-            "UPDATE head SET lineage = %s WHERE dataset_id = %s RETURNING revision", (uuid.uuid4().hex, dataset_id)
-        ).fetchone()
+        try:
+            row = connection.execute(
+                "UPDATE head SET lineage = %s WHERE dataset_id = %s RETURNING revision", (uuid.uuid4().hex, dataset_id)
+            ).fetchone()
+        except psycopg.Error as exc:
+            raise DatasetError(f"can't give {uri} a new lineage: {nothing_changed(exc)}") from exc
     assert row is not None
     return int(row[0])
 

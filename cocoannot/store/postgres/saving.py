@@ -20,7 +20,8 @@ from cocoannot.errors import FileChanged, SaveError, Unavailable
 from cocoannot.files.atomic import Content
 from cocoannot.files.kept_copies import timestamp
 from cocoannot.store.base import SaveCounts, Saved
-from cocoannot.store.postgres.database import LOST, Connection, first_line
+from cocoannot.store.postgres.complaints import first_line
+from cocoannot.store.postgres.database import LOST, Connection
 from cocoannot.store.postgres.export import dataset_text
 from cocoannot.store.postgres.leases import LEASE_SECONDS, Lease
 from cocoannot.store.postgres.moment import Moment, Reading

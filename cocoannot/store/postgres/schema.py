@@ -14,6 +14,7 @@ import psycopg
 
 from cocoannot.database_uri import where
 from cocoannot.errors import ConfigError, OtherTables
+from cocoannot.store.postgres.complaints import first_line, nothing_changed
 from cocoannot.store.postgres.dialling import client_dsn, options_of
 from cocoannot.version import __version__
 
@@ -34,6 +35,7 @@ def upgrade(dsn: str) -> str | None:
     # Alembic takes a while to be imported, and servers don't need it.
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", "cocoannot.store.postgres:migrations")
@@ -49,10 +51,15 @@ def upgrade(dsn: str) -> str | None:
         command.upgrade(config, "head")
     except psycopg.errors.InsufficientPrivilege as exc:
         raise ConfigError(
-            f"{where(dsn)}: this role may not make tables ({_first_line(exc)}); upgrade as the owner of the database"
+            f"{where(dsn)}: this role may not make tables ({first_line(exc)}); upgrade as the owner of the database"
         ) from exc
     except psycopg.Error as exc:
-        raise ConfigError(f"can't upgrade {where(dsn)}: {_first_line(exc)}; nothing was changed") from exc
+        raise ConfigError(f"can't upgrade {where(dsn)}: {nothing_changed(exc)}") from exc
+    except CommandError as exc:
+        raise ConfigError(
+            f"{where(dsn)} has tables of version {before}, which is no version of cocoannot's; nothing was changed. "
+            "Name another database, or go back to a backup"
+        ) from exc
     except Exception as exc:
         # SQLAlchemy's, around psycopg's.
         if isinstance(exc.__cause__, psycopg.errors.LockNotAvailable):
@@ -61,7 +68,7 @@ def upgrade(dsn: str) -> str | None:
                 "changed, try again"
             ) from exc
         if isinstance(exc.__cause__, psycopg.Error):
-            raise ConfigError(f"can't upgrade {where(dsn)}: {_first_line(exc.__cause__)}; nothing was changed") from exc
+            raise ConfigError(f"can't upgrade {where(dsn)}: {nothing_changed(exc.__cause__)}") from exc
         raise
     return before
 
@@ -72,7 +79,7 @@ def check_version(connection: psycopg.Connection[Any], dsn: str) -> None:
         found = find_version(connection)
     except psycopg.errors.InsufficientPrivilege as exc:
         raise ConfigError(
-            f"{where(dsn)}: this role may not use the tables ({_first_line(exc)}); grant it that, see docs/scale.md"
+            f"{where(dsn)}: this role may not use the tables ({first_line(exc)}); grant it that, see docs/scale.md"
         ) from exc
     if found == VERSION:
         return
@@ -118,7 +125,3 @@ def _check_not_newer(found: str | None, dsn: str) -> None:
             f"{where(dsn)} has tables of a newer version of cocoannot ({found}, and this one knows {VERSION}); install "
             "that version here too"
         )
-
-
-def _first_line(exc: BaseException) -> str:
-    return str(exc).strip().partition("\n")[0]

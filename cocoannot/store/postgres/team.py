@@ -6,8 +6,10 @@ are not logged: a database that crashes forgets them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
+
+import psycopg
 
 from cocoannot.store.postgres.moment import Reading
 
@@ -23,15 +25,29 @@ class _Table:
     def __init__(self, reading: Callable[[], Reading]) -> None:
         self._reading = reading
 
-    def rows(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
-        """The rows of a statement that may be repeated."""
-        reading = self._reading()
+    def change(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+        """The rows that a statement returns which changes some, and may be repeated."""
 
         def once() -> list[tuple[Any, ...]]:
-            with reading.together() as connection:
-                return connection.execute(sql.encode(), {"d": reading.dataset_id, **values}).fetchall()
+            try:
+                return self._rows(sql, values)
+            except psycopg.errors.FeatureNotSupported as exc:
+                # A replica has nothing of tables that are not logged.
+                raise psycopg.errors.ReadOnlySqlTransaction(str(exc)) from exc
 
-        return reading.database.insist(once)
+        return self._reading().database.insist(once, changes=True)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a question; on a replica there are none."""
+        try:
+            return self._reading().database.insist(lambda: self._rows(sql, {}))
+        except psycopg.errors.FeatureNotSupported:
+            return []
+
+    def _rows(self, sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        reading = self._reading()
+        with reading.together() as connection:
+            return connection.execute(sql.encode(), {"d": reading.dataset_id, **values}).fetchall()
 
 
 class TeamTables:
@@ -45,7 +61,7 @@ class TeamTables:
     def forget(self) -> None:
         """Remove what is over; to be called now and then, by any process."""
         for table in ("claim", "presence"):
-            self._table.rows(f"DELETE FROM {table} WHERE dataset_id = %(d)s AND until < now() RETURNING 1")
+            self._table.change(f"DELETE FROM {table} WHERE dataset_id = %(d)s AND until < now() RETURNING 1")
 
 
 class ClaimTable:
@@ -57,7 +73,7 @@ class ClaimTable:
     def take(self, image_id: int, name: Name, seconds: float) -> bool:
         """Claim an image for so long, or renew the claim; returns whether nobody else has it."""
         who, user, client = name
-        rows = self._table.rows(
+        rows = self._table.change(
             'INSERT INTO claim (dataset_id, image_id, who, "user", client, until) '
             f"VALUES (%(d)s, %(image)s, %(who)s, %(user)s, %(client)s, {_UNTIL}) "
             'ON CONFLICT (dataset_id, image_id) DO UPDATE SET who = excluded.who, "user" = excluded."user", '
@@ -73,7 +89,7 @@ class ClaimTable:
 
     def let_go(self, image_id: int, name: Name) -> None:
         """This client does not have the image any more."""
-        self._table.rows(
+        self._table.change(
             "DELETE FROM claim WHERE dataset_id = %(d)s AND image_id = %(image)s AND who = %(who)s "
             "AND client = %(client)s RETURNING 1",
             image=image_id,
@@ -83,7 +99,7 @@ class ClaimTable:
 
     def renew(self, image_ids: Collection[int], seconds: float) -> frozenset[int]:
         """Let these claims last so long from now on; returns those that are still there."""
-        rows = self._table.rows(
+        rows = self._table.change(
             f"UPDATE claim SET until = {_UNTIL} WHERE dataset_id = %(d)s AND image_id = ANY(%(images)s::int8[]) "
             "RETURNING image_id",
             images=list(image_ids),
@@ -108,7 +124,7 @@ class PresenceTable:
     def put(self, name: Name, image_id: int | None, editing: bool, since: float, seconds: float) -> None:
         """A client is there since a moment, and for so many seconds from now on."""
         who, user, client = name
-        self._table.rows(
+        self._table.change(
             'INSERT INTO presence (dataset_id, who, client, "user", image_id, editing, since, until) '
             f"VALUES (%(d)s, %(who)s, %(client)s, %(user)s, %(image)s, %(editing)s, %(since)s, {_UNTIL}) "
             'ON CONFLICT (dataset_id, who, client) DO UPDATE SET "user" = excluded."user", '
@@ -125,7 +141,7 @@ class PresenceTable:
 
     def remove(self, name: Name) -> None:
         """A client is gone."""
-        self._table.rows(
+        self._table.change(
             "DELETE FROM presence WHERE dataset_id = %(d)s AND who = %(who)s AND client = %(client)s RETURNING 1",
             who=name[0],
             client=name[2],
