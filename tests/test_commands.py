@@ -312,8 +312,8 @@ def test_commands_need_a_dataset_only_where_they_are_about_one() -> None:
     for name in ("flush", "status"):
         assert run_flask(None, name) == (
             1,
-            "Error: COCOANNOT_DATASET is not set; give the path of a COCO JSON file on this machine, or "
-            "s3://BUCKET/KEY\n",
+            "Error: COCOANNOT_DATASET is not set; give the path of a COCO JSON file on this machine, s3://BUCKET/KEY, "
+            "or postgresql://USER@HOST/DATABASE?dataset=NAME\n",
         )
 
 
