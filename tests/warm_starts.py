@@ -40,6 +40,8 @@ MODULES = ("flask", "cocoannot")
 
 IMPORTED = ("gunicorn.workers.gthread", "cocoannot.server.worker", *(module for module, _ in PROGRAMS.values()))
 """Not `cocoannot.gunicorn_conf` and `cocoannot.wsgi`, which look at the environment."""
+IMPORTED_FOR = {"s3:": "cocoannot.replica.replica", "postgresql:": "cocoannot.store.postgres.store"}
+"""What datasets need that are elsewhere, from when a program is asked for that has one."""
 
 _MOST = 1 << 17
 _LIMIT = 60.0
@@ -127,8 +129,6 @@ def _serve(listener: socket.socket) -> None:
     """Start what is asked for, until the tests have ended. In a program that was started, it returns at the end."""
     for module in IMPORTED:
         import_module(module)
-    # What is looked at is copied, and the programs are to share it.
-    gc.freeze()
     woken, wake = os.pipe()
     for end in (woken, wake):
         os.set_blocking(end, False)
@@ -151,7 +151,9 @@ def _serve(listener: socket.socket) -> None:
         if listener not in ready:
             continue
         channel, _ = listener.accept()
-        request, files, _, _ = socket.recv_fds(channel, _MOST, 3)
+        text, files, _, _ = socket.recv_fds(channel, _MOST, 3)
+        request = json.loads(text)
+        _import_for(request["env"].get("COCOANNOT_DATASET", ""))
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
@@ -163,10 +165,17 @@ def _serve(listener: socket.socket) -> None:
                 each.close()
             for end in (woken, wake):
                 os.close(end)
-            return _become(json.loads(request), files)
+            return _become(request, files)
         running[pid] = channel
         for file in files:
             os.close(file)
+
+
+def _import_for(dataset: str) -> None:
+    if module := IMPORTED_FOR.get(dataset.partition("//")[0]):
+        import_module(module)
+    # What is looked at is copied, and the programs are to share it.
+    gc.freeze()
 
 
 def _tell_who_ended(running: dict[int, socket.socket]) -> None:
