@@ -247,7 +247,7 @@ class Attempts:
         self._print([] if self._left else self._without_a_fault())
         faulted.attach(self._fault, self._times)
         for left, call in product(self._left or [""], self._calls):
-            for number in range(1, faulted.AT):
+            for number in range(1, faulted.AT[call]):
                 code = faulted.in_a_child(partial(self._attempt, left, call, number))
                 if code == _NOT_MET:
                     break

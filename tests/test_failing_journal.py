@@ -136,7 +136,7 @@ def trials(place: Path) -> Iterator[Trials]:
         told.open("w") as file,
         subprocess.Popen(
             [sys.executable, journal_attempts.__file__],
-            env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=file,
