@@ -31,6 +31,10 @@ from werkzeug.routing import Rule
 from cocoannot.manager import DatasetManager
 from cocoannot.store.memory.store import MemoryStore
 
+# For the programs that tests start: numpy's library for matrices, which is not used, has threads that are busy for a
+# while when they have nothing to do, in each process that imports it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 _SMALL: dict[str, Any] = {
     "info": {"description": "a small dataset", "year": 2024},
     "licenses": [{"id": 1, "name": "CC BY 4.0"}],

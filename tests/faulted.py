@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import os
 import subprocess
 import time
@@ -15,8 +16,19 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-AT = 120
-"""The number of the call, of each kind, at which a process meets the fault: more than what is tried makes."""
+AT = {
+    "mkdir": 20,
+    "openat": 70,
+    "write": 40,
+    "sendfile": 20,
+    "fsync": 40,
+    "ftruncate": 20,
+    "link": 20,
+    "rename": 20,
+    "unlink": 20,
+}
+"""The number of the call at which a process meets the fault: more than what is tried makes, but not many more, for each
+takes time."""
 
 KILL = "KILL"
 
@@ -40,10 +52,11 @@ _LIMIT = 20.0
 
 def attach(fault: str, times: int = 1, calls: Sequence[str] = CALLS) -> None:
     """From now on each child meets `fault` (`KILL`, or an error's name) at `times` calls of each kind, from `AT` on."""
+    gc.freeze()
     # Where only parents may trace, this process allows it to its child.
     ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
     kind = "signal=SIGKILL" if fault == KILL else f"error={fault}"
-    options = [f"--inject={call}:{kind}:when={AT}..{AT + times - 1}" for call in calls]
+    options = [f"--inject={call}:{kind}:when={AT[call]}..{AT[call] + times - 1}" for call in calls]
     command = ["strace", "-f", "-qq", "-o", os.devnull, f"--trace={','.join(calls)}", *options, "-p", str(os.getpid())]
     strace = subprocess.Popen(command)
     deadline = time.monotonic() + _LIMIT
@@ -70,14 +83,14 @@ def in_a_child(work: Callable[[], int | None]) -> int:
 def lead_up(numbers: Mapping[str, int]) -> None:
     """Let this process, a new one, meet the fault at its `numbers[call]`-th call from now on."""
     for call, number in numbers.items():
-        for _ in range(AT - number):
+        for _ in range(AT[call] - number):
             _fails_with(call)
 
 
 def end(call: str, fault: str, times: int = 1) -> bool:
     """Let the fault be over for this process; returns whether it was met at `call`."""
     left = 0
-    for _ in range(AT + times):
+    for _ in range(AT[call] + times):
         left += _fails_with(call) == getattr(errno, fault)
         if left == times:
             break

@@ -1,9 +1,9 @@
 """Runs in a process of its own: steps on a dataset, with a fault at one system call after another; tells what was seen.
 
-    python journal_attempts.py '{"folder": "/tmp/...", "scenario": "append", "fault": "EIO", ...}'
+    python journal_attempts.py <<<'{"folder": "/tmp/...", "scenario": "append", "fault": "EIO", ...}'
 
-Prints one JSON line for what a start finds after each step without a fault, and one for each attempt, whose dataset is
-left in a folder of its own. What is right is not known here.
+For each line that it reads it prints one JSON line for what a start finds after each step without a fault, one for each
+attempt, whose dataset is left in a folder of its own, and a last one: {"ended": 0}. What is right is not known here.
 """
 
 from __future__ import annotations
@@ -242,17 +242,21 @@ class Attempts:
         # What a child has seen, in memory that it shares with its parent: telling takes no system call.
         self._seen = mmap.mmap(-1, 1 << 20)
 
-    def run(self) -> None:
-        """Print what is seen. Exits where an attempt ends in a way that is unforeseen."""
+    def run(self) -> int:
+        """Print what is seen. Returns another number than 0 where an attempt ends in a way that is unforeseen."""
         self._print([] if self._left else self._without_a_fault())
         faulted.attach(self._fault, self._times)
         for left, call in product(self._left or [""], self._calls):
-            for number in range(1, faulted.AT):
+            for number in range(1, faulted.AT[call]):
                 code = faulted.in_a_child(partial(self._attempt, left, call, number))
                 if code == _NOT_MET:
                     break
                 if code:
-                    sys.exit(code)
+                    return code
+            else:
+                # The numbers of calls end before the calls do.
+                return 1
+        return 0
 
     def _without_a_fault(self) -> list[dict[str, Any]]:
         world = self._prepared(f"without-{'-'.join(self._calls)}")
@@ -409,4 +413,7 @@ def _name(step: Step) -> str:
 
 if __name__ == "__main__":
     logging.getLogger("cocoannot").addHandler(logging.NullHandler())
-    Attempts(**json.loads(sys.argv[1])).run()
+    for line in sys.stdin:
+        # strace is attached to one child only, and imports are shared by all.
+        code = faulted.in_a_child(lambda: Attempts(**json.loads(line)).run())  # noqa: B023
+        os.write(1, json.dumps({"ended": code}).encode() + b"\n")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from servers import LONG, Answer, Server, send, start_warm, until
+from servers import LONG, Answer, Server, send, start, until
 from terminals import free_port
 
 from cocoannot.database_uri import DatabaseUri
@@ -64,7 +64,7 @@ def serving(
     env = {"COCOANNOT_DATASET": uri.text, "COCOANNOT_EXPORT": str(export), "DATASET_AUTO_SAVE_INTERVAL": str(interval)}
     gunicorn = str(Path(sys.executable).with_name("gunicorn"))
     command = [gunicorn, "--bind", f"127.0.0.1:{port}", "--workers", str(workers), "wsgi:app"]
-    with start_warm(export, command, env=env) as server:
+    with start(export, command, env=env) as server:
         found = Workers(server, f"http://127.0.0.1:{port}")
         if ready:
             until(found.is_ready, "a worker is ready", 60)

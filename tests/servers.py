@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -248,21 +249,34 @@ def environment(dataset: Path | None, env: Mapping[str, str] | None = None) -> d
 
 @contextmanager
 def start(
-    dataset: Path, command: Sequence[str], *, env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = ()
+    dataset: Path,
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    anew: bool = False,
+    pass_fds: Sequence[int] = (),
 ) -> Iterator[Server]:
-    """Start `command` as a server of `dataset`, in a session of its own that is killed at the end."""
+    """Start `command` as a server of `dataset`, in a session of its own that is killed at the end.
+
+    A program of ours is forked from a process that has imported what it imports, but where a test asks for it `anew`.
+    """
     output = dataset.parent / f"{time.monotonic_ns()}.log"
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environment(dataset, env),
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=pass_fds,
-        )
+    own = environment(dataset, env)
+    process: subprocess.Popen[bytes] | warm_starts.WarmProcess
+    with output.open("wb") as file, Path(os.devnull).open("rb") as nothing:
+        if warm_starts.knows(command) and not (anew or pass_fds):
+            process = warm_starts.start(command, ROOT, own, nothing, file)
+        else:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=own,
+                stdin=nothing,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
     with _killed_at_the_end(process):
         yield Server(process, dataset, output)
 
@@ -278,27 +292,13 @@ def _killed_at_the_end(process: subprocess.Popen[bytes] | warm_starts.WarmProces
 
 
 @contextmanager
-def serve(dataset: Path, *, env: Mapping[str, str] | None = None, args: Sequence[str] = ()) -> Iterator[Server]:
-    """A gunicorn that serves `dataset` on a free port and answers. With `args` of its own, it is started anew."""
-    command = [*GUNICORN, *args, "wsgi:app"]
-    if args:
-        with start(dataset, command, env=env) as server:
-            server.wait_until_ready()
-            yield server
-        return
-    with start_warm(dataset, command, env=env) as server:
+def serve(
+    dataset: Path, *, env: Mapping[str, str] | None = None, args: Sequence[str] = (), anew: bool = False
+) -> Iterator[Server]:
+    """A gunicorn that serves `dataset` on a free port and answers."""
+    with start(dataset, [*GUNICORN, *args, "wsgi:app"], env=env, anew=anew) as server:
         server.wait_until_ready()
         yield server
-
-
-@contextmanager
-def start_warm(dataset: Path, command: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Like `start`, for a gunicorn: from a process that has imported what it imports."""
-    output = dataset.parent / f"{time.monotonic_ns()}.log"
-    with output.open("wb") as file:
-        process = warm_starts.start(command, ROOT, environment(dataset, env), file)
-    with _killed_at_the_end(process):
-        yield Server(process, dataset, output)
 
 
 def refused(dataset: Path, *, env: Mapping[str, str] | None = None, args: Sequence[str] = ()) -> tuple[int, str]:
@@ -307,16 +307,20 @@ def refused(dataset: Path, *, env: Mapping[str, str] | None = None, args: Sequen
         return server.wait(), server.log
 
 
+def run(
+    command: Sequence[str], *, env: Mapping[str, str], cwd: Path = ROOT, given: str = "", limit: float = _LIMIT
+) -> tuple[int, str]:
+    """Run a program of ours that reads `given`; returns its exit status and what it printed, errors included."""
+    with TemporaryFile() as read, TemporaryFile() as printed:
+        read.write(given.encode())
+        read.seek(0)
+        process = warm_starts.start(command, cwd, env, read, printed)
+        with _killed_at_the_end(process):
+            status = process.wait(limit)
+        printed.seek(0)
+        return status, printed.read().decode()
+
+
 def run_flask(dataset: Path | None, *args: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Run a `flask` command; returns its exit status and what it printed, errors included."""
-    done = subprocess.run(
-        [*FLASK, *args],
-        cwd=ROOT,
-        env=environment(dataset, env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=_LIMIT,
-    )
-    return done.returncode, done.stdout
+    return run([*FLASK, *args], env=environment(dataset, env))

@@ -17,11 +17,13 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
+import warm_starts
 from servers import ROOT, environment, until
 
 CHECKOUT: tuple[str, ...] = ("Makefile", "cocoannot", "deploy", "docs", "bench", "wsgi.py", "gunicorn.conf.py")
 CHECKOUT += ("setup.cfg", "README.md", "pyproject.toml", "requirements.txt", "requirements-dev.txt", "LICENSE")
 ENVIRONMENT = Path(sys.prefix)
+LAUNCHER = Path(__file__).with_name("warm_launcher.py")
 
 _LIMIT = 120.0
 _PICTURES = "pictures found under"
@@ -67,7 +69,8 @@ def free_port() -> int:
 
 
 def make_checkout(folder: Path, *, installed: bool) -> None:
-    """Make `folder` look like a checkout; `installed` gives it this environment as `.venv`, ready to use.
+    """Make `folder` look like a checkout; `installed` gives it this environment as `.venv`, ready to use, with programs
+    that start at once.
 
     Without that, `.venv` is yet to be made, and has only the programs that installing would put there: what is
     installed here counts as installed for it (see `PYTHONPATH` in `Desk`), so that nothing is downloaded.
@@ -81,8 +84,16 @@ def make_checkout(folder: Path, *, installed: bool) -> None:
     if not installed:
         link_programs(venv)
         return
-    for name in ("bin", "lib", "pyvenv.cfg"):
+    for name in ("lib", "pyvenv.cfg"):
         (venv / name).symlink_to(ENVIRONMENT / name)
+    (venv / "bin").mkdir()
+    for program in (ENVIRONMENT / "bin").iterdir():
+        (venv / "bin" / program.name).symlink_to(program)
+    for name in ("flask", "python"):
+        launcher = venv / "bin" / name
+        launcher.unlink()
+        launcher.write_text(f"#!{sys.executable} -IS\n{LAUNCHER.read_text()}")
+        launcher.chmod(0o755)
     (venv / "installed").touch()
 
 
@@ -202,5 +213,6 @@ def _reader_environment(home: Path, ports: Mapping[int, int]) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         # Of what is installed, little is run.
         "PIP_NO_COMPILE": "1",
+        "WARM_STARTS": warm_starts.address(),
     }
     return env

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from servers import Server, environment, serve
+from servers import FLASK, Server, environment, run, serve
 
 from cocoannot import client as package
 from cocoannot.client import (
@@ -152,10 +152,9 @@ def test_status_and_flush(client: Client, dataset: Path) -> None:
 
 def test_tokens_and_passwords_let_in(dataset: Path) -> None:
     def user(*args: str, password: str = "") -> str:
-        command = [sys.executable, "-m", "flask", "user", *args]
-        env = environment(dataset)
-        done = subprocess.run(command, env=env, input=password, capture_output=True, text=True, check=True)
-        return done.stdout
+        status, printed = run([*FLASK, "user", *args], env=environment(dataset), given=password)
+        assert status == 0, printed
+        return printed
 
     user("add", "ben", "--role", "annotator", password="correct horse battery\n")
     token = user("token", "ben").splitlines()[-1]

@@ -12,6 +12,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,8 +43,6 @@ Report = dict[str, Any]
 
 FOLDER = "dataset.json.cocoannot"
 CHANGES = {"add", "batch", "new_category", "delete_image", "last_category"}
-# Two processes, that have about as much to do.
-SHARES = [["openat", "mkdir", "ftruncate", "link", "sendfile"], ["fsync", "write", "rename", "unlink"]]
 REASONS = {"ENOSPC": "No space left on device", "EIO": "Input/output error"}
 
 # What strace says, now and then, of a process that is killed at the very moment at which it is looked at.
@@ -79,10 +78,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 class Trials:
-    """Runs attempts, each set of them once."""
+    """Runs attempts, each set of them once, in one process for all."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, process: subprocess.Popen[str], told: Path) -> None:
         self._place = place
+        self._process = process
+        self._told = told
         self._done: dict[str, Tried] = {}
 
     def __call__(
@@ -96,41 +97,53 @@ class Trials:
         times: int = 1,
         at_once: bool = True,
     ) -> Tried:
-        """`left` are datasets that an earlier run with a kill left, which are then started on."""
+        """`left` are datasets that an earlier run with a kill left, which are then started on, in its copy."""
         folder = self._place / f"{scenario}-{fault}-{times}-{at_once}-{'-'.join(also)}"
-        options = {"scenario": scenario, "fault": fault, "also": also, "times": times, "at_once": at_once}
+        copy = folder.with_name(f"{folder.name}-copy")
         key = f"{folder}-{calls}-{left}"
         if key not in self._done:
             folder.mkdir(exist_ok=True)
-            shares = [[call for call in share if call in calls] for share in SHARES]
-            running = [
-                subprocess.Popen(
-                    [
-                        sys.executable,
-                        journal_attempts.__file__,
-                        json.dumps({**options, "folder": str(folder), "calls": share, "left": left}),
-                    ],
-                    env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin"},
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
-                for share in shares
-                if share
-            ]
-            lines: list[list[Any]] = []
-            for process in running:
-                output, told = process.communicate(timeout=600)
-                errors = [line for line in told.splitlines() if not _ODDITY.fullmatch(line)]
-                assert (process.returncode, errors) == (0, []), (folder, output[-2000:])
-                lines.append([json.loads(line) for line in output.splitlines()])
-            self._done[key] = Tried(folder, lines[0][0], [line for each in lines for line in each[1:]])
+            options = {"scenario": scenario, "fault": fault, "also": also, "times": times, "at_once": at_once}
+            lines = self._run({**options, "folder": str(copy if left else folder), "calls": calls, "left": left})
+            self._done[key] = Tried(copy if left else folder, lines[0], lines[1:])
+            if fault == faulted.KILL and not left:
+                shutil.copytree(folder, copy)
         return self._done[key]
+
+    def killed(self, scenario: str) -> Tried:
+        """What kills left, in a copy that nothing was started on yet."""
+        tried = self(scenario, faulted.KILL)
+        return tried._replace(folder=tried.folder.with_name(f"{tried.folder.name}-copy"))
+
+    def _run(self, options: dict[str, Any]) -> list[Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(options), file=self._process.stdin, flush=True)
+        lines: list[Any] = []
+        for line in self._process.stdout:
+            lines.append(json.loads(line))
+            if "ended" in lines[-1]:
+                break
+        errors = [line for line in self._told.read_text().splitlines() if not _ODDITY.fullmatch(line)]
+        assert (lines[-1:], errors) == ([{"ended": 0}], []), options
+        return lines[:-1]
 
 
 @pytest.fixture(scope="module")
-def trials(place: Path) -> Trials:
-    return Trials(place)
+def trials(place: Path) -> Iterator[Trials]:
+    told = place / "told"
+    with (
+        told.open("w") as file,
+        subprocess.Popen(
+            [sys.executable, journal_attempts.__file__],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+        ) as process,
+    ):
+        yield Trials(place, process, told)
 
 
 def load(path: Path) -> DatasetManager:
@@ -261,12 +274,11 @@ def chosen(torture: bool) -> Callable[[Tried, int], list[Report]]:
 @needs_strace
 @pytest.mark.parametrize("scenario", KILLED)
 def test_a_kill_of_the_start_after_a_kill_loses_nothing_either(
-    trials: Trials, place: Path, scenario: str, chosen: Callable[[Tried, int], list[Report]], torture: bool
+    trials: Trials, scenario: str, chosen: Callable[[Tried, int], list[Report]], torture: bool
 ) -> None:
-    # On datasets of its own: the ones of the test before have been started on.
-    first = Trials(Path(tempfile.mkdtemp(dir=place)))(scenario, faulted.KILL)
+    first = trials.killed(scenario)
     left = {attempt["name"]: attempt for attempt in chosen(first, 2)}
-    second = Trials(first.folder.parent)(scenario, faulted.KILL, left=tuple(left))
+    second = trials(scenario, faulted.KILL, left=tuple(left))
     for attempt in second.attempts:
         before = left[attempt["left"]]
         tried = Tried(second.folder, first.expected, [])

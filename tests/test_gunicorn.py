@@ -212,14 +212,14 @@ def test_new_server_of_an_upgrade_takes_over_from_the_old_one(dataset: Path) -> 
 
 
 def test_saver_runs_in_the_worker_with_preload(dataset: Path) -> None:
-    with serve(dataset, args=["--preload"], env={"DATASET_AUTO_SAVE_INTERVAL": "0.3"}) as server:
+    with serve(dataset, args=["--preload"], env={"DATASET_AUTO_SAVE_INTERVAL": "0.3"}, anew=True) as server:
         added = server.add()
         server.wait_for_log("Auto-saved dataset to")
         assert annotation_ids(dataset) == [1, 2, 7, added]
 
 
 def test_only_the_worker_loads_and_saves_with_preload(dataset: Path) -> None:
-    with serve(dataset, args=["--preload"]) as server:
+    with serve(dataset, args=["--preload"], anew=True) as server:
         added = server.add()
         server.signal(signal.SIGTERM)
         assert server.wait() == 0

@@ -1,52 +1,90 @@
-"""gunicorns that start at once: forked from a process that has imported what they import.
+"""Programs of ours that start at once: forked from a process that has imported what they import.
 
 To import takes one longer than all the rest of its start, and a run of the tests starts hundreds. What it does is what
 it always does, signals, exit handlers and status included. Tests about the start itself start it anew.
 
-    tests --request, file for its output--> warm process --fork--> gunicorn
+    tests --request, with files for its input, output and errors--> warm process --fork--> gunicorn, flask or cocoannot
     tests <--its process id, later its status-- warm process
+
+Each program has a connection of its own; one whose connection is closed is killed, so that none is left behind.
 """
 
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
+import runpy
 import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
-IMPORTED = ("gunicorn.app.wsgiapp", "gunicorn.workers.gthread", "cocoannot.app", "cocoannot.server.worker")
+PROGRAMS = {
+    "gunicorn": ("gunicorn.app.wsgiapp", "run"),
+    "flask": ("flask.cli", "main"),
+    "cocoannot": ("cocoannot.console", "main"),
+}
+MODULES = ("flask", "cocoannot")
+"""What `python -m` runs here."""
+
+IMPORTED = ("gunicorn.workers.gthread", "cocoannot.server.worker", *(module for module, _ in PROGRAMS.values()))
 """Not `cocoannot.gunicorn_conf` and `cocoannot.wsgi`, which look at the environment."""
+IMPORTED_FOR = {"s3:": "cocoannot.replica.replica", "postgresql:": "cocoannot.store.postgres.store"}
+"""What datasets need that are elsewhere, from when a program is asked for that has one."""
 
 _MOST = 1 << 17
+_LIMIT = 60.0
+
+
+def knows(command: Sequence[str]) -> bool:
+    """Whether `command` is one of the programs that start here."""
+    if command[0] == sys.executable:
+        return command[1] == "-m" and command[2] in MODULES
+    return Path(command[0]).name in PROGRAMS
+
+
+_asking = threading.Lock()
 
 
 class WarmProcess:
     """One program: as much of `subprocess.Popen` as tests need."""
 
-    def __init__(self, starter: Starter, pid: int) -> None:
-        self._starter = starter
-        self.pid = pid
+    def __init__(self, address: str, request: bytes, files: Sequence[int]) -> None:
+        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel.settimeout(_LIMIT)
+        self._channel.connect(f"\0{address}")
+        socket.send_fds(self._channel, [request], files)
+        self.pid = int(self._channel.recv(_MOST))
+        self._status: int | None = None
+        # Threads may wait for the same.
+        self._lock = threading.Lock()
 
     def poll(self) -> int | None:
         """The exit status, negative for a signal; `None` while it runs."""
-        return self._starter.status_of(self.pid)
+        with self._lock:
+            if self._status is None and select.select([self._channel], [], [], 0)[0]:
+                self._status = os.waitstatus_to_exitcode(int(self._channel.recv(_MOST)))
+                self._channel.close()
+            return self._status
 
     def wait(self, timeout: float | None = None) -> int:
         """The exit status, when it has ended. Raises `subprocess.TimeoutExpired`."""
-        deadline = time.monotonic() + (timeout or float("inf"))
-        while (status := self._starter.status_of(self.pid, wait=0.1)) is None:
-            if time.monotonic() > deadline:
+        if (status := self.poll()) is None:
+            if not select.select([self._channel], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+            status = self.poll()
+            assert status is not None
         return status
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -54,56 +92,41 @@ class WarmProcess:
             os.kill(self.pid, number)
 
 
-class Starter:
-    """The warm process, as the tests see it."""
-
-    def __init__(self) -> None:
-        self._channel, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._ended: dict[int, int] = {}
-        command = [sys.executable, __file__, str(far.fileno())]
-        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-        self._process = subprocess.Popen(command, env=env, pass_fds=[far.fileno()], stdin=subprocess.DEVNULL)
-        far.close()
-        atexit.register(self.stop)
-
-    def start(self, command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes]) -> WarmProcess:
-        """Start gunicorn by `command`, in a session of its own, with all that it prints in `output`."""
-        request = json.dumps({"command": list(command), "cwd": str(cwd), "env": dict(env)}).encode()
-        socket.send_fds(self._channel, [request], [output.fileno()])
-        while "started" not in (message := json.loads(self._channel.recv(_MOST))):
-            self._note(message)
-        return WarmProcess(self, message["started"])
-
-    def status_of(self, pid: int, wait: float = 0.0) -> int | None:
-        """How the program ended, if it has."""
-        while pid not in self._ended and select.select([self._channel], [], [], wait)[0]:
-            self._note(json.loads(self._channel.recv(_MOST)))
-        return self._ended.get(pid)
-
-    def stop(self) -> None:
-        self._channel.close()
-        self._process.kill()
-        self._process.wait()
-
-    def _note(self, message: dict[str, int]) -> None:
-        self._ended[message["ended"]] = os.waitstatus_to_exitcode(message["status"])
+def address() -> str:
+    """Where the warm process of these tests listens, in the abstract namespace of sockets."""
+    with _asking:
+        return _make_listening()
 
 
-_starters: list[Starter] = []
+@cache
+def _make_listening() -> str:
+    """Start the warm process, which ends when this process has ended."""
+    address = f"cocoannot-tests-{os.getpid()}"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(f"\0{address}")
+        listener.listen(64)
+        number = listener.fileno()
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(number)], env=env, stdin=subprocess.PIPE, pass_fds=[number]
+        )
+    atexit.register(process.communicate)
+    return address
 
 
-def start(command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes]) -> WarmProcess:
-    """As `Starter.start`, by the one warm process that these tests have."""
-    if not _starters:
-        _starters.append(Starter())
-    return _starters[0].start(command, cwd, env, output)
+def start(
+    command: Sequence[str], cwd: Path, env: Mapping[str, str], given: IO[bytes], output: IO[bytes]
+) -> WarmProcess:
+    """Start `command` in a session of its own; it reads `given`, and all that it prints is in `output`."""
+    request = json.dumps({"command": list(command), "cwd": str(cwd), "env": dict(env)}).encode()
+    return WarmProcess(address(), request, [given.fileno(), output.fileno(), output.fileno()])
 
 
 # The warm process
 
 
-def _serve(channel: socket.socket) -> None:
-    """Start what is asked for, until whoever asks has gone. In a gunicorn that was started, it returns at the end."""
+def _serve(listener: socket.socket) -> None:
+    """Start what is asked for, until the tests have ended. In a program that was started, it returns at the end."""
     for module in IMPORTED:
         import_module(module)
     woken, wake = os.pipe()
@@ -111,51 +134,84 @@ def _serve(channel: socket.socket) -> None:
         os.set_blocking(end, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    running: dict[int, socket.socket] = {}
     while True:
-        waiting: list[Any] = [channel, woken]
-        ready = select.select(waiting, [], [])[0]
+        ready = select.select([sys.stdin, listener, woken, *running.values()], [], [])[0]
+        if sys.stdin in ready:
+            sys.exit()
         if woken in ready:
             with suppress(BlockingIOError):
                 os.read(woken, 4096)
-            _reap(channel)
-        if channel in ready:
-            request, files, _, _ = socket.recv_fds(channel, _MOST, 1)
-            if not request:
-                sys.exit()
-            (output,) = files
-            pid = os.fork()
-            if pid == 0:
-                signal.set_wakeup_fd(-1)
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                for each in (woken, wake, channel.detach()):
-                    os.close(each)
-                return _become(json.loads(request), output)
-            os.close(output)
-            channel.send(json.dumps({"started": pid}).encode())
+        for pid in [pid for pid, channel in running.items() if channel in ready]:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+            # Its status is asked for by nobody.
+            running.pop(pid).close()
+        _tell_who_ended(running)
+        if listener not in ready:
+            continue
+        channel, _ = listener.accept()
+        text, files, _, _ = socket.recv_fds(channel, _MOST, 3)
+        request = json.loads(text)
+        _import_for(request["env"].get("COCOANNOT_DATASET", ""))
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # From when this is told on, its session is there to be killed.
+            os.setsid()
+            _tell(channel, os.getpid())
+            for each in (listener, channel, *running.values()):
+                each.close()
+            for end in (woken, wake):
+                os.close(end)
+            return _become(request, files)
+        running[pid] = channel
+        for file in files:
+            os.close(file)
 
 
-def _reap(channel: socket.socket) -> None:
+def _import_for(dataset: str) -> None:
+    if module := IMPORTED_FOR.get(dataset.partition("//")[0]):
+        import_module(module)
+    # What is looked at is copied, and the programs are to share it.
+    gc.freeze()
+
+
+def _tell_who_ended(running: dict[int, socket.socket]) -> None:
     with suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            channel.send(json.dumps({"ended": ended[0], "status": ended[1]}).encode())
+            if channel := running.pop(ended[0], None):
+                _tell(channel, ended[1])
+                channel.close()
 
 
-def _become(request: dict[str, Any], output: int) -> None:
-    """Be the gunicorn that was asked for."""
-    from gunicorn.app.wsgiapp import run  # type: ignore[import-untyped]
+def _tell(channel: socket.socket, number: int) -> None:
+    with suppress(BrokenPipeError):
+        channel.send(str(number).encode())
 
-    os.setsid()
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(output)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(write_through=True)  # type: ignore[union-attr]
+
+def _become(request: dict[str, Any], files: Sequence[int]) -> None:
+    """Be the program that was asked for."""
+    for stream, file in enumerate(files):
+        os.dup2(file, stream)
+        os.close(file)
+    for printed in (sys.stdout, sys.stderr):
+        printed.reconfigure(write_through=True)  # type: ignore[union-attr]
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    time.tzset()
     sys.path[0] = request["cwd"]
-    sys.argv = request["command"]
-    run(prog="gunicorn")
+    command = request["command"]
+    sys.orig_argv = [sys.executable, *command[command[0] == sys.executable :]]
+    if command[0] == sys.executable:
+        sys.argv = command[2:]
+        runpy.run_module(command[2], run_name="__main__", alter_sys=True)
+        return
+    sys.argv = command
+    module, main = PROGRAMS[Path(command[0]).name]
+    sys.exit(getattr(import_module(module), main)())
 
 
 if __name__ == "__main__":
