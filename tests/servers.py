@@ -278,9 +278,12 @@ def _killed_at_the_end(process: subprocess.Popen[bytes] | warm_starts.WarmProces
 
 
 @contextmanager
-def serve(dataset: Path, *, env: Mapping[str, str] | None = None, args: Sequence[str] = ()) -> Iterator[Server]:
-    """A gunicorn that serves `dataset` on a free port and answers. With `args` of its own, it is started anew."""
-    command = [*GUNICORN, *args, "wsgi:app"]
+def serve(
+    dataset: Path, *, env: Mapping[str, str] | None = None, args: Sequence[str] = (), port: int = 0
+) -> Iterator[Server]:
+    """A gunicorn that serves `dataset` on a free port, or on `port`, and answers. With `args` of its own, it is started
+    anew."""
+    command = [*GUNICORN[:-1], f"127.0.0.1:{port}", *args, "wsgi:app"]
     if args:
         with start(dataset, command, env=env) as server:
             server.wait_until_ready()
