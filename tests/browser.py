@@ -8,7 +8,7 @@ import re
 import shutil
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from servers import Server, until
+from windows import Windows
 
 # The former is Chromium without all that a window needs, and a third quicker.
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))), "")
@@ -201,25 +202,27 @@ def chromium() -> Iterator[Browser]:
         yield chromium
 
 
+@pytest.fixture(scope="module")
+def windows(chromium: Browser) -> Windows:
+    return Windows(chromium)
+
+
 @pytest.fixture
-def visit(chromium: Browser) -> Iterator[Visit]:
+def visit(windows: Windows) -> Iterator[Visit]:
     """Makes visitors of the page at an address, each with a browser's memory of its own. At the end, none may have seen
     a problem, but for those that have one of the texts `expected`."""
-    made: list[tuple[Visitor, Sequence[str]]] = []
+    with ExitStack() as stack:
+        made: list[tuple[Visitor, Sequence[str]]] = []
 
-    def visit(url: str, *, expected: Sequence[str] = (), **context: Any) -> Visitor:
-        window = chromium.new_context(**{"viewport": {"width": 1280, "height": 720}, **context})
-        visitor = Visitor(window.new_page(), url)
-        made.append((visitor, expected))
-        return visitor
+        def visit(url: str, *, expected: Sequence[str] = (), **options: Any) -> Visitor:
+            visitor = Visitor(stack.enter_context(windows.opened(**options)), url)
+            made.append((visitor, expected))
+            return visitor
 
-    yield visit
-    for visitor, expected in made:
-        assert visitor.foreign == []
-        assert [each for each in visitor.problems if not any(text in each for text in expected)] == []
-    for visitor, _ in made:
-        visitor.page.unroute_all(behavior="ignoreErrors")
-        visitor.page.context.close()
+        yield visit
+        for visitor, expected in made:
+            assert visitor.foreign == []
+            assert [each for each in visitor.problems if not any(text in each for text in expected)] == []
 
 
 def pumped(page: Page, look: Callable[[], bool], what: str) -> None:

@@ -19,6 +19,7 @@ from api_client import api as api
 from api_client import serve as serve
 from browser import chromium as chromium
 from browser import visit as visit
+from browser import windows as windows
 from postgres_servers import Postgres
 from postgres_servers import postgres as postgres
 from postgres_stores import FilePostgresStore, forget

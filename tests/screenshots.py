@@ -19,6 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 from servers import Server, serve, until
 from users import logged_in, serve_team
+from windows import Windows
 
 from cocoannot.demo import make_demo
 
@@ -109,7 +110,7 @@ def main(folder: Path) -> None:
             _waiting(studio)
             _two_versions(studio, server)
         with serve_team(team, {"anna": "admin", "ben": "annotator", "cem.aydin": "reviewer"}) as server:
-            _team(chromium, Studio(chromium, server, folder), server)
+            _team(Windows(chromium), Studio(chromium, server, folder), server)
         with serve(crowd) as server:
             Studio(chromium, server, folder).shoot("crowd", "#/images/1", DARK, DESK)
         with serve(model) as server:
@@ -195,7 +196,7 @@ def _two_versions(studio: Studio, server: Server) -> None:
         studio.take("two-versions", page, idle=False)
 
 
-def _team(chromium: Browser, studio: Studio, server: Server) -> None:
+def _team(windows: Windows, studio: Studio, server: Server) -> None:
     """Several people: each with a browser."""
     with studio.page(LIGHT, DESK, "#/images") as page:
         expect(page.get_by_role("dialog", name="Log in")).to_be_visible()
@@ -203,7 +204,7 @@ def _team(chromium: Browser, studio: Studio, server: Server) -> None:
     people = {"anna": LIGHT, "ben": DARK, "cem.aydin": LIGHT}
     with ExitStack() as stack:
         anna, ben, cem = (
-            stack.enter_context(logged_in(chromium, server, name, color_scheme=scheme, reduced_motion="reduce"))
+            stack.enter_context(logged_in(windows, server, name, color_scheme=scheme, reduced_motion="reduce"))
             for name, scheme in people.items()
         )
         for visitor in (anna, ben, cem):
@@ -226,7 +227,7 @@ def _team(chromium: Browser, studio: Studio, server: Server) -> None:
         anna.page.get_by_role("button", name="Add", exact=True).click()
         expect(anna.page.locator(".shown-once")).to_be_visible()
         studio.take("users", anna.page)
-    with logged_in(chromium, server, "ben", **PHONE) as ben, logged_in(chromium, server, "anna") as anna:
+    with logged_in(windows, server, "ben", **PHONE) as ben, logged_in(windows, server, "anna") as anna:
         anna.open(IMAGE)
         ben.open(IMAGE)
         _wait_for_picture(ben.page)

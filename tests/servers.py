@@ -293,10 +293,16 @@ def _killed_at_the_end(process: subprocess.Popen[bytes] | warm_starts.WarmProces
 
 @contextmanager
 def serve(
-    dataset: Path, *, env: Mapping[str, str] | None = None, args: Sequence[str] = (), anew: bool = False
+    dataset: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    args: Sequence[str] = (),
+    anew: bool = False,
+    port: int = 0,
 ) -> Iterator[Server]:
-    """A gunicorn that serves `dataset` on a free port and answers."""
-    with start(dataset, [*GUNICORN, *args, "wsgi:app"], env=env, anew=anew) as server:
+    """A gunicorn that serves `dataset` on a free port, or on `port`, and answers."""
+    command = [*GUNICORN[:-1], f"127.0.0.1:{port}", *args, "wsgi:app"]
+    with start(dataset, command, env=env, anew=anew) as server:
         server.wait_until_ready()
         yield server
 

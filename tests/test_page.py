@@ -16,6 +16,7 @@ from playwright.sync_api import expect
 from s3_copies import Object
 from s3_servers import S3Server
 from servers import ROOT, Server, send, serve, until
+from windows import serve_again
 
 from cocoannot.settings import Settings
 
@@ -55,7 +56,7 @@ def dataset(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(dataset: Path) -> Iterator[Server]:
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 
@@ -307,7 +308,7 @@ def test_a_failed_save_is_red_and_says_why(visitor: Visitor, dataset: Path) -> N
 
 
 def test_changes_wait_in_the_page_while_the_server_is_away(visit: Visit, dataset: Path) -> None:
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         port = server.url.rpartition(":")[2]
         visitor = visit(server.url)
         visitor.open_image(1)
@@ -330,7 +331,7 @@ def test_a_dataset_in_s3_is_uploaded_and_a_conflict_is_chosen_about(
         env = {**moto.env(), "COCOANNOT_DATASET": str(there.uri), "COCOANNOT_CACHE": str(tmp_path)}
         path = Settings.read(env, {}).dataset_path()
         path.parent.mkdir(parents=True)
-        with serve(path, env=env) as server:
+        with serve_again(path, env=env) as server:
             visitor = visit(server.url)
             visitor.open("#/statistics")
             state, button = visitor.page.locator(".s3-state"), visitor.page.get_by_role("button", name="Save to S3")
@@ -387,7 +388,7 @@ def test_hostile_names_are_shown_as_text(visit: Visit, dataset: Path) -> None:
     content = json.loads(dataset.read_text())
     content["categories"][0]["name"] = content["images"][0]["file_name"] = hostile
     dataset.write_text(json.dumps(content))
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         visitor = visit(server.url)
         visitor.open()
         expect(visitor.page.locator(".tile .text").first).to_have_text(hostile)
@@ -402,7 +403,7 @@ def test_hostile_names_are_shown_as_text(visit: Visit, dataset: Path) -> None:
 
 
 def test_a_token_is_asked_for_once(visit: Visit, dataset: Path) -> None:
-    with serve(dataset, env={"COCOANNOT_TOKEN": "a-token-of-enough-characters"}) as server:
+    with serve_again(dataset, env={"COCOANNOT_TOKEN": "a-token-of-enough-characters"}) as server:
         visitor = visit(server.url)
         visitor.open()
         token = visitor.page.get_by_label("Token", exact=True)
@@ -421,7 +422,7 @@ def test_the_gallery_has_100000_images_and_few_elements(visit: Visit, tmp_path: 
     images = [{"id": i, "file_name": f"{i:06d}.jpg", "width": 640, "height": 480} for i in range(1, 100_001)]
     dataset = tmp_path / "many.json"
     dataset.write_text(json.dumps({**DATASET, "images": images}))
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         visitor = visit(server.url)
         visitor.open()
         expect(visitor.page.locator(".found")).to_have_text("100,000 images")

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import pytest
 from browser import deafen, needs_browser, settled
-from playwright.sync_api import Browser, Page, expect
-from servers import ROOT, Server, serve, until
+from playwright.sync_api import Page, expect
+from servers import ROOT, Server, until
 from users import logged_in, serve_team
+from windows import Windows, serve_again
 
 from cocoannot.demo import make_demo
 
@@ -49,15 +50,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     for image, status in zip(dataset["images"], ("done", "empty", "skipped", "returned", "approved"), strict=False):
         image["annotation_status"] = status
     path.write_text(json.dumps(dataset))
-    with serve(path) as server:
+    with serve_again(path) as server:
         yield server
 
 
 @contextmanager
-def opened(chromium: Browser, server: Server, address: str, **window: Any) -> Iterator[Page]:
-    context = chromium.new_context(**{**DESK, **window})
-    page = context.new_page()
-    try:
+def opened(windows: Windows, server: Server, address: str, **window: Any) -> Iterator[Page]:
+    with windows.opened(**window) as page:
         page.set_default_timeout(15_000)
         page.goto(f"{server.url}/{address}")
         if "/images/" in address and not address.endswith("99999"):
@@ -65,9 +64,6 @@ def opened(chromium: Browser, server: Server, address: str, **window: Any) -> It
         else:
             expect(page.locator("#save-state")).to_contain_text(re.compile("[Ss]aved"))
         yield page
-    finally:
-        page.unroute_all(behavior="ignoreErrors")
-        context.close()
 
 
 def focused(page: Page) -> str:
@@ -325,12 +321,12 @@ def find_nothing_in(page: Page, dialogs: Mapping[str, Act]) -> None:
 
 @needs_axe
 @pytest.mark.parametrize("window", [DESK, PHONE], ids=["desk", "phone"])
-def test_axe_finds_nothing_about_people(chromium: Browser, tmp_path: Path, window: dict[str, Any]) -> None:
+def test_axe_finds_nothing_about_people(windows: Windows, tmp_path: Path, window: dict[str, Any]) -> None:
     make_demo(tmp_path)
     with (
         serve_team(tmp_path / "annotations.json", {"ada": "admin", "ben": "annotator"}) as server,
-        logged_in(chromium, server, "ben") as ben,
-        logged_in(chromium, server, "ada", reduced_motion="reduce", **window) as ada,
+        logged_in(windows, server, "ben") as ben,
+        logged_in(windows, server, "ada", reduced_motion="reduce", **window) as ada,
     ):
         ben.open(IMAGE)
         expect(ben.page.locator(".here")).to_have_count(1)
@@ -347,20 +343,20 @@ def test_axe_finds_nothing_about_people(chromium: Browser, tmp_path: Path, windo
     ids=["desk", "phone"],
 )
 def test_axe_finds_nothing_in_dialogs(
-    chromium: Browser, server: Server, window: dict[str, Any], dialogs: dict[str, Act]
+    windows: Windows, server: Server, window: dict[str, Any], dialogs: dict[str, Act]
 ) -> None:
-    with opened(chromium, server, IMAGE, reduced_motion="reduce", **window) as page:
+    with opened(windows, server, IMAGE, reduced_motion="reduce", **window) as page:
         find_nothing_in(page, dialogs)
 
 
 @needs_axe
 @pytest.mark.parametrize("window", [DESK, PHONE, ZOOMED], ids=["desk", "phone", "zoomed"])
-def test_axe_finds_nothing_about_predictions(chromium: Browser, tmp_path: Path, window: dict[str, Any]) -> None:
+def test_axe_finds_nothing_about_predictions(windows: Windows, tmp_path: Path, window: dict[str, Any]) -> None:
     make_demo(tmp_path)
-    with serve(tmp_path / "annotations.json") as server:
+    with serve_again(tmp_path / "annotations.json") as server:
         box = {"image_id": 16, "category_id": 4, "bbox": [20, 20, 90, 70], "score": 0.72}
         server.request("PUT", "/api/predictions/yolo", [box])
-        with opened(chromium, server, IMAGE, reduced_motion="reduce", **window) as page:
+        with opened(windows, server, IMAGE, reduced_motion="reduce", **window) as page:
             line = page.get_by_role("region", name="Predictions")
             for key, words in (("", "Point at"), (".", "star 0.72")):
                 if key:
@@ -377,15 +373,15 @@ def test_axe_finds_nothing_about_predictions(chromium: Browser, tmp_path: Path, 
 
 @needs_axe
 @pytest.mark.parametrize("state", STATES)
-def test_axe_finds_nothing_in_light_and_dark(chromium: Browser, server: Server, state: str) -> None:
+def test_axe_finds_nothing_in_light_and_dark(windows: Windows, server: Server, state: str) -> None:
     address, window, act = STATES[state]
-    with opened(chromium, server, address, reduced_motion="reduce", **window) as page:
+    with opened(windows, server, address, reduced_motion="reduce", **window) as page:
         act(page)
         assert violations(page) == []
 
 
-def test_tab_goes_through_the_editor_and_out_of_it(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server, IMAGE) as page:
+def test_tab_goes_through_the_editor_and_out_of_it(windows: Windows, server: Server) -> None:
+    with opened(windows, server, IMAGE) as page:
         page.locator(".canvas").focus()
         passed = []
         for _ in range(40):
@@ -398,8 +394,8 @@ def test_tab_goes_through_the_editor_and_out_of_it(chromium: Browser, server: Se
         assert "Find among the categories" in passed
 
 
-def test_brackets_step_through_the_annotations(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server, IMAGE) as page:
+def test_brackets_step_through_the_annotations(windows: Windows, server: Server) -> None:
+    with opened(windows, server, IMAGE) as page:
         names = page.locator(".objects .name")
         first, second = (names.nth(i).get_attribute("title") for i in (0, 1))
         current = page.locator(".objects .current .name")
@@ -411,8 +407,8 @@ def test_brackets_step_through_the_annotations(chromium: Browser, server: Server
         expect(current).to_have_attribute("title", str(first))
 
 
-def test_a_closed_dialog_gives_the_focus_back(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server, IMAGE) as page:
+def test_a_closed_dialog_gives_the_focus_back(windows: Windows, server: Server) -> None:
+    with opened(windows, server, IMAGE) as page:
         page.locator("#help").focus()
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_be_visible()
@@ -421,8 +417,8 @@ def test_a_closed_dialog_gives_the_focus_back(chromium: Browser, server: Server)
         assert page.evaluate("document.activeElement.id") == "help"
 
 
-def test_the_gallery_focuses_the_image_that_one_comes_from(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server, "#/images") as page:
+def test_the_gallery_focuses_the_image_that_one_comes_from(windows: Windows, server: Server) -> None:
+    with opened(windows, server, "#/images") as page:
         page.locator(".tile").nth(2).focus()
         page.keyboard.press("Enter")
         expect(page.locator(".title")).to_contain_text("demo_03")
@@ -430,8 +426,8 @@ def test_the_gallery_focuses_the_image_that_one_comes_from(chromium: Browser, se
         expect(page.locator(".tile:focus")).to_contain_text("demo_03")
 
 
-def test_arrows_go_through_a_list_of_which_tab_sees_one_row(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server, IMAGE) as page:
+def test_arrows_go_through_a_list_of_which_tab_sees_one_row(windows: Windows, server: Server) -> None:
+    with opened(windows, server, IMAGE) as page:
         rows = page.locator(".objects .name")
         expect(rows.first).to_be_visible()
         assert page.locator(".objects .name[tabindex='0']").count() == 1
@@ -442,9 +438,9 @@ def test_arrows_go_through_a_list_of_which_tab_sees_one_row(chromium: Browser, s
         expect(rows.last).to_be_focused()
 
 
-def test_the_save_state_is_announced_when_it_becomes_another_one(chromium: Browser, server: Server) -> None:
+def test_the_save_state_is_announced_when_it_becomes_another_one(windows: Windows, server: Server) -> None:
     assert server.request("POST", "/api/flush", {}).status == 200
-    with opened(chromium, server, IMAGE) as page:
+    with opened(windows, server, IMAGE) as page:
         heard: list[str] = []
         page.expose_function("hear", lambda text: heard.append(text))
         page.evaluate(
@@ -460,8 +456,8 @@ def test_the_save_state_is_announced_when_it_becomes_another_one(chromium: Brows
         assert heard == ["There are unsaved changes"], ticks
 
 
-def test_a_name_that_is_refused_can_be_corrected(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server, IMAGE) as page:
+def test_a_name_that_is_refused_can_be_corrected(windows: Windows, server: Server) -> None:
+    with opened(windows, server, IMAGE) as page:
         _category("Edit")(page)
         name = page.get_by_role("textbox", name="Name", exact=True)
         name.fill("circle")
@@ -471,8 +467,8 @@ def test_a_name_that_is_refused_can_be_corrected(chromium: Browser, server: Serv
         page.keyboard.press("Escape")
 
 
-def test_what_is_drawn_is_not_left_without_a_question(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server, IMAGE) as page:
+def test_what_is_drawn_is_not_left_without_a_question(windows: Windows, server: Server) -> None:
+    with opened(windows, server, IMAGE) as page:
         _draw(page)
         page.locator("#to-statistics").click()
         expect(page.get_by_role("dialog")).to_contain_text("Leave what you are drawing?")
@@ -486,25 +482,25 @@ def test_what_is_drawn_is_not_left_without_a_question(chromium: Browser, server:
 
 @pytest.mark.parametrize(("window", "least"), [(PHONE, 0.7), (ZOOMED, 0.7), (DESK, 0.6)])
 def test_the_picture_keeps_most_of_the_window(
-    chromium: Browser, server: Server, window: dict[str, Any], least: float
+    windows: Windows, server: Server, window: dict[str, Any], least: float
 ) -> None:
-    with opened(chromium, server, IMAGE, **window) as page:
+    with opened(windows, server, IMAGE, **window) as page:
         box = page.locator(".canvas").bounding_box()
         assert box is not None
         size = window["viewport"]
         assert box["width"] * box["height"] >= least * size["width"] * size["height"], box
 
 
-def test_targets_are_large_enough_for_fingers(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server, IMAGE, **PHONE) as page:
+def test_targets_are_large_enough_for_fingers(windows: Windows, server: Server) -> None:
+    with opened(windows, server, IMAGE, **PHONE) as page:
         _lists(page)
         _nothing(page)
         assert small_targets(page) == []
 
 
-def test_forced_colours_keep_swatches_and_what_is_selected(chromium: Browser, server: Server) -> None:
+def test_forced_colours_keep_swatches_and_what_is_selected(windows: Windows, server: Server) -> None:
     colours = "each => getComputedStyle(each).backgroundColor"
-    with opened(chromium, server, IMAGE, forced_colors="active") as page:
+    with opened(windows, server, IMAGE, forced_colors="active") as page:
         page.locator(".objects .name").first.click()
         swatches = {each.evaluate(colours) for each in page.locator(".categories .swatch").all()}
         assert len(swatches) > 4
@@ -514,17 +510,17 @@ def test_forced_colours_keep_swatches_and_what_is_selected(chromium: Browser, se
         assert selected != other
 
 
-def test_long_names_break_nothing(chromium: Browser, tmp_path: Path) -> None:
+def test_long_names_break_nothing(windows: Windows, tmp_path: Path) -> None:
     make_demo(tmp_path)
     path = tmp_path / "annotations.json"
     dataset = json.loads(path.read_bytes())
     for category in dataset["categories"]:
         category["name"] += "-with-a-name-that-never-ends" * 20
     path.write_text(json.dumps(dataset))
-    with serve(path) as server:
+    with serve_again(path) as server:
         for window in (DESK, PHONE):
             for address in (IMAGE, "#/images?category_id=1", "#/statistics"):
-                with opened(chromium, server, address, **window) as page:
+                with opened(windows, server, address, **window) as page:
                     _nothing(page)
                     width = page.evaluate("document.documentElement.scrollWidth")
                     assert width == window["viewport"]["width"], address

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from browser import Visit, Visitor, away, needs_browser
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, expect
+from playwright.sync_api import FilePayload, expect
 from servers import Server, serve, until
 from terminals import free_port
 from users import logged_in, serve_team
+from windows import Windows
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -224,10 +225,10 @@ def test_pictures_are_added_on_a_phone(visit: Visit, server: Server) -> None:
     assert box["height"] >= 40
 
 
-def test_who_may_not_add_pictures_is_told_and_sends_none(chromium: Browser, folder: Path) -> None:
+def test_who_may_not_add_pictures_is_told_and_sends_none(windows: Windows, folder: Path) -> None:
     with (
         serve_team(dataset(folder), {"anna": "annotator"}) as server,
-        logged_in(chromium, server, "anna") as visitor,
+        logged_in(windows, server, "anna") as visitor,
     ):
         visitor.open()
         expect(visitor.page.locator("#add-pictures")).to_be_disabled()

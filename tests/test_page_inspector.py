@@ -12,6 +12,7 @@ from browser import Visit, Visitor, images, needs_browser, records, saved_text, 
 from playwright.sync_api import expect
 from servers import Server, serve, until
 from users import logged_in, serve_team
+from windows import Windows
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -133,12 +134,12 @@ def test_keypoints_are_placed_and_hidden_by_numbers(visitor: Visitor, server: Se
     assert (found["bbox"], found["area"], found["num_keypoints"]) == ([300, 220.5, 100, 79.5], 7950, 2)
 
 
-def test_the_history_tells_who_changed_what(chromium: Any, tmp_path: Path) -> None:
+def test_the_history_tells_who_changed_what(windows: Windows, tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path, [BOX], images(1))
     with (
         serve_team(dataset, {"anna": "annotator", "ben": "reviewer"}) as team,
-        logged_in(chromium, team, "anna") as anna,
-        logged_in(chromium, team, "ben") as ben,
+        logged_in(windows, team, "anna") as anna,
+        logged_in(windows, team, "ben") as ben,
     ):
         anna.open_image(1)
         anna.page.locator(".objects .name").first.click()

@@ -10,7 +10,8 @@ import pytest
 from browser import BATCH, PICTURE, Gate, Visit, Visitor, away, needs_browser, pumped, records, settled, text_of
 from PIL import Image
 from playwright.sync_api import Route, expect
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -33,7 +34,7 @@ def dataset(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(dataset: Path) -> Iterator[Server]:
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 

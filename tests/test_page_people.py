@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from browser import PICTURE, Visitor, needs_browser
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
-from servers import Server, serve, until
-from users import DESK, logged_in, password_of, serve_team
+from playwright.sync_api import Locator, Page, expect
+from servers import Server, until
+from users import logged_in, password_of, serve_team
+from windows import Windows, serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -40,11 +41,10 @@ def team(dataset: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def stranger(chromium: Browser, team: Server) -> Iterator[Visitor]:
+def stranger(windows: Windows, team: Server) -> Iterator[Visitor]:
     """Somebody who has not logged in."""
-    context = chromium.new_context(**DESK)
-    yield Visitor(context.new_page(), team.url)
-    context.close()
+    with windows.opened() as page:
+        yield Visitor(page, team.url)
 
 
 def log_in(page: Page, user: str, password: str | None = None) -> None:
@@ -121,8 +121,8 @@ def test_too_many_attempts_say_how_long_to_wait(stranger: Visitor) -> None:
     expect(alert).to_contain_text(re.compile(r"try again in \d+ second"))
 
 
-def test_whoever_logs_out_is_asked_again_in_all_tabs(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "anna") as anna:
+def test_whoever_logs_out_is_asked_again_in_all_tabs(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "anna") as anna:
         anna.open_image(1)
         other = anna.page.context.new_page()
         other.goto(f"{team.url}/#/images")
@@ -133,8 +133,8 @@ def test_whoever_logs_out_is_asked_again_in_all_tabs(chromium: Browser, team: Se
         assert anna.page.context.cookies() == []
 
 
-def test_a_session_that_ends_in_the_middle_loses_nothing(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "anna") as anna:
+def test_a_session_that_ends_in_the_middle_loses_nothing(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "anna") as anna:
         anna.open_image(1)
         end_session(anna.page)
         anna.press("b")
@@ -151,8 +151,8 @@ def test_a_session_that_ends_in_the_middle_loses_nothing(chromium: Browser, team
         assert asked(team, "/api/changes")[-1]["user"] == "anna"
 
 
-def test_users_set_their_password_by_a_link_once(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "ada") as ada:
+def test_users_set_their_password_by_a_link_once(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "ada") as ada:
         ada.open()
         account(ada.page, "Users")
         users = ada.page.get_by_role("dialog", name="Users")
@@ -162,32 +162,30 @@ def test_users_set_their_password_by_a_link_once(chromium: Browser, team: Server
         link = users.get_by_role("textbox", name="A link for nina").input_value()
     assert link.startswith(f"{team.url}/#password=")
     for attempt in (1, 2):
-        context = chromium.new_context(**DESK)
-        page = context.new_page()
-        page.goto(link)
-        dialog = page.get_by_role("dialog", name="Set your password")
-        expect(dialog).to_be_visible()
-        # The secret does not stay in the address, nor in the history.
-        assert "password" not in page.url
-        dialog.get_by_label("New password").fill("nina's own secret")
-        dialog.get_by_label("Once more").fill("nina's other one")
-        dialog.get_by_role("button", name="Set it").click()
-        expect(dialog.get_by_role("alert")).to_have_text("The two are not the same.")
-        dialog.get_by_label("Once more").fill("nina's own secret")
-        dialog.get_by_role("button", name="Set it").click()
-        if attempt == 1:
-            log_in(page, "nina", "nina's own secret")
-            expect(page.get_by_role("button", name="Your account: nina, annotator")).to_be_visible()
-        else:
-            expect(dialog.get_by_role("alert")).to_contain_text("link")
-        context.close()
+        with windows.opened() as page:
+            page.goto(link)
+            dialog = page.get_by_role("dialog", name="Set your password")
+            expect(dialog).to_be_visible()
+            # The secret does not stay in the address, nor in the history.
+            assert "password" not in page.url
+            dialog.get_by_label("New password").fill("nina's own secret")
+            dialog.get_by_label("Once more").fill("nina's other one")
+            dialog.get_by_role("button", name="Set it").click()
+            expect(dialog.get_by_role("alert")).to_have_text("The two are not the same.")
+            dialog.get_by_label("Once more").fill("nina's own secret")
+            dialog.get_by_role("button", name="Set it").click()
+            if attempt == 1:
+                log_in(page, "nina", "nina's own secret")
+                expect(page.get_by_role("button", name="Your account: nina, annotator")).to_be_visible()
+            else:
+                expect(dialog.get_by_role("alert")).to_contain_text("link")
 
 
 # Roles
 
 
-def test_viewers_look_and_change_nothing(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "vera") as vera:
+def test_viewers_look_and_change_nothing(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "vera") as vera:
         vera.open_image(1)
         box = vera.page.locator(".rail [data-tool=box]")
         expect(box).to_be_disabled()
@@ -202,8 +200,8 @@ def test_viewers_look_and_change_nothing(chromium: Browser, team: Server) -> Non
         assert vera.problems == []
 
 
-def test_annotators_draw_and_leave_categories_alone(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "anna") as anna:
+def test_annotators_draw_and_leave_categories_alone(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "anna") as anna:
         anna.open_image(1)
         row = anna.page.locator(".categories li").first
         row.hover()
@@ -221,8 +219,8 @@ def test_annotators_draw_and_leave_categories_alone(chromium: Browser, team: Ser
         expect(anna.page.get_by_role("button", name="New category")).to_be_hidden()
 
 
-def test_reviewers_change_categories(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "rob") as rob:
+def test_reviewers_change_categories(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "rob") as rob:
         rob.open_image(1)
         rob.page.get_by_role("button", name="Add a category").click()
         rob.page.get_by_role("textbox", name="Name", exact=True).fill("fish")
@@ -230,8 +228,8 @@ def test_reviewers_change_categories(chromium: Browser, team: Server) -> None:
         expect(rob.page.locator(".categories")).to_contain_text("fish")
 
 
-def test_a_role_that_is_taken_away_in_the_middle_is_said_and_shown(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "anna") as anna, logged_in(chromium, team, "ada") as ada:
+def test_a_role_that_is_taken_away_in_the_middle_is_said_and_shown(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "anna") as anna, logged_in(windows, team, "ada") as ada:
         anna.open_image(1)
         ada.open()
         account(ada.page, "Users")
@@ -247,8 +245,8 @@ def test_a_role_that_is_taken_away_in_the_middle_is_said_and_shown(chromium: Bro
 # Tokens and users
 
 
-def test_a_token_is_shown_once_and_works_until_it_is_revoked(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "anna") as anna:
+def test_a_token_is_shown_once_and_works_until_it_is_revoked(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "anna") as anna:
         anna.open()
         account(anna.page, "My tokens")
         dialog = anna.page.get_by_role("dialog", name="My tokens")
@@ -278,8 +276,8 @@ def test_a_token_is_shown_once_and_works_until_it_is_revoked(chromium: Browser, 
         assert who()[0] == 401
 
 
-def test_admins_disable_enable_and_delete_users(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "ada") as ada, logged_in(chromium, team, "anna") as anna:
+def test_admins_disable_enable_and_delete_users(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "ada") as ada, logged_in(windows, team, "anna") as anna:
         anna.open_image(1)
         ada.open()
         account(ada.page, "Users")
@@ -299,8 +297,8 @@ def test_admins_disable_enable_and_delete_users(chromium: Browser, team: Server)
         assert {user["name"] for user in asked(team, "/api/users")} == set(ROLES) - {"anna"}
 
 
-def test_the_last_admin_stays_one(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "ada") as ada:
+def test_the_last_admin_stays_one(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "ada") as ada:
         ada.open()
         account(ada.page, "Users")
         users = ada.page.get_by_role("dialog", name="Users")
@@ -309,19 +307,17 @@ def test_the_last_admin_stays_one(chromium: Browser, team: Server) -> None:
         expect(users.get_by_label("Role of ada")).to_have_value("admin")
 
 
-def test_only_admins_see_users(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "rob") as rob:
+def test_only_admins_see_users(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "rob") as rob:
         rob.open()
         rob.page.get_by_role("button", name="Your account").click()
         expect(rob.page.get_by_role("button", name="My tokens")).to_be_visible()
         expect(rob.page.get_by_role("button", name="Users")).to_be_hidden()
 
 
-def test_without_users_there_is_no_account(chromium: Browser, dataset: Path) -> None:
-    with serve(dataset) as server:
-        context = chromium.new_context(**DESK)
-        visitor = Visitor(context.new_page(), server.url)
+def test_without_users_there_is_no_account(windows: Windows, dataset: Path) -> None:
+    with serve_again(dataset) as server, windows.opened() as page:
+        visitor = Visitor(page, server.url)
         visitor.open_image(1)
         expect(visitor.page.get_by_role("button", name="Your account")).to_be_hidden()
         until(lambda: visitor.page.locator(".rail [data-tool=box]").is_enabled(), "everybody may draw")
-        context.close()

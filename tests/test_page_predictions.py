@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from browser import PICTURE, Visit, Visitor, images, needs_browser, records, write_dataset
 from playwright.sync_api import Locator, Route, expect
-from servers import Server, serve
+from servers import Server
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -28,7 +29,7 @@ WINDOW = {"width": 1280, "height": 720 + 46}
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with serve(write_dataset(tmp_path, [CAT], images(2))) as server:
+    with serve_again(write_dataset(tmp_path, [CAT], images(2))) as server:
         yield server
 
 

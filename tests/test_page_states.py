@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from browser import PICTURE, Visit, Visitor, away, needs_browser, saved_text, settled
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 from servers import Server, serve
 from users import logged_in, serve_team
+from windows import Windows
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -215,18 +216,14 @@ def test_the_panel_sets_every_state_by_mouse(visit: Visit, server: Server, datas
     is_open(visitor, 5)
 
 
-def test_a_finger_marks_done_and_goes_on(chromium: Browser, server: Server, dataset: Path) -> None:
-    context = chromium.new_context(**PHONE)
-    page = context.new_page()
-    try:
+def test_a_finger_marks_done_and_goes_on(windows: Windows, server: Server, dataset: Path) -> None:
+    with windows.opened(**PHONE) as page:
         page.goto(f"{server.url}/#/images/1")
         page.get_by_role("button", name=re.compile("^Done; on")).tap()
         expect(page).to_have_url(re.compile("#/images/2$"))
         page.locator("#work-button").tap()
         page.get_by_role("dialog", name="State of the image").get_by_role("button", name=re.compile("^Empty")).tap()
         expect(page).to_have_url(re.compile("#/images/3$"))
-    finally:
-        context.close()
     assert saved_statuses(server, dataset) == ["done", "empty", None, None, None]
 
 
@@ -259,8 +256,8 @@ def test_tiles_filters_progress_and_statistics_tell_the_states(visit: Visit, ser
     expect(page.locator(".tile")).to_have_count(1)
 
 
-def test_next_to_do_opens_an_image_that_nobody_else_has(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "anna") as anna, logged_in(chromium, team, "ben") as ben:
+def test_next_to_do_opens_an_image_that_nobody_else_has(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "anna") as anna, logged_in(windows, team, "ben") as ben:
         for visitor, image_id in ((anna, 1), (ben, 2)):
             visitor.open("#/images")
             visitor.page.get_by_role("button", name="Next to do").click()
@@ -277,9 +274,9 @@ def test_next_to_do_opens_an_image_that_nobody_else_has(chromium: Browser, team:
 
 
 def test_a_reviewer_approves_or_sends_back_and_the_annotator_sees_why(
-    chromium: Browser, team: Server, dataset: Path
+    windows: Windows, team: Server, dataset: Path
 ) -> None:
-    with logged_in(chromium, team, "anna") as anna, logged_in(chromium, team, "ben") as ben:
+    with logged_in(windows, team, "anna") as anna, logged_in(windows, team, "ben") as ben:
         ben.open_image(1)
         for image_id in (2, 3):
             ben.press("Space")
@@ -308,8 +305,8 @@ def test_a_reviewer_approves_or_sends_back_and_the_annotator_sees_why(
     ]  # fmt: skip
 
 
-def test_nobody_approves_their_own_work(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "anna") as anna:
+def test_nobody_approves_their_own_work(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "anna") as anna:
         anna.open_image(1)
         anna.press("Space")
         is_open(anna, 2)
@@ -320,8 +317,8 @@ def test_nobody_approves_their_own_work(chromium: Browser, team: Server) -> None
         state(anna).to_contain_text("Done")
 
 
-def test_what_a_role_can_t_do_is_grey_and_its_keys_do_nothing(chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "ben") as ben, logged_in(chromium, team, "vera") as vera:
+def test_what_a_role_can_t_do_is_grey_and_its_keys_do_nothing(windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "ben") as ben, logged_in(windows, team, "vera") as vera:
         for visitor, keys, names in (
             (ben, ("Shift+Space", "Shift+b"), ("Approve", "Send back")),
             (vera, ("Space", "e", "x"), ("Done", "Empty", "Skip", "Open again", "Approve")),

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from browser import PICTURE, Visitor, needs_browser
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 from relay import Relay
-from servers import Server, serve, until
-from users import DESK, logged_in, serve_team
+from servers import Server, until
+from users import logged_in, serve_team
+from windows import Windows, serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -48,15 +49,15 @@ def team(dataset: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def anna(chromium: Browser, team: Server) -> Iterator[Visitor]:
-    with logged_in(chromium, team, "anna") as visitor:
+def anna(windows: Windows, team: Server) -> Iterator[Visitor]:
+    with logged_in(windows, team, "anna") as visitor:
         visitor.open_image(1)
         yield visitor
 
 
 @pytest.fixture
-def ben(chromium: Browser, team: Server) -> Iterator[Visitor]:
-    with logged_in(chromium, team, "ben") as visitor:
+def ben(windows: Windows, team: Server) -> Iterator[Visitor]:
+    with logged_in(windows, team, "ben") as visitor:
         visitor.open_image(1)
         yield visitor
 
@@ -64,7 +65,7 @@ def ben(chromium: Browser, team: Server) -> Iterator[Visitor]:
 @pytest.fixture
 def server(dataset: Path) -> Iterator[Server]:
     """Without users."""
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 
@@ -196,10 +197,11 @@ def test_nothing_about_others_lies_over_the_picture(anna: Visitor, ben: Visitor)
         assert box["y"] + box["height"] <= canvas["y"] + 1, box
 
 
-def test_who_closes_the_page_is_gone(anna: Visitor, chromium: Browser, team: Server) -> None:
-    with logged_in(chromium, team, "ben") as ben:
+def test_who_closes_the_page_is_gone(anna: Visitor, windows: Windows, team: Server) -> None:
+    with logged_in(windows, team, "ben") as ben:
         ben.open_image(1)
         expect(anna.page.locator(".here")).to_contain_text("ben")
+        ben.page.close()
     expect(anna.page.locator(".here")).to_be_hidden()
     expect(anna.page.locator(".people-here")).to_be_hidden()
 
@@ -231,25 +233,25 @@ def test_an_annotator_follows_nobody(anna: Visitor, ben: Visitor) -> None:
 
 
 @contextmanager
-def tabs(chromium: Browser, server: Server, script: str, count: int) -> Iterator[tuple[BrowserContext, list[Page]]]:
+def tabs(windows: Windows, server: Server, script: str, count: int) -> Iterator[list[Page]]:
     """Several tabs of one browser, all at image 1."""
-    context = chromium.new_context(**DESK)
-    context.add_init_script(script)
-    try:
-        pages = [context.new_page() for _ in range(count)]
+    with windows.opened() as first:
+        pages = [first, *(first.context.new_page() for _ in range(1, count))]
         for page in pages:
+            if script:
+                page.add_init_script(script)
             page.goto(f"{server.url}/#/images/1")
             expect(page.locator(".objects li")).to_have_count(2)
-        yield context, pages
-    finally:
-        context.close()
+        yield pages
+        for page in pages:
+            page.close()
 
 
 @pytest.mark.parametrize(("script", "count"), [("", 1), (NO_WORKER, 1), (NO_WORKER + NO_LOCKS, 3)])
 def test_all_tabs_of_a_browser_share_a_stream_where_that_is_possible(
-    chromium: Browser, server: Server, script: str, count: int
+    windows: Windows, server: Server, script: str, count: int
 ) -> None:
-    with tabs(chromium, server, script, 3) as (_, pages):
+    with tabs(windows, server, script, 3) as pages:
         until(lambda: streams(server) == count, f"{count} streams are open")
         assert server.request("PATCH", "/api/annotations/7", {"category_id": 3}).status == 200
         for page in pages:
@@ -260,9 +262,9 @@ def test_all_tabs_of_a_browser_share_a_stream_where_that_is_possible(
 
 @pytest.mark.parametrize("script", ["", NO_WORKER])
 def test_the_other_tabs_go_on_hearing_when_the_first_one_is_closed(
-    chromium: Browser, server: Server, script: str
+    windows: Windows, server: Server, script: str
 ) -> None:
-    with tabs(chromium, server, script, 2) as (_, (first, second)):
+    with tabs(windows, server, script, 2) as (first, second):
         until(lambda: streams(server) == 1, "a stream is open")
         first.close()
         second.wait_for_timeout(100)
@@ -271,9 +273,9 @@ def test_the_other_tabs_go_on_hearing_when_the_first_one_is_closed(
         expect(second.locator(".objects .by:visible")).to_have_text("Somebody")
 
 
-def test_changes_are_asked_for_where_no_stream_can_be_had(chromium: Browser, server: Server) -> None:
-    with tabs(chromium, server, NO_WORKER + NO_LOCKS, 0) as (context, _):
-        page = context.new_page()
+def test_changes_are_asked_for_where_no_stream_can_be_had(windows: Windows, server: Server) -> None:
+    with windows.opened() as page:
+        page.add_init_script(NO_WORKER + NO_LOCKS)
         page.route("**/api/events*", lambda route: route.fulfill(status=503, json={"message": "no"}))
         with page.expect_request(re.compile(r"/api/changes\?since=0&wait=")):
             page.goto(f"{server.url}/#/images/1")
@@ -283,15 +285,14 @@ def test_changes_are_asked_for_where_no_stream_can_be_had(chromium: Browser, ser
         expect(page.locator(".objects .by:visible")).to_have_text("Somebody")
 
 
-def test_a_stream_that_was_cut_off_goes_on_where_it_ended(chromium: Browser, team: Server) -> None:
+def test_a_stream_that_was_cut_off_goes_on_where_it_ended(windows: Windows, team: Server) -> None:
     with ExitStack() as stack:
         relay = stack.enter_context(closing(Relay(team.url)))
-        anna = stack.enter_context(logged_in(chromium, team, "anna"))
+        anna = stack.enter_context(logged_in(windows, team, "anna"))
         anna.open_image(1)
-        context = chromium.new_context(**DESK, storage_state=anna.page.context.storage_state())
-        stack.callback(context.close)
-        page = context.new_page()
+        page = stack.enter_context(windows.opened())
         # The cookie is the host's, whatever the port.
+        page.context.add_cookies(anna.page.context.cookies())  # type: ignore[arg-type]
         page.goto(f"{relay.url}/#/images/1")
         expect(page.locator(".objects li")).to_have_count(2)
         until(lambda: relay.asked, "a stream is open")
@@ -310,8 +311,8 @@ def test_a_stream_that_was_cut_off_goes_on_where_it_ended(chromium: Browser, tea
         until(lambda: re.search(rb"(?i)last-event-id: [0-9a-f]+:1\r", relay.asked[-1]), "it goes on after revision 1")
 
 
-def test_a_restart_of_the_server_loses_no_change(chromium: Browser, dataset: Path, server: Server) -> None:
-    with tabs(chromium, server, "", 1) as (_, (page,)):
+def test_a_restart_of_the_server_loses_no_change(windows: Windows, dataset: Path, server: Server) -> None:
+    with tabs(windows, server, "", 1) as (page,):
         until(lambda: streams(server) == 1, "a stream is open")
         assert server.request("PATCH", "/api/annotations/7", {"category_id": 3}).status == 200
         expect(page.locator(".objects .by:visible")).to_have_text("Somebody")

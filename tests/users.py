@@ -10,13 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from browser import Visitor
-from playwright.sync_api import Browser
-from servers import Server, serve
+from servers import Server
+from windows import Windows, serve_again
 
 from cocoannot.files.dataset_file import DatasetFile
 from cocoannot.people.people import People
-
-DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 720}}
 
 
 def password_of(name: str) -> str:
@@ -42,19 +40,16 @@ def serve_team(dataset: Path, roles: Mapping[str, str]) -> Iterator[Server]:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(_users_file(tuple(roles.items())))
     path.chmod(0o600)
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 
 @contextmanager
-def logged_in(chromium: Browser, server: Server, name: str, **window: Any) -> Iterator[Visitor]:
+def logged_in(windows: Windows, server: Server, name: str, **options: Any) -> Iterator[Visitor]:
     """Somebody with a browser of their own, in which they have logged in before."""
-    context = chromium.new_context(**{**DESK, **window})
-    try:
-        visitor = Visitor(context.new_page(), server.url)
+    with windows.opened(**options) as page:
+        visitor = Visitor(page, server.url)
         body = {"user": name, "password": password_of(name)}
         answer = visitor.page.request.post(f"{server.url}/api/login", data=body, headers={"Origin": server.url})
         assert answer.status == 204, answer.text()
         yield visitor
-    finally:
-        context.close()
