@@ -1,9 +1,9 @@
 """Measure the store in PostgreSQL beside the one in memory, in one process and one run, and print a table.
 
-python -m bench.database postgresql://USER@HOST/DATABASE [--scale 0.1]
+python -m bench.database postgresql://USER@HOST/DATABASE [--scale 0.1] [--alone]
 
 The database has to have its tables (`cocoannot db upgrade`); a dataset `bench` is made in it, and removed. Nothing of
-HTTP is measured.
+HTTP is measured. With `--alone` there is no store in memory: the data may be larger than it could hold.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import isnan, nan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,11 +42,16 @@ _QUERIES: dict[str, ImageQuery] = {
 
 
 class Row(NamedTuple):
-    """One figure of both stores, in milliseconds."""
+    """One figure of both stores, in milliseconds; `memory` is NaN where there is none."""
 
     what: str
     memory: float
     database: float
+
+    def __str__(self) -> str:
+        if isnan(self.memory):
+            return f"| {self.what} | | {self.database:.1f} | |"
+        return f"| {self.what} | {self.memory:.1f} | {self.database:.1f} | {self.database / self.memory:.1f} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -55,43 +61,52 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("database", help="postgresql://USER@HOST/DATABASE")
     parser.add_argument("--scale", type=float, default=1.0, help="part of train2017's size (default: 1)")
+    parser.add_argument("--alone", action="store_true", help="without the store in memory")
     options = parser.parse_args(arguments)
     uri = DatabaseUri(split_database_uri(options.database)[0], "bench")
     with tempfile.TemporaryDirectory(prefix="cocoannot-bench-") as folder:
         path = Path(folder) / "dataset.json"
         write_dataset(path, options.scale)
         try:
-            rows = measure(path, uri)
+            rows = measure(path, uri, None if options.alone else MemoryStore(on_append=lambda: None))
         finally:
             remove(uri)
     print(f"| {options.scale:g} times train2017 | in memory, ms | in PostgreSQL, ms | ratio |")
     print("| --- | --- | --- | --- |")
     for row in rows:
-        print(f"| {row.what} | {row.memory:.1f} | {row.database:.1f} | {row.database / row.memory:.1f} |")
+        print(row)
 
 
-def measure(path: Path, uri: DatabaseUri) -> list[Row]:
+def measure(path: Path, uri: DatabaseUri, memory: MemoryStore | None) -> list[Row]:
     """Every figure, one after the other."""
-    memory, database = MemoryStore(on_append=lambda: None), PostgresStore()
-    rows = [Row("load; import", _took(lambda: memory.load(str(path))), _took(lambda: import_file(uri, path)))]
+    database = PostgresStore()
+    loading = nan if memory is None else _took(partial(memory.load, str(path)))
+    rows = [Row("load; import", loading, _took(lambda: import_file(uri, path)))]
     database.load_dataset(uri, None)
-    stores = (memory, database)
-    expected = hashlib.sha256(path.read_bytes()).digest()
-    rows.append(Row("export", *(_took(partial(_export, store, expected)) for store in stores)))
+    expected = _hash(path)
+
+    def note(what: str, measured: Callable[[SavingStore], float]) -> None:
+        rows.append(Row(what, nan if memory is None else measured(memory), measured(database)))
+
+    note("export", lambda store: _took(partial(_export, store, expected)))
     for what, query in _QUERIES.items():
-        rows.append(Row(what, *(_of_second(partial(store.find, query, 0, 50)) for store in stores)))
-    rows.append(Row("50 annotations behind most others", *(_of_second(partial(_last_page, store)) for store in stores)))
-    rows.append(Row("statistics", *(_of_second(store.statistics) for store in stores)))
-    image_id = _first_id(memory.find(ImageQuery(), 0, 1).texts)
-    reads = [partial(_repeat, partial(store.annotations_of, image_id), _READS) for store in stores]
-    rows.append(Row("annotations of an image", *(_took(read) / _READS for read in reads)))
-    adds = [_adding(store) for store in stores]
-    rows.append(Row("a change", *(_took(partial(_repeat, add, _CHANGES)) / _CHANGES for add in adds)))
-    threads = [_took(partial(_in_threads, add)) / (_CHANGES * _THREADS) for add in adds]
-    rows.append(Row(f"a change, {_THREADS} threads", *threads))
-    rows.append(Row(f"{_BATCH:,} additions in one change", *(_took(partial(_batch, store)) for store in stores)))
-    for store in stores:
-        store.close()
+        note(what, partial(_first_page, query))
+    note("50 annotations behind most others", lambda store: _of_second(partial(_last_page, store)))
+    note("statistics", lambda store: _of_second(store.statistics))
+    image_id = _first_id(database.find(ImageQuery(), 0, 1).texts)
+    note(
+        "annotations of an image",
+        lambda store: _took(partial(_repeat, partial(store.annotations_of, image_id), _READS)) / _READS,
+    )
+    note("a change", lambda store: _took(partial(_repeat, _adding(store), _CHANGES)) / _CHANGES)
+    note(
+        f"a change, {_THREADS} threads",
+        lambda store: _took(partial(_in_threads, _adding(store))) / (_CHANGES * _THREADS),
+    )
+    note(f"{_BATCH:,} additions in one change", lambda store: _took(partial(_batch, store)))
+    for store in (memory, database):
+        if store is not None:
+            store.close()
     return rows
 
 
@@ -125,6 +140,15 @@ def _export(store: SavingStore, expected: bytes) -> None:
         found.update(block)
     if found.digest() != expected:
         raise RuntimeError("the export is not the file")
+
+
+def _hash(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _first_page(query: ImageQuery, store: SavingStore) -> float:
+    return _of_second(lambda: store.find(query, 0, 50))
 
 
 def _last_page(store: SavingStore) -> None:
