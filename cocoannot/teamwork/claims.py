@@ -163,7 +163,7 @@ class Claims:
         """A client has given a sign of life."""
         with self._lock:
             self._sweep()
-            if self._shared is not None and len(self._signs) < MOST:
+            if self._shared is not None and (holder in self._signs or len(self._signs) < MOST):
                 self._signs[holder] = self._clock.monotonic() + SHARED
             for image_id in self._by_holder.get(holder, ()):
                 self._by_image[image_id].until = self._end(holder)

@@ -8,14 +8,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cocoannot.coco.parser import SectionName
-from cocoannot.coco.records import Record, etag, with_derived, with_etags
+from cocoannot.coco.records import etag, with_derived, with_etags
 from cocoannot.coco.statuses import STATUSES
-from cocoannot.store.base import Found, Neighbours, Page
-from cocoannot.store.postgres.database import Connection
-from cocoannot.store.postgres.moment import TABLES_AND_HEAD, Moment, Reading
-from cocoannot.store.postgres.rows import AREAS, TABLES, clean, is_possible
-from cocoannot.store.postgres.schema import check_tables
+from cocoannot.store.base import Neighbours, Page
+from cocoannot.store.postgres.moment import Moment
+from cocoannot.store.postgres.rows import AREAS, clean, is_possible
 from cocoannot.store.queries import (
     COUNT_EDGES,
     RANKED,
@@ -35,23 +32,6 @@ _COLUMNS = {"position": "i.position", "id": "i.id", "file_name": "i.file_name", 
 _OF_DATASET = "dataset_id = %(d)s AND content = %(c)s"
 _MOST = 2**62
 _HAS_ONE = "i.id IN (SELECT a.image_id FROM annotation a WHERE a.dataset_id = %(d)s AND a.content = %(c)s AND {})"
-
-
-def get(reading: Reading, connection: Connection, section: SectionName, record_id: int) -> Found:
-    """One record, by one statement. Raises `OtherTables`, `NotLoaded`, `AmbiguousId`."""
-    sql = (
-        f"SELECT version_num, h.revision, t.record FROM {TABLES_AND_HEAD} LEFT JOIN {TABLES[section]} t "
-        "ON t.dataset_id = %(d)s AND t.content = h.content AND t.id = %(id)s WHERE h.dataset_id = %(d)s"
-    )
-    values = {"d": reading.dataset_id, "id": record_id if is_possible(record_id) else None}
-    rows = connection.execute(sql.encode(), values).fetchall()
-    if not rows:
-        raise reading.gone(connection)
-    version, revision, text = rows[0]
-    check_tables(version)
-    if len(rows) > 1:
-        raise ambiguous(section, record_id, len(rows))
-    return Found(None if text is None else Record(text), revision)
 
 
 def find(moment: Moment, query: Query, offset: int, limit: int | None) -> Page:
@@ -75,33 +55,6 @@ def first(moment: Moment, query: ImageQuery) -> bytes | None:
     sql = f"SELECT i.record FROM image i WHERE {where} ORDER BY {_order(query.sort)} LIMIT 1"
     text: bytes | None = moment.one(sql, values)
     return text
-
-
-def annotations_of(
-    reading: Reading, connection: Connection, image_id: int, derived: Collection[Derived]
-) -> Page | None:
-    """The annotations of an image, in file order, by one statement; `None` where there is no such image.
-
-    Raises `OtherTables`, `NotLoaded`, `AmbiguousId`.
-    """
-    sql = (
-        "SELECT version_num, h.revision, (SELECT count(*) FROM image i WHERE i.dataset_id = %(d)s "
-        f"AND i.content = h.content AND i.id = %(image)s), a.record FROM {TABLES_AND_HEAD} LEFT JOIN annotation a "
-        "ON a.dataset_id = %(d)s AND a.content = h.content AND a.image_id = %(image)s "
-        "WHERE h.dataset_id = %(d)s ORDER BY a.position"
-    )
-    values = {"d": reading.dataset_id, "image": image_id if is_possible(image_id) else None}
-    rows = connection.execute(sql.encode(), values).fetchall()
-    if not rows:
-        raise reading.gone(connection)
-    version, revision, times, _ = rows[0]
-    check_tables(version)
-    if times > 1:
-        raise ambiguous("images", image_id, times)
-    if not times:
-        return None
-    texts = [text for *_, text in rows if text is not None]
-    return Page(len(texts), with_etags(texts) if "etag" in derived else texts, revision)
 
 
 def neighbours(moment: Moment, image_id: int, query: ImageQuery) -> Neighbours | None:

@@ -42,9 +42,9 @@ from cocoannot.store.base import (
     Version,
     Walk,
 )
-from cocoannot.store.postgres import queries
+from cocoannot.store.postgres import queries, single
 from cocoannot.store.postgres.committer import Committer, Made
-from cocoannot.store.postgres.database import Connection, Database, connect, telling
+from cocoannot.store.postgres.database import Database, connect, telling
 from cocoannot.store.postgres.datasets import EMPTY, find_dataset, find_warnings, make_dataset, missing
 from cocoannot.store.postgres.export import PostgresSnapshot, dataset_text, dataset_text_at, export_of, walk
 from cocoannot.store.postgres.following import Following
@@ -62,7 +62,6 @@ from cocoannot.store.queries import NEWEST, ChangeQuery, Derived, ImageQuery, Qu
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-Versioned = TypeVar("Versioned", Found, Page)
 
 
 class _Parts:
@@ -209,9 +208,8 @@ class PostgresStore:
         return "" if self._found is None else self._found.lineage
 
     def get(self, section: SectionName, record_id: int) -> Found:
-        found = self._ask_once(lambda reading, connection: queries.get(reading, connection, section, record_id))
-        assert found is not None
-        return found
+        parts = self._parts
+        return parts.database.insist(lambda: single.get(parts.reading, section, record_id))
 
     def find(self, query: Query, offset: int = 0, limit: int | None = None) -> Page:
         return self._ask(lambda moment: queries.find(moment, query, offset, limit))
@@ -227,9 +225,8 @@ class PostgresStore:
         return self._ask(ask)
 
     def annotations_of(self, image_id: int, derived: Collection[Derived] = ()) -> Page | None:
-        return self._ask_once(
-            lambda reading, connection: queries.annotations_of(reading, connection, image_id, derived)
-        )
+        parts = self._parts
+        return parts.database.insist(lambda: single.annotations_of(parts.reading, image_id, derived))
 
     def head(self) -> Head:
         def ask(moment: Moment) -> Head:
@@ -435,20 +432,6 @@ class PostgresStore:
         def once() -> Answer:
             with parts.reading.moment() as moment:
                 return ask(moment)
-
-        return parts.database.insist(once)
-
-    def _ask_once(self, ask: Callable[[Reading, Connection], Versioned | None]) -> Versioned | None:
-        """What one statement finds, asked again where the connection is lost."""
-        parts = self._parts
-
-        def once() -> Versioned | None:
-            seen = parts.reading.newest
-            with parts.database.connection() as connection:
-                found = ask(parts.reading, connection)
-                if found is not None:
-                    parts.reading.saw(connection, found.revision, seen)
-                return found
 
         return parts.database.insist(once)
 
