@@ -144,15 +144,15 @@ def _picture(rng: random.Random, number: int) -> tuple[Image.Image, list[Record]
 
 def _background(rng: random.Random, width: int, height: int) -> Image.Image:
     size = (width * OVERSAMPLING, height * OVERSAMPLING)
-    top, bottom = rng.choice(SKIES)
-    down = Image.linear_gradient("L").resize(size)
-    canvas = Image.composite(Image.new("RGB", size, bottom), Image.new("RGB", size, top), down)
+    top, bottom = (Image.new("RGB", (width, height), colour) for colour in rng.choice(SKIES))
+    canvas = Image.composite(bottom, top, Image.linear_gradient("L").resize((width, height)))
     for shade in (0.94, 0.88):
         x, rise = rng.uniform(0, size[0]), rng.uniform(0.1, 0.3) * size[1]
         hill = Image.new("L", size)
         ImageDraw.Draw(hill).ellipse((x - size[0], size[1] - rise, x + size[0], size[1] + 3 * rise), fill=255)
-        canvas.paste(canvas.point(lambda value, shade=shade: int(value * shade)), mask=hill)
-    return canvas
+        canvas.paste(canvas.point(lambda value, shade=shade: int(value * shade)), mask=hill.reduce(OVERSAMPLING))
+    # Only what is drawn on it needs the larger size.
+    return canvas.resize(size, Image.Resampling.NEAREST)
 
 
 def _places(rng: random.Random, width: int, height: int, count: int) -> list[tuple[Points, float]]:

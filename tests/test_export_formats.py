@@ -6,6 +6,8 @@ import json
 import os
 import warnings
 from collections import Counter
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -21,10 +23,6 @@ from cocoannot.errors import DatasetError
 from cocoannot.exchange.objects import ImageObjects, Reading
 from cocoannot.exchange.voc import write_voc
 from cocoannot.exchange.yolo import write_yolo
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import supervision
 
 RLE = {"size": [48, 64], "counts": [10 * 48 + 5, 20, 28, 20, 3072 - 10 * 48 - 5 - 68]}
 NAMES = ["person", "fire & <smoke>", '日本 "x"', "no: yes\ttab", "null"]
@@ -93,12 +91,20 @@ def exported(folder: Path, kind: str, dataset: dict[str, Any] = DATASET) -> Read
     return reading
 
 
+@cache
+def supervision() -> Any:
+    """The package, imported by who runs these tests alone: that takes a second."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return import_module("supervision")
+
+
 def read_by_supervision(folder: Path, kind: str) -> Boxes:
     if kind == "voc":
-        found = supervision.DetectionDataset.from_pascal_voc(str(folder / "JPEGImages"), str(folder / "Annotations"))
+        found = supervision().DetectionDataset.from_pascal_voc(str(folder / "JPEGImages"), str(folder / "Annotations"))
     else:
         data = str(folder / "data.yaml")
-        found = supervision.DetectionDataset.from_yolo(str(folder / "images"), str(folder / "labels"), data)
+        found = supervision().DetectionDataset.from_yolo(str(folder / "images"), str(folder / "labels"), data)
     boxes: Boxes = {}
     for path, _, detections in found:
         ids = [] if detections.class_id is None else detections.class_id.tolist()
@@ -157,7 +163,7 @@ def test_two_programs_read_the_same_boxes_and_classes(tmp_path: Path, kind: str,
 def test_outlines_are_one_for_each_object_and_cover_its_mask(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     exported(folder, "yolo-seg")
-    found = supervision.DetectionDataset.from_yolo(
+    found = supervision().DetectionDataset.from_yolo(
         str(folder / "images"), str(folder / "labels"), str(folder / "data.yaml")
     )
     masks: dict[str, Any] = {os.path.basename(path): each.mask for path, _, each in found if len(each)}

@@ -23,14 +23,24 @@ PASSWORD = "correct horse battery"
 ELSEWHERE: dict[str, Any] = {"environ_overrides": {"REMOTE_ADDR": "203.0.113.9"}}
 
 
-@pytest.fixture
-def people(tmp_path: Path, clock: FakeClock) -> People:
-    """Anna and Ben with a password, Cleo without one, and a clock that stands still."""
-    people = People(tmp_path / "users.json", clock=clock)
+@pytest.fixture(scope="module")
+def users(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A file of users, made once: to hash a password takes long, as it is to."""
+    path = tmp_path_factory.mktemp("users") / "users.json"
+    people = People(path, clock=FakeClock())
     people.accounts.add("anna", "annotator", PASSWORD, first=True)
     people.accounts.add("ben", "admin", PASSWORD)
     people.accounts.add("cleo", "viewer")
-    return people
+    return path.read_bytes()
+
+
+@pytest.fixture
+def people(users: bytes, tmp_path: Path, clock: FakeClock) -> People:
+    """Anna and Ben with a password, Cleo without one, and a clock that stands still."""
+    path = tmp_path / "users.json"
+    path.write_bytes(users)
+    path.chmod(0o600)
+    return People(path, clock=clock)
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from postgres_servers import Postgres
+from servers import environment, run
 
 from cocoannot.errors import ConfigError
 from cocoannot.store.postgres.schema import VERSION, check_version, upgrade
@@ -41,9 +42,9 @@ def test_a_database_is_brought_up_to_date_once(postgres: Postgres, database: str
 
 def test_of_many_upgrades_at_a_time_one_comes_first(postgres: Postgres, database: str) -> None:
     command = [sys.executable, "-m", "cocoannot", "db", "upgrade", "--database", database]
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(3)]
-    printed = [(process.communicate(timeout=60)[0], process.returncode) for process in started]
-    assert [status for _, status in printed] == [0, 0, 0], printed
+    with ThreadPoolExecutor(3) as pool:
+        printed = list(pool.map(lambda _: run(command, env=environment(None), limit=60), range(3)))
+    assert [status for status, _ in printed] == [0, 0, 0], printed
     with postgres.connect(name_of(database)) as connection:
         check_version(connection, database)
 
