@@ -38,6 +38,7 @@ BATCH = "**/api/annotations/batch"
 expect.set_options(timeout=15_000)
 
 _MARGIN = 12
+_LOADED = "performance.getEntriesByType('resource').map(each => each.name)"
 _PAINTED = "performance.getEntriesByName('image').length"
 
 _QUIET = """async () => {
@@ -90,7 +91,7 @@ def deafen(page: Page) -> None:
 
 class Visitor:
     """Somebody who uses the page at `url`: `page` is Playwright's, `sent` the bodies of all requests but GET
-    and those that tell the others where they are."""
+    and those that tell the others where they are, since the page was loaded."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
@@ -105,13 +106,15 @@ class Visitor:
 
     def open(self, address: str = "") -> None:
         """Open the page, at an address within it such as `#/images/1`."""
-        self.page.goto(f"{self.url}/{address}")
+        with self._loading():
+            self.page.goto(f"{self.url}/{address}")
 
     def open_image(self, image_id: int) -> None:
         """Open the page at an image, and wait until its picture can be drawn on."""
         self.page.evaluate("performance.clearMeasures('image')")
-        self.open(f"#/images/{image_id}")
-        self.wait_for_picture()
+        with self._loading():
+            self.page.goto(f"{self.url}/#/images/{image_id}")
+            self.wait_for_picture()
 
     def deafen(self) -> None:
         """Let no event reach the open image: it knows of others only what it asks for."""
@@ -180,16 +183,33 @@ class Visitor:
         """The row that is selected."""
         return self.page.locator(".objects .current")
 
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
+        """Hear nothing of 200 files while a page loads, which takes this process long; look at their addresses then. A
+        page that is there already may have something to send."""
+        if self.page.url.startswith(self.url):
+            yield
+            return
+        self.page.remove_listener("request", self._check)
+        yield
+        names: list[str] = self.page.evaluate(_LOADED)
+        self.foreign += filter(self._is_foreign, names)
+        self.page.on("request", self._check)
+
     def _note(self, message: Any) -> None:
         if message.type == "error":
             self.problems.append(message.text)
 
     def _check(self, request: Any) -> None:
-        target = urlsplit(request.url)
-        if request.method != "GET" and not target.path.startswith("/api/presence/"):
+        path = urlsplit(request.url).path
+        if request.method != "GET" and not path.startswith("/api/presence/"):
             self.sent.append(request.post_data or "")
-        if target.scheme in ("http", "https") and target.netloc != urlsplit(self.url).netloc:
+        if self._is_foreign(request.url):
             self.foreign.append(request.url)
+
+    def _is_foreign(self, url: str) -> bool:
+        target = urlsplit(url)
+        return target.scheme in ("http", "https") and target.netloc != urlsplit(self.url).netloc
 
 
 Visit = Callable[..., Visitor]

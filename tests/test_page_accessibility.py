@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,11 +39,23 @@ Act = Callable[[Page], None]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The demo, with images in all states, and a shape that can't be drawn on an image that has no other."""
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As it is made: its pictures take long to draw."""
     folder = tmp_path_factory.mktemp("demo")
     make_demo(folder)
-    path = folder / "annotations.json"
+    return folder
+
+
+@pytest.fixture
+def dataset(demo: Path, tmp_path: Path) -> Path:
+    """The demo's file, to be changed."""
+    return shutil.copytree(demo, tmp_path / "demo") / "annotations.json"
+
+
+@pytest.fixture(scope="module")
+def server(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The demo, with images in all states, and a shape that can't be drawn on an image that has no other."""
+    path = shutil.copytree(demo, tmp_path_factory.mktemp("states") / "demo") / "annotations.json"
     dataset = json.loads(path.read_bytes())
     dataset["annotations"].append(
         {"id": 9000, "image_id": 12, "category_id": 1, "bbox": "none", "segmentation": [1, 2]}
@@ -321,10 +334,9 @@ def find_nothing_in(page: Page, dialogs: Mapping[str, Act]) -> None:
 
 @needs_axe
 @pytest.mark.parametrize("window", [DESK, PHONE], ids=["desk", "phone"])
-def test_axe_finds_nothing_about_people(windows: Windows, tmp_path: Path, window: dict[str, Any]) -> None:
-    make_demo(tmp_path)
+def test_axe_finds_nothing_about_people(windows: Windows, dataset: Path, window: dict[str, Any]) -> None:
     with (
-        serve_team(tmp_path / "annotations.json", {"ada": "admin", "ben": "annotator"}) as server,
+        serve_team(dataset, {"ada": "admin", "ben": "annotator"}) as server,
         logged_in(windows, server, "ben") as ben,
         logged_in(windows, server, "ada", reduced_motion="reduce", **window) as ada,
     ):
@@ -351,9 +363,8 @@ def test_axe_finds_nothing_in_dialogs(
 
 @needs_axe
 @pytest.mark.parametrize("window", [DESK, PHONE, ZOOMED], ids=["desk", "phone", "zoomed"])
-def test_axe_finds_nothing_about_predictions(windows: Windows, tmp_path: Path, window: dict[str, Any]) -> None:
-    make_demo(tmp_path)
-    with serve_again(tmp_path / "annotations.json") as server:
+def test_axe_finds_nothing_about_predictions(windows: Windows, dataset: Path, window: dict[str, Any]) -> None:
+    with serve_again(dataset) as server:
         box = {"image_id": 16, "category_id": 4, "bbox": [20, 20, 90, 70], "score": 0.72}
         server.request("PUT", "/api/predictions/yolo", [box])
         with opened(windows, server, IMAGE, reduced_motion="reduce", **window) as page:
@@ -510,14 +521,12 @@ def test_forced_colours_keep_swatches_and_what_is_selected(windows: Windows, ser
         assert selected != other
 
 
-def test_long_names_break_nothing(windows: Windows, tmp_path: Path) -> None:
-    make_demo(tmp_path)
-    path = tmp_path / "annotations.json"
-    dataset = json.loads(path.read_bytes())
-    for category in dataset["categories"]:
+def test_long_names_break_nothing(windows: Windows, dataset: Path) -> None:
+    content = json.loads(dataset.read_bytes())
+    for category in content["categories"]:
         category["name"] += "-with-a-name-that-never-ends" * 20
-    path.write_text(json.dumps(dataset))
-    with serve_again(path) as server:
+    dataset.write_text(json.dumps(content))
+    with serve_again(dataset) as server:
         for window in (DESK, PHONE):
             for address in (IMAGE, "#/images?category_id=1", "#/statistics"):
                 with opened(windows, server, address, **window) as page:

@@ -16,7 +16,7 @@ from playwright.sync_api import FilePayload, expect
 from servers import Server, serve, until
 from terminals import free_port
 from users import logged_in, serve_team
-from windows import Windows
+from windows import Windows, serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -50,7 +50,7 @@ def dataset(folder: Path, *file_names: str) -> Path:
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[Server]:
-    with serve(dataset(folder), env={"COCOANNOT_IMAGES": str(folder)}) as server:
+    with serve_again(dataset(folder), env={"COCOANNOT_IMAGES": str(folder)}) as server:
         yield server
 
 
@@ -184,7 +184,7 @@ def test_stop_sends_nothing_more(visit: Visit, server: Server) -> None:
 
 
 def test_pictures_of_records_that_wait_for_them_get_there(visit: Visit, folder: Path) -> None:
-    with serve(dataset(folder, "a.jpg", "b.jpg"), env={"COCOANNOT_IMAGES": str(folder)}) as server:
+    with serve_again(dataset(folder, "a.jpg", "b.jpg"), env={"COCOANNOT_IMAGES": str(folder)}) as server:
         visitor = visit(server.url, expected=REFUSALS)
         visitor.open()
         expect(visitor.page.locator(".tile")).to_have_count(2)

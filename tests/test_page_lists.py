@@ -12,6 +12,7 @@ import pytest
 from browser import API, Visit, Visitor, images, needs_browser, records, write_dataset
 from playwright.sync_api import expect
 from servers import Server, serve, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -249,7 +250,7 @@ def test_long_names_and_captions_leave_everything_in_its_place(
     captions = [{"id": 10 + i, "image_id": 1 + i, "caption": text * 5} for i, text in enumerate((LONG, WORD))]
     texts = [box(1, 1), box(2, 2, 2), *map(json.dumps, captions)]
     categories = [{"id": 1, "name": LONG, "supercategory": WORD}, {"id": 2, "name": WORD}]
-    with serve(write_dataset(tmp_path, texts, made, categories)) as server:
+    with serve_again(write_dataset(tmp_path, texts, made, categories)) as server:
         visitor = visit(server.url, expected=["404"], **window)
         page = visitor.page
         for address, there in [

@@ -15,7 +15,8 @@ import pytest
 from browser import PICTURE, Gate, Visit, Visitor, away, needs_browser, saved_text, settled
 from painted import CARD, CIRCLE, Points, card, circle, off, on_circle, paint
 from playwright.sync_api import Locator, expect
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 needs_opencv = pytest.mark.skipif(find_spec("cv2") is None, reason="OpenCV is not installed")
@@ -42,7 +43,7 @@ def dataset(tmp_path: Path, picture: Path) -> Path:
 
 @pytest.fixture
 def server(dataset: Path) -> Iterator[Server]:
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 
@@ -248,7 +249,7 @@ def with_model(dataset: Path) -> Iterator[Server]:
     files = [dataset.with_name(name) for name in ("encoder.onnx", "decoder.onnx")]
     tiny_model.write_encoder(files[0])
     tiny_model.write_decoder(files[1])
-    with serve(dataset, env={"COCOANNOT_ASSIST": ",".join(map(str, files))}) as server:
+    with serve_again(dataset, env={"COCOANNOT_ASSIST": ",".join(map(str, files))}) as server:
         yield server
 
 

@@ -12,9 +12,9 @@ import pytest
 from browser import PICTURE, Visit, Visitor, away, needs_browser, saved_text, settled
 from PIL import Image
 from playwright.sync_api import expect
-from servers import Server, serve
+from servers import Server
 from users import logged_in, serve_team
-from windows import Windows
+from windows import Windows, serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -36,7 +36,7 @@ def dataset(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(dataset: Path) -> Iterator[Server]:
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 

@@ -43,6 +43,7 @@ LOOK = """async () => ({
 
 LEAVE = """async () => {
     window.name = "left";
+    addEventListener("beforeunload", event => event.preventDefault());
     localStorage.left = sessionStorage.left = "left";
     document.cookie = "left=1";
     history.pushState({}, "", "#/left");

@@ -75,7 +75,7 @@ class _Window:
             try:
                 self._empty()
                 return True
-            except PlaywrightError as error:
+            except (AssertionError, PlaywrightError) as error:
                 print(f"a window is closed: {error}")
         self._context.close()
         return False
