@@ -1,4 +1,4 @@
-"""A change that adds one annotation, which is made most: one statement does all of it, and one all of several of them."""
+"""A change that adds one annotation, as most do: one statement does all of it, and one all of several such changes."""
 
 from __future__ import annotations
 
