@@ -28,6 +28,11 @@ class CuttingProxy:
         with self._lock:
             self._left = {of_client: number, not of_client: None}
 
+    def turn(self, target: int) -> None:
+        """Cut all connections, and be for the server at another port from now on."""
+        self._target = target
+        self._cut()
+
     def pass_all(self) -> None:
         """Cut no more."""
         with self._lock:

@@ -147,7 +147,7 @@ def test_a_database_that_has_less_than_was_seen_before_is_not_read(
             lambda: store.commit([Add("annotations", BOX)]),
         ]
         for call in calls:
-            with pytest.raises(Unavailable, match="it has revision 0, though 1 was there before"):
+            with pytest.raises(Unavailable, match="it has revision 0 of timeline 1, though revision 1 of timeline 1"):
                 call()
         connection.execute(move, [1, uri.dataset])
     until(lambda: _works(store), "the store works again")

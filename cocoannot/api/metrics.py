@@ -119,7 +119,7 @@ class _StreamCollector(Collector):
         yield CounterMetricFamily(
             "cocoannot_event_streams_cut_off",
             "Streams of events that were closed because their readers did not keep up",
-            self._feed.hub.cut_off,
+            self._feed.cut_off,
         )
 
 

@@ -135,7 +135,7 @@ def recovered(database: str | None, as_json: bool) -> None:
     """Say that the database was recovered to an earlier moment. Run it before its servers start.
 
     Revisions that were given after that moment are given again, for other changes. Pages and programs that were told of
-    them read everything anew then.
+    them read everything anew then. Not needed after a point-in-time recovery, which PostgreSQL itself tells of.
     """
     uri = _dataset(database)
     revision = _maintenance().begin_lineage(uri)

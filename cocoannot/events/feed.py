@@ -1,9 +1,10 @@
 """What the store tells, made into events for streams; and where a stream begins. Sockets are the hub's business.
 
-    changed (under the lock of changes) --> noted --promised--> events in the ring --> streams
+    changed ----> the line of its lineage --> streams
+    another lineage ----> a line of its own; the streams of the one before end, and come back to it with a reset
 
-Nobody follows: nothing is noted, and the ring's floor goes along. Whoever comes back then has what they missed from the
-store's history, which is put back into the ring, for all who come after them.
+Whoever comes back has what they missed from the store's history, which is put back into the line's ring, for all who
+come after them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,10 +20,11 @@ from cocoannot.changes.change import Change
 from cocoannot.errors import HistoryError, NotKept, Unavailable
 from cocoannot.events.audience import Images
 from cocoannot.events.hub import Hub
+from cocoannot.events.line import Line
 from cocoannot.events.places import Places
-from cocoannot.events.ring import MOST_EVENTS, Ring
+from cocoannot.events.ring import MOST_EVENTS
 from cocoannot.events.stream import Stream
-from cocoannot.events.texts import Event, block, change_event, event_id, heartbeat, retry
+from cocoannot.events.texts import Event, block, change_event, event_id, retry
 from cocoannot.events.waiting import Waiting
 from cocoannot.store.base import History, Store
 from cocoannot.store.queries import ChangeQuery
@@ -35,6 +36,7 @@ _PLACE = re.compile(r"(?:([0-9a-f]{1,32}):)?([0-9]{1,16})")
 _COME_AGAIN = 2.0
 _LAST_WRITES = 2.0
 _RECEIVED = 64 << 10
+_RESTART = block("restart", {})
 _AT_ONCE = 200
 """How many changes are read from the history at a time."""
 
@@ -74,44 +76,41 @@ class Feed:
         self._places = Places(streams)
         self._threads = Places(threads, threads)
         self._waiting = Waiting(threads)
-        self._ring = Ring()
-        self._noted: deque[Change] = deque()
-        # Guards `_promised`.
-        self._promising = threading.Lock()
-        self._promised = 0
         # One at a time reads the store's history for the ring.
         self._reaching_back = threading.Lock()
-        self._lineage = ""
         self._file_revision = 0
         self._s3_revision: int | None = None
-        beat = lambda at: heartbeat(self._lineage, at)  # noqa: E731
-        self.hub = Hub(self._ring, self._news, self._has_news, beat, patience, each_second)
+        self._new_line = partial(Line, patience=patience, each_second=each_second)
+        self._line = self._new_line("", 0)
+        self._former = self._line
+        self._cut_off = 0
+        self._is_ending = False
 
     @property
     def count(self) -> int:
         """How many streams are open."""
         return self._places.count
 
+    @property
+    def cut_off(self) -> int:
+        """How many streams were closed because their readers did not keep up."""
+        return self._cut_off + self._line.hub.cut_off
+
     def start(self, file_revision: int, s3_revision: int | None) -> None:
         """The store was loaded; the file, and S3 where it is there, are at these revisions."""
         store = self._store()
-        self._lineage, self._promised = store.lineage, store.revision
         self._file_revision, self._s3_revision = file_revision, s3_revision
-        self._ring.clear(store.revision)
+        self._begin(store.lineage, store.revision)
 
     def changed(self, change: Change) -> None:
         """See `cocoannot.store.base.Follower`, here and below."""
-        if self._places.count:
-            self._noted.append(change)
+        if (lineage := self._store().lineage) != self._line.lineage:
+            self._begin(lineage, change.revision)
         else:
-            self._noted.clear()
-            self._ring.clear(change.revision)
+            self._line.changed(change, is_followed=self._places.count > 0)
 
     def promised(self, revision: int) -> None:
-        with self._promising:
-            self._promised = max(self._promised, revision)
-        if self._noted:
-            self.hub.wake()
+        self._line.promise(revision)
         self._waiting.notify()
 
     def saved(self, revision: int) -> None:
@@ -125,19 +124,21 @@ class Feed:
 
     def tell_presence(self, key: str, data: Mapping[str, Any], images: Images) -> None:
         """Tell those who follow `images` where somebody is now, or that they are gone; `key` names them."""
-        self.hub.tell(f"presence {key}", block("presence", data), images)
+        self._line.hub.tell(f"presence {key}", block("presence", data), images)
 
     def wait_beyond(self, revision: int, seconds: float) -> None:
         """Wait until there is a change after `revision` that was promised, if there is a thread to spare."""
-        self._waiting.until(lambda: self._promised > revision, seconds, lambda: self.hub.is_ending)
+        self._waiting.until(lambda: self._line.promised > revision, seconds, lambda: self._is_ending)
 
     def end(self) -> None:
         """Tell all who follow that the server is ending, and close their streams. For signal handlers too."""
-        self.hub.end(block("restart", {}))
+        self._is_ending = True
+        self._line.hub.end(_RESTART)
 
     def join(self) -> None:
         """Wait for the last of them to be closed, after `end`."""
-        self.hub.join(_LAST_WRITES)
+        for line in (self._former, self._line):
+            line.hub.join(_LAST_WRITES)
 
     def open(
         self, who: str, images: Images, given: Place | None, *, resume: bool, is_welcome: Callable[[], bool]
@@ -147,17 +148,19 @@ class Feed:
         `is_welcome()` is asked every few seconds; where they are no more, the stream ends.
         Raises `TooMany`, `Unavailable` where the server is ending.
         """
-        if self.hub.is_ending:
+        if self._is_ending:
             raise Unavailable("the server is ending; come again in a moment", _COME_AGAIN)
         self._places.take(who)
-        opening = Opening(self.hub, images, is_welcome)
+        # Where it ends before this stream is taken up, the stream is closed.
+        line = self._line
+        opening = Opening(line.hub, images, is_welcome)
         opening.at_end(lambda: self._places.leave(who))
         try:
             # After the place was taken: what comes later is noted.
             revision = self._store().revision
-            goes_on = resume and given is not None and self._goes_on(given, revision)
+            goes_on = resume and given is not None and self._goes_on(line, given, revision)
             opening.cursor = given.revision if goes_on and given is not None else revision
-            opening.hello = partial(self._hello, opening.cursor, images, reset=resume and not goes_on)
+            opening.hello = partial(self._hello, line, opening.cursor, images, reset=resume and not goes_on)
         except BaseException:
             opening.cancel()
             raise
@@ -178,23 +181,34 @@ class Feed:
             ) from exc
         return Blocks(opening, lambda: self._threads.leave(""))
 
-    def _goes_on(self, given: Place, revision: int) -> bool:
+    def _begin(self, lineage: str, revision: int) -> None:
+        """From now on revisions belong to `lineage`."""
+        before, self._line = self._line, self._new_line(lineage, revision)
+        self._cut_off += before.hub.cut_off
+        before.hub.end(_RESTART)
+        # Long since at its end.
+        self._former.hub.join(_LAST_WRITES)
+        self._former = before
+        if self._is_ending:
+            self._line.hub.end(_RESTART)
+
+    def _goes_on(self, line: Line, given: Place, revision: int) -> bool:
         """Whether everything after `given` can be told."""
-        if given.lineage not in ("", self._lineage) or given.revision > revision:
+        if given.lineage not in ("", line.lineage) or given.revision > revision:
             return False
         with self._reaching_back:
-            while (floor := self._ring.floor) > given.revision:
+            while (floor := line.ring.floor) > given.revision:
                 if floor - given.revision > MOST_EVENTS:
                     return False
-                events = self._past(given.revision, floor)
+                events = self._past(line.lineage, given.revision, floor)
                 # The floor moves up where the ring is full.
                 if events is None or (
-                    not self._ring.put_before(events, floor, given.revision) and floor == self._ring.floor
+                    not line.ring.put_before(events, floor, given.revision) and floor == line.ring.floor
                 ):
                     return False
         return True
 
-    def _past(self, after: int, floor: int) -> list[Event] | None:
+    def _past(self, lineage: str, after: int, floor: int) -> list[Event] | None:
         """What happened after a revision, up to another; `None` where that is not all known."""
         store = self._store()
         if not isinstance(store, History):
@@ -209,34 +223,28 @@ class Feed:
                 return None
             if changes is None or [change.revision for change in changes] != list(range(after + 1, until + 1)):
                 return None
-            events += [change_event(self._lineage, change) for change in changes]
+            events += [change_event(lineage, change) for change in changes]
             after = until
         return events
 
-    def _hello(self, cursor: int, images: Images, *, reset: bool) -> bytes:
+    def _hello(self, line: Line, cursor: int, images: Images, *, reset: bool) -> bytes:
         data = {
-            "revision": self._promised,
-            "lineage": self._lineage,
+            "revision": line.promised,
+            "lineage": line.lineage,
             "saved": self._saved(),
             "present": self._present(images),
         }
+        place = event_id(line.lineage, cursor)
         if not reset:
-            return retry() + block("hello", data, event_id(self._lineage, cursor))
+            return retry() + block("hello", data, place)
         # The place comes with the reset: who breaks off between the two has to be told again.
-        return retry() + block("hello", data) + block("reset", {"revision": cursor}, event_id(self._lineage, cursor))
+        return retry() + block("hello", data) + block("reset", {"revision": cursor}, place)
 
     def _tell_saved(self) -> None:
-        self.hub.tell("saved", block("saved", self._saved()))
+        self._line.hub.tell("saved", block("saved", self._saved()))
 
     def _saved(self) -> dict[str, int | None]:
         return {"file": self._file_revision, "s3": self._s3_revision}
-
-    def _has_news(self) -> bool:
-        return bool(self._noted) and self._noted[0].revision <= self._promised
-
-    def _news(self) -> Iterator[Event]:
-        while self._has_news():
-            yield change_event(self._lineage, self._noted.popleft())
 
 
 class Opening:

@@ -30,7 +30,7 @@ from cocoannot.store.base import Committed
 from cocoannot.store.placing import NoRoom
 from cocoannot.store.postgres.database import LOST, Connection
 from cocoannot.store.postgres.lookup import PostgresLookup
-from cocoannot.store.postgres.moment import LOCK_HEAD_FOR, Moment, Reading
+from cocoannot.store.postgres.moment import LOCK_HEAD_FOR, Moment, Point, Reading
 from cocoannot.store.postgres.past import Past
 from cocoannot.store.postgres.spreading import spread
 from cocoannot.store.postgres.wishes import MOST_TOGETHER, Asked, Wish
@@ -48,6 +48,8 @@ class Made:
     def __init__(self) -> None:
         self.changes: list[Change] = []
         self.first = False
+        self.timeline = 0
+        """Of the primary."""
 
 
 class Committer:
@@ -136,6 +138,7 @@ class _Attempts:
                 self._ask_more(joined, moment, known, lookup)
             self._made = made = Made()
             made.first = moment.head.revision == moment.head.file_revision
+            made.timeline = connection.timeline
             try:
                 with connection.pipeline():
                     for wish in self._group:
@@ -151,7 +154,7 @@ class _Attempts:
                 self.in_doubt = self.in_doubt and (exc.sqlstate is None or exc.sqlstate[:2] in ("08", "57"))
                 raise
             self.in_doubt = False
-            self._reading.saw(connection, moment.head.revision, moment.head.revision)
+            self._reading.saw(connection, moment.head.revision, Point(0, 0))
             return made
 
     def _begin(self, connection: Connection) -> tuple[Moment, dict[uuid.UUID, Sequence[Any]], PostgresLookup, float]:

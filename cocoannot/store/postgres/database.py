@@ -27,7 +27,7 @@ from cocoannot.store.postgres.dialling import client_dsn, options_of
 from cocoannot.store.postgres.schema import check_tables, find_version, telling_other_tables
 from cocoannot.store.postgres.watching import WatchedConnection
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+Connection = WatchedConnection
 Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,11 @@ _AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 
 SIZE = 4
 """How many connections a process has at most: more make the database slower, and not the process faster."""
+
+_TIMELINE = b"""
+SELECT CASE WHEN pg_is_in_recovery() THEN 0 ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int4
+END
+"""
 
 _COME_AGAIN = 2.0
 _WAIT = 5.0
@@ -218,7 +223,8 @@ def connect(dsn: str) -> Connection:
     there is no answer.
     """
     try:
-        connection: Connection = WatchedConnection.connect(client_dsn(dsn), **options_of(dsn))
+        connection = WatchedConnection.connect(client_dsn(dsn), **options_of(dsn))
+        _configure(connection)
     except psycopg.ProgrammingError as exc:
         words = f"the address {where(dsn)} can't be read: {first_line(exc)}"
         raise ConfigError(f"{words}; {advice(exc) or 'correct it'}") from exc
@@ -228,7 +234,6 @@ def connect(dsn: str) -> Connection:
             raise ConfigError(f"{words}; {what}") from exc
         missing = "name its primary" if is_read_only(exc) else "start the database, or correct host and port"
         raise Unavailable(f"{words}; {missing} in the address", _COME_AGAIN) from exc
-    _configure(connection)
     return connection
 
 
@@ -254,3 +259,8 @@ class _BinaryBytesLoader(_BytesLoader):
 def _configure(connection: Connection) -> None:
     connection.adapters.register_loader("text", _BytesLoader)
     connection.adapters.register_loader("text", _BinaryBytesLoader)
+    # A role may not be allowed to ask, and what is like PostgreSQL may have no such thing.
+    with suppress(psycopg.ProgrammingError, psycopg.NotSupportedError):
+        row = connection.execute(_TIMELINE).fetchone()
+        assert row is not None
+        connection.timeline = row[0]

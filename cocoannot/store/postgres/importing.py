@@ -62,6 +62,6 @@ def import_file(address: DatabaseUri, path: Path, *, unless_there: bool = False)
 def _remember(address: DatabaseUri, dataset_id: int, path: Path, content: Content, revision: int) -> None:
     database = Database(address)
     try:
-        Exporter(Reading(database, dataset_id), FilePlace(path), time, lambda revision: None).adopt(content, revision)
+        Exporter(Reading(database, dataset_id), FilePlace(path), time, lambda point: None).adopt(content, revision)
     finally:
         database.close()

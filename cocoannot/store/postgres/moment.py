@@ -5,9 +5,10 @@ For who reads it is a snapshot, which does not change; for who changes the datas
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -34,6 +35,13 @@ LOCK_HEAD_FOR = (
     f"FROM {TABLES_AND_HEAD} WHERE dataset_id = %(d)s FOR UPDATE OF h"
 ).encode()
 """The same and a last column; `limit` names the setting that says for how long the transaction may have the lock."""
+
+
+class Point(NamedTuple):
+    """How far a primary was; of two, the one on a higher timeline counts, whatever their revisions are."""
+
+    timeline: int
+    revision: int
 
 
 class Moment:
@@ -97,6 +105,11 @@ class Moment:
             yield from cursor.stream(sql.encode(), self.named(values), size=size)
 
     @property
+    def point(self) -> Point:
+        """Where the primary is."""
+        return Point(self.connection.timeline, self.head.revision)
+
+    @property
     def layout(self) -> FileLayout:
         """The file's text without records."""
         return self._layouts.get(self)
@@ -106,11 +119,12 @@ class Layouts:
     """The layouts that this process has read: they do not change."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[int, int], FileLayout] = {}
+        self._kept: dict[tuple[int, int, int], FileLayout] = {}
 
     def get(self, moment: Moment) -> FileLayout:
         """The layout of the generation that counts at `moment`."""
-        name = moment.dataset_id, moment.head.content
+        # Another primary may give a number again.
+        name = moment.connection.timeline, moment.dataset_id, moment.head.content
         layout = self._kept.get(name)
         if layout is None:
             row = moment.row("SELECT skeleton, sections FROM layout WHERE dataset_id = %(d)s AND content = %(c)s")
@@ -128,8 +142,9 @@ class Reading:
         self.database = database
         self.dataset_id = dataset_id
         self.layouts = Layouts()
-        self.newest = 0
-        """The newest revision that this process has seen."""
+        self.newest = Point(0, 0)
+        """The farthest that this process has seen."""
+        self._seeing = threading.Lock()
 
     @contextmanager
     def moment(self) -> Iterator[Moment]:
@@ -163,19 +178,22 @@ class Reading:
             connection.execute(REFUSE_OTHERS)
             yield connection
 
-    def saw(self, connection: Connection, revision: int, seen: int) -> None:
-        """A server was at `revision`, and one was at `seen` before it was asked: leave it if it has less.
+    def saw(self, connection: Connection, revision: int, seen: Point) -> None:
+        """A server was at `revision`, and one was at `seen` before it was asked: leave it if it is behind.
 
         After a failover, a primary that was stopped meanwhile may answer for some seconds, until it notices that it is
-        none any more. Raises `psycopg.OperationalError`.
+        none any more. It may even show changes that were never acknowledged. A replica is held to the revision alone.
+        Raises `psycopg.OperationalError`.
         """
-        if revision < seen:
+        there = Point(connection.timeline or seen.timeline, revision)
+        if there < seen:
             connection.close()
             raise psycopg.OperationalError(
-                f"it has revision {revision}, though {seen} was there before; after going back to a backup, start the "
-                "servers again"
+                f"it has revision {there.revision} of timeline {there.timeline}, though revision {seen.revision} of "
+                f"timeline {seen.timeline} was there before; if that is gone for good, start the servers again"
             )
-        self.newest = max(self.newest, revision)
+        with self._seeing:
+            self.newest = max(self.newest, there)
 
     def head(self, connection: Connection, row: tuple[Any, ...] | None) -> HeadRow:
         """The head, of its row behind the version of the tables. Raises `OtherTables`, `NotLoaded` where it is gone."""

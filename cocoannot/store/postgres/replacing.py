@@ -22,7 +22,7 @@ from cocoannot.store.postgres.database import LOST
 from cocoannot.store.postgres.datasets import remove_generations, take_loaded
 from cocoannot.store.postgres.export import dataset_text
 from cocoannot.store.postgres.loading import load_document
-from cocoannot.store.postgres.moment import LOCK_HEAD, Moment, Reading
+from cocoannot.store.postgres.moment import LOCK_HEAD, Moment, Point, Reading
 from cocoannot.store.postgres.rows import HeadRow
 from cocoannot.store.postgres.saving import Exporter
 from cocoannot.store.postgres.schema import check_tables, find_version
@@ -33,27 +33,32 @@ log = logging.getLogger(__name__)
 _MOST_TRIES = 5
 
 
-def replace(reading: Reading, exporter: Exporter, texts: Texts, actor: str | None, if_revision: int | None) -> Change:
-    """See `cocoannot.store.base.Store.replace`; `Conflict` where others never stop changing the dataset."""
+def replace(
+    reading: Reading, exporter: Exporter, texts: Texts, actor: str | None, if_revision: int | None
+) -> tuple[Change, int]:
+    """See `cocoannot.store.base.Store.replace`; `Conflict` where others never stop changing the dataset.
+
+    Returns the timeline of the primary too.
+    """
     for _ in range(_MOST_TRIES):
         with reading.moment() as moment:
             _check_revision(moment.head, if_revision)
-            revision = moment.head.revision
+            point = moment.point
         made = texts() if callable(texts) else texts
         with reading.long_moment() as moment:
-            if moment.head.revision != revision:
+            if moment.point != point:
                 continue
             data = b"".join(map(bytes, dataset_text(moment, made)))
         document = read_document(data, "the new dataset")
         with exporter.writing():
-            change = _flip(reading, exporter, document, made, actor, revision)
+            change = _flip(reading, exporter, document, made, actor, point)
         if change is not None:
             if exporter.place is not None:
                 exporter.done()
             # What can't be removed now is removed by the next replacement.
             with suppress(psycopg.Error), reading.together() as connection:
                 remove_generations(connection, reading.dataset_id)
-            return change
+            return change, point.timeline
     raise Conflict("others changed the dataset each time that it was to be replaced; nothing was done, try again")
 
 
@@ -63,10 +68,11 @@ def _flip(
     document: Document,
     texts: Mapping[str, bytes | None],
     actor: str | None,
-    revision: int,
+    point: Point,
 ) -> Change | None:
-    """Load `document` and let it count; `None` where the dataset is not at `revision` any more."""
+    """Load `document` and let it count; `None` where the dataset is not at `point` any more."""
     request = uuid.uuid4()
+    revision = point.revision
     try:
         with reading.database.own_connection() as connection, connection.transaction():
             # From here on no upgrade comes in between.
@@ -74,13 +80,13 @@ def _flip(
             content = _free_generation(connection, reading.dataset_id)
             loaded = load_document(connection, reading.dataset_id, content, document, revision + 1)
             head = reading.head(connection, connection.execute(LOCK_HEAD, {"d": reading.dataset_id}).fetchone())
-            if head.revision != revision:
-                raise psycopg.Rollback
             moment = Moment(connection, reading.dataset_id, head, reading.layouts)
+            if moment.point != point:
+                raise psycopg.Rollback
             now = moment.one("SELECT extract(epoch FROM clock_timestamp())::float8")
             change = Change(revision + 1, now, actor, None, replaced=tuple(texts))
             if exporter.place is not None:
-                exporter.write(exporter.place, [document.buffer], change.revision)
+                exporter.write(exporter.place, [document.buffer], Point(point.timeline, change.revision))
                 head.file_revision = change.revision
             head.content, head.revision, head.floor = content, change.revision, change.revision
             take_loaded(head, loaded)

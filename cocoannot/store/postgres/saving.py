@@ -24,7 +24,7 @@ from cocoannot.store.postgres.complaints import first_line
 from cocoannot.store.postgres.database import LOST, Connection
 from cocoannot.store.postgres.export import dataset_text
 from cocoannot.store.postgres.leases import LEASE_SECONDS, Lease
-from cocoannot.store.postgres.moment import Moment, Reading
+from cocoannot.store.postgres.moment import Moment, Point, Reading
 from cocoannot.store.postgres.place import Place, PlaceChanged, Sight
 from cocoannot.store.postgres.rows import NAMES
 from cocoannot.store.postgres.schema import telling_other_tables
@@ -42,7 +42,7 @@ class NotOurTurn(SaveError):
 class Exporter:
     """Keeps the file at `place` up to date with one dataset; `None` for no file. Any thread may call anything."""
 
-    def __init__(self, reading: Reading, place: Place | None, clock: Clock, saved: Callable[[int], object]) -> None:
+    def __init__(self, reading: Reading, place: Place | None, clock: Clock, saved: Callable[[Point], object]) -> None:
         self.place = place
         self.name = "" if place is None else place.name
         self.last_saved_at: float | None = None
@@ -56,6 +56,8 @@ class Exporter:
         self._saving = threading.RLock()
         self._content = Content(0, "")
         self._started = 0.0
+        # Of the primary whose text the file gets.
+        self._timeline: int | None = None
         self._doubtful_since: float | None = None
         # When the oldest change was made that the file lacks, by the database's clock and by ours.
         self._oldest: tuple[float, float] | None = None
@@ -130,23 +132,23 @@ class Exporter:
         finally:
             self._lease.let_go()
 
-    def write(self, place: Place, pieces: Iterable[Piece], revision: int) -> None:
-        """Replace the file by a text, which is `revision`, for somebody who calls `done`. Raises `SaveError`,
+    def write(self, place: Place, pieces: Iterable[Piece], point: Point) -> None:
+        """Replace the file by a text, the dataset at `point`, for somebody who calls `done`. Raises `SaveError`,
         `FileChanged`. The tables are told only what the file may be from now on.
         """
         with self._failure_told():
-            self._write(place, pieces, revision, overwrite=False)
+            self._write(place, pieces, point, overwrite=False)
 
-    def _write(self, place: Place, pieces: Iterable[Piece], revision: int, *, overwrite: bool) -> str | None:
+    def _write(self, place: Place, pieces: Iterable[Piece], point: Point, *, overwrite: bool) -> str | None:
         """The same; returns where another version is kept."""
-        self._started = self._clock.monotonic()
+        self._started, self._timeline = self._clock.monotonic(), point.timeline
         seen = place.look()
         is_theirs = self._is_theirs(place, seen)
         if is_theirs and not overwrite:
             raise self._file_changed()
         keep = f"theirs-{timestamp(self._clock.time())}" if is_theirs else None
         try:
-            put = place.put(self._renewing(split(pieces)), seen, self._expect, revision, keep)
+            put = place.put(self._renewing(split(pieces)), seen, self._expect, point.revision, keep)
         except PlaceChanged:
             raise self._file_changed() from None
         self._content = put.content
@@ -169,6 +171,7 @@ class Exporter:
 
         def note() -> None:
             with self._reading.together() as connection:
+                self._check_primary(connection)
                 connection.execute(
                     b"INSERT INTO export (dataset_id, uri, revision, size, sha256, next_size, next_sha256, saved_at) "
                     b"VALUES (%(d)s, %(uri)s, 0, -1, '', %(size)s, %(sha256)s, 0) ON CONFLICT (dataset_id, uri) "
@@ -190,6 +193,7 @@ class Exporter:
 
     def note(self, connection: Connection, revision: int) -> None:
         """The same on a connection, perhaps within a transaction."""
+        self._check_primary(connection)
         content = self._content
         self.size = content.size
         values = {"d": self._reading.dataset_id, "uri": self.uri, "revision": revision}
@@ -203,6 +207,14 @@ class Exporter:
         connection.execute(
             b"UPDATE head SET file_revision = greatest(file_revision, %(revision)s) WHERE dataset_id = %(d)s", values
         )
+
+    def _check_primary(self, connection: Connection) -> None:
+        """Raise `SaveError` where the text is of another primary: this one may have other changes for its revision."""
+        if self._timeline not in (None, connection.timeline):
+            connection.close()
+            raise SaveError(
+                f"the database has another primary since the export to {self.name} began; nothing is lost, try again"
+            )
 
     def recall(self, moment: Moment) -> None:
         """Look up what is known of the file."""
@@ -222,12 +234,12 @@ class Exporter:
             if is_level and not (overwrite and self._is_theirs(place, place.look())):
                 return None
             summary = self.pending(moment).summary()
-            kept = self._write(place, dataset_text(moment), revision, overwrite=overwrite)
+            kept = self._write(place, dataset_text(moment), moment.point, overwrite=overwrite)
         self.remember(revision)
         self._doubtful_since = None
         self.done()
         log.info("%s dataset to %s (%s)", "Auto-saved" if automatic else "Saved", self.name, summary)
-        self._saved(revision)
+        self._saved(moment.point)
         return Saved(summary, revision, kept)
 
     def done(self) -> None:

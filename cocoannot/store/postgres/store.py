@@ -75,7 +75,6 @@ class _Parts:
         self.committer = Committer(self.reading, store.made)
         self.past = Past(self.reading.moment)
         self.forgetting = Forgetting(self.reading, store.history_days, exports=export is not None)
-        self.lineage = ""
         self.warnings: list[str] = []
         self.loaded_at = store.clock.time()
 
@@ -129,11 +128,9 @@ class PostgresStore:
         parts = _Parts(self, address, dataset_id, place_of(export))
         with parts.reading.moment() as moment:
             parts.warnings = find_warnings(moment)
-            head = moment.head
-            parts.lineage = head.lineage
             parts.exporter.recall(moment)
             is_dirty = parts.exporter.age(moment) is not None
-        parts.following.start(head.revision, head.file_revision)
+            parts.following.start(moment)
         if self._found is not None:
             # A start that did not come to its end.
             self._found.database.close()
@@ -177,7 +174,7 @@ class PostgresStore:
 
     def made(self, made: Made) -> None:
         """Changes were committed; called by the committer, in order."""
-        self._parts.following.made(made.changes)
+        self._parts.following.made(made.changes, made.timeline)
         if made.first and self._parts.exporter.place is not None:
             self._on_dirty()
 
@@ -205,7 +202,7 @@ class PostgresStore:
 
     @property
     def lineage(self) -> str:
-        return "" if self._found is None else self._found.lineage
+        return "" if self._found is None else self._found.following.lineage
 
     def get(self, section: SectionName, record_id: int) -> Found:
         parts = self._parts
@@ -281,9 +278,9 @@ class PostgresStore:
     def replace(self, texts: Texts, *, actor: str | None = None, if_revision: int | None = None) -> Change:
         parts = self._open_parts
         with telling(parts.database.address.dsn):
-            change = replace(parts.reading, parts.exporter, texts, actor, if_revision)
+            change, timeline = replace(parts.reading, parts.exporter, texts, actor, if_revision)
         parts.warnings = self._ask(find_warnings)
-        parts.following.made([change], saved=parts.exporter.place is not None)
+        parts.following.made([change], timeline, saved=parts.exporter.place is not None)
         return change
 
     # The past

@@ -23,6 +23,10 @@ Result = TypeVar("Result")
 class WatchedConnection(psycopg.Connection[tuple[Any, ...]]):
     """Raises `psycopg.OperationalError` where the server does not answer at all."""
 
+    timeline = 0
+    """Of the primary at the other end: each that is promoted has a higher one than those before it, and keeps it.
+    0 for a replica, and where it is not known."""
+
     def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
         """See `psycopg.Connection`."""
         return super().wait(self._watched(gen), interval, timeout)

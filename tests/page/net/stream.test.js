@@ -169,6 +169,23 @@ test("changes that are not kept any more are one reset", async () => {
   await end();
 });
 
+test("a server that has less than was told before is one reset", async () => {
+  const {server, told, revisions, end} = begin();
+  await until(() => server.open.length === 1, "a connection");
+  server.last.send(HELLO + change(6));
+  await until(() => revisions().length === 1, "the change");
+  server.answer = (path) => {
+    if (path === "api/status") return new Response('{"revision":{"memory":4}}');
+    if (path.startsWith("api/changes?since=4&")) return new Response('[{"revision":5,"kind":"change","edits":[]}]');
+    return new Response("[]", {status: path.startsWith("api/events") ? 503 : 200});
+  };
+  server.last.end();
+  await until(() => revisions().length > 1, "the next change");
+  assert.deepEqual(revisions(), [6, 5]);
+  assert.deepEqual(told.filter(({event}) => event === "reset").map(({data}) => data.revision), [4]);
+  await end();
+});
+
 test("a tab that comes later is told who is there, and how far it is", async () => {
   const server = new Server();
   let told = 0;

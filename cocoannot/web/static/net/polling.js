@@ -40,11 +40,14 @@ export class Polling {
   async *follow(since, milliseconds) {
     const end = Date.now() + milliseconds;
     const [status, present] = await Promise.all([this.#ask("api/status"), this.#present()]);
-    this.revision = since ?? status.revision.memory;
-    yield {event: "hello", id: null, data: {revision: status.revision.memory, present}};
+    const newest = status.revision.memory;
+    this.revision = Math.min(since ?? newest, newest);
+    yield {event: "hello", id: null, data: {revision: newest, present}};
+    // The server has gone back to what it was before: what was told since is not so any more.
+    if (since !== null && since > newest) yield {event: "reset", id: null, data: {revision: newest}};
     while (Date.now() < end && !this.signal.aborted) {
       const asked = Date.now();
-      const changes = await this.#changes(status.revision.memory);
+      const changes = await this.#changes(newest);
       for (const change of changes) {
         this.revision = change.revision;
         yield {event: change.kind === "reset" ? "reset" : "change", id: null, data: change};
