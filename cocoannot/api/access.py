@@ -18,7 +18,8 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g
+from flask.globals import app_ctx, request_ctx
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -99,22 +100,24 @@ def cookie_of_token(token: str) -> str:
 
 
 def _check(settings: Settings) -> Response | None:
-    g.actor = None
-    endpoint, method = request.endpoint, request.method
-    if endpoint not in _ANY_HOST and _host_name(request.host) not in settings.hosts:
+    # Not by `request` and `g`, each of which looks for the request first: this is done for all of them.
+    asked, found = request_ctx.request, app_ctx.g
+    found.actor = None
+    endpoint, method = asked.endpoint, asked.method
+    if endpoint not in _ANY_HOST and _host_name(asked.host) not in settings.hosts:
         return error_response(
-            HTTPStatus.FORBIDDEN, f"The host {request.host!r} is not served; COCOANNOT_HOSTS lists the names that are"
+            HTTPStatus.FORBIDDEN, f"The host {asked.host!r} is not served; COCOANNOT_HOSTS lists the names that are"
         )
-    if method not in _SAFE and not _origin_is_ours(settings):
+    if method not in _SAFE and not _origin_is_ours(settings, asked):
         return error_response(
             HTTPStatus.FORBIDDEN, "Changes from pages of other origins are refused; COCOANNOT_CORS_ORIGINS allows some"
         )
     needed = _role_needed(endpoint)
     if method == "OPTIONS" or needed == ANYBODY:
         return None
-    g.identify = _identifying(settings, runtime().people)
-    g.caller = caller = g.identify()
-    g.actor = None if caller.by == "none" else caller.user
+    found.identify = partial(_identify, settings, runtime().people, asked)
+    found.caller = caller = found.identify()
+    found.actor = None if caller.by == "none" else caller.user
     if needed != "viewer":
         require(needed)
     return None
@@ -128,13 +131,13 @@ def _role_needed(endpoint: str | None) -> Needed:
     return role_needed(current_app.view_functions[endpoint]) or "admin"
 
 
-def _origin_is_ours(settings: Settings) -> bool:
-    headers = request.headers
+def _origin_is_ours(settings: Settings, asked: Request) -> bool:
+    headers = asked.headers
     origin = headers.get("Origin")
     if origin is None:
         # Browsers send Origin with every change; without one only this header of theirs can tell.
         return headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
-    return origin in settings.cors_origins or origin == f"{request.scheme}://{request.host}"
+    return origin in settings.cors_origins or origin == f"{asked.scheme}://{asked.host}"
 
 
 def _vary_by_origin(response: Response) -> Response:
@@ -143,31 +146,26 @@ def _vary_by_origin(response: Response) -> Response:
     return response
 
 
-def _identifying(settings: Settings, people: People) -> Callable[[], Caller]:
-    """Tells who calls, now and later: it has read the request already, and looks everything else up each time.
+def _identify(settings: Settings, people: People, asked: Request) -> Caller:
+    """Who calls: asked now, and later, too, since everything but the request is looked up each time.
 
-    A token that is sent counts before all else, then what a trusted proxy says, then the cookie. What it returns raises
-    `LoginFailed`, which says what to do, `NotAllowed`, `UsersUnreadable`.
+    A token that is sent counts before all else, then what a trusted proxy says, then the cookie. Raises `LoginFailed`,
+    which says what to do, `NotAllowed`, `UsersUnreadable`.
     """
-    bearer, named, cookie = _bearer(), _named_by_proxy(settings), request.cookies.get(COOKIE, "")
-    refusal = _refusal(settings, bearer, cookie)
-
-    def identify() -> Caller:
-        has_users = people.is_on
-        if not (has_users or settings.token or settings.user_header):
-            return _LOCAL
-        # Proxies may send a token of their own on.
-        if bearer is not None and (named is None or bearer.startswith(PREFIX)):
-            caller = _by_bearer(settings, people, bearer)
-        elif named is not None:
-            return people.callers.by_proxy(named)
-        else:
-            caller = _by_cookie(settings, people, cookie)
-        if caller is None:
-            raise LoginFailed(refusal(has_users))
-        return caller
-
-    return identify
+    has_users = people.is_on
+    if not (has_users or settings.token or settings.user_header):
+        return _LOCAL
+    bearer, named, cookie = _bearer(asked), _named_by_proxy(settings, asked), asked.cookies.get(COOKIE, "")
+    # Proxies may send a token of their own on.
+    if bearer is not None and (named is None or bearer.startswith(PREFIX)):
+        caller = _by_bearer(settings, people, bearer)
+    elif named is not None:
+        return people.callers.by_proxy(named)
+    else:
+        caller = _by_cookie(settings, people, cookie)
+    if caller is None:
+        raise LoginFailed(_refusal(settings, asked, bearer, cookie, has_users=has_users))
+    return caller
 
 
 def _by_bearer(settings: Settings, people: People, bearer: str) -> Caller | None:
@@ -182,47 +180,41 @@ def _by_cookie(settings: Settings, people: People, cookie: str) -> Caller | None
     return people.callers.by_session(cookie) if cookie else None
 
 
-def _bearer() -> str | None:
-    # Not `request.authorization`: it takes a token with "=" in it for parameters.
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+def _bearer(asked: Request) -> str | None:
+    # Not `authorization`: it takes a token with "=" in it for parameters.
+    scheme, _, given = asked.headers.get("Authorization", "").partition(" ")
     return given.strip() if scheme.lower() == "bearer" else None
 
 
-def _named_by_proxy(settings: Settings) -> str | None:
+def _named_by_proxy(settings: Settings, asked: Request) -> str | None:
     """Whom the proxy names, where it is certain that the proxy does; `None` where it names nobody."""
     if not settings.user_header:
         return None
-    return (request.headers.get(settings.user_header) or None) if _is_from_proxy(settings) else None
+    return (asked.headers.get(settings.user_header) or None) if _is_from_proxy(settings, asked) else None
 
 
-def _is_from_proxy(settings: Settings) -> bool:
+def _is_from_proxy(settings: Settings, asked: Request) -> bool:
     if settings.proxy_secret:
-        return same(request.headers.get(_PROXY_SECRET, ""), settings.proxy_secret)
+        return same(asked.headers.get(_PROXY_SECRET, ""), settings.proxy_secret)
     # As the server has it, before X-Forwarded-For: nothing, where the connection came over a Unix socket.
-    original = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
+    original = asked.environ.get("werkzeug.proxy_fix.orig", asked.environ)
     return not original["REMOTE_ADDR"]
 
 
-def _refusal(settings: Settings, bearer: str | None, cookie: str) -> Callable[[bool], str]:
-    """What to say to somebody who is not known, by whether there are users."""
-    is_forged = settings.user_header and settings.user_header in request.headers and not _is_from_proxy(settings)
-
-    def text(has_users: bool) -> str:
-        if is_forged:
-            how = f"as {_PROXY_SECRET}" if settings.proxy_secret else "over a Unix socket"
-            return f"{settings.user_header} is believed from the proxy alone, which proves itself {how}"
-        if not has_users:
-            return "A token is needed; send it as `Authorization: Bearer TOKEN`, or POST it to /api/login"
-        if bearer is not None:
-            return "The token is wrong, has expired, or was revoked; make a new one on the page"
-        if cookie:
-            return "The session has ended; log in again, by POST to /api/login"
-        return (
-            "Log in, by POST of user and password to /api/login, or send a personal token as "
-            "`Authorization: Bearer TOKEN`"
-        )
-
-    return text
+def _refusal(settings: Settings, asked: Request, bearer: str | None, cookie: str, *, has_users: bool) -> str:
+    """What to say to somebody who is not known."""
+    if settings.user_header and settings.user_header in asked.headers and not _is_from_proxy(settings, asked):
+        how = f"as {_PROXY_SECRET}" if settings.proxy_secret else "over a Unix socket"
+        return f"{settings.user_header} is believed from the proxy alone, which proves itself {how}"
+    if not has_users:
+        return "A token is needed; send it as `Authorization: Bearer TOKEN`, or POST it to /api/login"
+    if bearer is not None:
+        return "The token is wrong, has expired, or was revoked; make a new one on the page"
+    if cookie:
+        return "The session has ended; log in again, by POST to /api/login"
+    return (
+        "Log in, by POST of user and password to /api/login, or send a personal token as `Authorization: Bearer TOKEN`"
+    )
 
 
 def _described(caller: Caller) -> str:
