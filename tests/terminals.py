@@ -76,8 +76,13 @@ def make_checkout(folder: Path, *, installed: bool) -> None:
     installed here counts as installed for it (see `PYTHONPATH` in `Desk`), so that nothing is downloaded.
     """
     for name in CHECKOUT:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, folder / name)
+        if not (ROOT / name).is_dir():
+            shutil.copy2(ROOT / name, folder / name)
+        elif installed:
+            # Nothing is written there.
+            (folder / name).symlink_to(ROOT / name)
+        else:
+            shutil.copytree(ROOT / name, folder / name)
     (folder / ".git" / "hooks").mkdir(parents=True)
     venv = folder / ".venv"
     venv.mkdir()

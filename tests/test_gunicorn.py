@@ -203,7 +203,9 @@ def test_new_server_of_an_upgrade_takes_over_from_the_old_one(dataset: Path) -> 
         assert server.add() == added + 1
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
-        until(lambda: server.worker != old, "the new worker owns the dataset")
+        # For a moment nobody does.
+        lock = dataset.parent / "dataset.json.cocoannot" / "lock"
+        until(lambda: (owner := find_owner(lock)) and owner.pid != old, "the new worker owns the dataset")
         assert server.request("GET", f"/api/annotations/{added + 1}").status == 200
         assert server.log.count(SAVED_LAST) == 1
 
