@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from browser import Visitor, images, needs_browser, write_dataset
 from playwright.sync_api import Page, Request
-from servers import Server
+from servers import Server, serve
 from windows import Windows, serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
@@ -52,9 +52,9 @@ LEAVE = """async () => {
 }"""
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with serve_again(write_dataset(tmp_path, [], images(2))) as server:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(write_dataset(tmp_path_factory.mktemp("windows"), [], images(1))) as server:
         yield server
 
 
@@ -147,3 +147,17 @@ def test_only_files_that_never_change_are_taken_without_a_question(windows: Wind
             )
     assert len(kept) > 50
     assert [each for each in kept if not FILES.match(urlsplit(each).path)] == []
+
+
+def test_a_server_has_the_address_of_the_one_before_and_two_at_once_have_two(tmp_path: Path) -> None:
+    folders = [tmp_path / str(count) for count in (1, 2)]
+    for folder in folders:
+        folder.mkdir()
+    datasets = {count: write_dataset(folder, [], images(count)) for count, folder in enumerate(folders, 1)}
+    with serve_again(datasets[1]) as first, serve_again(datasets[2]) as other:
+        addresses = {first.url, other.url}
+    assert len(addresses) == 2
+    for count, dataset in datasets.items():
+        with serve_again(dataset) as again:
+            assert again.url in addresses
+            assert again.status()["dataset"]["counts"]["images"] == count
