@@ -24,6 +24,10 @@ _LIMIT = 120.0
 _OURS = "datname = 'cocoannot' AND pid <> pg_backend_pid()"
 
 
+class Unwell(Exception):
+    """Something is wrong with the database itself, whatever the servers do."""
+
+
 @dataclass
 class Place:
     """Servers of one dataset, and what clients were told by them."""
@@ -36,6 +40,9 @@ class Place:
         """Wait until so many changes more are acknowledged."""
         reached = self.ledger.changes + changes
         until(lambda: self.ledger.changes >= reached or self.ledger.wrong, f"{changes} changes more", _LIMIT)
+
+    def check(self) -> None:
+        """Raise `Unwell` where something is wrong with the database itself."""
 
 
 @dataclass

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import database_breaking as breaking
 import postgres_cluster
-from database_breaking import Break, Machine, Place
+from database_breaking import Break, Machine, Place, Unwell
 from database_clients import IMAGES, PACE, Client, Ledger, Reader, Writer, WriterWithoutKeys
 from postgres_cluster import ClusterPlace, is_installed, running_cluster
 from postgres_proxy import CuttingProxy
@@ -66,7 +66,7 @@ CLUSTER_KINDS: Mapping[str, Callable[[ClusterPlace], None]] = {
     "Patroni: the leading PostgreSQL killed (kill -9)": postgres_cluster.kill_leading_postgres,
     "Patroni: the whole leading node killed (kill -9)": postgres_cluster.kill_leading_node,
     "Patroni: another whole node killed (kill -9)": postgres_cluster.kill_other_node,
-    "Patroni: the leading PostgreSQL and its Patroni paused (SIGSTOP)": postgres_cluster.pause_leading_node,
+    "Patroni: the leading PostgreSQL paused, its Patroni killed": postgres_cluster.pause_leading_postgres,
 }
 
 Broken = TypeVar("Broken", bound=Place)
@@ -217,14 +217,30 @@ TITLE = (
 )
 
 
+def judge(place: Broken, uri: DatabaseUri, kind: Callable[[Broken], None], seed: int) -> Round:
+    """The same. Raises `Unwell` where what went wrong is no fault of cocoannot's."""
+    try:
+        found = play(place, uri, kind, seed)
+    except AssertionError:
+        place.check()
+        raise
+    if found.wrong:
+        place.check()
+    return found
+
+
 def play_all(
     place: Broken, uri: DatabaseUri, kinds: Mapping[str, Callable[[Broken], None]], rounds: int, seed: int
 ) -> dict[str, list[Round]]:
-    """So many rounds, all kinds in turn, until one goes wrong."""
+    """So many rounds, all kinds in turn, until one goes wrong, or the database itself is not well any more."""
     done: dict[str, list[Round]] = {}
     for number in range(rounds):
         name, kind = list(kinds.items())[number % len(kinds)]
-        found = play(place, uri, kind, seed + number)
+        try:
+            found = judge(place, uri, kind, seed + number)
+        except Unwell as exc:
+            print(f"{name}: no verdict on cocoannot, and no more rounds: {exc}", flush=True)
+            break
         done.setdefault(name, []).append(found)
         print(f"{time.strftime('%H:%M:%S')} {row(name, [found])}", *found.wrong, sep="\n  ", flush=True)
         if found.wrong:

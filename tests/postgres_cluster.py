@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,13 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from database_breaking import Place
+from database_breaking import Place, Unwell
 from postgres_servers import as_user, free_port, tree, user_id
 from servers import until
 
 from cocoannot.store.postgres.schema import upgrade
 
 _LIMIT = 120.0
+_ACKNOWLEDGED = 10.0
+_TIMELINE = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int4"
 _BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 is_installed = _BIN is not None and all(shutil.which(each) for each in ("patroni", "etcd"))
 
@@ -78,7 +81,9 @@ class Node:
 
 
 class Cluster:
-    """Three nodes."""
+    """Three nodes. `timeline` is that of the leader when it took changes last, and `highest` the highest that was."""
+
+    timeline = highest = 0
 
     def __init__(self, folder: Path) -> None:
         self.nodes = [Node(number, folder / f"node{number}") for number in range(3)]
@@ -109,7 +114,11 @@ class Cluster:
                 "election-timeout": "2000",
             }
             self._run(node, "etcd", ["etcd", *(f"--{name}={value}" for name, value in options.items())])
-            self._run(node, "patroni", ["/usr/bin/patroni", str(node.folder / "patroni.yml")])
+            self.start_patroni(node)
+
+    def start_patroni(self, node: Node) -> None:
+        """Start it alone, where the rest of the node runs."""
+        self._run(node, "patroni", ["/usr/bin/patroni", str(node.folder / "patroni.yml")])
 
     def stop(self) -> None:
         """End everything, at once."""
@@ -139,14 +148,37 @@ class Cluster:
         return False
 
     def takes_changes(self) -> bool:
-        """Whether a change is acknowledged."""
+        """Whether a change is acknowledged, within some seconds."""
+        warnings: list[str | None] = []
         with suppress(psycopg.Error):
             options: dict[str, Any] = {"connect_timeout": 2, "target_session_attrs": "read-write", "autocommit": True}
             with psycopg.connect(self.uri("postgres"), **options) as connection:
-                connection.execute("CREATE TABLE IF NOT EXISTS probe (at timestamptz)")
-                connection.execute("INSERT INTO probe VALUES (now())")
-            return True
+                connection.add_notice_handler(lambda told: warnings.append(told.severity_nonlocalized))
+                # No second node has it: that may be so for ever, and then there is a warning.
+                timer = threading.Timer(_ACKNOWLEDGED, connection.cancel)
+                timer.start()
+                try:
+                    connection.execute("CREATE TABLE IF NOT EXISTS probe (at timestamptz)")
+                    connection.execute("INSERT INTO probe VALUES (now())")
+                    row = connection.execute(_TIMELINE).fetchone()
+                finally:
+                    timer.cancel()
+            assert row is not None
+            self.timeline = row[0]
+            self.highest = max(self.highest, self.timeline)
+            return "WARNING" not in warnings
         return False
+
+    def states(self) -> dict[str, str]:
+        """What each Patroni says of all of them."""
+        found: dict[str, str] = {}
+        for node in self.nodes:
+            try:
+                members = node.ask("/cluster")["members"]
+                found[node.name] = ", ".join(f"{each['name']} {each['role']} {each['state']}" for each in members)
+            except OSError as exc:
+                found[node.name] = str(exc)
+        return found
 
     def _run(self, node: Node, name: str, command: Sequence[str]) -> None:
         assert _BIN is not None
@@ -203,10 +235,22 @@ class ClusterPlace(Place):
 
     def leader(self) -> Node:
         """The node that leads, once all three are well."""
-        until(self.cluster.is_whole, "three nodes are well", _LIMIT)
+        try:
+            until(self.cluster.is_whole, "three nodes are well", _LIMIT)
+        except AssertionError as exc:
+            raise Unwell(f"Patroni has not made the cluster whole: {self.cluster.states()}") from exc
         leader = self.cluster.leader()
         assert leader is not None
         return leader
+
+    def check(self) -> None:
+        if not self.cluster.takes_changes():
+            raise Unwell(f"the cluster takes no changes: {self.cluster.states()}")
+        if self.cluster.timeline < self.cluster.highest:
+            raise Unwell(
+                f"Patroni went back from timeline {self.cluster.highest} to {self.cluster.timeline}: what was "
+                f"acknowledged on the higher one is lost: {self.cluster.states()}"
+            )
 
 
 def switch_over(place: ClusterPlace) -> None:
@@ -244,19 +288,28 @@ def kill_other_node(place: ClusterPlace) -> None:
     place.cluster.start([other])
 
 
-def pause_leading_node(place: ClusterPlace) -> None:
-    """The PostgreSQL that leads and its Patroni stop (SIGSTOP) with all connections; they go on when another one leads.
+def pause_leading_postgres(place: ClusterPlace) -> None:
+    """The PostgreSQL that leads stops (SIGSTOP) with all connections, and its Patroni is killed.
 
-    Not etcd: the new leader's Patroni 3.0 may go on with what one of them knew before, and never names who has to
-    acknowledge.
+    When another one leads it goes on as if it led still, and shows what it never acknowledged. Then its Patroni starts.
+    That is not stopped too: a Patroni 3.0 that goes on takes the lock from the new leader, without a look at whose it
+    is, and what was acknowledged meanwhile is lost.
     """
     leader = place.leader()
+    patroni = leader.processes.pop("patroni")
+    patroni.kill()
+    patroni.wait(_LIMIT)
     leader.signal(signal.SIGSTOP, etcd=False)
     try:
         until(place.cluster.takes_changes, "the cluster takes changes", _LIMIT)
         place.go_on(5)
     finally:
         leader.signal(signal.SIGCONT, etcd=False)
+    options: dict[str, Any] = {"autocommit": True, "connect_timeout": 5}
+    with psycopg.connect(f"postgresql://postgres@127.0.0.1:{leader.port}/cocoannot", **options) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+    place.go_on(20)
+    place.cluster.start_patroni(leader)
 
 
 @contextmanager
