@@ -151,6 +151,7 @@ def test_a_database_that_stays_away_is_told_and_everything_works_again_when_it_i
         with pytest.raises(Unavailable):
             store.check_writable()
         assert store.revision == 1, "the newest that is known"
+        assert store.unsaved_since() is None, "whoever saves waits for a look that works"
         server.start()
         store.check_writable()
 

@@ -345,7 +345,11 @@ class PostgresStore:
 
     def unsaved_since(self) -> float | None:
         parts = self._parts
-        age = self._ask(parts.exporter.age)
+        try:
+            age = self._ask(parts.exporter.age)
+        except Unavailable:
+            # Nobody knows; a look that works tells it again.
+            return None
         return None if age is None else self.clock.monotonic() - age[1]
 
     def save_is_urgent(self) -> bool:
