@@ -22,6 +22,7 @@ from browser import visit as visit
 from browser import windows as windows
 from postgres_servers import Postgres
 from postgres_servers import postgres as postgres
+from postgres_servers import uri as uri
 from postgres_stores import FilePostgresStore, forget
 from s3_servers import moto as moto
 from s3_servers import s3 as s3

@@ -6,6 +6,7 @@ The server comes with a wheel. It refuses to run as root, so that root starts it
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -25,6 +26,8 @@ import psycopg
 import pytest
 from servers import until
 
+from cocoannot.database_uri import DatabaseUri
+from cocoannot.store.postgres.importing import import_file
 from cocoannot.store.postgres.schema import upgrade
 
 _USERS = ("postgres", "nobody")
@@ -209,6 +212,15 @@ def postgres() -> Iterator[Postgres]:
     """Shared by all tests of this process: take a dataset of your own, and leave the server alone."""
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture
+def uri(postgres: Postgres, dataset_path: Path, small: dict[str, Any]) -> DatabaseUri:
+    """The small dataset in the database."""
+    dataset_path.write_text(json.dumps(small))
+    found = DatabaseUri(postgres.uri(), str(dataset_path))
+    import_file(found, dataset_path)
+    return found
 
 
 def free_port() -> int:

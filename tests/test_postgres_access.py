@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from postgres_servers import Postgres
@@ -23,14 +22,6 @@ from cocoannot.store.postgres.store import PostgresStore
 from cocoannot.store.queries import ImageQuery
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
-
-
-@pytest.fixture
-def uri(postgres: Postgres, dataset_path: Path, small: dict[str, Any]) -> DatabaseUri:
-    dataset_path.write_text(json.dumps(small))
-    found = DatabaseUri(postgres.uri(), str(dataset_path))
-    import_file(found, dataset_path)
-    return found
 
 
 @pytest.fixture

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import pytest
-from postgres_servers import Postgres
 from s3_servers import BUCKET, S3Server
 
 from cocoannot.changes.operations import Add
@@ -17,7 +14,6 @@ from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import FileChanged, SaveError
 from cocoannot.replica.exported import ObjectPlace
 from cocoannot.settings import S3Options, S3Uri, Settings
-from cocoannot.store.postgres.importing import import_file
 from cocoannot.store.postgres.place import PlaceChanged
 from cocoannot.store.postgres.store import PostgresStore
 
@@ -25,14 +21,6 @@ pytestmark = pytest.mark.slow
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 OPTIONS = S3Options(20, "auto", "when_supported", True)
-
-
-@pytest.fixture
-def uri(postgres: Postgres, dataset_path: Path, small: dict[str, Any]) -> DatabaseUri:
-    dataset_path.write_text(json.dumps(small))
-    found = DatabaseUri(postgres.uri(), str(dataset_path))
-    import_file(found, dataset_path)
-    return found
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from api_client import Serve
@@ -18,21 +16,11 @@ from cocoannot.database_uri import DatabaseUri
 from cocoannot.errors import NotKept
 from cocoannot.store.base import Followers
 from cocoannot.store.postgres.giving_back import export_file
-from cocoannot.store.postgres.importing import import_file
 from cocoannot.store.postgres.maintenance import check_dataset
 from cocoannot.store.postgres.store import PostgresStore
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 DAY = 86_400
-
-
-@pytest.fixture
-def uri(postgres: Postgres, dataset_path: Path, small: dict[str, Any]) -> DatabaseUri:
-    """The small dataset in the database."""
-    dataset_path.write_text(json.dumps(small))
-    found = DatabaseUri(postgres.uri(), str(dataset_path))
-    import_file(found, dataset_path)
-    return found
 
 
 @pytest.fixture

@@ -28,15 +28,6 @@ BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 
 
 @pytest.fixture
-def uri(postgres: Postgres, dataset_path: Path, small: dict[str, Any]) -> DatabaseUri:
-    """The small dataset in the database."""
-    dataset_path.write_text(json.dumps(small))
-    found = DatabaseUri(postgres.uri(), str(dataset_path))
-    import_file(found, dataset_path)
-    return found
-
-
-@pytest.fixture
 def proxy(postgres: Postgres) -> Iterator[CuttingProxy]:
     proxy = CuttingProxy(postgres.port)
     yield proxy

@@ -12,28 +12,18 @@ import pytest
 from click.testing import CliRunner, Result
 from flask.cli import ScriptInfo
 from PIL import Image
-from postgres_servers import Postgres
 from servers import Server, send, start, until
 from terminals import free_port
 
 from cocoannot.app import create_app
 from cocoannot.console import cocoannot
 from cocoannot.database_uri import DatabaseUri
-from cocoannot.store.postgres.importing import import_file
 
 pytestmark = pytest.mark.slow
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def uri(postgres: Postgres, dataset_path: Path, small: dict[str, Any]) -> DatabaseUri:
-    dataset_path.write_text(json.dumps(small))
-    found = DatabaseUri(postgres.uri(), str(dataset_path))
-    import_file(found, dataset_path)
-    return found
 
 
 @pytest.fixture

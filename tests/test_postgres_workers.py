@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from event_streams import reading
-from postgres_servers import Postgres, running_postgres
+from postgres_servers import running_postgres
 from postgres_workers import Workers, serving
 from servers import start, until
 
@@ -25,14 +25,6 @@ from cocoannot.store.postgres.maintenance import check_dataset
 pytestmark = pytest.mark.slow
 
 BOX = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
-
-
-@pytest.fixture
-def uri(postgres: Postgres, dataset_path: Path, small: dict[str, Any]) -> DatabaseUri:
-    dataset_path.write_text(json.dumps(small))
-    found = DatabaseUri(postgres.uri(), str(dataset_path))
-    import_file(found, dataset_path)
-    return found
 
 
 class Client:
