@@ -199,6 +199,8 @@ def _become(request: dict[str, Any], files: Sequence[int]) -> None:
     for printed in (sys.stdout, sys.stderr):
         printed.reconfigure(write_through=True)  # type: ignore[union-attr]
     os.chdir(request["cwd"])
+    # gunicorn goes back to where it was imported.
+    import_module("gunicorn.config").Chdir.default = request["cwd"]
     os.environ.clear()
     os.environ.update(request["env"])
     time.tzset()
