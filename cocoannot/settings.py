@@ -85,7 +85,7 @@ class Settings:
         "after how many days changes are forgotten. If it is not set, all are kept for good. `0` keeps no history, in "
         "a database a day",
     )
-    threads: int = setting("COCOANNOT_THREADS", "16", integer(2, 1024), "threads that answer requests")
+    threads: int = setting("COCOANNOT_THREADS", "16", integer(2, 1024), "how many threads may answer requests at once")
     event_streams: int = setting(
         "COCOANNOT_EVENT_STREAMS",
         "1000",
@@ -249,6 +249,11 @@ class Settings:
         if read["user_header"] and not read["proxies"]:
             raise ConfigError("COCOANNOT_USER_HEADER needs COCOANNOT_PROXIES: how many proxies stand in front")
         return cls(**read)
+
+    @property
+    def changes_wait(self) -> bool:
+        """Whether a change waits for a disk or a database before it is answered, together with others."""
+        return self.journal_fsync == "always" or isinstance(self.dataset, DatabaseUri)
 
     def dataset_path(self) -> Path:
         """The file of the dataset that is named, for one in S3 its local copy, for one in a database where it is

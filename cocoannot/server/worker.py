@@ -27,6 +27,7 @@ from cocoannot.lifecycle import server_url
 from cocoannot.server import takeover
 from cocoannot.server.client_timeouts import limit_waiting, wait_for_close, without_traceback
 from cocoannot.server.file_limit import allow_open_files
+from cocoannot.server.request_threads import RequestThreads
 
 _LOG_SECONDS = 0.1
 """Seconds between two writings of the log lines of requests."""
@@ -50,6 +51,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._runtime = runtime(app)
         self.wsgi = takeover.releasing(app)
         settings = self._runtime.settings
+        # Otherwise changes wait for each other's disk or database, as many at once as there are threads.
+        if not settings.changes_wait:
+            self.tpool = RequestThreads(self.cfg.threads)
         if (allowed := allow_open_files(settings.event_streams)) < settings.event_streams:
             self.log.warning(
                 "%d files may be open, fewer than event streams (COCOANNOT_EVENT_STREAMS=%d); see ulimit -n",
