@@ -321,7 +321,7 @@ def _read_piece(
 ) -> tuple[list[Keys], dict[str, npt.NDArray[Any]]]:
     keys: list[Keys]
     try:
-        keys = _LISTS[name].decode(b"[%b]" % buffer[int(starts[0]) : int(ends[-1])])
+        keys = _LISTS[name].decode(b"".join((b"[", memoryview(buffer)[int(starts[0]) : int(ends[-1])], b"]")))
         arrays = read_arrays(keys, name)
         if not any(_too_large(arrays[column], column) for column in _IDS[name]):
             return keys, arrays

@@ -53,12 +53,12 @@ class LoadedFile(NamedTuple):
         return max([self.version.revision, *(entry.revision for entry in self.entries)])
 
 
-def load_file(file: DatasetFile) -> LoadedFile:
-    """The file, and the changes that its journal has after it.
+def load_file(file: DatasetFile, meanwhile: Callable[[bytes], object] = lambda text: None) -> LoadedFile:
+    """The file, and the changes that its journal has after it; `meanwhile` is that of `DatasetFile.read`.
 
     Raises `DatasetError` where it can't be read, or there is a conflict; `JournalConflict` for one of the journal.
     """
-    found, recording = _read(file)
+    found, recording = _read(file, meanwhile)
     entries = _after(_floor(found), recording)
     goes_on = found.is_known and survived(found.state.boot)
     if entries:
@@ -161,8 +161,10 @@ def set_aside(file: DatasetFile, moment: str) -> list[Path]:
     return kept
 
 
-def _read(file: DatasetFile) -> tuple[FileSnapshot, Recording]:
-    found = file.read()
+def _read(
+    file: DatasetFile, meanwhile: Callable[[bytes], object] = lambda text: None
+) -> tuple[FileSnapshot, Recording]:
+    found = file.read(meanwhile)
     with file.reading():
         if file.unsaved.exists():
             _check_unsaved(file, found)

@@ -20,7 +20,6 @@ conflict.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import time
@@ -35,6 +34,7 @@ from cocoannot.files.answers import KeptAnswers
 from cocoannot.files.atomic import Content, NewFile, Stamp, clear_all_unfinished, clear_unfinished, sync_folder
 from cocoannot.files.backups import Backups
 from cocoannot.files.disk_errors import save_error
+from cocoannot.files.hashing import Hashing
 from cocoannot.files.identity import Identity, identify
 from cocoannot.files.journal import Journal
 from cocoannot.files.kept_copies import kept_while_replaced, timestamp
@@ -113,8 +113,11 @@ class DatasetFile:
         """The newest revision whose content may be in place."""
         return self.identity.version.revision
 
-    def read(self) -> FileSnapshot:
-        """The file as it is now. Clears away what a killed process left. Raises `DatasetError`."""
+    def read(self, meanwhile: Callable[[bytes], object] = lambda text: None) -> FileSnapshot:
+        """The file as it is now. Clears away what a killed process left. Raises `DatasetError`.
+
+        `meanwhile` is called with the text while another thread hashes it, where the file is not gzip.
+        """
         with self.reading():
             clear_unfinished(self.path)
             clear_all_unfinished(self.folder)
@@ -123,7 +126,11 @@ class DatasetFile:
             with self.path.open("rb") as file:
                 stamp = Stamp.of(os.fstat(file.fileno()))
                 data = file.read()
-            content = Content(len(data), hashlib.sha256(data).hexdigest())
+            with Hashing() as hashing:
+                hashing.update(data)
+                if not is_packed(self.path, data):
+                    meanwhile(data)
+            content = Content(len(data), hashing.hexdigest())
             if Stamp.of(self.path.stat()) != stamp:
                 raise DatasetError(f"{self.name} is being changed by something else; start again when it is done")
             state = self.identity.stored()

@@ -1,4 +1,4 @@
-"""The sha256 of what is written, computed while it is written. Nothing else."""
+"""The sha256 of what is written or read, computed beside that. Nothing else."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Hashing:
 
     def update(self, block: Block) -> None:
         """Add `block`."""
-        if self._thread is None and self.size >= _ALONE:
-            self._thread = _started(self._work)
         self.size += len(block)
+        if self._thread is None and self.size > _ALONE:
+            self._thread = _started(self._work)
         if self._thread is None:
             self._digest.update(block)
         else:

@@ -14,7 +14,6 @@ Locks are always taken in this order:
 from __future__ import annotations
 
 import logging
-import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,13 +24,12 @@ import msgspec
 from cocoannot.changes.answer import Answer
 from cocoannot.changes.change import Change
 from cocoannot.clock import Clock
-from cocoannot.coco.parser import Document, read_document
+from cocoannot.coco.parser import read_document
 from cocoannot.coco.serializer import FrozenDataset, Piece, split
 from cocoannot.errors import (
     DatasetError,
     FileChanged,
     JournalError,
-    NotADataset,
     NotDurable,
     NotLoaded,
     SaveError,
@@ -45,6 +43,7 @@ from cocoannot.history.kept import KeptHistory
 from cocoannot.store.base import Follower, SaveCounts, Saved, Texts
 from cocoannot.store.memory.answered import take_over
 from cocoannot.store.memory.barging_lock import BargingLock
+from cocoannot.store.memory.document_reading import DocumentReading
 from cocoannot.store.memory.journal_changes import complete_changes, encode_change, following, replay
 from cocoannot.store.memory.pending import Moment
 from cocoannot.store.memory.recent_changes import RecentChanges
@@ -106,8 +105,9 @@ class FileSaver:
         """
         if create and not file.path.exists():
             file.create(_EMPTY)
-        found = loaded or load_file(file)
-        tables = Tables(_read_document(found.data, file.name), found.version.next_ids)
+        reading = DocumentReading(file.name)
+        found = loaded or load_file(file, reading.read)
+        tables = Tables(reading.document(found.data), found.version.next_ids)
         if self._history is not None and found.is_known:
             tables.take_numberings(self._history.numberings(file.history, found.version.revision))
         file.remember(tables.next_ids)
@@ -123,7 +123,7 @@ class FileSaver:
 
         For a `JournalConflict` that the operator has decided. Raises `DatasetError`, `AmbiguousId`.
         """
-        tables = Tables(_read_document(found.data, file.name), found.version.next_ids)
+        tables = Tables(DocumentReading(file.name).document(found.data), found.version.next_ids)
         changes = replay(tables, found.entries, lenient=True)
         # None that anybody has seen stands for this.
         self._take(file, tables, found, changes, found.revision + 1)
@@ -377,14 +377,3 @@ class FileSaver:
         """Let memory stand on the text that was saved, so that the older one can go; not where it changed since."""
         tables = Tables(read_document(b"".join(frozen.pieces()), self.file.name), next_ids)
         self._state.swap(tables, revision)
-
-
-def _read_document(data: bytes, name: str) -> Document:
-    try:
-        return read_document(data, name)
-    except NotADataset:
-        raise
-    except DatasetError as exc:
-        raise DatasetError(
-            f"{exc}. `flask check {shlex.quote(name)} --fix OUT` writes a repaired copy, where one can be made"
-        ) from exc
