@@ -51,7 +51,7 @@ class Style(NamedTuple):
         elif len(self.item_separator) == len(self.key_separator):
             text = msgspec.json.format(text, indent=0)
         else:
-            text = self._separated(msgspec.json.format(text, indent=-1))
+            text = self._separated(_compact(text))
         return escaped(text) if self.ascii else text
 
     def within(self, text: bytes) -> Style:
@@ -81,6 +81,13 @@ class Style(NamedTuple):
 
 
 COMPACT = Style(b",", b":")
+
+
+def _compact(text: bytes) -> bytes:
+    """JSON without white space between its parts; most texts are that already, which takes no time to see."""
+    if b" " in text or b"\n" in text or b"\t" in text or b"\r" in text:
+        return msgspec.json.format(text, indent=-1)
+    return text
 
 
 def styles_of(document: Document) -> dict[SectionName, Style]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -51,7 +50,7 @@ class Transaction:
         # The records that this change has touched so far, as it leaves them.
         self._touched: dict[tuple[SectionName, int], Stored | None] = {}
         # What was added at the end so far, and the ids that are free after that.
-        self._appended: Counter[SectionName] = Counter()
+        self._appended: dict[SectionName, int] = {}
         self._next_ids: dict[SectionName, int] = {}
         # Annotations that don't go to the end: where they are to be, and the number of their first edit.
         self._put_back: dict[int, tuple[int, int]] = {}
@@ -86,7 +85,7 @@ class Transaction:
     @property
     def has_categories(self) -> bool:
         """Whether there is any category, of those that were there or that this change adds."""
-        return self._lookup.has_categories or self._appended["categories"] > 0
+        return self._lookup.has_categories or self._appended.get("categories", 0) > 0
 
     def _perform(self, operation: Operation) -> OperationResult:
         match operation:
@@ -180,7 +179,7 @@ class Transaction:
             position = given.position
             if position is None:
                 position = self._place("annotations").position
-                self._appended["annotations"] += 1
+                self._appended["annotations"] = self._appended.get("annotations", 0) + 1
             others.append(Edit("annotations", given.record_id, position, None, stored.record.text, index=given.rank))
         self.edits = others
 
@@ -333,7 +332,7 @@ class Transaction:
             raise Conflict(f"{NOUNS[section]} id {record_id} is taken; {what_to_do}")
 
     def _append(self, section: SectionName, place: Place, record_id: int, record: Record) -> Record:
-        self._appended[section] += 1
+        self._appended[section] = self._appended.get(section, 0) + 1
         self._next_ids[section] = max(place.record_id, record_id + 1)
         self._touch(section, Stored(record_id, place.position, record))
         self.edits.append(Edit(section, record_id, place.position, None, record.text))
@@ -342,7 +341,7 @@ class Transaction:
     def _place(self, section: SectionName) -> Place:
         if not self._appended:
             return self._lookup.next_place(section)
-        place = self._lookup.next_place(section, self._appended[section])
+        place = self._lookup.next_place(section, self._appended.get(section, 0))
         return Place(max(place.record_id, self._next_ids.get(section, 0)), place.position)
 
     def _merge(self, section: SectionName, stored: Stored, changes: Mapping[str, Any]) -> Record:
