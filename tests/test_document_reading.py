@@ -48,7 +48,7 @@ def test_a_file_that_changes_meanwhile_is_not_called_broken(tmp_path: Path) -> N
 def test_what_is_wrong_is_raised_where_the_document_is_asked_for() -> None:
     reading = DocumentReading("dataset.json")
     reading.read(BROKEN)
-    with pytest.raises(DatasetError, match="`flask check dataset.json --fix OUT` writes a repaired copy"):
+    with pytest.raises(DatasetError, match=r"`flask check dataset\.json --fix OUT` writes a repaired copy"):
         reading.document(BROKEN)
 
 

@@ -75,7 +75,7 @@ def facts(manager, path, after=""):
     status, names = manager.store.status(), [path.name + ".cocoannot/state.json", path.name + ".cocoannot"]
     found = {
         "memory": memory(manager), "file": path.read_text(), "summary": manager.changes.summary(),
-        "since": manager.store.unsaved_since(), "revision": status.revision, "last_error": status.last_error,
+        "since": manager.store.unsaved_since(), "revision": status.revision, "last_error": status.saves.error,
         "left": sorted(str(each.relative_to(path.parent)) for each in path.parent.rglob("*")),
     }
     return {key + after: value for key, value in found.items()}
@@ -538,14 +538,14 @@ def test_a_save_on_a_broken_disk_loses_nothing_and_works_again_when_it_is_mended
         with pytest.raises(SaveError, match=f"can't save {path}: {reason}") as raised:
             manager.save()
         assert raised.value.disk_full is full
-        assert manager.store.status().last_error == str(raised.value)
+        assert manager.store.status().saves.error == str(raised.value)
         assert manager.changes.summary() == "1 category(ies) added"
         assert manager.store.unsaved_since() == since
         assert path.read_text() == _DATASET
         assert names_on(disk) == before
     mend_it(disk)
     assert manager.save()
-    assert manager.store.status().last_error is None
+    assert manager.store.status().saves.error is None
     assert path.read_text() == text_of(manager)
     assert start(path).counts()["categories"] == 2
 

@@ -203,13 +203,13 @@ def test_unsaved_json_is_as_private_as_the_dataset(manager: DatasetManager, data
 
 
 def test_status_shows_the_conflict_until_it_is_resolved(conflict: DatasetManager, dataset_path: Path) -> None:
-    error = conflict.store.status().last_error
+    error = conflict.store.status().saves.error
     assert error is not None
     assert f"something else changed {dataset_path}" in error
     assert "`flask flush --on-conflict overwrite`" in error
     assert "`flask flush --on-conflict theirs`" in error
     conflict.store.save(overwrite=True)
-    assert conflict.store.status().last_error is None
+    assert conflict.store.status().saves.error is None
 
 
 def test_a_failure_that_comes_back_is_logged_once(
@@ -239,7 +239,7 @@ def test_a_copy_that_cannot_be_kept_is_said_and_tried_again(
     for _ in range(2):
         with pytest.raises(FileChanged, match=f"this failed too: can't save {unsaved}: Is a directory"):
             manager.save()
-    error = manager.store.status().last_error
+    error = manager.store.status().saves.error
     assert error is not None
     assert "this failed too" in error
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
@@ -453,4 +453,4 @@ def test_overwrite_resolves_a_conflict_that_only_a_replacement_met(manager: Data
     saved = manager.store.save(overwrite=True)
     assert path_of_kept(saved).read_text() == THEIRS
     assert names_in(dataset_path) == category_names(manager)
-    assert manager.store.status().last_error is None
+    assert manager.store.status().saves.error is None

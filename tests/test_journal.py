@@ -947,7 +947,7 @@ def test_a_backup_that_fails_is_logged_and_the_save_works(
     kept.save()
     assert f"No backup of {kept.path} for today: File exists" in caplog.text
     assert kept.path.read_bytes() == text_of(kept.manager)
-    assert kept.manager.store.status().last_error is None
+    assert kept.manager.store.status().saves.error is None
 
 
 def test_a_backup_is_a_copy_where_there_can_be_no_link(keep: Callable[[int], Kept]) -> None:

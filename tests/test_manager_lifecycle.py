@@ -222,7 +222,7 @@ def test_status_tells_where_everything_stands(manager: DatasetManager, dataset_p
         dataset_path.stat().st_size,
     )
     assert loaded.counts == {"images": 3, "annotations": 3, "categories": 3}
-    assert (loaded.loaded_at, loaded.pending_since, loaded.last_saved_at) == (1_700_000_000.0, None, None)
+    assert (loaded.loaded_at, loaded.pending_since, loaded.saves.last_at) == (1_700_000_000.0, None, None)
     clock.advance(5)
     manager.add_annotation(BOX)
     clock.advance(5)
@@ -233,7 +233,7 @@ def test_status_tells_where_everything_stands(manager: DatasetManager, dataset_p
     assert pending.file_revision == loaded.file_revision
     manager.save()
     saved = manager.store.status()
-    assert (saved.last_saved_at, saved.last_save_seconds, saved.last_error) == (1_700_000_010.0, 0.0, None)
+    assert saved.saves[3:] == (1_700_000_010.0, 0.0, None)
     assert saved.size == dataset_path.stat().st_size
 
 
@@ -375,14 +375,14 @@ def test_save_that_fails_keeps_the_changes_and_what_was_done_meanwhile(
     assert dataset_path.read_bytes() == theirs
     assert manager.changes == ChangeTracker(annotations_added=1, annotations_deleted=1)
     assert manager.store.unsaved_since() == 0.0
-    assert manager.store.status().last_error is not None
+    assert manager.store.status().saves.error is not None
     saved = manager.store.save(overwrite=True)
     assert saved is not None
     assert saved.summary == "1 annotation(s) added, 1 annotation(s) deleted"
     assert saved.kept is not None
     assert Path(saved.kept).read_bytes() == theirs
     assert ids(read(dataset_path)["annotations"]) == [2, 7, 8]
-    assert (manager.changes, manager.store.status().last_error) == (ChangeTracker(), None)
+    assert (manager.changes, manager.store.status().saves.error) == (ChangeTracker(), None)
 
 
 def test_save_error_is_logged_once_however_often_it_comes_back(

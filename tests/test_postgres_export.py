@@ -62,7 +62,7 @@ def test_who_is_not_asked_leaves_it_to_the_process_that_exports(
         )
         with pytest.raises(SaveError, match="another process exports"):
             stores[0].save(automatic=True)
-        assert stores[0].status().last_error is None
+        assert stores[0].status().saves.error is None
         # It has died.
         connection.execute("UPDATE lease SET until = now() - interval '1 second'")
     assert stores[0].save(automatic=True) is not None
@@ -75,7 +75,7 @@ def test_what_something_else_wrote_is_not_written_over(stores: list[PostgresStor
     with pytest.raises(FileChanged, match="on_conflict"):
         stores[0].save()
     assert dataset_path.read_text() == "{}"
-    assert stores[0].status().last_error is not None
+    assert stores[0].status().saves.error is not None
     saved = stores[1].save(overwrite=True)
     assert saved is not None
     assert saved.kept is not None

@@ -101,7 +101,7 @@ def test_an_export_that_s3_refuses_is_told_and_tried_again(
     missing.load(uri.text)
     with pytest.raises(SaveError, match="nothing is lost"):
         missing.save()
-    assert missing.status().last_error is not None
+    assert missing.status().saves.error is not None
     assert missing.status().saves.failed == 1
     missing.close()
     assert store.save() is not None

@@ -269,7 +269,7 @@ def test_put_that_failed_is_tried_again(copy: LocalCopy, there: Object, onlooker
         copy.upload()
     assert there.etag == etag
     assert copy.state == "ahead"
-    assert copy.manager.store.status().last_error is None
+    assert copy.manager.store.status().saves.error is None
     onlooker.let_pass()
     copy.upload()
     assert (copy.state, copy.status.last_error) == ("level", None)

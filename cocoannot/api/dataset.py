@@ -139,9 +139,9 @@ def get_status() -> dict[str, Any]:
         "saver": {
             "interval": runtime().settings.auto_save_interval,
             "next_save_in": saver.next_save_in(),
-            "last_saved_at": moment_or_none(status.last_saved_at),
-            "last_save_seconds": status.last_save_seconds,
-            "last_error": status.journal_error or status.last_error,
+            "last_saved_at": moment_or_none(status.saves.last_at),
+            "last_save_seconds": status.saves.last_seconds,
+            "last_error": status.journal_error or status.saves.error,
         },
         "s3": s3_part(s3),
     }

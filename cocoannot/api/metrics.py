@@ -156,10 +156,10 @@ class _DatasetCollector(Collector):
         yield CounterMetricFamily("cocoannot_saves", "Saves that worked", saves.done)
         yield CounterMetricFamily("cocoannot_failed_saves", "Saves that failed; nothing is lost", saves.failed)
         yield CounterMetricFamily("cocoannot_save_seconds", "Time that saves took which worked", saves.seconds)
-        yield _gauge("last_save_failed", "1 where the last save failed, else 0", status.last_error is not None)
-        if status.last_saved_at is not None and status.last_save_seconds is not None:
-            yield _gauge("last_save_seconds", "Time that the last save took which worked", status.last_save_seconds)
-            yield _gauge("last_save_timestamp_seconds", "When it ended, since 1970", status.last_saved_at)
+        yield _gauge("last_save_failed", "1 where the last save failed, else 0", status.saves.error is not None)
+        if status.saves.last_at is not None and status.saves.last_seconds is not None:
+            yield _gauge("last_save_seconds", "Time that the last save took which worked", status.saves.last_seconds)
+            yield _gauge("last_save_timestamp_seconds", "When it ended, since 1970", status.saves.last_at)
         yield _gauge("journal_bytes", "Size of the journal", status.journal_size)
         yield _gauge(
             "changes_refused", "1 where changes can't be written down, else 0", status.journal_error is not None

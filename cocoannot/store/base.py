@@ -162,21 +162,33 @@ class Status(NamedTuple):
     pending_since: float | None
     pending_seconds: float | None
     loaded_at: float
-    last_saved_at: float | None
-    last_save_seconds: float | None
-    last_error: str | None
-    saves: SaveCounts
+    saves: SaveResults
     journal_size: int
     journal_error: str | None
     backups: list[Backup]
 
 
-class SaveCounts(NamedTuple):
-    """Saves since the start, replacements included: how many worked and failed, and seconds of those that worked."""
+class SaveResults(NamedTuple):
+    """What came of saves since the start, replacements included.
+
+    How many worked and failed, and seconds of those that worked; when the last of these was, since 1970, and its
+    seconds; what is wrong since the last one that failed, `None` once one has worked.
+    """
 
     done: int = 0
     failed: int = 0
     seconds: float = 0.0
+    last_at: float | None = None
+    last_seconds: float | None = None
+    error: str | None = None
+
+    def worked(self, at: float, seconds: float) -> SaveResults:
+        """These, and one more that ended well at the time `at` and took `seconds`."""
+        return SaveResults(self.done + 1, self.failed, self.seconds + seconds, at, seconds)
+
+    def went_wrong(self, error: str) -> SaveResults:
+        """These, and one more that failed."""
+        return self._replace(failed=self.failed + 1, error=error)
 
 
 class Backup(NamedTuple):

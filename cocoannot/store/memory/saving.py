@@ -40,7 +40,7 @@ from cocoannot.files.dataset_file import DatasetFile, OpenedFile
 from cocoannot.files.journal import Journal
 from cocoannot.files.state import Remote
 from cocoannot.history.kept import KeptHistory
-from cocoannot.store.base import Follower, SaveCounts, Saved, Texts
+from cocoannot.store.base import Follower, Saved, SaveResults, Texts
 from cocoannot.store.memory.answered import take_over
 from cocoannot.store.memory.barging_lock import BargingLock
 from cocoannot.store.memory.document_reading import DocumentReading
@@ -67,10 +67,7 @@ class FileSaver:
         follower: Follower,
         history: KeptHistory | None,
     ) -> None:
-        self.last_saved_at: float | None = None
-        self.last_save_seconds: float | None = None
-        self.last_error: str | None = None
-        self.counts = SaveCounts()
+        self.results = SaveResults()
         self._state = state
         self._changing = changing
         self._saving = threading.RLock()
@@ -334,10 +331,8 @@ class FileSaver:
                 split(pieces), revision, next_ids, overwrite=overwrite, keep_journal=not sealed, now=started.wall
             )
         ended = self.now()
-        seconds = ended.monotonic - started.monotonic
-        self.last_saved_at, self.last_save_seconds, self.last_error = ended.wall, seconds, None
         self._journal_error = None
-        self.counts = SaveCounts(self.counts.done + 1, self.counts.failed, self.counts.seconds + seconds)
+        self.results = self.results.worked(ended.wall, ended.monotonic - started.monotonic)
         return kept
 
     @contextmanager
@@ -347,17 +342,13 @@ class FileSaver:
             yield
         except SaveError as exc:
             error = self._keep_unsaved(exc) if isinstance(exc, FileChanged) else exc
-            if str(error) != self.last_error:
+            if str(error) != self.results.error:
                 log.error("%s", error)
-            self._count_failure(str(error))
+            self.results = self.results.went_wrong(str(error))
             raise error from exc.__cause__
         except Exception as exc:
-            self._count_failure(f"saving failed in an unforeseen way: {exc!r}")
+            self.results = self.results.went_wrong(f"saving failed in an unforeseen way: {exc!r}")
             raise
-
-    def _count_failure(self, error: str) -> None:
-        self.last_error = error
-        self.counts = self.counts._replace(failed=self.counts.failed + 1)
 
     def _keep_unsaved(self, error: FileChanged) -> FileChanged:
         """Keep a copy of what is pending; returns `error`, with the reason added where that failed too."""

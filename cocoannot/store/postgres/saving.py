@@ -19,7 +19,7 @@ from cocoannot.coco.serializer import Piece, split
 from cocoannot.errors import FileChanged, SaveError, Unavailable
 from cocoannot.files.atomic import Content
 from cocoannot.files.kept_copies import timestamp
-from cocoannot.store.base import SaveCounts, Saved
+from cocoannot.store.base import Saved, SaveResults
 from cocoannot.store.postgres.complaints import first_line
 from cocoannot.store.postgres.database import LOST, Connection
 from cocoannot.store.postgres.export import dataset_text
@@ -45,10 +45,7 @@ class Exporter:
     def __init__(self, reading: Reading, place: Place | None, clock: Clock, saved: Callable[[Point], object]) -> None:
         self.place = place
         self.name = "" if place is None else place.name
-        self.last_saved_at: float | None = None
-        self.last_save_seconds: float | None = None
-        self.last_error: str | None = None
-        self.counts = SaveCounts()
+        self.results = SaveResults()
         self.size = 0
         self._reading = reading
         self._clock = clock
@@ -244,9 +241,7 @@ class Exporter:
 
     def done(self) -> None:
         """What was written last is in the tables too: the save worked."""
-        self.last_saved_at, self.last_error = self._clock.time(), None
-        self.last_save_seconds = seconds = self._clock.monotonic() - self._started
-        self.counts = SaveCounts(self.counts.done + 1, self.counts.failed, self.counts.seconds + seconds)
+        self.results = self.results.worked(self._clock.time(), self._clock.monotonic() - self._started)
 
     def _is_theirs(self, place: Place, seen: Sight | None) -> bool:
         """Whether something else wrote what was seen."""
@@ -274,17 +269,13 @@ class Exporter:
                 if isinstance(exc, SaveError)
                 else SaveError(f"can't export to {self.name}: {first_line(exc)}; nothing is lost, it is tried again")
             )
-            if str(error) != self.last_error:
+            if str(error) != self.results.error:
                 log.error("%s", error)
-            self._count_failure(str(error))
+            self.results = self.results.went_wrong(str(error))
             raise error from exc
         except Exception as exc:
-            self._count_failure(f"saving failed in an unforeseen way: {exc!r}")
+            self.results = self.results.went_wrong(f"saving failed in an unforeseen way: {exc!r}")
             raise
-
-    def _count_failure(self, error: str) -> None:
-        self.last_error = error
-        self.counts = self.counts._replace(failed=self.counts.failed + 1)
 
     def _renewing(self, blocks: Iterable[Piece]) -> Iterator[Piece]:
         """`blocks`, while the lease is renewed."""
