@@ -19,6 +19,7 @@ from conftest import OpenDataset
 from pycocotools.coco import COCO
 
 from cocoannot.coco.records import Record, merge
+from cocoannot.coco.style import Style
 from cocoannot.errors import DatasetError, NotADataset
 from cocoannot.manager import DatasetManager
 from cocoannot.store.queries import AnnotationQuery, ImageQuery
@@ -490,6 +491,16 @@ def test_record_on_one_line_stays_there_in_a_file_with_indented_ones(open_datase
     other = manager.update_image(7, {"x": [1, 2]})
     assert other is not None
     assert other.text == b'{\n  "id": 7,\n  "x": [\n    1,\n    2\n  ]\n}'
+
+
+@pytest.mark.parametrize(
+    "odd", ["", ":", ":x", "x:", ",", ",:", "[", "{", "{:", '"', '":', "\\", "\\:", " ", "x y", ": "]
+)
+@pytest.mark.parametrize("separators", [(",", ": "), (", ", ":"), (", ", ": "), (",", ":")])
+def test_texts_that_look_like_separators_stay_as_they_are(odd: str, separators: tuple[str, str]) -> None:
+    style = Style(*(separator.encode() for separator in separators))
+    for value in (odd, [odd, odd], {odd: odd}, {"a": odd, odd: [odd, {odd: 1, "b": [1, odd]}]}):
+        assert style.encode(value) == json.dumps(value, separators=separators).encode()
 
 
 def test_record_may_lose_all_of_its_fields() -> None:

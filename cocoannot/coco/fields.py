@@ -53,6 +53,8 @@ def is_integer(value: object) -> TypeGuard[int | float]:
 
 def unstorable(value: object) -> str | None:
     """Why a JSON value can't be stored as it is; `None` where it can."""
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return None
     waiting = [value]
     while waiting:
         item = waiting.pop()

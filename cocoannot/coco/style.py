@@ -21,6 +21,8 @@ from cocoannot.coco.parser import SECTIONS, Document, SectionName, find_values
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _STRINGS = re.compile(rb'("(?:[^"\\]|\\.)*")')
 _SPACES = re.compile(rb"(?<=\n) +")
+_BEFORE_STRINGS = {b"", b"{", b"[", b",", b":"}
+"""What stands before the quote that begins a string, in compact JSON."""
 _BEFORE_VALUE = re.compile(rb":\s*$")
 _BETWEEN = re.compile(rb",\s*")
 _LINES = re.compile(rb"\{(\r?\n)([ \t]*)")
@@ -62,6 +64,11 @@ class Style(NamedTuple):
 
     def _separated(self, text: bytes) -> bytes:
         """Compact JSON with a space behind one separator and none behind the other, as COCO's own files have it."""
+        if self.item_separator == b"," and b"\\" not in text:
+            parts = text.split(b'":')
+            if _BEFORE_STRINGS.isdisjoint([part[-1:] for part in parts[:-1]]):
+                # No string begins with a colon: each of these quotes ends a key.
+                return (b'"' + self.key_separator).join(parts)
         # Without escapes each quote begins or ends a string, and most records have none: half of the time.
         quote = b"" if b"\\" in text else b'"'
         parts = text.split(quote) if quote else _STRINGS.split(text)
@@ -85,9 +92,7 @@ COMPACT = Style(b",", b":")
 
 def _compact(text: bytes) -> bytes:
     """JSON without white space between its parts; most texts are that already, which takes no time to see."""
-    if b" " in text or b"\n" in text or b"\t" in text or b"\r" in text:
-        return msgspec.json.format(text, indent=-1)
-    return text
+    return msgspec.json.format(text, indent=-1) if len(text.split(None, 1)) > 1 else text
 
 
 def styles_of(document: Document) -> dict[SectionName, Style]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
@@ -46,7 +46,6 @@ class Transaction:
         """By the index of an update that was merged with what others did: the fields that they changed."""
         self._lookup = lookup
         self._history = history
-        self._late_updates = LateUpdates(lookup, history)
         # The records that this change has touched so far, as it leaves them.
         self._touched: dict[tuple[SectionName, int], Stored | None] = {}
         # What was added at the end so far, and the ids that are free after that.
@@ -56,6 +55,10 @@ class Transaction:
         self._put_back: dict[int, tuple[int, int]] = {}
         # The images that this change has given a file_name to.
         self._file_names: dict[str, int] = {}
+
+    @cached_property
+    def _late_updates(self) -> LateUpdates:
+        return LateUpdates(self._lookup, self._history)
 
     def perform_all(self, operations: Sequence[Operation]) -> list[OperationResult]:
         """Do `operations` in order; returns what came of each. Raises `BadOperation`."""

@@ -71,11 +71,12 @@ def encode_change(change: Change) -> bytes | list[bytes]:
         )
         for edit in change.edits
     ]
-    values = [
-        b"[%b,%b]" % (_VALUE, msgspec.json.encode([value.key, _string(value.before), _string(value.after)])[1:-1])
-        for value in change.values
-    ]
-    parts = edits + values
+    parts = edits
+    if change.values:
+        parts = edits + [
+            b"[%b,%b]" % (_VALUE, msgspec.json.encode([value.key, _string(value.before), _string(value.after)])[1:-1])
+            for value in change.values
+        ]
     if len(parts) <= _PIECE:
         return b"[%b]" % b",".join(parts)
     pieces = [b",".join(parts[at : at + _PIECE]) + b"," for at in range(0, len(parts), _PIECE)]
