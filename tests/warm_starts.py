@@ -38,7 +38,13 @@ PROGRAMS = {
 MODULES = ("flask", "cocoannot")
 """What `python -m` runs here."""
 
-IMPORTED = ("gunicorn.workers.gthread", "cocoannot.server.worker", *(module for module, _ in PROGRAMS.values()))
+IMPORTED = (
+    *("gunicorn.workers.gthread", "gunicorn.glogging", "cocoannot.server.worker", "cocoannot.server.json_logger"),
+    *(module for module, _ in PROGRAMS.values()),
+    # What is imported at the first load, picture and request.
+    *("numpy.ma", "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PngImagePlugin"),
+    *("PIL.PpmImagePlugin", "encodings.idna"),
+)
 """Not `cocoannot.gunicorn_conf` and `cocoannot.wsgi`, which look at the environment."""
 IMPORTED_FOR = {"s3:": "cocoannot.replica.replica", "postgresql:": "cocoannot.store.postgres.store"}
 """What datasets need that are elsewhere, from when a program is asked for that has one."""
