@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
-from unittest.mock import patch
 
 import postgres_servers
 import pytest
@@ -20,6 +19,7 @@ from api_client import serve as serve
 from browser import chromium as chromium
 from browser import visit as visit
 from browser import windows as windows
+from flask import Flask
 from postgres_servers import Postgres
 from postgres_servers import postgres as postgres
 from postgres_servers import uri as uri
@@ -28,7 +28,7 @@ from s3_servers import moto as moto
 from s3_servers import s3 as s3
 from s3_servers import seaweedfs as seaweedfs
 from s3_servers import seaweedfs_tls as seaweedfs_tls
-from werkzeug.routing import Rule
+from shared_rules import RuleOfMany
 
 from cocoannot.manager import DatasetManager
 from cocoannot.store.memory.store import MemoryStore
@@ -151,20 +151,9 @@ def _children_take_signals() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _addresses_are_compiled_once() -> Iterator[None]:
-    """Werkzeug compiles two functions for each route of each application: three quarters of what it takes to make one.
-
-    They follow from the route alone, and thousands of tests make an application.
-    """
-    compiled: dict[object, Callable[..., tuple[str, str]]] = {}
-    compile_builder = Rule._compile_builder
-
-    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        key = (rule.rule, *rule._trace, *(rule.defaults or {}).items(), append_unknown)
-        if key not in compiled:
-            compiled[key] = compile_builder(rule, append_unknown)
-        return compiled[key]
-
-    with patch.object(Rule, "_compile_builder", compile_once):
+    """Thousands of tests make an application, and to compile its routes takes five times as long as all the rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "url_rule_class", RuleOfMany)
         yield
 
 

@@ -12,6 +12,7 @@ import json
 import logging
 import mmap
 import os
+import random
 import shutil
 import sys
 from collections.abc import Callable
@@ -223,10 +224,12 @@ class Attempts:
         also: list[str],
         times: int,
         at_once: bool,
+        opens: int,
     ) -> None:
         """`left` are folders of datasets that earlier attempts left, which are then started on instead of prepared.
 
-        `also` are calls that meet the fault together with the one that is tried.
+        `also` are calls that meet the fault together with the one that is tried. Of those that open a file, one in
+        `opens` is tried.
         """
         self._folder = Path(folder)
         self._prepare, steps = SCENARIOS[scenario]
@@ -236,6 +239,7 @@ class Attempts:
         self._also = dict.fromkeys(also, 1)
         self._left = left
         self._calls = calls
+        self._opens = opens
         self._steps: list[Step] = []
         for step in steps:
             self._steps += [step, _sync] if step in _CHANGES and not at_once else [step]
@@ -247,7 +251,8 @@ class Attempts:
         self._print([] if self._left else self._without_a_fault())
         faulted.attach(self._fault, self._times)
         for left, call in product(self._left or [""], self._calls):
-            for number in range(1, faulted.AT[call]):
+            between = self._opens if call == "openat" else 1
+            for number in range(random.randint(1, between), faulted.AT[call], between):
                 code = faulted.in_a_child(partial(self._attempt, left, call, number))
                 if code == _NOT_MET:
                     break

@@ -77,14 +77,19 @@ class S3Server:
         return env | ({"AWS_CA_BUNDLE": str(self.ca_bundle)} if self.ca_bundle else {})
 
     def client(self, identity: Identity = READ_WRITE) -> Any:
-        """A client of its own, for what somebody else does."""
-        return _session(identity).client(
-            "s3", endpoint_url=self.url, verify=str(self.ca_bundle) if self.ca_bundle else None
-        )
+        """A client for what somebody else does. It may be closed after each use."""
+        return _client(identity, self.url, self.ca_bundle)
 
     def new_key(self, name: str = "dataset.json") -> str:
         """A key that no other test has."""
         return f"test-{next(self._numbers)}/{name}"
+
+
+@cache
+def _client(identity: Identity, url: str, ca_bundle: Path | None) -> Any:
+    """One for all tests, because to make one takes longer than a request. After `close` it makes new connections."""
+    session = _session(identity)
+    return session.client("s3", endpoint_url=url, verify=str(ca_bundle) if ca_bundle else None)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from zlib import crc32
 
 import schemathesis
 from schemathesis.core.failures import AcceptedNegativeData
-from schemathesis.generation.meta import TestPhase
+from schemathesis.generation.meta import CoverageScenario, TestPhase
 from schemathesis.openapi.checks import RejectedPositiveData
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
@@ -67,10 +68,25 @@ MAX_QUERY = 3000
 """Characters. gunicorn itself refuses request lines of more than 4,094 bytes, in HTML, before the application."""
 
 
+COVERAGE_ONCE = bool(os.environ.get("COVERAGE_ONCE"))
+"""Whether the coverage phase tries each kind of value once at each place, not every value of the kind."""
+
+_covered: set[tuple[object, ...]] = set()
+
+
 @schemathesis.hook
 def filter_case(context: Any, case: Any) -> bool:
-    """Leave out what would not reach the application."""
-    return len(urlencode(case.query or {}, doseq=True)) < MAX_QUERY
+    """Leave out what would not reach the application, and what is like a case before where that is asked for."""
+    if len(urlencode(case.query or {}, doseq=True)) >= MAX_QUERY:
+        return False
+    if not COVERAGE_ONCE or case.meta is None or case.meta.phase.name != TestPhase.COVERAGE:
+        return True
+    kind = case.meta.phase.data
+    of_field = kind.description if kind.scenario == CoverageScenario.VALID_OBJECT else None
+    place = (case.operation.label, case.method, kind.parameter_location, kind.parameter, kind.location, of_field)
+    new = (kind.scenario, *place) not in _covered
+    _covered.add((kind.scenario, *place))
+    return new
 
 
 @schemathesis.hook

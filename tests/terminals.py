@@ -112,15 +112,22 @@ def link_programs(venv: Path) -> None:
 class Desk:
     """Where a reader sits: the checkout at `home`, a terminal, and the servers that run in other terminals.
 
-    `places` says which folder of this machine stands for one that pages name, `ports` the same of ports.
+    `places` says which folder of this machine stands for one that pages name, `ports` the same of ports. pip builds
+    with what is in `build_tools`, where that is given.
     """
 
-    def __init__(self, home: Path, places: Mapping[str, Path], ports: Mapping[int, int]) -> None:
+    def __init__(
+        self, home: Path, places: Mapping[str, Path], ports: Mapping[int, int], build_tools: Path | None = None
+    ) -> None:
         self._home = home
         # The longest first: one may be in another.
         self._places = sorted(places.items(), key=lambda place: -len(str(place[1])))
         self._ports = dict(ports)
         self._env = _reader_environment(home, ports)
+        if build_tools:
+            # pip reads it the other way round: 0 is for no isolation.
+            self._env["PIP_NO_BUILD_ISOLATION"] = "0"
+            self._env["PYTHONPATH"] = f"{build_tools}{os.pathsep}{self._env['PYTHONPATH']}"
         self._servers: dict[str, subprocess.Popen[bytes]] = {}
         self.open_terminal()
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import ZipFile
 
 import boto3
 import pytest
@@ -41,9 +44,13 @@ class Ran(NamedTuple):
 
 
 class Reader:
-    """Follows pages in `folder`. `demo` is the demo dataset, made before; `database` the port of a PostgreSQL."""
+    """Follows pages in `folder`. `demo` is the demo dataset, made before; `database` the port of a PostgreSQL.
 
-    def __init__(self, folder: Path, demo: Path, database: int = 5432) -> None:
+    `build_tools` is a folder with what pip builds with, which it would else install anew for each package that it
+    builds (test_wheel.py lets it).
+    """
+
+    def __init__(self, folder: Path, demo: Path, database: int = 5432, build_tools: Path | None = None) -> None:
         self.home = folder / "checkout"
         self._demo = demo
         self._ports, self._reservation = free_ports()
@@ -55,7 +62,7 @@ class Reader:
         }
         ports = {8000: free_port(), 9000: free_port(), 8333: self._ports["s3"], 5432: database}
         self.home.mkdir()
-        self.desk = Desk(self.home, places, ports)
+        self.desk = Desk(self.home, places, ports, build_tools)
 
     def close(self) -> None:
         self.desk.close()
@@ -128,17 +135,33 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def build_tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what pyproject.toml says that the package is built with."""
+    wheels, folder = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("build-tools")
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--dest", str(wheels)]
+    subprocess.run([*pip, *needed], check=True, timeout=120)
+    for wheel in wheels.iterdir():
+        with ZipFile(wheel) as file:
+            file.extractall(folder)
+    return folder
+
+
 @pytest.fixture
 def reader(tmp_path: Path, demo: Path, request: pytest.FixtureRequest) -> Iterator[Reader]:
     callspec = getattr(request.node, "callspec", None)
-    port = 5432
-    if callspec is not None and callspec.params["page"].stem == "scale":
+    page = callspec and callspec.params["page"].stem
+    port, tools = 5432, None
+    if page == "scale":
         server: Postgres = request.getfixturevalue("postgres")
         with server.connect("postgres") as connection:
             connection.execute("CREATE ROLE ann LOGIN")
             connection.execute("CREATE DATABASE coco OWNER ann")
         port = server.port
-    reader = Reader(tmp_path, demo, port)
+    elif page == "install":
+        tools = request.getfixturevalue("build_tools")
+    reader = Reader(tmp_path, demo, port, tools)
     yield reader
     reader.close()
 

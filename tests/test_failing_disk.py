@@ -31,42 +31,14 @@ Change = Callable[[Path], object]
 pytestmark = pytest.mark.slow
 
 _ATTEMPTS = r"""
-import errno, json, logging, os, sys
+import json, logging, os, sys
 from pathlib import Path
+import faulted
 from cocoannot.manager import DatasetManager
 from cocoannot.errors import FileChanged, SaveError
 
-operation, fault, folder, dataset, theirs = sys.argv[1:6]
-FAULT_AT = json.loads(sys.argv[6])
+operation, fault, folder, dataset, theirs, *calls = sys.argv[1:]
 logging.getLogger("cocoannot").addHandler(logging.NullHandler())
-# Harmless calls: they fail by themselves, with another error than the one that is injected.
-CALLS = {
-    "mkdir": lambda: os.mkdir("/nowhere/folder"),
-    "openat": lambda: os.open("/nowhere/file", os.O_RDONLY),
-    "write": lambda: os.write(999, b""),
-    "fsync": lambda: os.fsync(999),
-    "rename": lambda: os.rename("/nowhere/file", "/nowhere/other"),
-    "unlink": lambda: os.unlink("/nowhere/file"),
-}
-
-def make_harmless_call(call):
-    try:
-        CALLS[call]()
-    except OSError as exc:
-        return exc.errno
-
-def in_a_child(work):
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    code = 1
-    try:
-        code = work() or 0
-    except BaseException:
-        import traceback
-        traceback.print_exc()
-    finally:
-        os._exit(code)
 
 def memory(manager):
     return b"".join(manager.store.export().blocks).decode()
@@ -108,18 +80,16 @@ def attempt(call, number):
     path = Path(folder, f"{call}-{number}", "dataset.json")
     manager = prepare(path)
     before = facts(manager, path, "_before")
-    return in_a_child(lambda: with_fault(manager, path, call, number, before))
+    return faulted.in_a_child(lambda: with_fault(manager, path, call, number, before))
 
 def with_fault(manager, path, call, number, before):
     report = {"call": call, "number": number, "error": None, "disk_full": None, **before}
-    for _ in range(FAULT_AT[call] - number):
-        make_harmless_call(call)
+    faulted.lead_up({call: number})
     try:
         operate(manager)
     except SaveError as exc:
         report |= {"error": str(exc), "kind": type(exc).__name__, "disk_full": exc.disk_full}
-    # A fault that was not met is still there, or did not kill: there are fewer calls than that.
-    if fault == "KILL" or make_harmless_call(call) == getattr(errno, fault):
+    if fault == faulted.KILL or not faulted.end(call, fault):
         return 3
     report |= facts(manager, path)
     try:
@@ -130,18 +100,24 @@ def with_fault(manager, path, call, number, before):
     report |= facts(manager, path, "_at_last")
     os.write(1, json.dumps(report).encode() + b"\n")
 
-for call in CALLS:
-    for number in range(1, 50):
-        code = in_a_child(lambda: attempt(call, number) % 256)
+# What is imported late is imported now.
+try:
+    operate(prepare(Path(folder + "-without", "dataset.json")))
+except FileChanged:
+    pass
+faulted.attach(fault, calls=calls)
+for call in calls:
+    for number in range(1, faulted.AT[call]):
+        code = faulted.in_a_child(lambda: attempt(call, number) % 256)
         if code == 1:
             sys.exit(1)
         if code == 3:
             break
+    else:
+        # The numbers end before the calls do.
+        sys.exit(1)
 """
-
-
-# At which call of its kind, in each process, the fault is: more than any makes by itself, Python's start included.
-_FAULT_AT = {"mkdir": 50, "openat": 1500, "write": 50, "fsync": 50, "rename": 50, "unlink": 50}
+_CALLS = ("mkdir", "openat", "write", "fsync", "rename", "unlink")
 _DATASET = """{
   "images": [{"id": 1, "file_name": "one.jpg", "width": 64, "height": 48}],
   "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": 0}],
@@ -167,12 +143,13 @@ def attempts(tmp_path_factory: pytest.TempPathFactory) -> Attempts:
     def attempts(operation: str, fault: str) -> tuple[Path, list[Report]]:
         if (operation, fault) not in made:
             folder = tmp_path_factory.mktemp(f"{operation}-{fault}")
-            kind = "signal=SIGKILL" if fault == "KILL" else f"error={fault}"
-            options = ["-e", f"trace={','.join(_FAULT_AT)}"] + ["--seccomp-bpf"] * (fault != "KILL")
-            for call, number in _FAULT_AT.items():
-                options += ["-e", f"inject={call}:{kind}:when={number}"]
-            arguments = [operation, fault, folder, _DATASET, _THEIRS, json.dumps(_FAULT_AT)]
-            done = run_traced(_ATTEMPTS, *arguments, options=options)
+            done = subprocess.run(
+                [sys.executable, "-c", _ATTEMPTS, operation, fault, folder, _DATASET, _THEIRS, *_CALLS],
+                env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"},
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
             assert (done.returncode, done.stderr) == (0, "")
             made[operation, fault] = folder, [json.loads(line) for line in done.stdout.splitlines()]
         return made[operation, fault]
@@ -238,8 +215,8 @@ every_fault = faults(SAVE_FULL, SAVE_BROKEN, REPLACE, OVERWRITE, CONFLICT)
 @needs_strace
 @every_fault
 def test_faults_are_met_at_calls_of_every_kind(reports: list[Report], failures: list[Report]) -> None:
-    assert {report["call"] for report in reports} == set(_FAULT_AT)
-    assert {report["call"] for report in failures} >= set(_FAULT_AT) - {"mkdir"}
+    assert {report["call"] for report in reports} == set(_CALLS)
+    assert {report["call"] for report in failures} >= set(_CALLS) - {"mkdir"}
 
 
 @needs_strace

@@ -96,6 +96,19 @@ def test_what_was_submitted_is_done_before_the_threads_end() -> None:
         assert not thread.is_alive()
 
 
+def test_no_thread_is_added_after_the_end_though_a_request_takes_long() -> None:
+    pool, goes_on = RequestThreads(2), threading.Event()
+    slow = pool.submit(goes_on.wait, SECONDS)
+    pool.shutdown(wait=False)
+    # It would raise, which pytest notices.
+    for thread in threading.enumerate():
+        if thread.name == "request-threads":
+            thread.join(SECONDS)
+            assert not thread.is_alive()
+    goes_on.set()
+    assert slow.result(SECONDS)
+
+
 def test_a_request_that_was_cancelled_is_not_answered(open_pools: Callable[[int], RequestThreads]) -> None:
     pool, goes_on = open_pools(2), threading.Event()
     seen: list[str] = []

@@ -97,7 +97,9 @@ state.stop()
 """
     log = tmp_path / "log"
     for opened in (0, 1):
-        done = run_traced(script, level.uri, tmp_path / "cache", options=["-e", "trace=openat"], log=log)
+        done = run_traced(
+            script, level.uri, tmp_path / "cache", options=["--seccomp-bpf", "-e", "trace=openat"], log=log
+        )
         assert done.returncode == 0, done.stderr
         (path,) = (tmp_path / "cache" / "datasets").glob("*/*.json")
         # What was downloaded is read to load it.

@@ -1,7 +1,8 @@
 """schemathesis against a real server: what the OpenAPI document says, and nothing that is sent gives a 5xx.
 
 Exceptions are in schemathesis.toml and schemathesis_hooks.py, each with its reason. Stateful runs are many short ones,
-each on a fresh dataset: schemathesis ends one when a replay finds the dataset changed. Run as a program, this fuzzes
+each on a fresh dataset: schemathesis ends one when a replay finds the dataset changed. The coverage phase tries each
+kind of value once at each place; every value is tried in `make torture` and `make fuzz`. Run as a program, this fuzzes
 for longer, with the number of cases for each operation as the one argument, and seeds that are printed.
 """
 
@@ -27,8 +28,9 @@ pytestmark = pytest.mark.slow
 TESTS = Path(__file__).parent
 SINGLE = ["examples", "coverage", "fuzzing"]
 STATEFUL = ["stateful"]
-CASES = 15
-"""For each operation, and of scenarios."""
+CASES = 6
+"""For each operation."""
+SCENARIOS = 15
 
 DATASET = {
     "info": {"description": "to be fuzzed"},
@@ -57,9 +59,21 @@ class Run(NamedTuple):
     log: str
 
 
-def fuzz(folder: Path, phases: Sequence[str], cases: int, seed: int, settings: Mapping[str, str] | None = None) -> Run:
-    """Run phases of schemathesis against a server with a dataset in `folder`, which gets `settings`."""
+def fuzz(
+    folder: Path,
+    phases: Sequence[str],
+    cases: int,
+    seed: int,
+    settings: Mapping[str, str] | None = None,
+    *,
+    all_values: bool = True,
+) -> Run:
+    """Run phases of schemathesis against a server with a dataset in `folder`, which gets `settings`.
+
+    Without `all_values` the coverage phase tries one of each kind at each place.
+    """
     settings = settings or {}
+    once = {} if all_values else {"COVERAGE_ONCE": "1"}
     folder.mkdir(exist_ok=True)
     dataset = folder / "annotations.json"
     dataset.write_text(json.dumps(DATASET))
@@ -75,7 +89,7 @@ def fuzz(folder: Path, phases: Sequence[str], cases: int, seed: int, settings: M
                 *(["--header", f"Authorization: Bearer {token}"] if token else []),
             ],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(TESTS), "PYTHONWARNINGS": "default"},
+            env={**os.environ, "PYTHONPATH": str(TESTS), "PYTHONWARNINGS": "default", **once},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -86,15 +100,16 @@ def fuzz(folder: Path, phases: Sequence[str], cases: int, seed: int, settings: M
 
 
 # What is wrong with a request is found whoever sent it: one run looks at all that can be wrong.
+@pytest.mark.torture
 @pytest.mark.parametrize(
     ("settings", "phases", "cases", "least"),
-    [({}, SINGLE, CASES, 1000), ({"COCOANNOT_TOKEN": "token-of-this-test"}, ["examples", "fuzzing"], CASES // 3, 300)],
+    [({}, SINGLE, CASES, 2000), ({"COCOANNOT_TOKEN": "token-of-this-test"}, ["examples", "fuzzing"], CASES // 2, 200)],
     ids=["open", "with a token"],
 )
 def test_no_request_has_an_answer_that_the_document_does_not_describe(
-    tmp_path: Path, settings: dict[str, str], phases: list[str], cases: int, least: int
+    tmp_path: Path, settings: dict[str, str], phases: list[str], cases: int, least: int, torture: bool
 ) -> None:
-    run = fuzz(tmp_path, phases, cases, 1, settings)
+    run = fuzz(tmp_path, phases, cases * 3 if torture else cases, 1, settings, all_values=torture)
     check(run, phases)
     assert run.report["operations"]["total"] == operations()
     # A stream of events has no end.
@@ -106,7 +121,7 @@ def test_no_request_has_an_answer_that_the_document_does_not_describe(
 @pytest.mark.torture
 def test_no_sequence_of_requests_has_one_either(tmp_path: Path, torture: bool) -> None:
     for seed in (1, 2) if torture else (1,):
-        run = fuzz(tmp_path / str(seed), STATEFUL, CASES, seed)
+        run = fuzz(tmp_path / str(seed), STATEFUL, SCENARIOS, seed)
         check(run, STATEFUL)
         assert run.report["test_cases"]["generated"] > 50
 

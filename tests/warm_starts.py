@@ -1,7 +1,8 @@
 """Programs of ours that start at once: forked from a process that has imported what they import.
 
-To import takes one longer than all the rest of its start, and a run of the tests starts hundreds. What it does is what
-it always does, signals, exit handlers and status included. Tests about the start itself start it anew.
+To import, and to compile its routes, takes one longer than all the rest of its start, and a run of the tests starts
+hundreds. What it does is what it always does, signals, exit handlers and status included. Tests about the start itself
+start it anew.
 
     tests --request, with files for its input, output and errors--> warm process --fork--> gunicorn, flask or cocoannot
     tests <--its process id, later its status-- warm process
@@ -14,6 +15,7 @@ from __future__ import annotations
 import atexit
 import gc
 import json
+import logging
 import os
 import runpy
 import select
@@ -38,7 +40,13 @@ PROGRAMS = {
 MODULES = ("flask", "cocoannot")
 """What `python -m` runs here."""
 
-IMPORTED = ("gunicorn.workers.gthread", "cocoannot.server.worker", *(module for module, _ in PROGRAMS.values()))
+IMPORTED = (
+    *("gunicorn.workers.gthread", "gunicorn.glogging", "cocoannot.server.worker", "cocoannot.server.json_logger"),
+    *(module for module, _ in PROGRAMS.values()),
+    # What is imported at the first load, picture and request.
+    *("numpy.ma", "PIL.BmpImagePlugin", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.PngImagePlugin"),
+    *("PIL.PpmImagePlugin", "encodings.idna"),
+)
 """Not `cocoannot.gunicorn_conf` and `cocoannot.wsgi`, which look at the environment."""
 IMPORTED_FOR = {"s3:": "cocoannot.replica.replica", "postgresql:": "cocoannot.store.postgres.store"}
 """What datasets need that are elsewhere, from when a program is asked for that has one."""
@@ -129,6 +137,7 @@ def _serve(listener: socket.socket) -> None:
     """Start what is asked for, until the tests have ended. In a program that was started, it returns at the end."""
     for module in IMPORTED:
         import_module(module)
+    _compile_routes()
     woken, wake = os.pipe()
     for end in (woken, wake):
         os.set_blocking(end, False)
@@ -169,6 +178,24 @@ def _serve(listener: socket.socket) -> None:
         running[pid] = channel
         for file in files:
             os.close(file)
+
+
+def _compile_routes() -> None:
+    """Compile the routes for all programs: that takes as long as all the rest of an application's start."""
+    from flask import Flask
+    from shared_rules import RuleOfMany
+
+    from cocoannot import create_app
+
+    Flask.url_rule_class = RuleOfMany
+    for name in list(os.environ):
+        if name.startswith(("COCOANNOT_", "DATASET_")):
+            del os.environ[name]
+    create_app({})
+    # Programs set up the log by their own environment.
+    logger = logging.getLogger("cocoannot")
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
 
 
 def _import_for(dataset: str) -> None:

@@ -92,6 +92,8 @@ class RequestThreads(futures.Executor):
             before = self._newest
             time.sleep(_LONG)
             with self._lock:
+                if self._is_over:
+                    return
                 if not self._answering:
                     self._is_in_use.clear()
                 elif self._newest is before and not self._waiting.empty() and self._answering < self._most:
