@@ -215,14 +215,14 @@ class Visitor:
 Visit = Callable[..., Visitor]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """One for all tests of a module."""
+    """One for all tests of a process. Started with an own one, a module takes two seconds more."""
     with browser() as chromium:
         yield chromium
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def windows(chromium: Browser) -> Windows:
     return Windows(chromium)
 

@@ -13,7 +13,8 @@ from browser import Visit, Visitor, images, needs_browser, records, saved_text, 
 from fingers import WINDOW, Hand
 from playwright.sync_api import expect
 from pycocotools import mask as masks
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -60,7 +61,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(dataset: Path) -> Iterator[Server]:
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 

@@ -11,7 +11,8 @@ import pytest
 from browser import Visit, Visitor, needs_browser, records, write_dataset
 from PIL import Image
 from playwright.sync_api import expect
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -55,7 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             make_picture(folder / name, size)
     (folder / "damaged.png").write_text("This is no picture.")
     made = [{"id": IDS[name], "file_name": name, "width": w, "height": h} for name, (_, (w, h)) in SIZES.items()]
-    with serve(write_dataset(folder, [], made)) as server:
+    with serve_again(write_dataset(folder, [], made)) as server:
         yield server
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser import Visitor, images, needs_browser, write_dataset
-from playwright.sync_api import Page, Request
+from playwright.sync_api import Browser, Page, Request
 from servers import Server, serve
 from windows import Windows, serve_again
 
@@ -50,6 +50,12 @@ LEAVE = """async () => {
     await caches.open("left");
     await new Promise(done => { indexedDB.open("left").onsuccess = ({target}) => done(target.result.close()); });
 }"""
+
+
+@pytest.fixture(scope="module")
+def windows(chromium: Browser) -> Windows:
+    """Some that no other module has used, to compare with."""
+    return Windows(chromium)
 
 
 @pytest.fixture(scope="module")
