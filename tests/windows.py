@@ -29,9 +29,10 @@ _FOR_GOOD = (
     "expose_binding",
     "expose_function",
     "set_extra_http_headers",
-    "set_viewport_size",
 )
 """What a page, or a context, keeps as long as it lasts."""
+
+_MEDIA: dict[str, Any] = {"color_scheme": "light", "reduced_motion": "no-preference", "forced_colors": "none"}
 
 _FORGET = "() => { localStorage.clear(); sessionStorage.clear(); }"
 _BUTTONS: tuple[Literal["left", "middle", "right"], ...] = ("left", "middle", "right")
@@ -47,10 +48,21 @@ class Windows:
 
     @contextmanager
     def opened(self, **options: Any) -> Iterator[Page]:
-        """An empty page in a context that has it alone, with the `options` of Playwright's `new_context`."""
+        """An empty page in a context that has it alone, with the `options` of Playwright's `new_context`.
+
+        What it prefers of `_MEDIA`, and its size if it is no phone's, are set for this page alone: windows that differ
+        in nothing else are of one kind.
+        """
+        media = {name: options.pop(name, default) for name, default in _MEDIA.items()}
         options = {**DESK, **options}
+        size = options["viewport"]
+        if not options.get("is_mobile"):
+            options["viewport"] = DESK["viewport"]
         free = self._free[repr(sorted(options.items()))]
         window = free.pop() if free else _Window(self._chromium, options)
+        window.page.emulate_media(**media)
+        if window.page.viewport_size != size:
+            window.page.set_viewport_size(size)
         try:
             yield window.page
         finally:
@@ -60,7 +72,6 @@ class Windows:
 
 class _Window:
     def __init__(self, chromium: Browser, options: Mapping[str, Any]) -> None:
-        self._options = options
         self._browser = chromium.new_browser_cdp_session()
         self._context = chromium.new_context(**options)
         self._context_is_changed = False
@@ -151,11 +162,6 @@ class _Window:
         for key in _MODIFIERS:
             page.keyboard.up(key)
         page.evaluate("window.name = ''")
-        page.emulate_media(
-            color_scheme=self._options.get("color_scheme", "light"),
-            reduced_motion=self._options.get("reduced_motion", "no-preference"),
-            forced_colors=self._options.get("forced_colors", "none"),
-        )
         self._cdp.send("Page.resetNavigationHistory")
 
     def _forget(self) -> None:
