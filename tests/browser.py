@@ -3,12 +3,14 @@ that is slow or broken. What the page must do then is the tests' business."""
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,9 +66,17 @@ def images(count: int) -> list[dict[str, Any]]:
     return [{"id": i, "file_name": "plain.png", "width": PICTURE[0], "height": PICTURE[1]} for i in range(1, count + 1)]
 
 
+@cache
+def plain_picture() -> bytes:
+    """A PNG file of the size `PICTURE`."""
+    made = io.BytesIO()
+    Image.new("RGB", PICTURE, "navy").save(made, "PNG")
+    return made.getvalue()
+
+
 def write_dataset(folder: Path, annotations: Sequence[str], images: object, categories: object = CATEGORIES) -> Path:
     """A dataset with the plain picture beside it. `annotations` are JSON texts, which stay as they are."""
-    Image.new("RGB", PICTURE, "navy").save(folder / "plain.png")
+    (folder / "plain.png").write_bytes(plain_picture())
     records = ",\n".join(annotations)
     path = folder / "dataset.json"
     sections = [
