@@ -277,6 +277,19 @@ def _log_out(page: Page) -> None:
     expect(page.get_by_role("dialog", name="Log in")).to_be_visible()
 
 
+DIALOGS: dict[str, Act] = {
+    "more": _more,
+    "palette": _key("/"),
+    "keys": _key("?"),
+    "seeing": _see,
+    "state": _state,
+    "sending back": _send_back,
+    "category": _category("Edit"),
+    "delete": _category("Delete"),
+    "pin": _category("Choose a key"),
+}
+"""What is open over the editor, until Escape."""
+
 Walk = Mapping[str, tuple[str, Act]]
 
 WALKS: dict[str, tuple[dict[str, Any], Walk]] = {
@@ -291,6 +304,7 @@ WALKS: dict[str, tuple[dict[str, Any], Walk]] = {
             "broken shape": (BROKEN, _nothing),
             "text of a broken shape": (BROKEN, _record),
             "editor, nothing selected": (IMAGE, _nothing),
+            **{name: (IMAGE, act) for name, act in DIALOGS.items()},
             "editor": (IMAGE, _select),
             "details": (PERSONS, _details),
         },
@@ -302,6 +316,7 @@ WALKS: dict[str, tuple[dict[str, Any], Walk]] = {
             "statistics": ("#/statistics", _nothing),
             "gallery": ("#/images", _nothing),
             "editor": (IMAGE, _nothing),
+            **{name: (IMAGE, DIALOGS[name]) for name in ("more", "state")},
             "lists": (IMAGE, _lists),
             "details": (PERSONS, _details),
         },
@@ -320,19 +335,6 @@ STATES: dict[str, tuple[str, dict[str, Any], Act]] = {
     "server away": (IMAGE, DESK, _away),
 }
 """States after which a page is not as it was before."""
-
-DIALOGS: dict[str, Act] = {
-    "more": _more,
-    "palette": _key("/"),
-    "keys": _key("?"),
-    "seeing": _see,
-    "state": _state,
-    "sending back": _send_back,
-    "category": _category("Edit"),
-    "delete": _category("Delete"),
-    "pin": _category("Choose a key"),
-}
-"""What is open over the editor, until Escape."""
 
 TEAM_DIALOGS: dict[str, Act] = {
     "people": _people,
@@ -354,32 +356,19 @@ def find_nothing_in(page: Page, dialogs: Mapping[str, Act]) -> None:
 
 
 @needs_axe
-@pytest.mark.parametrize("window", [DESK, PHONE], ids=["desk", "phone"])
-def test_axe_finds_nothing_about_people(windows: Windows, dataset: Path, window: dict[str, Any]) -> None:
+def test_axe_finds_nothing_about_people(windows: Windows, dataset: Path) -> None:
     with (
         serve_team(dataset, {"ada": "admin", "ben": "annotator"}) as server,
         logged_in(windows, server, "ben") as ben,
-        logged_in(windows, server, "ada", reduced_motion="reduce", **window) as ada,
     ):
         ben.open(IMAGE)
         expect(ben.page.locator(".here")).to_have_count(1)
-        ada.open(IMAGE)
-        expect(ada.page.locator(".here")).to_be_visible()
-        assert window is DESK or small_targets(ada.page) == []
-        find_nothing_in(ada.page, TEAM_DIALOGS)
-
-
-@needs_axe
-@pytest.mark.parametrize(
-    ("window", "dialogs"),
-    [(DESK, DIALOGS), (PHONE, {name: DIALOGS[name] for name in ("more", "state")})],
-    ids=["desk", "phone"],
-)
-def test_axe_finds_nothing_in_dialogs(
-    windows: Windows, server: Server, window: dict[str, Any], dialogs: dict[str, Act]
-) -> None:
-    with opened(windows, server, IMAGE, **window) as page:
-        find_nothing_in(page, dialogs)
+        for window in (DESK, PHONE):
+            with logged_in(windows, server, "ada", reduced_motion="reduce", **window) as ada:
+                ada.open(IMAGE)
+                expect(ada.page.locator(".here")).to_be_visible()
+                assert window is DESK or small_targets(ada.page) == []
+                find_nothing_in(ada.page, TEAM_DIALOGS)
 
 
 @needs_axe
@@ -569,8 +558,10 @@ def test_long_names_break_nothing(windows: Windows, dataset: Path) -> None:
     dataset.write_text(json.dumps(content))
     with serve_again(dataset) as server:
         for window in (DESK, PHONE):
-            for address in (IMAGE, "#/images?category_id=1", "#/statistics"):
-                with opened(windows, server, address, **window) as page:
+            with opened(windows, server, IMAGE, **window) as page:
+                for address in (IMAGE, "#/images?category_id=1", "#/statistics"):
+                    if address != IMAGE:
+                        go(page, server, address)
                     _nothing(page)
                     width = page.evaluate("document.documentElement.scrollWidth")
                     assert width == window["viewport"]["width"], address
