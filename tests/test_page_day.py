@@ -45,7 +45,7 @@ pytestmark = [
 ]
 
 IMAGES = 200
-SHORT, LONG = 20.0, 1800.0
+SHORT, LONG = 10.0, 1800.0
 """Seconds that a day lasts in the suite and under `make torture`."""
 
 Outage = Literal["refused", "reset", "lost", "half", "slow", "killed", "ended"]
