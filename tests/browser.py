@@ -40,7 +40,9 @@ BATCH = "**/api/annotations/batch"
 expect.set_options(timeout=15_000)
 
 _MARGIN = 12
-_LOADED = "performance.getEntriesByType('resource').map(each => each.name)"
+_LOADED = """url =>
+    performance.getEntriesByType("resource").map(each => each.name).filter(name => !name.startsWith(url))
+"""
 _PAINTED = "performance.getEntriesByName('image').length"
 
 _QUIET = """async () => {
@@ -202,7 +204,7 @@ class Visitor:
             return
         self.page.remove_listener("request", self._check)
         yield
-        names: list[str] = self.page.evaluate(_LOADED)
+        names: list[str] = self.page.evaluate(_LOADED, f"{self.url}/")
         self.foreign += filter(self._is_foreign, names)
         self.page.on("request", self._check)
 
