@@ -19,7 +19,8 @@ import numpy as np
 from browser import PICTURE, Visitor, browser, images, pumped, records, write_dataset
 from pixels import decoded, encoded
 from playwright.sync_api import Locator, expect
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 Place = tuple[float, float]
 
@@ -287,7 +288,8 @@ def served(folder: Path) -> Iterator[Server]:
     pixels[450:560, 600:800] = 1
     mask = {**_box(302, ONE, [600, 450, 200, 110]), "segmentation": encoded(pixels)}
     annotations = [*crowded, *_ten(COPIED, 200), square, _box(301, ONE, [500, 300, 120, 90]), mask]
-    with serve(write_dataset(folder, [json.dumps(each) for each in annotations], images(4), CATEGORIES)) as server:
+    texts = [json.dumps(each) for each in annotations]
+    with serve_again(write_dataset(folder, texts, images(4), CATEGORIES)) as server:
         yield server
 
 

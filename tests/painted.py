@@ -22,8 +22,8 @@ FINE = 4
 def paint(path: Path) -> None:
     """A circle and a card on a ground with a slope of light and some noise."""
     width, height = PICTURE
-    slope = np.linspace(90, 130, width * FINE)[None, :, None] + np.zeros((height * FINE, 1, 3))
-    picture = Image.fromarray(np.clip(slope + np.array([0, 20, 40]), 0, 255).astype(np.uint8))
+    slope = (np.linspace(90, 130, width * FINE)[:, None] + np.array([0, 20, 40])).astype(np.uint8)
+    picture = Image.fromarray(np.repeat(slope[None], height * FINE, axis=0))
     draw = ImageDraw.Draw(picture)
     x, y, radius = (FINE * each for each in CIRCLE)
     draw.ellipse((x - radius, y - radius, x + radius - 1, y + radius - 1), fill=(214, 92, 60))

@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from s3_copies import Object
 from s3_servers import S3Server
-from servers import ROOT, Server, send, serve, until
+from servers import ROOT, Server, send, until
 from windows import serve_again
 
 from cocoannot.settings import Settings
@@ -309,14 +309,15 @@ def test_a_failed_save_is_red_and_says_why(visitor: Visitor, dataset: Path) -> N
 
 def test_changes_wait_in_the_page_while_the_server_is_away(visit: Visit, dataset: Path) -> None:
     with serve_again(dataset) as server:
-        port = server.url.rpartition(":")[2]
-        visitor = visit(server.url)
+        url = server.url
+        visitor = visit(url)
         visitor.open_image(1)
         server.kill()
     visitor.click(150, 150)
     visitor.press("Delete")
     visitor.state.to_contain_text("Server away - 1 change kept here")
-    with serve(dataset, args=["--bind", f"127.0.0.1:{port}"]) as server:
+    with serve_again(dataset) as server:
+        assert server.url == url
         expect(visitor.objects).to_have_count(1)
         visitor.state.to_contain_text("unsaved change")
         assert [each["id"] for each in annotations(server)] == [8]

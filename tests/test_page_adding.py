@@ -13,8 +13,7 @@ import pytest
 from browser import Visit, Visitor, away, needs_browser
 from PIL import Image
 from playwright.sync_api import FilePayload, expect
-from servers import Server, serve, until
-from terminals import free_port
+from servers import Server, until
 from users import logged_in, serve_team
 from windows import Windows, serve_again
 
@@ -141,19 +140,18 @@ def test_the_place_to_drop_is_shown_while_files_are_over_the_page(visit: Visit, 
 
 
 def test_pictures_go_on_after_the_server_was_killed_and_each_is_added_once(visit: Visit, folder: Path) -> None:
-    address = f"127.0.0.1:{free_port()}"
-    # Beside the one that each server has for itself.
-    at = ["--bind", address]
     env = {"COCOANNOT_IMAGES": str(folder)}
     path = dataset(folder)
-    with serve(path, env=env, args=at) as server:
-        visitor = visit(f"http://{address}", expected=REFUSALS)
+    with serve_again(path, env=env) as server:
+        url = server.url
+        visitor = visit(url, expected=REFUSALS)
         open_empty(visitor)
         drop(visitor, {f"{number}.jpg": jpeg(size=(60 + number, 40)) for number in range(60)})
         until(lambda: len(list(folder.glob("*.jpg"))) > 3, "some are there")
         server.kill()
     panel(visitor).to_contain_text("The server does not answer; it goes on as soon as that is over")
-    with serve(path, env=env, args=at) as server:
+    with serve_again(path, env=env) as server:
+        assert server.url == url
         progress(visitor).to_have_text("60 pictures added", timeout=60_000)
         assert names(server) == sorted(path.name for path in folder.glob("*.jpg"))
         assert len(names(server)) == 60

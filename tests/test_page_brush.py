@@ -13,7 +13,8 @@ from browser import PICTURE, Visit, Visitor, images, needs_browser, pumped, reco
 from fingers import WINDOW, Hand
 from pixels import Pixels, Point, decoded, enclosed, painted
 from playwright.sync_api import Locator, expect
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -37,7 +38,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(dataset: Path) -> Iterator[Server]:
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 

@@ -25,15 +25,16 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from browser import Visitor, browser, needs_browser
+from browser import Visitor, needs_browser
 from day_dataset import make_day
 from day_hand import Hand
 from day_model import Asked, Change, History, Model, Settling, View, texts_in, with_changes
 from day_watch import LIMIT, Watch
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page, expect
 from pycocotools.coco import COCO
 from s3_faults import Proxy, closed_address, proxy_to
 from servers import Server, serve, until
+from windows import Windows
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,7 +45,7 @@ pytestmark = [
 ]
 
 IMAGES = 200
-SHORT, LONG = 20.0, 1800.0
+SHORT, LONG = 10.0, 1800.0
 """Seconds that a day lasts in the suite and under `make torture`."""
 
 Outage = Literal["refused", "reset", "lost", "half", "slow", "killed", "ended"]
@@ -90,9 +91,8 @@ class Serving:
 class Worker:
     """A page with the hand that works on it."""
 
-    def __init__(self, chromium: Browser, url: str, rng: random.Random, dataset: dict[str, Any]) -> None:
-        context = chromium.new_context(viewport={"width": 1280, "height": 720})
-        self.visitor = Visitor(context.new_page(), url)
+    def __init__(self, page: Page, url: str, rng: random.Random, dataset: dict[str, Any]) -> None:
+        self.visitor = Visitor(page, url)
         self.watch = Watch(self.visitor)
         names = {each["id"]: each["name"] for each in dataset["categories"]}
         with_points = {each["id"] for each in dataset["categories"] if "keypoints" in each}
@@ -117,7 +117,9 @@ class Worker:
 class Day:
     """The work itself. Each step ends when model, server and page agree."""
 
-    def __init__(self, rng: random.Random, serving: Serving, proxy: Proxy, chromium: Browser, dataset: Path) -> None:
+    def __init__(
+        self, rng: random.Random, serving: Serving, proxy: Proxy, pages: tuple[Page, Page], dataset: Path
+    ) -> None:
         text = dataset.read_text()
         content = json.loads(text)
         self._rng, self._serving, self._proxy = rng, serving, proxy
@@ -125,8 +127,8 @@ class Day:
         self._images = content["images"]
         self._by_id = {image["id"]: image for image in self._images}
         self._at = 0
-        self.worker = Worker(chromium, proxy.url, rng, content)
-        self.other = Worker(chromium, serving.url, rng, content)
+        self.worker = Worker(pages[0], proxy.url, rng, content)
+        self.other = Worker(pages[1], serving.url, rng, content)
         self._exports: dict[int, str] = {}
         self.figures: Counter[str] = Counter()
         self._visited: set[int] = set()
@@ -451,7 +453,7 @@ def opens_in_pycocotools(path: Path) -> None:
 
 
 @pytest.mark.timeout(3600)
-def test_after_a_day_of_work_the_file_holds_what_was_meant(tmp_path: Path, torture: bool) -> None:
+def test_after_a_day_of_work_the_file_holds_what_was_meant(windows: Windows, tmp_path: Path, torture: bool) -> None:
     seed = int(os.environ.get("DAY_SEED") or random.randrange(10**6))
     seconds = float(os.environ.get("DAY_SECONDS") or (LONG if torture else SHORT))
     print(f"DAY_SEED={seed}")
@@ -461,8 +463,8 @@ def test_after_a_day_of_work_the_file_holds_what_was_meant(tmp_path: Path, tortu
         serving = Serving(dataset, env)
         stack.callback(serving.close)
         proxy = stack.enter_context(proxy_to(serving.url))
-        chromium = stack.enter_context(browser())
-        day = Day(random.Random(seed), serving, proxy, chromium, dataset)
+        pages = stack.enter_context(windows.opened()), stack.enter_context(windows.opened())
+        day = Day(random.Random(seed), serving, proxy, pages, dataset)
         begin = time.monotonic()
         try:
             day.begin()

@@ -10,7 +10,8 @@ import pytest
 from browser import PICTURE, Visit, Visitor, images, needs_browser, records, saved_text, text_of, write_dataset
 from PIL import Image
 from playwright.sync_api import expect
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -49,7 +50,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(dataset: Path) -> Iterator[Server]:
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 

@@ -81,9 +81,10 @@ def shape_of(polygons: list[list[float]]) -> BaseGeometry:
 # Masks
 
 
-def test_counts_runs_areas_and_boxes_are_those_of_pycocotools(ask: Ask) -> None:
+@pytest.mark.torture
+def test_counts_runs_areas_and_boxes_are_those_of_pycocotools(ask: Ask, torture: bool) -> None:
     choose = random.Random(1)
-    masks = [random_mask(choose) for _ in range(4000)]
+    masks = [random_mask(choose) for _ in range(4000 if torture else 1000)]
     texts = [encoded(pixels) for pixels in masks]
     for pixels, mask, found in zip(masks, texts, ask([["mask", mask] for mask in texts]), strict=True):
         assert (found["text"], found["again"]) == (mask["counts"], mask["counts"])
@@ -149,9 +150,11 @@ def test_a_polygon_becomes_the_pixels_whose_middle_it_holds(ask: Ask) -> None:
         assert (pixels != expected).sum() <= 1
 
 
-def test_a_mask_becomes_polygons_and_a_mask_again_with_the_same_area(ask: Ask) -> None:
+@pytest.mark.torture
+def test_a_mask_becomes_polygons_and_a_mask_again_with_the_same_area(ask: Ask, torture: bool) -> None:
     choose = random.Random(5)
-    masks = [pixels for pixels in (random_mask(choose, 96) for _ in range(600)) if pixels.any()]
+    count = 600 if torture else 200
+    masks = [pixels for pixels in (random_mask(choose, 96) for _ in range(count)) if pixels.any()]
     outlines = ask([["toPolygons", encoded(pixels), [*pixels.shape]] for pixels in masks])
     again = ask([["toMask", found["polygons"], [*each.shape]] for found, each in zip(outlines, masks, strict=True)])
     filled = ask([["mask", encoded(pixels)] for pixels in masks])

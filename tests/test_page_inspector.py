@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from browser import Visit, Visitor, images, needs_browser, records, saved_text, write_dataset
 from playwright.sync_api import expect
-from servers import Server, serve, until
+from servers import Server, until
 from users import logged_in, serve_team
-from windows import Windows
+from windows import Windows, serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -40,7 +40,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(dataset: Path) -> Iterator[Server]:
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 

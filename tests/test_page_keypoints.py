@@ -15,7 +15,8 @@ from fingers import WINDOW, Hand
 from playwright.sync_api import expect
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -40,7 +41,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(dataset: Path) -> Iterator[Server]:
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 

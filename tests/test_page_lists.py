@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from browser import API, Visit, Visitor, images, needs_browser, records, write_dataset
 from playwright.sync_api import expect
-from servers import Server, serve, until
+from servers import Server, until
 from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     annotations = [*(box(i, 1, i) for i in range(1, 201)), box(301, 2, 700), box(302, 3, 700, 30), box(303, 4, 700)]
     annotations += [box(310 + i, 10 + i) for i in range(10)]
     path = write_dataset(tmp_path_factory.mktemp("lists"), annotations, images(IMAGES), categories)
-    with serve(path) as server:
+    with serve_again(path) as server:
         yield server
 
 

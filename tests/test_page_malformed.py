@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from browser import PICTURE, Visit, Visitor, images, needs_browser, records, saved_text, write_dataset
 from playwright.sync_api import expect
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -46,6 +47,11 @@ KINDS = {
     '"iscrowd": "no"': "no segmentation",
 }
 ODD = len(KINDS) + 1
+ALONE = (1, 14, 19, 25, 29)
+"""Images of one broken shape: polygons, a mask, a box, keypoints, and nothing to draw."""
+TOGETHER = {ODD + 1 + start // 10: [*KINDS][start : start + 10] for start in range(0, len(KINDS), 10)}
+"""Images that have several kinds, and which."""
+IMAGES = ODD + len(TOGETHER)
 # A ring of 300 x 300 pixels from (300, 100) on, with a hole of 100 x 100 in its middle.
 COLUMNS = [[100, 300, 210]] * 100 + [[100, 100, 100, 100, 210]] * 100 + [[100, 300, 210]] * 100
 
@@ -63,13 +69,18 @@ def broken_id(image_id: int) -> int:
     return 10 * image_id + 2
 
 
+def together_id(image_id: int, number: int) -> int:
+    """The id of an annotation of an image with several kinds; the good ones have 0 and the last number."""
+    return 100 * image_id + number
+
+
 def texts() -> Iterator[str]:
-    """Each broken shape between two good ones, then the odd image."""
+    """Each broken shape between two good ones, several of them between two, then the odd image."""
     for image_id, fields in enumerate(KINDS, 1):
-        record = f'"image_id": {image_id}, "category_id": 1'
-        yield f'{{"id": {10 * image_id + 1}, {record}, "bbox": [300, 100, 100, 50], "area": 5000}}'
-        yield f'{{"id": {broken_id(image_id)}, {record}, {fields}}}'
-        yield f'{{"id": {10 * image_id + 3}, {record}, "segmentation": [[500, 100, 700, 100, 700, 300, 500, 300]]}}'
+        yield from _between(image_id, {broken_id(image_id): fields}, 10 * image_id + 1, 10 * image_id + 3)
+    for image_id, kinds in TOGETHER.items():
+        broken = {together_id(image_id, number): fields for number, fields in enumerate(kinds, 1)}
+        yield from _between(image_id, broken, together_id(image_id, 0), together_id(image_id, len(kinds) + 1))
     record = f'"image_id": {ODD}, "category_id": 1'
     yield f'{{"id": 9001, {record}, "bbox": [50, 50, 100, 50], "area": 5000}}'
     yield f'{{"id": 9001, {record}, "bbox": [50, 400, 100, 50], "area": 5000}}'
@@ -78,14 +89,22 @@ def texts() -> Iterator[str]:
     yield f'{{"id": 9004, {record}, "bbox": [10, 10, 890, 590], "area": 525100}}'
 
 
+def _between(image_id: int, broken: dict[int, str], first: int, last: int) -> Iterator[str]:
+    record = f'"image_id": {image_id}, "category_id": 1'
+    yield f'{{"id": {first}, {record}, "bbox": [300, 100, 100, 50], "area": 5000}}'
+    for annotation_id, fields in broken.items():
+        yield f'{{"id": {annotation_id}, {record}, {fields}}}'
+    yield f'{{"id": {last}, {record}, "segmentation": [[500, 100, 700, 100, 700, 300, 500, 300]]}}'
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("malformed"), [*texts()], images(ODD))
+    return write_dataset(tmp_path_factory.mktemp("malformed"), [*texts()], images(IMAGES))
 
 
 @pytest.fixture(scope="module")
 def server(dataset: Path) -> Iterator[Server]:
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 
@@ -94,28 +113,61 @@ def visitor(visit: Visit, server: Server) -> Visitor:
     return visit(server.url)
 
 
-def test_each_broken_shape_is_named_and_those_beside_it_can_be_changed(
+def drag_those_beside(visitor: Visitor) -> None:
+    for start in ((350, 125), (600, 200)):
+        visitor.click(*start)
+        visitor.drag(start, (start[0] + 10, start[1] + 20))
+    visitor.answered()
+
+
+def are_kept(before: str, after: str, broken: list[int]) -> None:
+    kept = [line for line in before.splitlines() if line.startswith(tuple(f'{{"id": {each},' for each in broken))]
+    assert len(kept) == len(broken)
+    assert [line for line in kept if line not in after.splitlines()] == []
+
+
+def test_each_of_several_broken_shapes_is_named_and_those_beside_them_can_be_changed(
     visitor: Visitor, server: Server, dataset: Path
 ) -> None:
-    before = saved_text(server, dataset).splitlines()
-    for image_id, (fields, why) in enumerate(KINDS.items(), 1):
+    before = saved_text(server, dataset)
+    broken = []
+    for image_id, kinds in TOGETHER.items():
+        ids = [together_id(image_id, number) for number in range(1, len(kinds) + 1)]
+        broken += ids
+        visitor.open_image(image_id)
+        expect(visitor.objects).to_have_count(len(kinds) + 2)
+        expect(visitor.page.locator(".objects .broken")).to_have_count(len(kinds))
+        for annotation_id, fields in zip(ids, kinds, strict=True):
+            row = visitor.page.locator(f".objects .broken[data-key='{annotation_id}'] .name")
+            assert KINDS[fields] in (row.get_attribute("title") or ""), fields
+        expect(visitor.page.locator(".notice")).to_contain_text(f"{len(kinds)} annotations can't be drawn")
+        drag_those_beside(visitor)
+        first, *others, last = records(server, image_id)
+        assert (first["bbox"], last["segmentation"][0][:2]) == ([310, 120, 100, 50], [510, 120])
+        assert [each["id"] for each in others] == ids
+    assert len(broken) == len(KINDS)
+    are_kept(before, saved_text(server, dataset), broken)
+
+
+@pytest.mark.torture
+def test_a_broken_shape_is_named_and_those_beside_it_can_be_changed(
+    visitor: Visitor, server: Server, dataset: Path, torture: bool
+) -> None:
+    before = saved_text(server, dataset)
+    alone = range(1, ODD) if torture else ALONE
+    for image_id in alone:
+        fields, why = [*KINDS.items()][image_id - 1]
         visitor.open_image(image_id)
         expect(visitor.objects, fields).to_have_count(3)
         row = visitor.page.locator(".objects .broken .name")
         expect(row, fields).to_have_count(1)
         assert why in (row.get_attribute("title") or ""), fields
         expect(visitor.page.locator(".notice"), fields).to_contain_text("1 annotation can't be drawn")
-        for start in ((350, 125), (600, 200)):
-            visitor.click(*start)
-            visitor.drag(start, (start[0] + 10, start[1] + 20))
-        visitor.answered()
+        drag_those_beside(visitor)
         first, broken, last = records(server, image_id)
         assert (first["bbox"], last["segmentation"][0][:2]) == ([310, 120, 100, 50], [510, 120]), fields
         assert broken["id"] == broken_id(image_id)
-    after = saved_text(server, dataset).splitlines()
-    kept = [line for line in before if line.startswith(tuple(f'{{"id": {broken_id(i)},' for i in range(1, ODD)))]
-    assert len(kept) == len(KINDS)
-    assert [line for line in kept if line not in after] == []
+    are_kept(before, saved_text(server, dataset), [*map(broken_id, alone)])
 
 
 def test_the_text_of_a_broken_shape_is_shown_as_it_is_in_the_file(visitor: Visitor) -> None:
@@ -140,7 +192,7 @@ def test_the_gallery_shows_all_images_where_some_have_broken_shapes(visitor: Vis
     def all_seen() -> bool:
         seen.update(visitor.page.evaluate(painted))
         visitor.page.locator(".scroller").evaluate("scroller => scroller.scrollBy(0, 200)")
-        return len(seen) == ODD
+        return len(seen) == IMAGES
 
     until(all_seen, "each has been seen with its shapes")
 

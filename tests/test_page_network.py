@@ -7,8 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import BATCH, PICTURE, Gate, Visit, Visitor, away, needs_browser, pumped, records, settled, text_of
-from PIL import Image
+from browser import (
+    BATCH,
+    PICTURE,
+    Gate,
+    Visit,
+    Visitor,
+    away,
+    needs_browser,
+    plain_picture,
+    pumped,
+    records,
+    settled,
+    text_of,
+)
 from playwright.sync_api import Route, expect
 from servers import Server, until
 from windows import serve_again
@@ -23,7 +35,7 @@ BOX = '{"id": 7, "image_id": 1, "category_id": 1, "bbox": [50.0, 60.50, 426.0, 3
 def dataset(tmp_path: Path) -> Path:
     images = [{"id": i, "file_name": f"{i}.png", "width": PICTURE[0], "height": PICTURE[1]} for i in range(1, 5)]
     for image in images:
-        Image.new("RGB", PICTURE, "navy").save(tmp_path / str(image["file_name"]))
+        (tmp_path / str(image["file_name"])).write_bytes(plain_picture())
     categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     path = tmp_path / "dataset.json"
     path.write_text(

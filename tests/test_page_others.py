@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from browser import BATCH, Gate, Visit, Visitor, images, needs_browser, pumped, records, settled, text_of, write_dataset
 from playwright.sync_api import expect
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -22,7 +23,7 @@ ANNOTATIONS = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(write_dataset(tmp_path_factory.mktemp("others"), ANNOTATIONS, images(IMAGES))) as server:
+    with serve_again(write_dataset(tmp_path_factory.mktemp("others"), ANNOTATIONS, images(IMAGES))) as server:
         yield server
 
 

@@ -9,7 +9,8 @@ import pytest
 from browser import Visit, away, images, needs_browser, pumped, records, settled, text_of, write_dataset
 from playwright.sync_api import expect
 from s3_faults import proxy_to
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -24,7 +25,7 @@ ANNOTATIONS = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(write_dataset(tmp_path_factory.mktemp("outages"), ANNOTATIONS, images(IMAGES))) as server:
+    with serve_again(write_dataset(tmp_path_factory.mktemp("outages"), ANNOTATIONS, images(IMAGES))) as server:
         yield server
 
 
@@ -145,7 +146,7 @@ def test_somebody_elses_change_during_an_outage_is_asked_about(visit: Visit, ser
 
 def test_a_drag_and_a_polygon_go_on_over_a_restart_of_the_server(visit: Visit, tmp_path: Path) -> None:
     path = write_dataset(tmp_path, ANNOTATIONS[:4], images(2))
-    with serve(path) as server:
+    with serve_again(path) as server:
         url = server.url
         visitor = visit(url, expected=BROKEN)
         visitor.open_image(1)
@@ -155,7 +156,8 @@ def test_a_drag_and_a_polygon_go_on_over_a_restart_of_the_server(visit: Visit, t
         visitor.hold((300, 200), (320, 200))
         server.kill()
     visitor.state.to_contain_text("Server away")
-    with serve(path, args=["--bind", url.removeprefix("http://")]) as server:
+    with serve_again(path) as server:
+        assert server.url == url
         expect(visitor.page.locator(".toast").first).to_contain_text("started again")
         visitor.page.mouse.move(*visitor.at(330, 210))
         visitor.page.mouse.up()
@@ -165,7 +167,8 @@ def test_a_drag_and_a_polygon_go_on_over_a_restart_of_the_server(visit: Visit, t
             visitor.click(x, y)
         server.kill()
     visitor.state.to_contain_text("Server away")
-    with serve(path, args=["--bind", url.removeprefix("http://")]) as server:
+    with serve_again(path) as server:
+        assert server.url == url
         pumped(visitor.page, lambda: "away" not in visitor.page.locator("#save-state").inner_text(), "it is noticed")
         settled(visitor.page)
         visitor.click(600, 400)

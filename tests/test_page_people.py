@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import PICTURE, Visitor, needs_browser
-from PIL import Image
+from browser import PICTURE, Visitor, needs_browser, plain_picture
 from playwright.sync_api import Locator, Page, expect
 from servers import Server, until
 from users import logged_in, password_of, serve_team
@@ -26,7 +25,7 @@ ROLES = {"ada": "admin", "rob": "reviewer", "anna": "annotator", "vera": "viewer
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    Image.new("RGB", PICTURE, "navy").save(tmp_path / "1.png")
+    (tmp_path / "1.png").write_bytes(plain_picture())
     image = {"id": 1, "file_name": "1.png", "width": PICTURE[0], "height": PICTURE[1]}
     categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     path = tmp_path / "dataset.json"

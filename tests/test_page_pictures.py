@@ -11,7 +11,8 @@ import pytest
 from browser import Visit, Visitor, needs_browser, records, write_dataset
 from PIL import Image
 from playwright.sync_api import expect
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -55,7 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             make_picture(folder / name, size)
     (folder / "damaged.png").write_text("This is no picture.")
     made = [{"id": IDS[name], "file_name": name, "width": w, "height": h} for name, (_, (w, h)) in SIZES.items()]
-    with serve(write_dataset(folder, [], made)) as server:
+    with serve_again(write_dataset(folder, [], made)) as server:
         yield server
 
 
@@ -95,38 +96,40 @@ def notices(visitor: Visitor) -> Any:
     return visitor.page.locator(".notice")
 
 
-@pytest.mark.parametrize("name", ["wide.png", "high.png", "long.png", "tower.png", "dot.png"])
-def test_a_picture_fits_into_the_window_however_long_it_is(visitor: Visitor, server: Server, name: str) -> None:
-    visitor.open_image(IDS[name])
-    canvas = visitor.page.locator(".canvas").bounding_box()
-    assert canvas is not None
-    left, top = canvas["x"] + 2, canvas["y"] + 2
-    mouse = visitor.page.mouse
-    # From one corner of the canvas to the other one is all of the picture, where all of it is to be seen.
-    visitor.press("b")
-    mouse.move(left, top)
-    mouse.down()
-    mouse.move(left + 100, top + 100)
-    mouse.move(left + canvas["width"] - 4, top + canvas["height"] - 4)
-    mouse.up()
-    expect(visitor.objects).to_have_count(1)
-    visitor.answered()
-    assert records(server, IDS[name])[0]["bbox"] == [0, 0, *SIZES[name][1]]
-    expect(notices(visitor)).to_have_count(0)
+def test_a_picture_fits_into_the_window_however_long_it_is(visitor: Visitor, server: Server) -> None:
+    for name in ("wide.png", "high.png", "long.png", "tower.png", "dot.png"):
+        visitor.open_image(IDS[name])
+        canvas = visitor.page.locator(".canvas").bounding_box()
+        assert canvas is not None
+        left, top = canvas["x"] + 2, canvas["y"] + 2
+        mouse = visitor.page.mouse
+        # From one corner of the canvas to the other one is all of the picture, where all of it is to be seen.
+        visitor.press("b")
+        mouse.move(left, top)
+        mouse.down()
+        mouse.move(left + 100, top + 100)
+        mouse.move(left + canvas["width"] - 4, top + canvas["height"] - 4)
+        mouse.up()
+        expect(visitor.objects).to_have_count(1)
+        visitor.answered()
+        assert records(server, IDS[name])[0]["bbox"] == [0, 0, *SIZES[name][1]]
+        expect(notices(visitor)).to_have_count(0)
 
 
-@pytest.mark.parametrize("name", ["smaller.png", "larger.png"])
 def test_a_picture_of_another_size_than_its_records_is_not_stretched_and_that_is_said(
-    visitor: Visitor, server: Server, name: str
+    visitor: Visitor, server: Server
 ) -> None:
-    visitor.open_image(IDS[name])
-    width, height = SIZES[name][0]
-    expect(notices(visitor)).to_contain_text(f"{width} \u00d7 {height}, the dataset says 600 \u00d7 400")
-    place = Place(visitor, (600, 400))
-    # Its pixel is the record's pixel, from the left top on.
-    assert place.colour(width / 2 - 60, 150) == "red"
-    assert place.colour(width / 2 + 60 if name == "smaller.png" else 599, 150) == ("green" if width < 600 else "red")
-    assert place.colour(590, 395) == ("something else" if name == "smaller.png" else "red")
+    for name in ("smaller.png", "larger.png"):
+        visitor.open_image(IDS[name])
+        width, height = SIZES[name][0]
+        expect(notices(visitor)).to_contain_text(f"{width} \u00d7 {height}, the dataset says 600 \u00d7 400")
+        place = Place(visitor, (600, 400))
+        # Its pixel is the record's pixel, from the left top on.
+        assert place.colour(width / 2 - 60, 150) == "red"
+        assert place.colour(width / 2 + 60 if name == "smaller.png" else 599, 150) == (
+            "green" if width < 600 else "red"
+        )
+        assert place.colour(590, 395) == ("something else" if name == "smaller.png" else "red")
 
 
 def test_a_picture_with_exif_is_shown_as_its_record_counts_pixels(visitor: Visitor) -> None:
@@ -156,16 +159,16 @@ def test_a_tiff_is_seen_and_can_be_drawn_on(visitor: Visitor, server: Server) ->
     assert [round(each) for each in drawn] == [100, 100, 100, 80]
 
 
-@pytest.mark.parametrize("name", ["missing.png", "damaged.png"])
-def test_an_image_without_a_picture_says_so_and_can_be_annotated(visitor: Visitor, server: Server, name: str) -> None:
-    visitor.open_image(IDS[name])
-    expect(notices(visitor)).to_contain_text("The picture can't be shown")
-    place = Place(visitor, (600, 400))
-    visitor.press("p")
-    for x, y in [(100, 300), (300, 300), (300, 390)]:
-        visitor.page.mouse.click(*place.at(x, y))
-    visitor.press("Enter")
-    expect(visitor.objects).to_have_count(1)
-    visitor.answered()
-    (drawn,) = records(server, IDS[name])
-    assert [round(each) for each in drawn["segmentation"][0]] == [100, 300, 300, 300, 300, 390]
+def test_an_image_without_a_picture_says_so_and_can_be_annotated(visitor: Visitor, server: Server) -> None:
+    for name in ("missing.png", "damaged.png"):
+        visitor.open_image(IDS[name])
+        expect(notices(visitor)).to_contain_text("The picture can't be shown")
+        place = Place(visitor, (600, 400))
+        visitor.press("p")
+        for x, y in [(100, 300), (300, 300), (300, 390)]:
+            visitor.page.mouse.click(*place.at(x, y))
+        visitor.press("Enter")
+        expect(visitor.objects).to_have_count(1)
+        visitor.answered()
+        (drawn,) = records(server, IDS[name])
+        assert [round(each) for each in drawn["segmentation"][0]] == [100, 300, 300, 300, 300, 390]

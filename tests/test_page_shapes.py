@@ -13,10 +13,11 @@ from browser import PICTURE, Visit, Visitor, images, needs_browser, records, sav
 from fingers import WINDOW, Hand
 from pixels import decoded, enclosed
 from playwright.sync_api import Locator, expect
-from servers import Server, serve, until
+from servers import Server, until
 from shapely import LineString, Point, Polygon, unary_union
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import split
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -62,7 +63,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(dataset: Path) -> Iterator[Server]:
-    with serve(dataset) as server:
+    with serve_again(dataset) as server:
         yield server
 
 

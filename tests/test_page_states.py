@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import PICTURE, Visit, Visitor, away, needs_browser, saved_text, settled
-from PIL import Image
+from browser import PICTURE, Visit, Visitor, away, needs_browser, plain_picture, saved_text, settled
 from playwright.sync_api import expect
 from servers import Server
 from users import logged_in, serve_team
@@ -28,7 +27,7 @@ def dataset(tmp_path: Path) -> Path:
     """Five images, of which the first one has an annotation."""
     images = [{"id": i, "file_name": f"{i}.png", "width": PICTURE[0], "height": PICTURE[1]} for i in range(1, 6)]
     for image in images:
-        Image.new("RGB", PICTURE, "navy").save(tmp_path / str(image["file_name"]))
+        (tmp_path / str(image["file_name"])).write_bytes(plain_picture())
     path = tmp_path / "dataset.json"
     path.write_text(json.dumps({"images": images, "annotations": [BOX], "categories": [{"id": 1, "name": "cat"}]}))
     return path

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import PICTURE, Visitor, needs_browser
-from PIL import Image
+from browser import PICTURE, Visitor, needs_browser, plain_picture
 from playwright.sync_api import Page, expect
 from relay import Relay
 from servers import Server, until
@@ -35,7 +34,7 @@ NO_LOCKS = "Object.defineProperty(navigator, 'locks', {value: undefined});"
 def dataset(tmp_path: Path) -> Path:
     images = [{"id": i, "file_name": f"{i}.png", "width": PICTURE[0], "height": PICTURE[1]} for i in range(1, 5)]
     for image in images:
-        Image.new("RGB", PICTURE, "navy").save(tmp_path / str(image["file_name"]))
+        (tmp_path / str(image["file_name"])).write_bytes(plain_picture())
     categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 3, "name": "bird"}]
     path = tmp_path / "dataset.json"
     path.write_text(json.dumps({"images": images, "annotations": BOXES, "categories": categories}))
@@ -90,7 +89,7 @@ def streams(server: Server) -> int:
 # What others do
 
 
-def test_what_one_changes_the_other_sees_with_the_name_beside_it(anna: Visitor, ben: Visitor) -> None:
+def test_what_one_changes_draws_and_deletes_the_other_sees_with_the_name_beside_it(anna: Visitor, ben: Visitor) -> None:
     relabel(anna, (200, 200), "3")
     expect(row(ben, 7)).to_contain_text("bird")
     expect(row(ben, 7).locator(".by")).to_have_text("anna")
@@ -99,9 +98,6 @@ def test_what_one_changes_the_other_sees_with_the_name_beside_it(anna: Visitor, 
     expect(row(ben, 7).locator(".by")).to_be_hidden(timeout=15_000)
     assert anna.page.locator(".by:visible").count() == 0
     assert ben.page.locator(".toast").count() == 0
-
-
-def test_what_is_drawn_and_deleted_appears_and_goes(anna: Visitor, ben: Visitor) -> None:
     anna.press("b")
     anna.drag((500, 60), (700, 200))
     expect(ben.objects).to_have_count(3)
@@ -176,8 +172,21 @@ def test_gallery_counts_and_categories_follow(anna: Visitor, ben: Visitor) -> No
 # Who is where
 
 
-def test_who_is_on_the_image_is_said_above_it_and_on_its_thumbnail(anna: Visitor, ben: Visitor) -> None:
+def nothing_lies_over_the_picture(visitor: Visitor) -> None:
+    """None of what is shown of others."""
+    canvas = visitor.page.locator(".canvas").bounding_box()
+    assert canvas is not None
+    shown = visitor.page.locator(".face:visible, .here:visible").all()
+    assert shown
+    for element in shown:
+        box = element.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= canvas["y"] + 1, box
+
+
+def test_who_is_on_the_image_is_said_above_its_picture_and_on_its_thumbnail(anna: Visitor, ben: Visitor) -> None:
     expect(ben.page.locator(".here")).to_contain_text("anna is on this image too")
+    nothing_lies_over_the_picture(ben)
     expect(anna.page.locator(".here")).to_contain_text("ben is on this image too")
     anna.open("#/images")
     expect(ben.page.locator(".here")).to_be_hidden()
@@ -185,16 +194,6 @@ def test_who_is_on_the_image_is_said_above_it_and_on_its_thumbnail(anna: Visitor
     expect(tile.locator(".face")).to_have_attribute("data-initials", "BE")
     expect(anna.page.locator(".tile .face")).to_have_count(1)
     expect(anna.page.get_by_role("button", name="Who is here: ben")).to_be_visible()
-
-
-def test_nothing_about_others_lies_over_the_picture(anna: Visitor, ben: Visitor) -> None:
-    expect(ben.page.locator(".here")).to_be_visible()
-    canvas = ben.page.locator(".canvas").bounding_box()
-    assert canvas is not None
-    for element in ben.page.locator(".face:visible, .here:visible").all():
-        box = element.bounding_box()
-        assert box is not None
-        assert box["y"] + box["height"] <= canvas["y"] + 1, box
 
 
 def test_who_closes_the_page_is_gone(anna: Visitor, windows: Windows, team: Server) -> None:
@@ -206,7 +205,16 @@ def test_who_closes_the_page_is_gone(anna: Visitor, windows: Windows, team: Serv
     expect(anna.page.locator(".people-here")).to_be_hidden()
 
 
-def test_a_reviewer_follows_somebody_until_they_go_their_own_way(anna: Visitor, ben: Visitor) -> None:
+def test_a_reviewer_follows_somebody_until_they_go_their_own_way_and_an_annotator_nobody(
+    anna: Visitor, ben: Visitor
+) -> None:
+    ben.page.get_by_role("button", name="Who is here").click()
+    here = ben.page.get_by_role("dialog", name="Who is here")
+    expect(here).to_contain_text("anna")
+    expect(ben.page.get_by_role("button", name="Follow", exact=True)).to_have_count(0)
+    ben.press("Escape")
+    expect(here).to_be_hidden()
+    ben.page.locator(".canvas").focus()
     anna.page.get_by_role("button", name="Who is here").click()
     anna.page.get_by_role("button", name="Follow", exact=True).click()
     ben.press("f")
@@ -221,12 +229,6 @@ def test_a_reviewer_follows_somebody_until_they_go_their_own_way(anna: Visitor, 
     expect(ben.page.locator(".editor .title")).to_contain_text("4.png")
     expect(anna.page.locator(".people-panel").get_by_text("on image 4")).to_be_attached()
     expect(anna.page.locator(".editor .title")).to_contain_text("2.png")
-
-
-def test_an_annotator_follows_nobody(anna: Visitor, ben: Visitor) -> None:
-    ben.page.get_by_role("button", name="Who is here").click()
-    expect(ben.page.get_by_role("dialog", name="Who is here")).to_contain_text("anna")
-    expect(ben.page.get_by_role("button", name="Follow", exact=True)).to_have_count(0)
 
 
 # The stream

@@ -8,7 +8,8 @@ import pytest
 from browser import Visit, Visitor, images, needs_browser, records, write_dataset
 from fingers import WINDOW, Hand
 from playwright.sync_api import expect
-from servers import Server, serve, until
+from servers import Server, until
+from windows import serve_again
 
 pytestmark = [pytest.mark.slow, needs_browser]
 
@@ -23,7 +24,7 @@ SQUARE = [[100, 100, 300, 100, 300, 300, 100, 300]]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(write_dataset(tmp_path_factory.mktemp("touch"), ANNOTATIONS, images(IMAGES))) as server:
+    with serve_again(write_dataset(tmp_path_factory.mktemp("touch"), ANNOTATIONS, images(IMAGES))) as server:
         yield server
 
 

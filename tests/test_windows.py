@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser import Visitor, images, needs_browser, write_dataset
-from playwright.sync_api import Page, Request
+from playwright.sync_api import Browser, Page, Request
 from servers import Server, serve
 from windows import Windows, serve_again
 
@@ -53,6 +53,12 @@ LEAVE = """async () => {
 
 
 @pytest.fixture(scope="module")
+def windows(chromium: Browser) -> Windows:
+    """Some that no other module has used, to compare with."""
+    return Windows(chromium)
+
+
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serve(write_dataset(tmp_path_factory.mktemp("windows"), [], images(1))) as server:
         yield server
@@ -70,6 +76,7 @@ LEFT = {
     "history",
     "media",
     "online",
+    "size",
     "zone",
 }
 
@@ -81,17 +88,18 @@ def look(page: Page, server: Server) -> dict[str, Any]:
     return {**seen, "all cookies": page.context.cookies(), "pages": len(page.context.pages)}
 
 
-def leave_traces(page: Page, visitor: Visitor) -> None:
+def leave_traces(page: Page, server: Server) -> None:
     """What can be taken back."""
     page.evaluate(LEAVE)
-    page.context.add_cookies([{"name": "hidden", "value": "2", "url": visitor.url, "httpOnly": True}])
+    page.context.add_cookies([{"name": "hidden", "value": "2", "url": server.url, "httpOnly": True}])
     page.context.grant_permissions(["geolocation"])
-    page.context.new_page().goto(visitor.url)
+    page.context.new_page().goto(server.url)
     page.route("**/api/**", lambda route: route.abort())
     page.context.route("**/page/**", lambda route: route.abort())
     page.emulate_media(color_scheme="dark", reduced_motion="reduce", forced_colors="active", media="print")
     page.context.new_cdp_session(page).send("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Tokyo"})
-    page.mouse.move(*visitor.at(100, 100))
+    page.set_viewport_size({"width": 1000, "height": 500})
+    page.mouse.move(100, 200)
     page.mouse.down()
     page.keyboard.down("Shift")
     page.context.set_offline(True)
@@ -100,8 +108,7 @@ def leave_traces(page: Page, visitor: Visitor) -> None:
 def test_whoever_uses_a_window_again_can_not_tell(windows: Windows, server: Server) -> None:
     with windows.opened() as page:
         first = look(page, server)
-        visitor = Visitor(page, server.url)
-        leave_traces(page, visitor)
+        leave_traces(page, server)
         now = page.evaluate(LOOK)
         assert {name for name, value in now.items() if value != first[name]} >= LEFT
         heard: list[Request] = []
@@ -127,6 +134,20 @@ def test_a_page_that_was_changed_for_good_is_used_no_more(windows: Windows, serv
         assert other.evaluate("typeof window.exposed") == "function"
     with windows.opened() as third:
         assert look(third, server)["exposed"] == "undefined"
+
+
+def test_a_window_is_used_again_for_another_size_and_other_colours(windows: Windows, server: Server) -> None:
+    with windows.opened() as page:
+        first = look(page, server)
+    with windows.opened(viewport={"width": 640, "height": 360}, color_scheme="dark", forced_colors="active") as other:
+        assert other is page
+        Visitor(other, server.url).open()
+        seen = other.evaluate(LOOK)
+        assert seen["size"] == [640, 360, 1]
+        assert seen["media"] == ["(prefers-color-scheme: dark)", "(forced-colors: active)"]
+    with windows.opened() as again:
+        assert again is page
+        assert look(again, server) == first
 
 
 def test_windows_that_are_open_at_once_share_nothing(windows: Windows, server: Server) -> None:

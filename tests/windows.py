@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import socket
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, CDPSession, Frame, Page
+from playwright.sync_api import Browser, CDPSession, Frame, Page
 from playwright.sync_api import Error as PlaywrightError
 from servers import Server, serve, until
 
@@ -29,11 +29,12 @@ _FOR_GOOD = (
     "expose_binding",
     "expose_function",
     "set_extra_http_headers",
-    "set_viewport_size",
 )
 """What a page, or a context, keeps as long as it lasts."""
 
-_FORGET = "() => { localStorage.clear(); sessionStorage.clear(); }"
+_MEDIA: dict[str, Any] = {"color_scheme": "light", "reduced_motion": "no-preference", "forced_colors": "none"}
+
+_FORGET = "() => { localStorage.clear(); sessionStorage.clear(); window.name = ''; }"
 _BUTTONS: tuple[Literal["left", "middle", "right"], ...] = ("left", "middle", "right")
 _MODIFIERS = ("Shift", "Control", "Alt", "Meta")
 
@@ -47,10 +48,21 @@ class Windows:
 
     @contextmanager
     def opened(self, **options: Any) -> Iterator[Page]:
-        """An empty page in a context that has it alone, with the `options` of Playwright's `new_context`."""
+        """An empty page in a context that has it alone, with the `options` of Playwright's `new_context`.
+
+        What it prefers of `_MEDIA`, and its size if it is no phone's, are set for this page alone: windows that differ
+        in nothing else are of one kind.
+        """
+        media = {name: options.pop(name, default) for name, default in _MEDIA.items()}
         options = {**DESK, **options}
+        size = options["viewport"]
+        if not options.get("is_mobile"):
+            options["viewport"] = DESK["viewport"]
         free = self._free[repr(sorted(options.items()))]
         window = free.pop() if free else _Window(self._chromium, options)
+        window.page.emulate_media(**media)
+        if window.page.viewport_size != size:
+            window.page.set_viewport_size(size)
         try:
             yield window.page
         finally:
@@ -60,7 +72,6 @@ class Windows:
 
 class _Window:
     def __init__(self, chromium: Browser, options: Mapping[str, Any]) -> None:
-        self._options = options
         self._browser = chromium.new_browser_cdp_session()
         self._context = chromium.new_context(**options)
         self._context_is_changed = False
@@ -99,8 +110,10 @@ class _Window:
     def _new_page(self) -> Page:
         page = self._context.new_page()
         self._page_is_changed = False
+        self._is_held = False
         self._listeners: list[tuple[Any, Any]] = []
         self._cdp = self._attach(page)
+        self._context_id: str = self._cdp.send("Target.getTargetInfo")["targetInfo"]["browserContextId"]
         self._watch_page(page)
         page.goto("about:blank")
         return page
@@ -117,7 +130,7 @@ class _Window:
             self._context_is_changed = True
 
         _instead(self._context, new_cdp_session=attach)
-        _watch(self._context, change)
+        _watch(self._context, change, _FOR_GOOD)
 
     def _watch_page(self, page: Page) -> None:
         on, remove = page.on, page.remove_listener
@@ -133,8 +146,13 @@ class _Window:
         def change() -> None:
             self._page_is_changed = True
 
+        def hold() -> None:
+            self._is_held = True
+
         _instead(page, on=noted, remove_listener=removed)
-        _watch(page, change)
+        _watch(page, change, _FOR_GOOD)
+        for device in (page.mouse, page.keyboard):
+            _watch(device, hold, ["down"])
 
     def _leave(self) -> None:
         """Let go of the page that was open, and of all that was set for it."""
@@ -146,16 +164,12 @@ class _Window:
             # The process of the page remembers them too.
             page.evaluate(_FORGET)
         page.goto("about:blank")
-        for button in _BUTTONS:
-            page.mouse.up(button=button)
-        for key in _MODIFIERS:
-            page.keyboard.up(key)
-        page.evaluate("window.name = ''")
-        page.emulate_media(
-            color_scheme=self._options.get("color_scheme", "light"),
-            reduced_motion=self._options.get("reduced_motion", "no-preference"),
-            forced_colors=self._options.get("forced_colors", "none"),
-        )
+        if self._is_held:
+            for button in _BUTTONS:
+                page.mouse.up(button=button)
+            for key in _MODIFIERS:
+                page.keyboard.up(key)
+            self._is_held = False
         self._cdp.send("Page.resetNavigationHistory")
 
     def _forget(self) -> None:
@@ -165,8 +179,7 @@ class _Window:
         context.set_offline(False)
         context.clear_permissions()
         context.clear_cookies()
-        target = self._cdp.send("Target.getTargetInfo")["targetInfo"]
-        until(lambda: not self._workers(target["browserContextId"]), "the workers of the page have ended")
+        until(lambda: not self._workers(), "the workers of the page have ended")
         while self._origins:
             origin = self._origins.pop()
             self._cdp.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
@@ -175,15 +188,15 @@ class _Window:
         if origin := _origin(frame.url):
             self._origins.add(origin)
 
-    def _workers(self, context_id: str) -> list[Any]:
+    def _workers(self) -> list[Any]:
         found = self._browser.send(
             "Target.getTargets", {"filter": [{"type": "shared_worker"}, {"type": "service_worker"}]}
         )
-        return [each for each in found["targetInfos"] if each["browserContextId"] == context_id]
+        return [each for each in found["targetInfos"] if each["browserContextId"] == self._context_id]
 
 
-def _watch(target: Page | BrowserContext, change: Callable[[], None]) -> None:
-    """Call `change` where something is done to `target` that can't be taken back."""
+def _watch(target: object, change: Callable[[], None], names: Sequence[str]) -> None:
+    """Call `change` where a method of `target` with one of the `names` is called."""
 
     def watched(do: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(do)
@@ -193,12 +206,12 @@ def _watch(target: Page | BrowserContext, change: Callable[[], None]) -> None:
 
         return call
 
-    for name in _FOR_GOOD:
+    for name in names:
         if hasattr(target, name):
             _instead(target, **{name: watched(getattr(target, name))})
 
 
-def _instead(target: Page | BrowserContext, **methods: Callable[..., Any]) -> None:
+def _instead(target: object, **methods: Callable[..., Any]) -> None:
     for name, method in methods.items():
         setattr(target, name, method)
 
