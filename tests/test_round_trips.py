@@ -498,7 +498,7 @@ def test_record_on_one_line_stays_there_in_a_file_with_indented_ones(open_datase
 )
 @pytest.mark.parametrize("separators", [(",", ": "), (", ", ":"), (", ", ": "), (",", ":")])
 def test_texts_that_look_like_separators_stay_as_they_are(odd: str, separators: tuple[str, str]) -> None:
-    style = Style(*(separator.encode() for separator in separators))
+    style = Style(separators[0].encode(), separators[1].encode())
     for value in (odd, [odd, odd], {odd: odd}, {"a": odd, odd: [odd, {odd: 1, "b": [1, odd]}]}):
         assert style.encode(value) == json.dumps(value, separators=separators).encode()
 
