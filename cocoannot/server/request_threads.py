@@ -1,7 +1,7 @@
 """The threads that answer requests: one, for as long as it gets on with them, and more where a request takes long.
 
     submit --> requests that wait --> a thread that answers one after another
-    watch      where none of them was begun for 5 ms: one thread more, up to as many as are allowed
+    watch      where none of them was begun for 5 ms: one thread more for each, up to as many as are allowed
 
 Threads that are ready at the same time take the interpreter from each other with every system call, and each time one
 of them has to be woken on another core. That costs more than the requests themselves; bench/NOTES.md has figures.
@@ -96,8 +96,10 @@ class RequestThreads(futures.Executor):
                     return
                 if not self._answering:
                     self._is_in_use.clear()
-                elif self._newest is before and not self._waiting.empty() and self._answering < self._most:
-                    self._add_thread()
+                elif self._newest is before:
+                    # One for each: where something else takes the interpreter, such as a save, all of them take long.
+                    for _ in range(min(self._waiting.qsize(), self._most - self._answering)):
+                        self._add_thread()
 
 
 def _run(future: futures.Future[Any], task: Callable[[], Any]) -> None:
