@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import postgres_servers
@@ -236,6 +237,18 @@ class OpenDataset(Protocol):
 def small() -> dict[str, Any]:
     """Three images (1, 2, 4), annotations 1 and 2 on image 1 and 7 on image 2, categories 1, 2 and 5."""
     return copy.deepcopy(_SMALL)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder on another file system than the test's."""
+    own = tmp_path.stat().st_dev
+    for place in ("/dev/shm", "/tmp", "/var/tmp", Path(__file__).parent):
+        if os.path.isdir(place) and os.access(place, os.W_OK) and os.stat(place).st_dev != own:
+            with TemporaryDirectory(dir=place) as folder:
+                yield Path(folder)
+            return
+    pytest.skip("there is no second file system to write to")
 
 
 @pytest.fixture
