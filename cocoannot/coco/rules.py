@@ -90,9 +90,7 @@ def common_errors(fields: Mapping[str, Any], *, geometry: bool = False) -> Error
     for key, value in fields.items():
         if key.startswith("_"):
             errors[key] = ["names that begin with an underscore are for derived fields; leave it out"]
-        elif type(value) is str or (key in GEOMETRY and not geometry):
-            continue
-        elif problem := unstorable(value):
+        elif type(value) is not str and (geometry or key not in GEOMETRY) and (problem := unstorable(value)):
             errors[key] = [problem]
     if "iscrowd" in fields:
         check_field(errors, "iscrowd", fields["iscrowd"], FLAG)

@@ -88,7 +88,7 @@ class RequestThreads(futures.Executor):
                         return None
 
     def _watch(self) -> None:
-        while self._is_in_use.wait() and not self._is_over:
+        while self._is_in_use.wait():
             before = self._newest
             time.sleep(_LONG)
             with self._lock:
