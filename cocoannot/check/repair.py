@@ -143,7 +143,7 @@ class _Repair:
 
 
 class _RepairedSection(Mapping[int, bytes]):
-    """The texts of a section's records that are repaired or added, by slot; each is made when it is asked for.
+    """The texts of a section's records that are repaired, by slot; each is made when it is asked for.
 
     So no more than one is in memory, however many there are. What was found to be `removed` and `replaced` meanwhile
     is noted.
@@ -168,21 +168,18 @@ class _RepairedSection(Mapping[int, bytes]):
         leads = np.concatenate([rows.starts[:1], rows.ends[:-1]])
         text = SectionText(rows.start, rows.end, rows.starts, rows.ends, {}, [])
         buffer = self._checked.readable.buffer
-        return FrozenSection(buffer, text, rows.starts, rows.ends, leads, slots, self)
+        return FrozenSection(buffer, text, rows.starts, rows.ends, leads, slots, self, [*map(encode, section.added)])
 
     def __getitem__(self, slot: int) -> bytes:
         if slot in self._slots:
             return self._repaired(slot)
-        if 0 <= slot - len(self._section) < len(self._section.added):
-            return encode(self._section.added[slot - len(self._section)])
         raise KeyError(slot)
 
     def __iter__(self) -> Iterator[int]:
-        yield from self._changed
-        yield from range(len(self._section), len(self._section) + len(self._section.added))
+        return iter(self._changed)
 
     def __len__(self) -> int:
-        return len(self._changed) + len(self._section.added)
+        return len(self._changed)
 
     def _repaired(self, i: int) -> bytes:
         section, text = self._section, self._section.text(i)

@@ -5,7 +5,7 @@ Taken under the manager's lock, which takes moments, and put together outside it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -43,11 +43,11 @@ def layout_of(buffer: bytes, section: Section, style: Style) -> Layout:
 
 
 class FrozenSection(NamedTuple):
-    """One list of records: `slots` in order, `texts` of those that are not the file's, by slot.
+    """One list of records: `slots` in order, of those that the file has and, behind them, of those that were `added`.
 
-    A slot below `len(starts)` is of the file: its record is there from `starts` to `ends`, unless it is in `texts`, and
-    the gap before it begins at `leads`, unless it is in `own_leads`. `style` is that of the records. `layout` is how
-    they stand, where that is not told by the file.
+    A slot below `len(starts)` is of the file: its record is there from `starts` to `ends`, unless it is in `changed`,
+    and the gap before it begins at `leads`, unless it is in `own_leads`. `style` is that of the records. `layout` is
+    how they stand, where that is not told by the file.
     """
 
     buffer: bytes
@@ -56,7 +56,8 @@ class FrozenSection(NamedTuple):
     ends: Ints
     leads: Ints
     slots: Ints
-    texts: Mapping[int, bytes]
+    changed: Mapping[int, bytes]
+    added: Sequence[bytes]
     style: Style = Style()
     layout: Layout | None = None
     own_leads: Mapping[int, bytes] = {}
@@ -64,15 +65,15 @@ class FrozenSection(NamedTuple):
     def pieces(self) -> Iterator[Piece]:
         """The section's text, brackets included, as immutable pieces in order; long ones are views of the file."""
         section, view = self.section, memoryview(self.buffer)
-        if not self.texts and len(self.slots) == len(section.starts):
+        in_file = self.slots[: self.slots.searchsorted(len(self.starts))]
+        if not self.changed and len(in_file) == len(self.slots) == len(section.starts):
             yield view[section.start : section.end] if section.end else b"[]"
             return
         head, gap, tail = self.layout or layout_of(self.buffer, section, self.style)
         yield head
-        in_file = self.slots[: self.slots.searchsorted(len(self.starts))]
         first = True
         for slot, lead, start, end in self._runs(in_file):
-            own, own_lead = self.texts.get(slot), self.own_leads.get(slot)
+            own, own_lead = self.changed.get(slot), self.own_leads.get(slot)
             if own is None and own_lead is None and lead < start:
                 yield view[start if first else lead : end]
             else:
@@ -83,7 +84,7 @@ class FrozenSection(NamedTuple):
             first = False
         # Many at a time: one by one they would keep other threads from running for long.
         for at in range(len(in_file), len(self.slots), _AT_ONCE):
-            texts = map(self.texts.__getitem__, self.slots[at : at + _AT_ONCE].tolist())
+            texts = map(self.added.__getitem__, self._places(self.slots[at : at + _AT_ONCE]))
             yield (b"" if first else gap) + gap.join(texts)
             first = False
         yield tail
@@ -94,7 +95,9 @@ class FrozenSection(NamedTuple):
 
     def text(self, slot: int) -> Piece:
         """The record at `slot`."""
-        own = self.texts.get(slot)
+        if slot >= len(self.starts):
+            return self.added[slot - len(self.starts)]
+        own = self.changed.get(slot)
         return memoryview(self.buffer)[self.starts[slot] : self.ends[slot]] if own is None else own
 
     def blocks(self) -> Iterator[list[Piece]]:
@@ -106,8 +109,8 @@ class FrozenSection(NamedTuple):
             own = slots[slots.searchsorted(in_file) :]
             slots = slots[: len(slots) - len(own)]
             spans = zip(slots.tolist(), self.starts[slots].tolist(), self.ends[slots].tolist(), strict=True)
-            texts = [self.texts.get(slot) or view[start:end] for slot, start, end in spans]
-            yield [*texts, *map(self.texts.__getitem__, own.tolist())]
+            texts = [self.changed.get(slot) or view[start:end] for slot, start, end in spans]
+            yield [*texts, *map(self.added.__getitem__, self._places(own))]
 
     def pieces_of(self, records: Iterable[Piece]) -> Iterator[Piece]:
         """The section's text, brackets included, with these records and no others."""
@@ -119,6 +122,11 @@ class FrozenSection(NamedTuple):
             begun = True
         yield tail
 
+    def _places(self, slots: Ints) -> list[int]:
+        """Where the records at `slots`, which the file does not have, are among those that were added."""
+        places: list[int] = (slots - len(self.starts)).tolist()
+        return places
+
     def _some(self, first: int) -> list[int]:
         slots: list[int] = self.slots[first : first + _AT_ONCE].tolist()
         return slots
@@ -127,8 +135,7 @@ class FrozenSection(NamedTuple):
         """Untouched neighbours in the file as one, every other record by itself: first slot, lead, start, end."""
         starts, ends, leads = self.starts[slots], self.ends[slots], self.leads[slots]
         own = np.zeros(len(self.starts), np.bool_)
-        changed = np.array([*self.texts, *self.own_leads], np.int64)
-        own[changed[changed < len(own)]] = True
+        own[[*self.changed, *(slot for slot in self.own_leads if slot < len(own))]] = True
         own = own[slots]
         breaks = np.ones(len(slots), np.bool_)
         breaks[1:] = own[1:] | own[:-1] | (leads[1:] != ends[:-1])

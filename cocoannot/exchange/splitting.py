@@ -133,4 +133,4 @@ def _section(document: Document, name: SectionName, slots: Ints) -> FrozenSectio
     section = document.sections[name]
     leads = np.concatenate([section.starts[:1], section.ends[:-1]])
     style = styles_of(document)[name]
-    return FrozenSection(document.buffer, section, section.starts, section.ends, leads, slots, {}, style)
+    return FrozenSection(document.buffer, section, section.starts, section.ends, leads, slots, {}, [], style)

@@ -180,7 +180,7 @@ def _section_text(ours: Document, name: SectionName, merged: MergedRecords, styl
     section = ours.sections[name]
     count = len(section.starts)
     slots = np.arange(count + len(merged.added))
-    texts = dict(enumerate(merged.added.values(), count))
+    changed: dict[int, bytes] = {}
     ids = np.array([*merged.texts], np.int64)
     places = Records(ours, name, "our version").slots_of(ids).tolist()
     gone = []
@@ -188,9 +188,17 @@ def _section_text(ours: Document, name: SectionName, merged: MergedRecords, styl
         if text is None:
             gone.append(slot)
         else:
-            texts[slot] = text
+            changed[slot] = text
     leads = np.concatenate([section.starts[:1], section.ends[:-1]])
     frozen = FrozenSection(
-        ours.buffer, section, section.starts, section.ends, leads, np.delete(slots, gone), texts, style
+        ours.buffer,
+        section,
+        section.starts,
+        section.ends,
+        leads,
+        np.delete(slots, gone),
+        changed,
+        [*merged.added.values()],
+        style,
     )
     return b"".join(frozen.pieces())

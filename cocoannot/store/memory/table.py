@@ -83,8 +83,11 @@ class Table:
         self._buffer = document.buffer
         self._section = section._replace(keys={}, names=[])
         self._layout = layout_of(document.buffer, section, style)
-        self._texts: dict[int, bytes] = {}
-        # Of the records that the file has: those that came later have the slots after them. `lead` is where the gap
+        # The texts of the file's records that have another one now, by slot.
+        self._changed: dict[int, bytes] = {}
+        # Those of the records that came later, which have the slots after the file's; empty where there is none.
+        self._added: list[bytes] = []
+        # Of the records that the file has. `lead` is where the gap
         # before a record begins; with it a record's neighbours in the file need not be its slots'.
         leads = np.concatenate([section.starts[:1], section.ends[:-1]])
         self._spans = Columns(start=section.starts, end=section.ends, lead=leads)
@@ -146,7 +149,9 @@ class Table:
 
     def text(self, slot: int) -> bytes:
         """The JSON text of the record at `slot`."""
-        own = self._texts.get(slot)
+        if slot >= len(self._spans):
+            return self._added[slot - len(self._spans)]
+        own = self._changed.get(slot)
         if own is not None:
             return own
         spans = self._spans.cells
@@ -188,7 +193,7 @@ class Table:
         """Put a record at the end."""
         keys = read_keys(self.name, text)
         slot = self._rows.append(keys.id, 1)
-        self._texts[slot] = text
+        self._added.append(text)
         self._ids.add(keys.id, slot)
         self.places.append()
         self.live += 1
@@ -199,7 +204,7 @@ class Table:
         first, number = len(self._rows), len(added.texts)
         ids = added.columns["id"]
         self._rows.extend(id=ids, alive=np.ones(number, np.bool_))
-        self._texts.update(zip(range(first, first + number), added.texts, strict=True))
+        self._added += added.texts
         self._ids.extend(ids.tolist(), first)
         self.places.append(number)
         self.live += number
@@ -209,20 +214,15 @@ class Table:
         """Take many records away; their slots stay empty."""
         self._index.all_removed(removed.slots)
         for record_id, slot in zip(removed.ids, removed.slots.tolist(), strict=True):
-            self._abandon(slot)
-            self._texts.pop(slot, None)
+            self._empty(slot)
             self._ids.remove(record_id, slot)
         self._rows["alive"][removed.slots] = False
         self.live -= len(removed.ids)
 
     def put_all_back(self, returned: Returns) -> None:
         """Put many records into their empty slots."""
-        in_file = len(self._spans)
         for slot, text, keys in zip(returned.slots.tolist(), returned.texts, returned.keys, strict=True):
-            if slot < in_file and self.text(slot) == text:
-                self.dead_bytes -= len(text)
-            else:
-                self._texts[slot] = text
+            self._fill(slot, text)
             self._ids.revive(keys.id, slot)
         self._rows["alive"][returned.slots] = True
         self.live += len(returned.texts)
@@ -247,10 +247,7 @@ class Table:
         slot = self.empty_slot(position, record_id)
         assert slot is not None
         self._rows.cells["alive"][slot] = 1
-        if slot < len(self._spans) and self.text(slot) == text:
-            self.dead_bytes -= len(text)
-        else:
-            self._texts[slot] = text
+        self._fill(slot, text)
         self._ids.revive(record_id, slot)
         self.live += 1
         self._index.revived(slot, read_keys(self.name, text))
@@ -260,10 +257,9 @@ class Table:
         slots = self.slots()
         at = self.places.renumbered(slots).slots_after(np.array([room.position for room in rooms], np.int64))
         in_file = int(slots.searchsorted(len(self._spans)))
-        self._spans.keep(np.insert(slots[:in_file], at[at <= in_file], -1))
-        self._renumber(
-            np.insert(slots, at, -1), np.insert(self.places.of(slots), at, [room.position for room in rooms])
-        )
+        in_file += int(np.count_nonzero(at <= in_file))
+        positions = np.insert(self.places.of(slots), at, [room.position for room in rooms])
+        self._renumber(np.insert(slots, at, -1), positions, in_file)
         for slot, room in zip((at + np.arange(len(rooms))).tolist(), rooms, strict=True):
             self._rows.cells["id"][slot] = room.record_id
             if room.lead is not None and slot < len(self._spans):
@@ -275,14 +271,13 @@ class Table:
     def replace(self, slot: int, text: bytes) -> None:
         """Give a record another text with the same id."""
         self._abandon(slot)
-        self._texts[slot] = text
+        self._set_text(slot, text)
         self._index.replaced(slot, read_keys(self.name, text))
 
     def remove(self, slot: int) -> None:
         """Take a record away; its slot stays empty."""
         self._index.removed(slot)
-        self._abandon(slot)
-        self._texts.pop(slot, None)
+        self._empty(slot)
         self._rows.cells["alive"][slot] = 0
         self._ids.remove(self.record_id(slot), slot)
         self.live -= 1
@@ -292,8 +287,7 @@ class Table:
         if len(self._rows) <= 2 * self.live + 1024:
             return
         slots = self.slots()
-        self._spans.keep(slots[: slots.searchsorted(len(self._spans))])
-        self._renumber(slots, self.places.of(slots))
+        self._renumber(slots, self.places.of(slots), int(slots.searchsorted(len(self._spans))))
         self._ids = IdIndex(self._rows["id"])
 
     def freeze(self) -> FrozenSection:
@@ -306,14 +300,21 @@ class Table:
             spans["end"],
             spans["lead"],
             self.slots(),
-            dict(self._texts),
+            dict(self._changed),
+            self._added.copy(),
             self.style,
             self._layout,
             dict(self._leads),
         )
 
-    def _renumber(self, slots: Ints, positions: Ints) -> None:
-        """Number the slots anew: `slots` are the old numbers, in the new order, -1 for an empty one."""
+    def _renumber(self, slots: Ints, positions: Ints, in_file: int) -> None:
+        """Number the slots anew: `slots` are the old numbers, in the new order, -1 for an empty one.
+
+        The first `in_file` of them are the file's.
+        """
+        were_in_file = len(self._spans)
+        self._spans.keep(slots[:in_file])
+        self._added = [b"" if slot < 0 else self._added[slot - were_in_file] for slot in slots[in_file:].tolist()]
         known = np.flatnonzero(slots >= 0)
         old = slots[known]
 
@@ -324,7 +325,7 @@ class Table:
                 zip(known[old.searchsorted(there)].tolist(), map(by_slot.__getitem__, there.tolist()), strict=True)
             )
 
-        self._texts, self._leads = moved(self._texts), moved(self._leads)
+        self._changed, self._leads = moved(self._changed), moved(self._leads)
         self._rows.keep(slots)
         self.places = Places(len(slots), positions, self.places.next_position)
         self._index.renumbered(slots)
@@ -364,5 +365,27 @@ class Table:
 
     def _abandon(self, slot: int) -> None:
         """Count the file's text of a record that is about to get another one, or none."""
-        if slot not in self._texts:
+        if slot < len(self._spans) and slot not in self._changed:
             self.dead_bytes += self._spans.cells["end"][slot] - self._spans.cells["start"][slot]
+
+    def _empty(self, slot: int) -> None:
+        """There is no record at `slot` any more."""
+        self._abandon(slot)
+        if slot < len(self._spans):
+            self._changed.pop(slot, None)
+        else:
+            self._set_text(slot, b"")
+
+    def _fill(self, slot: int, text: bytes) -> None:
+        """The empty `slot` holds a record again."""
+        if slot < len(self._spans) and self.text(slot) == text:
+            self.dead_bytes -= len(text)
+        else:
+            self._set_text(slot, text)
+
+    def _set_text(self, slot: int, text: bytes) -> None:
+        in_file = len(self._spans)
+        if slot < in_file:
+            self._changed[slot] = text
+        else:
+            self._added[slot - in_file] = text
