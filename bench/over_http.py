@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from bench.servers import Round, Server, median_throughput, request_text
 from bench.suite import Suite, amount
-from bench.synthetic import image_ids, new_annotations
+from bench.synthetic import IMAGES, image_ids, new_annotations
 
 _BATCH = 1000
 _PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "longest": 1.0}
@@ -44,9 +45,11 @@ def batch(suite: Suite) -> None:
     """Annotations a second by a thousand in a request, and one by one."""
     suite.tell("batch")
     server = suite.server("cocoannot")
-    polygons = new_annotations(suite.scale, _BATCH)["polygon"]
-    operations = [{"op": "add", "annotation": annotation} for annotation in polygons]
-    many = [request_text("POST", "/api/annotations/batch", {"operations": operations})]
+    operations = [{"op": "add", "annotation": each} for each in _polygons(suite, 20 * _BATCH)]
+    many = [
+        request_text("POST", "/api/annotations/batch", {"operations": operations[first : first + _BATCH]})
+        for first in range(0, len(operations), _BATCH)
+    ]
     single, batches = [], []
     for _ in range(suite.repeats):
         single.append(server.load(_posts(suite), suite.seconds).throughput)
@@ -193,7 +196,12 @@ def _gets(suite: Suite) -> list[str]:
 
 
 def _posts(suite: Suite) -> list[str]:
-    return [request_text("POST", "/api/annotations", each) for each in new_annotations(suite.scale)["polygon"]]
+    return [request_text("POST", "/api/annotations", each) for each in _polygons(suite, 5_000)]
+
+
+def _polygons(suite: Suite, count: int) -> list[dict[str, Any]]:
+    """Polygons on images all over the dataset, as a team draws them: what is read stays about as long as it is."""
+    return new_annotations(suite.scale, count, IMAGES)["polygon"]
 
 
 def _bare(suite: Suite) -> Server:

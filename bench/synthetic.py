@@ -147,10 +147,12 @@ def write_dataset(path: Path, scale: float = 1.0, seed: int = 17) -> None:
         file.write("]}")
 
 
-def new_annotations(scale: float, count: int = 500, seed: int = 18) -> dict[str, list[dict[str, Any]]]:
-    """Annotations to add, a `box` or a `polygon` of 24 points each, on images of the dataset at `scale`."""
+def new_annotations(
+    scale: float, count: int = 500, images: int = 1000, seed: int = 18
+) -> dict[str, list[dict[str, Any]]]:
+    """Annotations to add, a `box` or a `polygon` of 24 points each, on the first `images` of the dataset at `scale`."""
     rng = np.random.default_rng(seed)
-    places = rng.choice(image_ids(scale, 1000), count).tolist()
+    places = rng.choice(image_ids(scale, images), count).tolist()
     shapes = (rng.integers(0, 40_000, (count, 48)) / 100).tolist()
     boxes = (rng.integers(1, 30_000, (count, 4)) / 100).tolist()
     return {
