@@ -40,10 +40,10 @@ class Style(NamedTuple):
 
     def encode(self, value: Any) -> bytes:
         """`value` as JSON. The text of a `msgspec.Raw` in it is changed in its layout alone."""
-        return self.lay_out(msgspec.json.encode(value))
+        return self.lay_out(msgspec.json.encode(value), len(value) if isinstance(value, dict) else -1)
 
-    def lay_out(self, text: bytes) -> bytes:
-        """A JSON text in this style."""
+    def lay_out(self, text: bytes, keys: int = -1) -> bytes:
+        """A JSON text in this style; `keys` is how many the outermost object has, where that is known."""
         if self.line:
             text = self._on_lines(text)
         elif self.item_separator == b"," and self.key_separator == b":":
@@ -53,7 +53,7 @@ class Style(NamedTuple):
         elif len(self.item_separator) == len(self.key_separator):
             text = msgspec.json.format(text, indent=0)
         else:
-            text = self._separated(_compact(text))
+            text = self._separated(_compact(text), keys)
         return escaped(text) if self.ascii else text
 
     def within(self, text: bytes) -> Style:
@@ -62,12 +62,14 @@ class Style(NamedTuple):
             return self
         return self._replace(line=self.line + self.indent) if b"\n" in text else self._replace(line=b"", indent=b"")
 
-    def _separated(self, text: bytes) -> bytes:
+    def _separated(self, text: bytes, keys: int) -> bytes:
         """Compact JSON with a space behind one separator and none behind the other, as COCO's own files have it."""
-        if self.item_separator == b"," and b"\\" not in text:
+        if self.item_separator == b",":
             parts = text.split(b'":')
-            if _BEFORE_STRINGS.isdisjoint([part[-1:] for part in parts[:-1]]):
-                # No string begins with a colon: each of these quotes ends a key.
+            # Each of these ends a key where there are no more than keys, or where no string begins with a colon.
+            if len(parts) - 1 == keys or (
+                b"\\" not in text and _BEFORE_STRINGS.isdisjoint([part[-1:] for part in parts[:-1]])
+            ):
                 return (b'"' + self.key_separator).join(parts)
         # Without escapes each quote begins or ends a string, and most records have none: half of the time.
         quote = b"" if b"\\" in text else b'"'

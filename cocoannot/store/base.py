@@ -20,6 +20,8 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import msgspec
+
 from cocoannot.changes.change import Change, Edit, ValueEdit
 from cocoannot.changes.description import DescribedChange, Undone
 from cocoannot.changes.operations import Operation
@@ -585,7 +587,7 @@ class Maintenance(Protocol):
         ...
 
 
-class Stored(NamedTuple):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """A record as a store has it. `position` and `lead` are as in `cocoannot.changes.change.Edit`."""
 
     record_id: int
@@ -594,7 +596,7 @@ class Stored(NamedTuple):
     lead: bytes | None = None
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a new record goes: `record_id` is above every one that was ever given, `position` that of the end."""
 
     record_id: int

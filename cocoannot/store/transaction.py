@@ -349,7 +349,7 @@ class Transaction:
 
     def _merge(self, section: SectionName, stored: Stored, changes: Mapping[str, Any]) -> Record:
         record = Record(_as_json(merge, stored.record.text, changes, self._lookup.style(section)))
-        self._touch(section, stored._replace(record=record))
+        self._touch(section, msgspec.structs.replace(stored, record=record))
         self.edits.append(Edit(section, stored.record_id, stored.position, stored.record.text, record.text))
         return record
 
