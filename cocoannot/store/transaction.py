@@ -13,7 +13,7 @@ from cocoannot.changes.description import Undone, describe
 from cocoannot.changes.operations import Add, Delete, ETags, GoBack, Import, Operation, Restore, Revert, Undo, Update
 from cocoannot.coco import annotation_rules, rules
 from cocoannot.coco.parser import MAX_ID, NOUNS, SectionName
-from cocoannot.coco.records import Record, check_version, encode, merge
+from cocoannot.coco.records import Record, check_version, merge
 from cocoannot.errors import (
     AmbiguousId,
     BadOperation,
@@ -324,7 +324,7 @@ class Transaction:
         elif record_id > MAX_ID:
             raise Conflict(f"{section} have used the largest id there is, {MAX_ID}; bring an id that is free")
         whole = {**fields, "id": record_id} if "id" in fields else {"id": record_id, **fields}
-        return self._append(section, place, record_id, Record(_as_json(encode, whole, self._lookup.style(section))))
+        return self._append(section, place, record_id, Record(_as_json(self._lookup.style(section).encode, whole)))
 
     def _check_free(self, section: SectionName, record_id: int, what_to_do: str) -> None:
         try:
