@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from msgspec.structs import astuple
 from pycocotools import mask as oracle
 
 from cocoannot.coco.geometry import (
@@ -137,8 +138,9 @@ def test_rectangles_have_the_area_of_their_union(sides: list[tuple[list[float], 
 
 @given(st.lists(polygons, min_size=1, max_size=40))
 def test_an_area_is_never_larger_than_the_box(segmentation: list[list[float]]) -> None:
-    area, (_, _, width, height) = measure_segmentation(segmentation, None, None)
-    assert 0 <= area <= width * height
+    measured = measure_segmentation(segmentation, None, None)
+    _, _, width, height = measured.bbox
+    assert 0 <= measured.area <= width * height
 
 
 def test_a_polygon_that_goes_round_twice_is_not_larger_than_its_box() -> None:
@@ -167,7 +169,8 @@ def test_polygons_that_share_edges_keep_the_sum_though_their_boxes_meet(ends: li
     # Slices of a strip, between lines that don't cross.
     lines = list(zip(*map(sorted, zip(*ends, strict=True)), strict=True))
     slices = [[a, 0.1, b, 0.1, d, 90.3, c, 90.3] for (a, c), (b, d) in pairwise(lines)]
-    _, (_, _, width, height) = measured = measure_segmentation(slices, None, None)
+    measured = measure_segmentation(slices, None, None)
+    _, _, width, height = measured.bbox
     areas = [measure_segmentation([each], None, None).area for each in slices]
     assert measured.area == min(sum(areas), width * height)
 
@@ -214,7 +217,7 @@ def test_polygons_need_no_image_size() -> None:
 
 
 def test_area_of_polygons_is_a_float_and_their_bbox_keeps_integers() -> None:
-    assert json.dumps(measure_segmentation([[10, 20, 14, 20, 14, 24]], 480, 640)) == "[8.0, [10, 20, 4, 4]]"
+    assert json.dumps(astuple(measure_segmentation([[10, 20, 14, 20, 14, 24]], 480, 640))) == "[8.0, [10, 20, 4, 4]]"
 
 
 def test_a_small_polygon_far_out_keeps_its_digits() -> None:
@@ -233,9 +236,10 @@ def test_coordinates_may_go_up_to_the_limit() -> None:
 
 @given(st.lists(polygons, min_size=1, max_size=3))
 def test_every_vertex_is_in_the_bbox_and_the_area_is_finite(segmentation: Any) -> None:
-    area, (x, y, width, height) = measure_segmentation(segmentation, None, None)
-    assert math.isfinite(area)
-    assert area >= 0
+    measured = measure_segmentation(segmentation, None, None)
+    x, y, width, height = measured.bbox
+    assert math.isfinite(measured.area)
+    assert measured.area >= 0
     assert [x, y] == [min(min(polygon[axis::2]) for polygon in segmentation) for axis in (0, 1)]
     assert [width, height] == [
         max(max(polygon[axis::2]) for polygon in segmentation) - low for axis, low in ((0, x), (1, y))
@@ -256,7 +260,7 @@ def test_area_of_a_polygon_does_not_depend_on_where_it_starts_or_which_way_it_go
 def test_area_and_bbox_of_a_rectangle_are_those_of_its_pixels(x: int, y: int, width: int, height: int) -> None:
     polygon = [x, y, x + width, y, x + width, y + height, x, y + height]
     painted = oracle.frPyObjects([polygon], 64, 64)[0]
-    assert measure_segmentation([polygon], 64, 64) == (oracle.area(painted), oracle.toBbox(painted).tolist())
+    assert measure_segmentation([polygon], 64, 64) == Measured(oracle.area(painted), oracle.toBbox(painted).tolist())
 
 
 @given(masks)
@@ -264,13 +268,13 @@ def test_rle_has_the_area_and_bbox_that_pycocotools_gives(mask: Mask) -> None:
     encoded = oracle.encode(np.asfortranarray(mask))
     height, width = mask.shape
     segmentation = {"size": [height, width], "counts": encoded["counts"].decode()}
-    expected = oracle.area(encoded), oracle.toBbox(encoded).tolist()
+    expected = Measured(oracle.area(encoded), oracle.toBbox(encoded).tolist())
     assert measure_segmentation(segmentation, height, width) == expected
 
 
 def test_rle_of_a_list_gives_integers_as_published_crowds_have() -> None:
     segmentation = {"size": [4, 3], "counts": [5, 2, 5]}
-    assert json.dumps(measure_segmentation(segmentation, 4, 3)) == "[2, [1, 1, 1, 2]]"
+    assert json.dumps(astuple(measure_segmentation(segmentation, 4, 3))) == "[2, [1, 1, 1, 2]]"
 
 
 def test_other_keys_and_integral_floats_in_rle_are_let_be() -> None:
@@ -326,15 +330,15 @@ def test_rle_is_refused_where_the_image_has_no_usable_size(height: int, width: i
 @given(anything)
 def test_whatever_the_segmentation_it_is_measured_or_refused(segmentation: Any) -> None:
     try:
-        area, bbox = measure_segmentation(segmentation, 4, 3)
+        measured = measure_segmentation(segmentation, 4, 3)
     except InvalidRecord:
         return
-    assert all(map(math.isfinite, [area, *bbox]))
+    assert all(map(math.isfinite, [measured.area, *measured.bbox]))
 
 
 def test_bbox_stays_as_given_and_its_area_is_width_times_height() -> None:
-    assert json.dumps(measure_bbox([10, 20.5, 4, 3])) == "[12, [10, 20.5, 4, 3]]"
-    assert json.dumps(measure_bbox([-10, 0, 4, 2.5])) == "[10.0, [-10, 0, 4, 2.5]]"
+    assert json.dumps(astuple(measure_bbox([10, 20.5, 4, 3]))) == "[12, [10, 20.5, 4, 3]]"
+    assert json.dumps(astuple(measure_bbox([-10, 0, 4, 2.5]))) == "[10.0, [-10, 0, 4, 2.5]]"
 
 
 @pytest.mark.parametrize("bbox", [None, 5, "abcd", {}, [], [1, 2, 3], [1, 2, 3, 4, 5], [[1, 2], [3, 4]]])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from cocoannot.check.box_repairs import has, is_mask, repair_bbox
 from cocoannot.check.conversions import flag_of, keypoints_of, number_of
 from cocoannot.check.record_repairs import RecordRepair, Size, count_labelled, finite_fields
@@ -32,7 +34,8 @@ def repair_annotation(
     measured = repair_segmentation(fields, size, repair)
     if measured and "segmentation" in repair.lost:
         repair.box = measured.bbox
-        repair.changes |= {field: value for field, value in measured._asdict().items() if has(record, field)}
+        box_and_area = msgspec.structs.asdict(measured)
+        repair.changes |= {field: value for field, value in box_and_area.items() if has(record, field)}
     else:
         repair.box = repair_bbox(fields, measured, repair)
         _repair_area(fields, measured, repair.box, repair)

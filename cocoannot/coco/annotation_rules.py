@@ -171,29 +171,29 @@ def _measured(errors: Errors, segmentation: object, image_id: int | None, refere
         # Polygons need no size, and to know it takes decoding the image's record.
         size = _size(references.get("images", image_id))
     try:
-        area, bbox = measure_segmentation(segmentation, *size)
+        measured = measure_segmentation(segmentation, *size)
     except InvalidRecord as exc:
         errors |= exc.errors
         return {}
-    return {"area": area, "bbox": bbox}
+    return {"area": measured.area, "bbox": measured.bbox}
 
 
 def _boxed(errors: Errors, bbox: object) -> Fields:
     try:
-        area, box = measure_bbox(bbox)
+        measured = measure_bbox(bbox)
     except InvalidRecord as exc:
         errors |= exc.errors
         return {}
-    return {"segmentation": [], "area": area, "bbox": box}
+    return {"segmentation": [], "area": measured.area, "bbox": measured.bbox}
 
 
 def _boxed_keypoints(keypoints: object) -> Fields:
     """Box and area of the labelled points, as pycocotools' `loadRes` gives them to results; nothing of bad ones."""
     try:
-        area, box = measure_keypoints(keypoints)
+        measured = measure_keypoints(keypoints)
     except InvalidRecord:
         return {}
-    return {"segmentation": [], "area": area, "bbox": box}
+    return {"segmentation": [], "area": measured.area, "bbox": measured.bbox}
 
 
 def _follows_keypoints(record: Record) -> bool:

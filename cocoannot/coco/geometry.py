@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import combinations
-from typing import Annotated, NamedTuple, NoReturn, TypeGuard
+from typing import Annotated, NoReturn, TypeGuard
 
 import msgspec
 
@@ -38,7 +38,7 @@ class _Coordinates(msgspec.Struct, gc=False):
     values: list[Annotated[float, msgspec.Meta(ge=-COORDINATE_LIMIT, le=COORDINATE_LIMIT)]]
 
 
-class Measured(NamedTuple):
+class Measured(msgspec.Struct, frozen=True, gc=False):
     """Area in square pixels, and the box [x, y, width, height] in pixels."""
 
     area: Number

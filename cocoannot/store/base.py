@@ -129,7 +129,7 @@ OperationResult = Record | Deleted | Undone
 too, its report (see `cocoannot.store.import_report`)."""
 
 
-class Committed(NamedTuple):
+class Committed(msgspec.Struct, frozen=True):
     """What came of operations, in order, and the revision that has them.
 
     `change` is `None` where the operations changed nothing. Where the same request was answered before, all this is
