@@ -444,6 +444,7 @@ def test_restore_needs_the_id(api: Server) -> None:
         ({"op": "delete"}, "id"),
         ({"op": "update", "id": 1}, "changes"),
         ({"op": "add"}, "annotation"),
+        ({"op": "add", "annotation": [1]}, "annotation"),
         ({"op": "delete", "id": 1, "changes": {}}, "changes"),
         ({"op": "add", "annotation": new(bbox=[1, 1, 1, 1]), "if_match": "x"}, "if_match"),
         ({"op": "delete", "id": 1, "x": 1}, "x"),
@@ -457,3 +458,5 @@ def test_batch_takes_10_000_operations_and_no_more(api: Server) -> None:
     operations = [{"op": "update", "id": 1, "changes": {"n": n}} for n in range(10_001)]
     assert batch(api, *operations[:-1]).status_code == 200
     assert batch(api, *operations).json["errors"]["json"].keys() == {"operations"}
+    added = {"op": "add", "annotation": new(bbox=[1, 1, 1, 1])}
+    assert batch(api, *[added] * 10_001).json["errors"]["json"].keys() == {"operations"}
