@@ -25,6 +25,7 @@ POINTS = (
     '{"id": 31, "image_id": 3, "category_id": 5, "keypoints": [200.50, 150, 2, 0, 0, 0, 400, 300, 1],'
     ' "num_keypoints": 2, "bbox": [200.5, 150, 199.5, 150], "area": 29925.0, "segmentation": [], "iscrowd": 0}'
 )
+OTHER_POINTS = POINTS.replace('"id": 31, "image_id": 3', '"id": 51, "image_id": 5')
 
 MIXED = [
     '{"id": 41, "image_id": 4, "category_id": 1, "bbox": [100, 100, 200, 100], "area": 20000, "segmentation": []}',
@@ -35,7 +36,7 @@ MIXED = [
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("inspector"), [BOX, CAPTION, POINTS, *MIXED], images(4))
+    return write_dataset(tmp_path_factory.mktemp("inspector"), [BOX, CAPTION, POINTS, *MIXED, OTHER_POINTS], images(5))
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,25 @@ def test_keypoints_are_placed_and_hidden_by_numbers(visitor: Visitor, server: Se
     found = saved(server, dataset, 31)
     assert found["keypoints"] == [0, 0, 0, 300, 220.5, 1, 400, 300, 2]
     assert (found["bbox"], found["area"], found["num_keypoints"]) == ([300, 220.5, 100, 79.5], 7950, 2)
+
+
+def test_keypoints_that_are_changed_before_the_page_shows_it_are_all_changed(
+    visitor: Visitor, server: Server, dataset: Path
+) -> None:
+    inspect(visitor, 5)
+    expect(visitor.page.get_by_label("foot: seen, hidden or not there")).to_be_visible()
+    # No frame is drawn in between, as on a busy machine.
+    visitor.page.evaluate(
+        """() => {
+          for (const [name, value] of [["foot", "2"], ["head", "1"]]) {
+            const state = document.querySelector(`select[aria-label^="${name}: seen"]`);
+            state.value = value;
+            state.dispatchEvent(new Event("change"));
+          }
+        }"""
+    )
+    visitor.answered(2)
+    assert saved(server, dataset, 51)["keypoints"][2::3] == [1, 0, 2]
 
 
 def test_the_history_tells_who_changed_what(windows: Windows, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ export class Details {
     this.captionLabel.hidden = annotation.caption === undefined;
     if (document.activeElement !== this.caption) this.caption.value = String(annotation.caption ?? "");
     this.crowd.disabled = this.caption.disabled = locked;
-    this.points.show(entry.broken === null ? annotation : null, locked);
+    this.points.show(entry, locked);
     this.fields.show(entry, locked);
     setText(this.facts, factsOf(annotation));
     this.history.show(entry);

@@ -5,14 +5,14 @@ import {frameOf, inside} from "../geometry/placing.js";
 import {pointsOf, withPoints} from "../shapes/keypoints.js";
 import {el, setText} from "./dom.js";
 
-/** @import {Annotation, Categories, Session} from "../types.js" */
+/** @import {Annotation, Categories, Entry, Session} from "../types.js" */
 /** @import {Keypoint} from "../shapes/types.js" */
 
 const STATES = [["2", "seen"], ["1", "hidden"], ["0", "not there"]];
 
 export class PointRows {
-  /** @type {Annotation | null} */
-  #annotation = null;
+  /** @type {Entry | null} */
+  #entry = null;
   /** @type {string | null} What the rows are made for. */
   #made = null;
 
@@ -27,14 +27,15 @@ export class PointRows {
   }
 
   /**
-   * @param {Annotation | null} annotation
+   * @param {Entry} entry
    * @param {boolean} locked
    */
-  show(annotation, locked) {
-    const points = annotation ? pointsOf(annotation) : [];
-    this.#annotation = annotation;
+  show(entry, locked) {
+    const {annotation} = entry;
+    const points = entry.broken === null ? pointsOf(annotation) : [];
+    this.#entry = entry;
     this.element.hidden = !points.length;
-    if (!annotation || !points.length) return;
+    if (!points.length) return;
     const names = this.categories.keypointsOf(annotation.category_id ?? null);
     const made = JSON.stringify([annotation.id, points.length, names]);
     if (made !== this.#made) {
@@ -73,12 +74,17 @@ export class PointRows {
     return el("div", {class: "point-row"}, el("span", {class: "text", title: name}, name), number("left"), number("top"), state);
   }
 
+  /** As it is now: what is shown follows a frame later. */
+  get #current() {
+    return this.#entry && this.session.entries.get(this.#entry.key)?.annotation;
+  }
+
   /**
    * @param {number} place
    * @param {boolean} isState whether that was changed, and not a number
    */
   #take(place, isState) {
-    const annotation = this.#annotation;
+    const annotation = this.#current;
     if (!annotation) return;
     const [, left, top, state] = /** @type {[HTMLElement, HTMLInputElement, HTMLInputElement, HTMLSelectElement]} */ ([...this.rows.children[place].children]);
     const [x, y] = [left, top].map(({value}) => (value.trim() === "" ? NaN : Number(value.replace(",", "."))));
