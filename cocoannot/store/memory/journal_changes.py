@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -59,28 +59,12 @@ def encode_change(change: Change) -> bytes | list[bytes]:
     """What `change` did, as JSON on one line; in pieces, so that no step takes long however much it is."""
     if change.replaced:
         return msgspec.json.encode(_Replaced(change.replaced))
-    edits = [
-        b'["%b",%d,%d,%b,%b%b]'
-        % (
-            edit.section.encode(),
-            edit.record_id,
-            edit.position,
-            b"null" if edit.before is None else _written(edit.before),
-            b"null" if edit.after is None else _written(edit.after),
-            b"" if edit.index is None else _place(edit.index, edit.lead),
-        )
-        for edit in change.edits
-    ]
-    parts = edits
-    if change.values:
-        parts = edits + [
-            b"[%b,%b]" % (_VALUE, msgspec.json.encode([value.key, _string(value.before), _string(value.after)])[1:-1])
-            for value in change.values
-        ]
+    parts: Sequence[Edit | ValueEdit] = (*change.edits, *change.values) if change.values else change.edits
     if len(parts) <= _PIECE:
-        return b"[%b]" % b",".join(parts)
-    pieces = [b",".join(parts[at : at + _PIECE]) + b"," for at in range(0, len(parts), _PIECE)]
-    return [b"[", *pieces[:-1], pieces[-1][:-1], b"]"]
+        return msgspec.json.encode([*map(_written, parts)])
+    some = (parts[first : first + _PIECE] for first in range(0, len(parts), _PIECE))
+    first, *others = (msgspec.json.encode([*map(_written, each)])[1:-1] for each in some)
+    return [b"[", first, *(b"," + other for other in others), b"]"]
 
 
 def replay(tables: Tables, entries: Iterable[Entry], *, lenient: bool = False) -> list[Change]:
@@ -173,12 +157,19 @@ def texts_after(entry: Entry) -> list[bytes | None]:
     return [read.after for read in _decode(entry)]
 
 
-def _place(index: int, lead: bytes | None) -> bytes:
-    return b",%d" % index + (b"" if lead is None else b"," + msgspec.json.encode(lead.decode()))
+def _written(edit: Edit | ValueEdit) -> list[Any]:
+    if isinstance(edit, ValueEdit):
+        return ["=", edit.key, _string(edit.before), _string(edit.after)]
+    parts = [edit.section, edit.record_id, edit.position, _record(edit.before), _record(edit.after)]
+    if edit.index is not None:
+        parts += [edit.index] if edit.lead is None else [edit.index, edit.lead.decode()]
+    return parts
 
 
-def _written(text: bytes) -> bytes:
-    return msgspec.json.encode(text.decode()) if b"\n" in text else text
+def _record(text: bytes | None) -> msgspec.Raw | str | None:
+    if text is None:
+        return None
+    return text.decode() if b"\n" in text else msgspec.Raw(text)
 
 
 def _string(text: bytes | None) -> str | None:
