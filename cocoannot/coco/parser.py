@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from cocoannot.coco.recognition import recognise_bytes, recognise_json, recognise_keys
 from cocoannot.coco.refusals import refusal
-from cocoannot.coco.statuses import STATUS, status_number
+from cocoannot.coco.statuses import OPEN, STATUS, status_number
 from cocoannot.errors import DatasetError, NotADataset
 
 NONE = -(2**63)
@@ -356,8 +356,7 @@ def read_arrays(keys: list[Keys], name: str) -> dict[str, npt.NDArray[Any]]:
         arrays["area"] = _areas(keys)
     elif name == "images":
         arrays["sized"] = np.fromiter(map(has_size, keys), np.bool_, len(keys))  # type: ignore[arg-type]
-        statuses = map(status_number, map(attrgetter(STATUS), keys))
-        arrays["status"] = np.fromiter(statuses, np.int8, len(keys))
+        arrays["status"] = _statuses([*map(attrgetter(STATUS), keys)])
     return arrays
 
 
@@ -366,6 +365,12 @@ def _areas(keys: list[Keys]) -> npt.NDArray[np.float32]:
         return np.fromiter(map(attrgetter("area"), keys), np.float32, len(keys))
     except (TypeError, ValueError):
         return np.fromiter((area_of(each) for each in keys if isinstance(each, AnnotationKeys)), np.float32, len(keys))
+
+
+def _statuses(values: list[Any]) -> npt.NDArray[np.int8]:
+    if values.count(None) == len(values):
+        return np.full(len(values), OPEN, np.int8)
+    return np.fromiter(map(status_number, values), np.int8, len(values))
 
 
 def _too_large(ids: Ints, column: str) -> bool:

@@ -46,6 +46,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def load_wsgi(self) -> None:
         """Own and load the dataset together with the application; where that fails, gunicorn ends with one line."""
+        # What is loaded stays for as long as the process. To look through it for garbage would take time, and hold up
+        # requests later.
+        gc.disable()
+        self._load()
+        gc.freeze()
+        gc.enable()
+
+    def _load(self) -> None:
         super().load_wsgi()
         app: Any = self.app.wsgi()
         self._runtime = runtime(app)
@@ -71,9 +79,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.log.error("%s", exc)
             # After any other status gunicorn starts another worker.
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
-        # What was loaded stays for as long as the process; looking through it for garbage would hold up requests.
-        gc.collect()
-        gc.freeze()
 
     def run(self) -> None:
         """Serve until the worker is to end."""

@@ -76,15 +76,18 @@ class IdIndex:
     """Slots by id. Many that were there at the start are a sorted array; few of them, and what came later, a dict."""
 
     def __init__(self, ids: Ints) -> None:
-        order = np.argsort(ids, kind="stable")
-        in_order = ids[order]
         self._added: dict[int, int] = {}
-        if len(ids) <= _FEW and (in_order[1:] != in_order[:-1]).all():
+        if len(ids) <= _FEW:
             self._added = dict(zip(ids.tolist(), range(len(ids)), strict=True))
-            order = in_order = order[:0]
-        self._sorted = in_order.data
+            if len(self._added) == len(ids):
+                ids = ids[:0]
+            else:
+                # A file that repeats an id.
+                self._added = {}
+        order = np.argsort(ids, kind="stable")
+        self._sorted = ids[order].data
         self._slots = (order.astype(np.int32) if len(ids) < 2**31 else order).data
-        self._largest = self._sorted[-1] if len(in_order) else NONE
+        self._largest = self._sorted[-1] if len(ids) else NONE
         self._gone: set[int] = set()
         # Further slots of an id that came later: copies that a file had, put back.
         self._copies: dict[int, list[int]] = {}
@@ -103,7 +106,8 @@ class IdIndex:
                 i += 1
         if (added := self._added.get(record_id)) is not None:
             found.append(added)
-            found += self._copies.get(record_id, ())
+            if self._copies:
+                found += self._copies.get(record_id, ())
         return found
 
     def add(self, record_id: int, slot: int) -> None:
@@ -136,11 +140,10 @@ class IdIndex:
         else:
             self.add(record_id, slot)
 
-    def repeated(self) -> Ints:
-        """The ids that the array of the start holds more than once, ascending."""
+    def repeated(self) -> list[int]:
+        """The ids that there were more than once at the start, ascending."""
         ids: Ints = np.asarray(self._sorted)
-        twice = ids[1:][ids[1:] == ids[:-1]]
-        return np.unique(twice[twice != NONE])
+        return sorted({*ids[1:][ids[1:] == ids[:-1]].tolist()} - {NONE})
 
 
 class SlotsByImage:

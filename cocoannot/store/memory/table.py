@@ -101,8 +101,7 @@ class Table:
     @property
     def repeated_ids(self) -> list[int]:
         """Ids that the file holds more than once, ascending."""
-        ids: list[int] = self._ids.repeated().tolist()
-        return ids
+        return self._ids.repeated()
 
     def find(self, record_id: int) -> int | None:
         """The slot of the record with this id, `None` where there is none. Raises `AmbiguousId`."""
