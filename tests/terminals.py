@@ -198,7 +198,8 @@ class Desk:
             text = re.sub(rf"(?<=[:=]){port}\b", str(real), text)
         for place, real_place in self._places:
             text = re.sub(rf"{place}\b(?=/| |$)", str(real_place), text)
-        return text
+        # The day on which a page is read is another one than that on which it was written.
+        return re.sub(r"(?<=/backups/)\d{4}-\d\d-\d\d\b", "*", text)
 
     def _there(self, text: str) -> str:
         for place, real_place in self._places:

@@ -192,6 +192,13 @@ def test_a_terminal_keeps_what_was_exported_and_a_new_one_does_not_have_it(reade
     assert reader.desk.run("echo $GREETING") == (0, "\n")
 
 
+def test_a_backup_that_a_command_names_is_that_of_the_day_on_which_it_is_run(reader: Reader) -> None:
+    folder = reader.home / "some" / "backups"
+    folder.mkdir(parents=True)
+    (folder / "2031-02-03.json").write_text("of that day")
+    assert reader.desk.run("cat some/backups/2026-11-30.json") == (0, "of that day")
+
+
 def test_only_what_differs_each_time_is_left_out_of_the_comparison() -> None:
     then, now = "2026-11-30 10:22:54,549 INFO: 5.7 ms revision 1", "2027-01-01 00:00:00,001 INFO: 123.4 ms revision 1"
     assert normalised(then) == normalised(now) == "TIME INFO: MILLISECONDS ms revision 1"
