@@ -6,6 +6,7 @@ Whose version wins is not tried here: nobody else writes, but where that is said
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -786,6 +787,7 @@ _BODIES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("answer", "reason"), _BODIES.values(), ids=_BODIES)
 def test_a_download_that_does_not_bring_all_stops_the_start_and_leaves_nothing_behind(
     answer: s3_faults.Answer, reason: str, scripted: ScriptedS3, dataset: bytes, open_annotator: Open
@@ -793,6 +795,8 @@ def test_a_download_that_does_not_bring_all_stops_the_start_and_leaves_nothing_b
     scripted.always("GET", answer)
     annotator = open_annotator(COCOANNOT_S3_TIMEOUT=SHORT if reason.startswith("did") else 20)
     check_not_started(annotator, reason)
+    # boto3 leaves the connection of an answer that it can't read to the collector; here, and not in the next test.
+    gc.collect()
     scripted.mend()
     annotator.again(COCOANNOT_S3_TIMEOUT=20)
     assert annotator.copy.read_bytes() == dataset
