@@ -51,3 +51,16 @@ test("where filters choose the images, or there are others, all that is in view 
     await until(() => asked.length === 2, "both pages");
   }
 });
+
+test("changes that nobody told of are asked for: from before the stream began, or while a page was on its way", async () => {
+  const {pages, asked} = await begin("");
+  pages.toldFrom(1);
+  await new Promise((done) => setTimeout(done, 900));
+  assert.deepEqual(asked, []);
+  pages.toldFrom(2);
+  await until(() => asked.length === 2, "both pages");
+  // They are on their way, and come with revision 1.
+  asked.length = 0;
+  pages.heard({revision: 2, time: 0, user: null, edits: [onImage(3)]});
+  await until(() => asked.length > 0, "they are asked for once more");
+});

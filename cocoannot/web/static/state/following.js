@@ -12,8 +12,8 @@ const MOST = 500;
 
 /**
  * `change`: of anybody's, this page's own too. `reset`: what is shown is to be read again. `saved`: the file or S3 is newer. `away`
- * and `back`: of the stream.
- * @extends {Emitter<{change: ToldChange, reset: undefined, saved: undefined, back: undefined, away: undefined, out: undefined}>}
+ * and `back`: of the stream. `hello`: changes are told from this revision on.
+ * @extends {Emitter<{change: ToldChange, hello: number, reset: undefined, saved: undefined, back: undefined, away: undefined, out: undefined}>}
  */
 export class Following extends Emitter {
   /** @type {ToldChange[]} */
@@ -33,7 +33,10 @@ export class Following extends Emitter {
     });
     events.on("saved", () => this.#hidden || this.emit("saved"));
     events.on("restart", () => this.#hidden || this.emit("saved"));
-    events.on("hello", ({revision}) => this.#hidden || tellRevision(revision));
+    events.on("hello", ({revision}) => {
+      if (!this.#hidden) tellRevision(revision);
+      this.emit("hello", revision);
+    });
     events.on("state", ({state}) => this.#become(state));
   }
 

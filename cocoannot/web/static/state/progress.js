@@ -13,6 +13,8 @@ const GATHER = 1500;
 export class Progress extends Emitter {
   /** @type {Partial<Record<ImageStatus, number>> | null} `null` until it is known. */
   counts = null;
+  /** What `counts` are of. */
+  #revision = -1;
   #isSeen = false;
   #isStale = true;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -37,6 +39,11 @@ export class Progress extends Emitter {
     if (more || edits.some(({section}) => section === "images")) this.stale();
   }
 
+  /** Changes are told from `revision` on: those before it were not. @param {number} revision */
+  toldFrom(revision) {
+    if (this.counts && this.#revision < revision) this.stale();
+  }
+
   /** It may be other than it is known. */
   stale() {
     this.#isStale = true;
@@ -51,6 +58,7 @@ export class Progress extends Emitter {
     const answer = await get("api/stats").catch(() => null);
     if (!answer) return void (this.#isStale = true);
     this.counts = Object.fromEntries(answer.body.statuses.map(({status, images}) => [status, images]));
+    this.#revision = answer.revision;
     this.emit("change");
   }
 }

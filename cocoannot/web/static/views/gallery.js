@@ -119,6 +119,11 @@ export class Gallery {
     this.pages.heard(change);
   }
 
+  /** Changes are told from `revision` on. @param {number} revision */
+  toldFrom(revision) {
+    this.pages.toldFrom(revision);
+  }
+
   #showPeople() {
     if (this.element.hidden) return;
     for (const {tile, image} of this.#tiles.values()) if (image) showPeople(tile, this.presence.onImage(image.id));

@@ -17,7 +17,8 @@ export class GalleryPages {
   total = null;
   /** @type {unknown} What was the matter with the last call; `null` where it succeeded. */
   fault = null;
-  /** @type {Map<number, {abort: AbortController, images: ListedImage[] | null}>} */
+  /** @typedef {{abort: AbortController, images: ListedImage[] | null, revision: number, told: number}} Page */
+  /** @type {Map<number, Page>} Each of a revision; `told` is the newest that was told of while it was on its way. */
   #pages = new Map();
   /** @type {Map<number, ListedImage[]>} What was there before it was asked for again; shown until it is. */
   #old = new Map();
@@ -53,10 +54,26 @@ export class GalleryPages {
   }
 
   /** @param {ToldChange} change */
-  heard({edits, more}) {
+  heard({revision, edits, more}) {
     const isListOther = more || this.#isFiltered() || edits.some(({section, op}) => section === "images" && op !== "update");
     const images = new Set(edits.flatMap((edit) => [edit.image_id, edit.from_image_id ?? null]));
-    for (const [number, {images: listed}] of this.#pages) if (isListOther || listed?.some(({id}) => images.has(id))) this.#changed.add(number);
+    for (const [number, page] of this.#pages) {
+      if (!page.images) page.told = Math.max(page.told, revision);
+      if (isListOther || page.images?.some(({id}) => images.has(id))) this.#changed.add(number);
+    }
+    this.#gather();
+  }
+
+  /** Changes are told from `revision` on: those before it were not. @param {number} revision */
+  toldFrom(revision) {
+    for (const [number, page] of this.#pages) {
+      if (!page.images) page.told = Math.max(page.told, revision);
+      else if (page.revision < revision) this.#changed.add(number);
+    }
+    this.#gather();
+  }
+
+  #gather() {
     if (this.#changed.size) this.#gathering ??= setTimeout(() => this.#askAgain(), GATHER);
   }
 
@@ -116,13 +133,16 @@ export class GalleryPages {
 
   /** @param {number} number */
   async #load(number) {
-    /** @type {{abort: AbortController, images: ListedImage[] | null}} */
-    const page = {abort: new AbortController(), images: null};
+    /** @type {Page} */
+    const page = {abort: new AbortController(), images: null, revision: -1, told: -1};
     this.#pages.set(number, page);
     this.#forget(number);
     try {
-      const {body, headers} = await get(`api/images?${this.#parameters(number)}`, {signal: page.abort.signal});
-      page.images = body;
+      const {body, headers, revision} = await get(`api/images?${this.#parameters(number)}`, {signal: page.abort.signal});
+      [page.images, page.revision] = [body, revision];
+      // The answer is from before a change that was told of meanwhile.
+      if (revision < page.told && this.#pages.get(number) === page) this.#changed.add(number);
+      this.#gather();
       this.#old.delete(number);
       this.total = JSON.parse(headers.get("X-Pagination") ?? "{}").total ?? body.length;
       [this.fault, this.#wait] = [null, SOON];

@@ -56,6 +56,10 @@ function follow({events, following, me, session, imageList, saveState, work, pro
     work.heard(change);
     progress.heard(change);
   });
+  following.on("hello", (revision) => {
+    gallery.toldFrom(revision);
+    progress.toldFrom(revision);
+  });
   following.on("reset", readAgain);
   following.on("saved", () => void saveState.poll());
   for (const event of /** @type {const} */ (["back", "away"])) {
