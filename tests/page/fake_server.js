@@ -2,9 +2,10 @@
 // be away, lose answers, keep them back, and be changed by somebody else.
 
 import {copyTexts, parse, stringify} from "../../cocoannot/web/static/net/json.js";
+import {bounds} from "../../cocoannot/web/static/shapes/registry.js";
 
 /** @import {Found} from "../../cocoannot/web/static/assist/types.js" */
-/** @import {Edit, ImageRecord, Operation, ToldChange} from "../../cocoannot/web/static/types.js" */
+/** @import {Annotation, Edit, ImageRecord, Operation, ToldChange} from "../../cocoannot/web/static/types.js" */
 
 /**
  * @typedef {{method: string, path: string, body: any, text: string, key: string | null}} Call
@@ -272,7 +273,7 @@ export class FakeServer {
     if (operation.if_match && operation.if_match !== etagOf(text)) return {status: 412, body: {message: "operation 0: It was changed"}};
     if (operation.op === "delete") return this.#put(operation.id, null, made);
     const record = parse(text);
-    return this.#put(operation.id, stringify(copyTexts(record, {...record, ...operation.changes})), made);
+    return this.#put(operation.id, stringify(copyTexts(record, withBox({...record, ...operation.changes}, operation.changes))), made);
   }
 
   /**
@@ -326,6 +327,16 @@ export class FakeServer {
     entries.splice(at < 0 ? entries.length : at, 0, [id, /** @type {string} */ (this.annotations.get(id))]);
     this.annotations = new Map(entries);
   }
+}
+
+/**
+ * The box is worked out where only the outline is given.
+ * @param {Annotation} annotation
+ * @param {Partial<Annotation>} changes
+ */
+function withBox(annotation, changes) {
+  const around = changes.segmentation && !changes.bbox && bounds(annotation);
+  return around ? {...annotation, bbox: [around[0], around[1], around[2] - around[0], around[3] - around[1]]} : annotation;
 }
 
 /** @param {string} text */

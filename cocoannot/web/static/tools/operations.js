@@ -42,10 +42,11 @@ export function sizeOf(session) {
 }
 
 /**
- * What is worked on. The answer to one's own change makes it another object that has the same.
+ * What is worked on. The answer to one's own change makes it another object with the same outline; its `bbox` may be
+ * another one, since the server works that out.
  * @param {Annotation | undefined} annotation
  */
-const saying = (annotation) => JSON.stringify([annotation?.segmentation, annotation?.bbox, annotation?.category_id]);
+const saying = (annotation) => annotation && JSON.stringify([segmentationOf(annotation), annotation.category_id]);
 
 /**
  * What a heavy task gives for entries; `null` where it can't be done, or they are others meanwhile: then it is said.
