@@ -87,8 +87,8 @@ class Table:
         self._changed: dict[int, bytes] = {}
         # Those of the records that came later, which have the slots after the file's; empty where there is none.
         self._added: list[bytes] = []
-        # Of the records that the file has. `lead` is where the gap
-        # before a record begins; with it a record's neighbours in the file need not be its slots'.
+        # Of the records that the file has. `lead` is where the gap before a record begins; with it a record's
+        # neighbours in the file need not be its slots'.
         leads = np.concatenate([section.starts[:1], section.ends[:-1]])
         self._spans = Columns(start=section.starts, end=section.ends, lead=leads)
         self._rows = Columns(id=section.keys["id"], alive=np.ones(self.live, np.bool_))

@@ -89,6 +89,14 @@ export class Session extends Emitter {
     return this.#open.records?.entries ?? new Map();
   }
 
+  /**
+   * An entry as it is now, `null` where it is gone: what views show follows a frame later.
+   * @param {Entry | null} entry
+   */
+  now(entry) {
+    return entry && (this.entries.get(entry.key) ?? null);
+  }
+
   /** Whether there is a picture with annotations to look at. */
   get isThere() {
     return this.#open.isThere;

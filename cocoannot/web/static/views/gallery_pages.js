@@ -57,8 +57,8 @@ export class GalleryPages {
   heard({revision, edits, more}) {
     const isListOther = more || this.#isFiltered() || edits.some(({section, op}) => section === "images" && op !== "update");
     const images = new Set(edits.flatMap((edit) => [edit.image_id, edit.from_image_id ?? null]));
+    this.#note(revision);
     for (const [number, page] of this.#pages) {
-      if (!page.images) page.told = Math.max(page.told, revision);
       if (isListOther || page.images?.some(({id}) => images.has(id))) this.#changed.add(number);
     }
     this.#gather();
@@ -66,11 +66,14 @@ export class GalleryPages {
 
   /** Changes are told from `revision` on: those before it were not. @param {number} revision */
   toldFrom(revision) {
-    for (const [number, page] of this.#pages) {
-      if (!page.images) page.told = Math.max(page.told, revision);
-      else if (page.revision < revision) this.#changed.add(number);
-    }
+    this.#note(revision);
+    for (const [number, page] of this.#pages) if (page.images && page.revision < revision) this.#changed.add(number);
     this.#gather();
+  }
+
+  /** Pages that are on their way may be from before it. @param {number} revision */
+  #note(revision) {
+    for (const page of this.#pages.values()) if (!page.images) page.told = Math.max(page.told, revision);
   }
 
   #gather() {

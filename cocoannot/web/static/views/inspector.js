@@ -58,13 +58,8 @@ export class Inspector {
     if (other) this.fault.hidden = true;
   }
 
-  /** As it is now: what is shown follows a frame later. */
-  get #current() {
-    return this.#entry && (this.session.entries.get(this.#entry.key) ?? null);
-  }
-
   #take() {
-    const entry = this.#current;
+    const entry = this.session.now(this.#entry);
     const {image} = this.session;
     if (!entry?.annotation.bbox || !image) return;
     const old = entry.annotation.bbox;
@@ -83,7 +78,7 @@ export class Inspector {
     if (event.key === "Enter") this.#take();
     if (event.key === "Escape") {
       const at = this.inputs.indexOf(input);
-      input.value = String(Number(this.#current?.annotation.bbox?.[at] ?? 0));
+      input.value = String(Number(this.session.now(this.#entry)?.annotation.bbox?.[at] ?? 0));
       this.fault.hidden = true;
       input.blur();
     }

@@ -74,17 +74,12 @@ export class PointRows {
     return el("div", {class: "point-row"}, el("span", {class: "text", title: name}, name), number("left"), number("top"), state);
   }
 
-  /** As it is now: what is shown follows a frame later. */
-  get #current() {
-    return this.#entry && this.session.entries.get(this.#entry.key)?.annotation;
-  }
-
   /**
    * @param {number} place
    * @param {boolean} isState whether that was changed, and not a number
    */
   #take(place, isState) {
-    const annotation = this.#current;
+    const annotation = this.session.now(this.#entry)?.annotation;
     if (!annotation) return;
     const [, left, top, state] = /** @type {[HTMLElement, HTMLInputElement, HTMLInputElement, HTMLSelectElement]} */ ([...this.rows.children[place].children]);
     const [x, y] = [left, top].map(({value}) => (value.trim() === "" ? NaN : Number(value.replace(",", "."))));
