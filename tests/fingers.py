@@ -17,10 +17,14 @@ class Hand:
     def __init__(self, visitor: Visitor) -> None:
         self._visitor = visitor
         self._device: CDPSession = visitor.page.context.new_cdp_session(visitor.page)
+        # Asked for at each move, a finger would rest meanwhile, and for too long on a busy machine.
+        self._origin: Pixel | None = None
 
     def _send(self, kind: str, *fingers: Pixel) -> None:
-        places = [self._visitor.at(*finger) for finger in fingers]
-        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+        left, top = self._origin = self._origin or self._visitor.at(0, 0)
+        if not fingers:
+            self._origin = None
+        points = [{"x": left + x, "y": top + y, "id": i} for i, (x, y) in enumerate(fingers)]
         self._device.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     def down(self, *fingers: Pixel) -> None:
