@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -365,34 +366,22 @@ def other_database(path: Path) -> None:
         database.commit()
 
 
-def without_a_table(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("DROP TABLE version")
-        database.commit()
+def names_that_are_no_text(path: Path) -> None:
+    data = path.read_bytes()
+    assert data.count(b"tableworkwork") == data.count(b"CREATE TABLE work") == 1
+    # What SQLite says of it has these bytes too.
+    data = data.replace(b"tableworkwork", b"table\xff\xff\xff\xffwork").replace(b"CREATE TABLE work", b"\xff" * 17)
+    path.write_bytes(data)
 
 
-def other_columns(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("ALTER TABLE change DROP COLUMN heads")
-        database.commit()
+def damage_by(name: str, sql: str) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(sql)
+            database.commit()
 
-
-def unreadable_block(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("UPDATE block SET texts = x'00010203'")
-        database.commit()
-
-
-def unreadable_heads(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("UPDATE change SET heads = x'ff'")
-        database.commit()
-
-
-def missing_block(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("DELETE FROM block")
-        database.commit()
+    damage.__name__ = name
+    return damage
 
 
 def folder(path: Path) -> None:
@@ -410,8 +399,19 @@ def missing(path: Path) -> None:
 
 
 DAMAGES = [
-    *(garbage, cut_off, cut_off_after_the_head, overwritten_pages, other_version, other_database, without_a_table),
-    *(other_columns, unreadable_block, unreadable_heads, missing_block, folder),
+    *(garbage, cut_off, cut_off_after_the_head, overwritten_pages, other_version, other_database, folder),
+    names_that_are_no_text,
+    damage_by("without_a_table", "DROP TABLE version"),
+    damage_by("other_columns", "ALTER TABLE change DROP COLUMN heads"),
+    damage_by("unreadable_block", "UPDATE block SET texts = x'00010203'"),
+    damage_by("missing_block", "DELETE FROM block"),
+    damage_by("unreadable_heads", "UPDATE change SET heads = x'ff'"),
+    # In MessagePack, [[9, 7, 1]]: there is no such section.
+    damage_by("heads_of_nothing", "UPDATE change SET heads = x'9193090701'"),
+    damage_by("words_for_revisions", "UPDATE change SET revision = 'one'"),
+    damage_by("revisions_that_are_no_text", "UPDATE change SET revision = CAST(x'ff' AS TEXT)"),
+    damage_by("words_for_stretches", "UPDATE stretch SET revision = 'one'"),
+    damage_by("words_for_texts", "UPDATE block SET texts = CAST(x'fe' AS TEXT)"),
 ]
 
 
@@ -446,6 +446,34 @@ def test_a_history_that_is_of_no_use_stops_neither_start_nor_change(
     if damage in DAMAGES:
         assert any("put aside as" in warning for warning in warnings)
     assert json.loads(b"".join(map(bytes, last.export().blocks)))["annotations"][0]["id"] == 7
+
+
+def test_any_bytes_in_the_history_stop_neither_start_nor_change(start: Open, history_path: Path) -> None:
+    store = start()
+    for number in range(100):
+        change(store, Update("annotations", 7, {"note": f"{number:0100}"}), actor="anna")
+    store.save()
+    store.close()
+    whole, rng = history_path.read_bytes(), random.Random(1)
+    for _ in range(150):
+        data = bytearray(whole)
+        # Most of what can be wrong in many ways is at the front.
+        first = rng.randrange(100, rng.choice([8192, len(data)]))
+        last = min(len(data), first + rng.choice([1, 30, 2000, len(data)]))
+        data[first:last] = rng.randbytes(last - first)
+        history_path.write_bytes(data)
+        again = start()
+        for _ in range(2):
+            with suppress(HistoryError, NotKept):
+                again.find_changes(ChangeQuery(limit=500))
+                again.versions("annotations", 7, ChangeQuery(limit=500))
+                again.work()
+                text_at(again, 50)
+        change(again, Delete("annotations", 1))
+        # What was found to be of no use is put aside.
+        assert revisions(again)[-1] == 101
+        again.close()
+        shutil.rmtree(history_path.parent / "journal")
 
 
 def test_a_log_that_is_away_leaves_out_what_it_had(start: Open, history_path: Path, tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Meta
 
 from cocoannot.changes.change import Change, Edit, ValueEdit
 from cocoannot.changes.description import DescribedEdit, Operation, describe
@@ -26,10 +27,23 @@ _SECTIONS: tuple[SectionName, ...] = ("images", "annotations", "categories")
 _VALUE = len(_SECTIONS)
 """Stands for a section in what is told of a top-level value; its key is where a record has what stood before it."""
 _OPERATIONS: tuple[Operation, ...] = ("add", "update", "delete")
+_Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+_Kind = TypeVar("_Kind")
 
 
 class DamagedHistory(CocoannotError):
     """What the history's file holds is not what was written."""
+
+
+def checked(row: object, kind: type[_Kind]) -> _Kind:
+    """A row of the history as a tuple of `kind`: where the file is damaged, any column may hold anything, and a row may
+    not be there. Raises `DamagedHistory`."""
+    try:
+        return msgspec.convert(row, kind)
+    except msgspec.ValidationError as exc:
+        raise DamagedHistory(f"a row can't be read ({exc})") from exc
 
 
 class Texts(msgspec.Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
@@ -50,11 +64,11 @@ class Texts(msgspec.Struct, frozen=True, gc=False, array_like=True, omit_default
 class Head(msgspec.Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
     """What an edit is about. `image_id` is the image that the record is on or is, `left` one that it was on before."""
 
-    section: int
-    record_id: int
-    operation: int
-    image_id: int | None = None
-    left: int | None = None
+    section: Annotated[int, Meta(ge=0, le=_VALUE)]
+    record_id: _Id
+    operation: Annotated[int, Meta(ge=0, lt=len(_OPERATIONS))]
+    image_id: _Id | None = None
+    left: _Id | None = None
 
     @property
     def is_of_value(self) -> bool:
@@ -124,8 +138,11 @@ def all_texts_of(change: Change) -> list[Texts]:
 
 
 def value_of(texts: Texts) -> ValueEdit:
-    """The edit of a top-level value that these were made of."""
-    return ValueEdit((texts.lead or b"").decode(), texts.before, texts.after)
+    """The edit of a top-level value that these were made of. Raises `DamagedHistory`."""
+    try:
+        return ValueEdit((texts.lead or b"").decode(), texts.before, texts.after)
+    except UnicodeDecodeError as exc:
+        raise DamagedHistory(f"a value's name can't be read ({exc})") from exc
 
 
 def texts_of(edit: Edit) -> Texts:

@@ -18,6 +18,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from cocoannot.files.kept_copies import timestamp
 from cocoannot.history.blocks import DamagedHistory
@@ -73,6 +74,19 @@ COMMIT;
 """
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that tells all damage as SQLite does: its messages have names that are in the file, and where these
+    are no text, Python raises `UnicodeDecodeError` instead."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeDecodeError as exc:
+            error = sqlite3.DatabaseError("its names are no text")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error from exc
+
+
 def open_database(path: Path) -> sqlite3.Connection:
     """Open the history at `path` for writing; it is made where there is none, and its folder too.
 
@@ -81,7 +95,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     if path.is_dir():
         raise DamagedHistory("it is a folder")
     path.parent.mkdir(exist_ok=True)
-    database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False, factory=_Connection)
     try:
         database.execute("PRAGMA synchronous = NORMAL")
         found, version = _number(database, "application_id"), _number(database, "user_version")
@@ -102,7 +116,8 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 def open_for_reading(path: Path) -> closing[sqlite3.Connection]:
     """A connection that reads one moment of the history, to be used by one thread. Raises `sqlite3.Error`."""
-    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY, isolation_level=None)
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    database = sqlite3.connect(address, uri=True, timeout=_BUSY, isolation_level=None, factory=_Connection)
     database.execute("BEGIN")
     return closing(database)
 
@@ -123,8 +138,10 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 def is_transient(error: Exception) -> bool:
     """Whether what went wrong with the file may be over the next time, so that the file is to be left where it is."""
     if isinstance(error, sqlite3.Error):
-        # Those that Python raises by itself have no number: a wrong call, which no other file would mend.
-        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF in _TRANSIENT
+        # Those that Python raises by itself have no number: text that is none, or a wrong call, which no other file
+        # would mend.
+        unknown = sqlite3.SQLITE_CORRUPT if isinstance(error, sqlite3.OperationalError) else sqlite3.SQLITE_BUSY
+        return getattr(error, "sqlite_errorcode", unknown) & 0xFF in _TRANSIENT
     return not isinstance(error, DamagedHistory)
 
 

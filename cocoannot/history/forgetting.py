@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from cocoannot.history.blocks import unpack_heads
+from cocoannot.history.blocks import checked, unpack_heads
 from cocoannot.history.database import transaction
 from cocoannot.history.work import day_number
 
@@ -20,10 +20,11 @@ def forget(database: sqlite3.Connection, moment: float) -> bool:
 
     The newest change stays: what comes next is numbered by it. Raises `sqlite3.Error`, `DamagedHistory`.
     """
-    rows = database.execute(
+    found = database.execute(
         "SELECT edit, time, heads FROM change WHERE edit < (SELECT max(edit) FROM change) ORDER BY edit LIMIT ?",
         (PORTION,),
-    ).fetchall()
+    )
+    rows = checked(found.fetchall(), list[tuple[int, float, bytes]])
     # Only while one follows the other: a clock that was set back must not tear a hole.
     count = next((number for number, row in enumerate(rows) if row[1] >= moment), len(rows))
     if count:

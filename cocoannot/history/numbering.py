@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from cocoannot.coco.parser import Ints, SectionName
-from cocoannot.history.blocks import DamagedHistory
+from cocoannot.history.blocks import DamagedHistory, checked
 from cocoannot.history.database import transaction
 
 _LEVEL = 1
@@ -59,7 +59,7 @@ def find_numberings(database: sqlite3.Connection, revision: int) -> Numberings:
     try:
         return {
             name: Numbering(np.cumsum(np.frombuffer(zlib.decompress(each.steps), np.int64)), each.next_position)
-            for name, each in _packed.decode(row[0]).items()
+            for name, each in _packed.decode(checked(row, tuple[bytes])[0]).items()
         }
     except (zlib.error, msgspec.MsgspecError, ValueError, TypeError) as exc:
         raise DamagedHistory(f"the positions of records can't be read ({exc})") from exc

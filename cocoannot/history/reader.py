@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from cocoannot.history.blocks import (
     DamagedHistory,
     Head,
     Texts,
+    checked,
     edit_of,
     section_number,
     unpack,
@@ -36,6 +37,10 @@ MOST_TEXT = 16 << 20
 MOST_WHOLE = 256 << 20
 """Edits, and bytes of records, in one answer: with more, it has less than was asked for, but one change at least;
 and bytes of whole changes, of which none comes with more."""
+
+_Kind = TypeVar("_Kind")
+_Day = Annotated[int, msgspec.Meta(ge=-719_162, le=2_932_896)]
+"""Those that the calendar has, from year 1 to 9999, in days since 1970."""
 
 _COLUMNS = "change.edit, revision, time, user.name, key, undoes, replaced, heads"
 _ONE = f"SELECT {_COLUMNS} FROM change LEFT JOIN user ON user.id = change.user"
@@ -55,8 +60,11 @@ class _Row(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The top-level values that were replaced."""
-        return () if self.replaced is None else msgspec.json.decode(self.replaced, type=tuple[str, ...])
+        """The top-level values that were replaced. Raises `DamagedHistory`."""
+        try:
+            return () if self.replaced is None else msgspec.json.decode(self.replaced, type=tuple[str, ...])
+        except msgspec.DecodeError as exc:
+            raise DamagedHistory(f"what was replaced can't be read ({exc})") from exc
 
 
 class Reader:
@@ -79,13 +87,15 @@ class Reader:
     def oldest(self) -> int:
         """The revision after which every change is kept, those included that replaced the dataset."""
         span = next((span for span in reversed(self._spans) if not span.joined), self._newest)
-        oldest = self._one("SELECT edit, revision FROM change WHERE edit >= ? ORDER BY edit LIMIT 1", span.start)
+        sql = "SELECT edit, revision FROM change WHERE edit >= ? ORDER BY edit LIMIT 1"
+        oldest = self._one(tuple[int, int], sql, span.start)
         # What came before it may have been forgotten.
-        return span.revision - 1 if oldest is None or oldest[0] == span.start else int(oldest[1]) - 1
+        return span.revision - 1 if oldest is None or oldest[0] == span.start else oldest[1] - 1
 
     def replaced_since(self, revision: int) -> int | None:
         """The newest change that replaced the dataset after `revision`, `None` where there is none."""
-        row = self._one("SELECT revision FROM change WHERE replaced IS NOT NULL ORDER BY edit DESC LIMIT 1")
+        sql = "SELECT revision FROM change WHERE replaced IS NOT NULL ORDER BY edit DESC LIMIT 1"
+        row = self._one(tuple[int], sql)
         return row[0] if row is not None and row[0] > revision else None
 
     def touched_since(self, revision: int) -> Touched:
@@ -96,9 +106,9 @@ class Reader:
     def change(self, revision: int) -> Change | None:
         """The change that made `revision`, whole."""
         for span in self._spans:
-            row = self._one(f"{_ONE} WHERE edit = ?", self._first_after(revision - 1, span))
-            if row is not None and row[1] == revision:
-                return self._whole(_Row(*row))
+            row = self._one(_Row, f"{_ONE} WHERE edit = ?", self._first_after(revision - 1, span))
+            if row is not None and row.revision == revision:
+                return self._whole(row)
         return None
 
     def changes(self, query: ChangeQuery) -> list[DescribedChange]:
@@ -173,7 +183,8 @@ class Reader:
             "SELECT day, user.name, changes, annotations, images FROM work LEFT JOIN user ON user.id = work.user "
             "ORDER BY day, user.name"
         )
-        return [UserDay(day_of(day), *counts) for day, *counts in rows.fetchall()]
+        days = checked(rows.fetchall(), list[tuple[_Day, str | None, int, int, int]])
+        return [UserDay(day_of(day), actor, *counts) for day, actor, *counts in days]
 
     @property
     def _newest(self) -> Span:
@@ -193,7 +204,8 @@ class Reader:
             f"ORDER BY {key} {'DESC' if query.since is None else 'ASC'}"
         )
         for span in reversed(self._spans) if query.since is None else self._spans:
-            yield from map(_Row._make, self._database.execute(sql, [*values, *self._between(span, query)]))
+            for row in self._database.execute(sql, [*values, *self._between(span, query)]):
+                yield checked(row, _Row)
 
     def _between(self, span: Span, query: ChangeQuery) -> tuple[int, int]:
         """The edits of `span` whose changes are after `query.since`, and not after `query.until`."""
@@ -221,14 +233,16 @@ class Reader:
     def _texts(self, edit: int) -> Texts:
         first, texts = self._block
         if not first <= edit < first + len(texts):
-            row = self._one("SELECT edit, texts FROM block WHERE edit <= ? ORDER BY edit DESC LIMIT 1", edit)
+            sql = "SELECT edit, texts FROM block WHERE edit <= ? ORDER BY edit DESC LIMIT 1"
+            row = self._one(tuple[int, bytes], sql, edit)
             first, texts = self._block = (0, []) if row is None else (row[0], unpack(row[1]))
         if not first <= edit < first + len(texts):
             raise DamagedHistory(f"the texts of edit {edit} are missing")
         return texts[edit - first]
 
-    def _one(self, sql: str, *values: object) -> Any:
-        return self._database.execute(sql, values).fetchone()
+    def _one(self, kind: type[_Kind], sql: str, *values: int) -> _Kind | None:
+        row = self._database.execute(sql, values).fetchone()
+        return None if row is None else checked(row, kind)
 
 
 class _Touched:
@@ -245,22 +259,23 @@ class _Touched:
         first = self._first(name)
         if first is None:
             return False
-        (heads,) = self._database.execute("SELECT heads FROM change WHERE edit = ?", (first,)).fetchone()
+        row = self._database.execute("SELECT heads FROM change WHERE edit = ?", (first,)).fetchone()
+        (heads,) = checked(row, tuple[bytes])
         number = section_number(name[0])
-        return next(
-            head.described().op != "add"
-            for head in unpack_heads(heads)
-            if (head.section, head.record_id) == (number, name[1])
-        )
+        for head in unpack_heads(heads):
+            if (head.section, head.record_id) == (number, name[1]):
+                return head.described().op != "add"
+        raise DamagedHistory(f"edit {first} did not change {name[0]} {name[1]}")
 
     def _first(self, name: tuple[SectionName, int]) -> int | None:
         """The first change that touched a record."""
         sql = "SELECT min(change) FROM version WHERE section = ? AND id = ? AND change >= ? AND change < ?"
         number, record_id = section_number(name[0]), name[1]
         for start, end in self._ranges:
-            (first,) = self._database.execute(sql, (number, record_id, start, end)).fetchone()
+            row = self._database.execute(sql, (number, record_id, start, end)).fetchone()
+            (first,) = checked(row, tuple[int | None])
             if first is not None:
-                return int(first)
+                return first
         return None
 
 

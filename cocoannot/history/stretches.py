@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cocoannot.changes.change import Change
-from cocoannot.history.blocks import Head, unpack_heads
+from cocoannot.history.blocks import Head, checked, unpack_heads
 
 FOREVER = 2**63 - 1
 
@@ -49,11 +49,11 @@ class Beginning(NamedTuple):
 
 
 def spans(database: sqlite3.Connection) -> list[Span]:
-    """What counts of each stretch, oldest first. Raises `sqlite3.Error`."""
+    """What counts of each stretch, oldest first. Raises `sqlite3.Error`, `DamagedHistory`."""
     found: list[Span] = []
     end = ceiling = FOREVER
     rows = database.execute("SELECT edit, revision, joined FROM stretch ORDER BY rowid DESC").fetchall()
-    for start, revision, joined in rows:
+    for start, revision, joined in checked(rows, list[tuple[int, int, int]]):
         if revision < ceiling:
             counted = first_after(database, ceiling - 1, start, end)
             found.append(Span(start, counted, revision, bool(joined)))
@@ -64,16 +64,17 @@ def spans(database: sqlite3.Connection) -> list[Span]:
 
 def first_after(database: sqlite3.Connection, revision: int, start: int, end: int) -> int:
     """The number of the first change after `revision` among the edits of one stretch, from `start` up to `end`; `end`
-    where there is none. Raises `sqlite3.Error`."""
+    where there is none. Raises `sqlite3.Error`, `DamagedHistory`."""
     # Revisions go up with the edits, so that no index is needed, which would take a twentieth of the file.
     newest: int | None = database.execute("SELECT max(edit) FROM change WHERE edit < ?", (end,)).fetchone()[0]
     low, high = start, start if newest is None else newest + 1
     found = end
     while low < high:
         middle = (low + high) // 2
-        edit, at = database.execute(
+        row = database.execute(
             "SELECT edit, revision FROM change WHERE edit >= ? ORDER BY edit LIMIT 1", (middle,)
         ).fetchone()
+        edit, at = checked(row, tuple[int, int])
         if at > revision:
             found, high = edit, middle
         else:
@@ -82,19 +83,24 @@ def first_after(database: sqlite3.Connection, revision: int, start: int, end: in
 
 
 def last_revision(database: sqlite3.Connection, counted: Sequence[Span]) -> int:
-    """The newest revision that is kept, or what the first change of the newest stretch follows."""
+    """The newest revision that is kept, or what the first change of the newest stretch follows.
+
+    Raises `sqlite3.Error`, `DamagedHistory`.
+    """
     start, end, revision, _ = counted[-1]
     row = database.execute(
         "SELECT revision FROM change WHERE edit >= ? AND edit < ? ORDER BY edit DESC LIMIT 1", (start, end)
     ).fetchone()
-    newest: int = row[0] if row else revision - 1
-    return newest
+    return checked(row, tuple[int])[0] if row else revision - 1
 
 
 def next_edit(database: sqlite3.Connection) -> int:
     """The number of the next edit, which no other had in any stretch. Raises `sqlite3.Error`, `DamagedHistory`."""
     row = database.execute("SELECT edit, heads FROM change ORDER BY edit DESC LIMIT 1").fetchone()
-    return row[0] + numbers_of(unpack_heads(row[1])) if row else 0
+    if row is None:
+        return 0
+    edit, heads = checked(row, tuple[int, bytes])
+    return edit + numbers_of(unpack_heads(heads))
 
 
 def numbers_of(heads: Sequence[Head]) -> int:
@@ -105,10 +111,10 @@ def numbers_of(heads: Sequence[Head]) -> int:
 def find_beginning(
     database: sqlite3.Connection, changes: Sequence[Change], revision: int, *, known: bool
 ) -> Beginning | None:
-    """The stretch that has to begin at a start, `None` where the newest one goes on. Raises `sqlite3.Error`.
+    """The stretch that has to begin at a start, `None` where the newest one goes on.
 
     `changes` are those that the journal has, one after the other up to the dataset's `revision`; `known` is false for
-    a file that something else wrote.
+    a file that something else wrote. Raises `sqlite3.Error`, `DamagedHistory`.
     """
     first = changes[0].revision if changes else revision + 1
     counted = spans(database)
@@ -127,7 +133,7 @@ def find_beginning(
 
 
 def begin(database: sqlite3.Connection, beginning: Beginning, now: float) -> None:
-    """Write down that a stretch begins. Raises `sqlite3.Error`."""
+    """Write down that a stretch begins. Raises `sqlite3.Error`, `DamagedHistory`."""
     database.execute(
         "INSERT INTO stretch (edit, revision, time, reason, joined) VALUES (?, ?, ?, ?, ?)",
         (next_edit(database), beginning.revision, now, beginning.reason, beginning.joined),
@@ -141,5 +147,5 @@ def _first_other(database: sqlite3.Connection, counted: Sequence[Span], changes:
     start, end = counted[-1].start, counted[-1].end
     first = first_after(database, changes[0].revision - 1, start, end)
     rows = database.execute("SELECT revision, time FROM change WHERE edit >= ? AND edit < ?", (first, end))
-    times: dict[int, float] = dict(rows.fetchall())
+    times = dict(checked(rows.fetchall(), list[tuple[int, float]]))
     return next((change.revision for change in changes if times.get(change.revision, change.time) != change.time), None)

@@ -9,7 +9,17 @@ from typing import Any
 import msgspec
 
 from cocoannot.changes.change import Change
-from cocoannot.history.blocks import MOST_BYTES, MOST_EDITS, Texts, all_texts_of, heads_of, pack, pack_heads, unpack
+from cocoannot.history.blocks import (
+    MOST_BYTES,
+    MOST_EDITS,
+    Texts,
+    all_texts_of,
+    checked,
+    heads_of,
+    pack,
+    pack_heads,
+    unpack,
+)
 from cocoannot.history.database import transaction
 from cocoannot.history.stretches import Beginning, begin, last_revision, next_edit, numbers_of, spans
 from cocoannot.history.work import Work
@@ -24,10 +34,11 @@ Row = tuple[Any, ...]
 
 
 class Writer:
-    """Writes to an open history. One thread at a time may use it. Every method raises `sqlite3.Error`."""
+    """Writes to an open history. One thread at a time may use it. Every method raises `sqlite3.Error` and
+    `DamagedHistory`."""
 
     def __init__(self, database: sqlite3.Connection, beginning: Beginning | None, now: float) -> None:
-        """Go on where the history ends, in a new stretch where one has to begin. Raises `DamagedHistory`."""
+        """Go on where the history ends, in a new stretch where one has to begin."""
         self._database = database
         if beginning is not None:
             with transaction(database):
@@ -109,16 +120,17 @@ class Writer:
             text = name.encode(errors="backslashreplace").decode()
             self._database.execute("INSERT OR IGNORE INTO user (name) VALUES (?)", (text,))
             found = self._database.execute("SELECT id FROM user WHERE name = ?", (text,)).fetchone()
-            self._users[name] = found[0]
+            self._users[name] = checked(found, tuple[int])[0]
         return self._users[name]
 
     def _last_block(self) -> tuple[int, list[Texts]]:
         row = self._database.execute("SELECT edit, texts FROM block ORDER BY edit DESC LIMIT 1").fetchone()
         if row is None:
             return 0, []
-        texts = unpack(row[1])
+        edit, block = checked(row, tuple[int, bytes])
+        texts = unpack(block)
         # A change without texts has a number too, so that what comes after it begins another block.
-        return (row[0], texts) if row[0] + len(texts) == self._edit else (0, [])
+        return (edit, texts) if edit + len(texts) == self._edit else (0, [])
 
 
 class _Blocks:
