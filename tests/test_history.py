@@ -97,6 +97,19 @@ def test_what_the_journal_has_forgotten_is_there_after_a_restart(start: Open) ->
     assert [json.loads(text)["id"] for text in page.texts] == [1, 2]
 
 
+def test_what_was_brought_back_before_a_crash_stands_before_what_came_later(start: Open) -> None:
+    store = start()
+    change(store, Delete("images", 1), Delete("images", 2))
+    # Nothing is left between which those could be put that come back.
+    store.save()
+    change(store, Undo(1))
+    change(store)
+    then = text_now(store)
+    change(store, Undo(3))
+    start().save()
+    assert text_at(start(), 3) == then
+
+
 def images_of(store: MemoryStore, actor: str, **conditions: Any) -> list[int]:
     """The images with an annotation that `actor` changed last."""
     return [json.loads(text)["id"] for text in store.find(ImageQuery(user=actor, **conditions)).texts]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any, Literal
 
 import msgspec
@@ -258,6 +258,11 @@ def _put_back_into(tables: Tables, lenient: bool, read: _Read) -> SectionName | 
 def _put_back(tables: Tables, section: SectionName, reads: Iterable[_Read]) -> list[Edit]:
     """The edits that put records to where they were put. Raises `NoRoom`."""
     ordered = sorted(reads, key=lambda read: read.index or 0)
+    if _fit(tables, section, ordered):
+        # The history has these positions, and orders by them what was there before.
+        return [
+            Edit(section, read.record_id, read.position, None, read.after, read.index, read.lead) for read in ordered
+        ]
     wanted = [Wanted(read.index or 0, read.record_id) for read in ordered]
     edits: list[Edit] = []
     appended = 0
@@ -270,6 +275,23 @@ def _put_back(tables: Tables, section: SectionName, reads: Iterable[_Read]) -> l
             appended += index is None
         edits.append(Edit(section, read.record_id, position, None, read.after, index, read.lead))
     return edits
+
+
+def _fit(tables: Tables, section: SectionName, reads: Sequence[_Read]) -> bool:
+    """Whether records that are put back have positions between those that they are to be between.
+
+    They have others where the tables are numbered anew, as where there is no history.
+    """
+    positions = [read.position for read in reads]
+    if any(after <= before for before, after in pairwise(positions)):
+        return False
+    if positions[-1] >= tables.next_place(section).position:
+        return False
+    # How many records come before each, and with the one that has its position, where there is one.
+    before, to = tables.ranks(section, positions), tables.ranks(section, [position + 1 for position in positions])
+    return (
+        all(read.index == rank + at for at, (read, rank) in enumerate(zip(reads, before, strict=True))) and before == to
+    )
 
 
 def _edit(section: SectionName, stored: Stored, after: bytes | None) -> Edit:
