@@ -47,12 +47,14 @@ lock: $(INSTALLED_DEV)
 run: $(INSTALLED)
 	@exec $(BIN)/python -m cocoannot $(if $(COCOANNOT_DATASET),serve,demo) $(if $(PORT),--port $(PORT))
 
-# What tests need that break the disk; those that can't have it skip, and say why.
-TOOLS := strace eatmydata mkfs.ext4 chromium-headless-shell
+# What tests need that break the disk, open the page or stand behind nginx; those that can't have it skip, and say why.
+# Where systemd runs, it would start the nginx that is installed: there, that is left to people.
+TOOLS := strace eatmydata mkfs.ext4 chromium-headless-shell nginx openssl
 tools:
-	@command -v $(TOOLS) >/dev/null 2>&1 && [ "$$(command -v $(TOOLS) | wc -l)" = "$(words $(TOOLS))" ] || { \
+	@for tool in $(TOOLS); do command -v $$tool >/dev/null || lacking=1; done; [ -z "$$lacking" ] || { \
 		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
-		&& apt-get install -y -qq strace eatmydata e2fsprogs mount >/dev/null \
+		&& apt-get install -y -qq strace eatmydata e2fsprogs mount openssl >/dev/null \
+		&& { [ -d /run/systemd/system ] || apt-get install -y -qq nginx-light >/dev/null; } \
 		&& { apt-get install -y -qq chromium-headless-shell || apt-get install -y -qq chromium; } >/dev/null 2>&1; } \
 		|| echo "one of $(TOOLS) is missing: some tests skip"
 
