@@ -287,11 +287,10 @@ def _fit(tables: Tables, section: SectionName, reads: Sequence[_Read]) -> bool:
         return False
     if positions[-1] >= tables.next_place(section).position:
         return False
-    # How many records come before each, and with the one that has its position, where there is one.
-    before, to = tables.ranks(section, positions), tables.ranks(section, [position + 1 for position in positions])
-    return (
-        all(read.index == rank + at for at, (read, rank) in enumerate(zip(reads, before, strict=True))) and before == to
-    )
+    # As many others are before each as are to be, and none of them has its position.
+    ranks = tables.ranks(section, [*positions, *(position + 1 for position in positions)])
+    others = [(read.index or 0) - at for at, read in enumerate(reads)]
+    return ranks == [*others, *others]
 
 
 def _edit(section: SectionName, stored: Stored, after: bytes | None) -> Edit:
