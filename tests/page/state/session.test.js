@@ -785,3 +785,30 @@ test("an image that somebody deleted is said to be deleted", async () => {
   assert.match(session.error ?? "", /deleted/);
   assert.equal(session.entries.size, 0);
 });
+
+test("that a list is as it was when it was asked for says nothing of one that came meanwhile", async () => {
+  const {session, settled} = await begin();
+  session.remove(["7"]);
+  await settled();
+  for (const there of [true, false]) {
+    await (there ? session.undo() : session.redo());
+    await until(() => session.entries.has("7") === there, "the list is read");
+  }
+  const real = globalThis.fetch;
+  /** @type {(() => void)[]} */
+  const held = [];
+  globalThis.fetch = /** @type {typeof fetch} */ (async (path, init) => {
+    const answer = await real(path, init);
+    if (String(path).includes("/annotations?")) await new Promise((resolve) => held.push(() => resolve(undefined)));
+    return answer;
+  });
+  // Both lists are asked for before the first of them comes; the second one is again as the page had it.
+  await session.undo();
+  await session.redo();
+  await until(() => held.length === 2, "two lists are on their way");
+  globalThis.fetch = real;
+  held[0]();
+  await until(() => session.entries.has("7"), "the first one is there");
+  held[1]();
+  await until(() => !session.entries.has("7"), "the second one is true");
+});

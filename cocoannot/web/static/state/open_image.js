@@ -132,12 +132,14 @@ export class OpenImage extends Emitter {
    */
   async read(records, byOthers, isWanted = () => true) {
     for (;;) {
-      const known = records.revision;
-      const answer = await get(`api/images/${records.imageId}/annotations?with=etag`, {etag: records.etag});
+      const {revision: known, etag} = records;
+      const answer = await get(`api/images/${records.imageId}/annotations?with=etag`, {etag});
       if (!isWanted()) return;
       // It may have been read before a change of ours was made whose answer came meanwhile.
       if (answer.revision < records.revision && records.revision !== known) continue;
       if (answer.status === 304) {
+        // The list is as it was when it was asked for: another one may have come meanwhile.
+        if (records.etag !== etag) continue;
         records.stale = false;
         return records.isTrueAt(answer.revision);
       }
