@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta
@@ -30,20 +30,8 @@ _OPERATIONS: tuple[Operation, ...] = ("add", "update", "delete")
 _Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-_Kind = TypeVar("_Kind")
-
-
 class DamagedHistory(CocoannotError):
     """What the history's file holds is not what was written."""
-
-
-def checked(row: object, kind: type[_Kind]) -> _Kind:
-    """A row of the history as a tuple of `kind`: where the file is damaged, any column may hold anything, and a row may
-    not be there. Raises `DamagedHistory`."""
-    try:
-        return msgspec.convert(row, kind)
-    except msgspec.ValidationError as exc:
-        raise DamagedHistory(f"a row can't be read ({exc})") from exc
 
 
 class Texts(msgspec.Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
@@ -100,7 +88,7 @@ def unpack(block: bytes) -> list[Texts]:
     """The texts of a block. Raises `DamagedHistory`."""
     try:
         return _texts.decode(zlib.decompress(block))
-    except (zlib.error, TypeError, msgspec.MsgspecError) as exc:
+    except (zlib.error, msgspec.MsgspecError) as exc:
         raise DamagedHistory(f"a block of texts can't be read ({exc})") from exc
 
 
@@ -113,7 +101,7 @@ def unpack_heads(data: bytes) -> list[Head]:
     """What `pack_heads` made. Raises `DamagedHistory`."""
     try:
         return _heads.decode(data)
-    except (TypeError, msgspec.MsgspecError) as exc:
+    except msgspec.MsgspecError as exc:
         raise DamagedHistory(f"a change can't be read ({exc})") from exc
 
 

@@ -18,7 +18,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from cocoannot.files.kept_copies import timestamp
 from cocoannot.history.blocks import DamagedHistory
@@ -72,6 +74,9 @@ PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {_VERSION};
 COMMIT;
 """
+
+
+_Kind = TypeVar("_Kind")
 
 
 class _Connection(sqlite3.Connection):
@@ -138,11 +143,20 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 def is_transient(error: Exception) -> bool:
     """Whether what went wrong with the file may be over the next time, so that the file is to be left where it is."""
     if isinstance(error, sqlite3.Error):
-        # Those that Python raises by itself have no number: text that is none, or a wrong call, which no other file
-        # would mend.
+        # Those that Python raises by itself have no number: an `OperationalError` tells of a text that is none, all
+        # others of a wrong call, which no other file would mend.
         unknown = sqlite3.SQLITE_CORRUPT if isinstance(error, sqlite3.OperationalError) else sqlite3.SQLITE_BUSY
         return getattr(error, "sqlite_errorcode", unknown) & 0xFF in _TRANSIENT
     return not isinstance(error, DamagedHistory)
+
+
+def checked(row: object, kind: type[_Kind]) -> _Kind:
+    """A row of the history as a tuple of `kind`: where the file is damaged, any column may hold anything, and a row may
+    not be there. Raises `DamagedHistory`."""
+    try:
+        return msgspec.convert(row, kind)
+    except msgspec.ValidationError as exc:
+        raise DamagedHistory(f"a row can't be read ({exc})") from exc
 
 
 def seal(database: sqlite3.Connection) -> None:

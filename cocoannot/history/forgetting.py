@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from cocoannot.history.blocks import checked, unpack_heads
-from cocoannot.history.database import transaction
+from cocoannot.history.blocks import unpack_heads
+from cocoannot.history.database import checked, transaction
 from cocoannot.history.work import day_number
 
 PORTION = 500

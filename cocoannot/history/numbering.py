@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 
 from cocoannot.coco.parser import Ints, SectionName
-from cocoannot.history.blocks import DamagedHistory, checked
-from cocoannot.history.database import transaction
+from cocoannot.history.blocks import DamagedHistory
+from cocoannot.history.database import checked, transaction
 
 _LEVEL = 1
 
@@ -56,12 +56,13 @@ def find_numberings(database: sqlite3.Connection, revision: int) -> Numberings:
     row = database.execute("SELECT sections FROM numbering WHERE revision = ?", (revision,)).fetchone()
     if row is None:
         return {}
+    (packed,) = checked(row, tuple[bytes])
     try:
         return {
             name: Numbering(np.cumsum(np.frombuffer(zlib.decompress(each.steps), np.int64)), each.next_position)
-            for name, each in _packed.decode(checked(row, tuple[bytes])[0]).items()
+            for name, each in _packed.decode(packed).items()
         }
-    except (zlib.error, msgspec.MsgspecError, ValueError, TypeError) as exc:
+    except (zlib.error, msgspec.MsgspecError, ValueError) as exc:
         raise DamagedHistory(f"the positions of records can't be read ({exc})") from exc
 
 

@@ -20,13 +20,13 @@ from cocoannot.history.blocks import (
     DamagedHistory,
     Head,
     Texts,
-    checked,
     edit_of,
     section_number,
     unpack,
     unpack_heads,
     value_of,
 )
+from cocoannot.history.database import checked
 from cocoannot.history.stretches import Span, first_after, last_revision, spans
 from cocoannot.history.work import day_of
 from cocoannot.store.base import Touched, UserDay, Version

@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cocoannot.changes.change import Change
-from cocoannot.history.blocks import Head, checked, unpack_heads
+from cocoannot.history.blocks import Head, unpack_heads
+from cocoannot.history.database import checked
 
 FOREVER = 2**63 - 1
 

@@ -14,13 +14,12 @@ from cocoannot.history.blocks import (
     MOST_EDITS,
     Texts,
     all_texts_of,
-    checked,
     heads_of,
     pack,
     pack_heads,
     unpack,
 )
-from cocoannot.history.database import transaction
+from cocoannot.history.database import checked, transaction
 from cocoannot.history.stretches import Beginning, begin, last_revision, next_edit, numbers_of, spans
 from cocoannot.history.work import Work
 
