@@ -117,7 +117,12 @@ class Server:
             return owner is not None and owner.pid in set(self.workers) - {but}
 
         until(ready, f"a worker owns {self._file.name}")
-        assert self.request("GET", "/readyz").status == 200
+        try:
+            status = self.request("GET", "/readyz").status
+        except (OSError, http.client.HTTPException) as exc:
+            # It owned the dataset, and ended while it read it.
+            raise AssertionError(self.log) from exc
+        assert status == 200
 
     def wait_for_log(self, text: str, count: int = 1) -> None:
         """Wait until `text` was printed `count` times."""
